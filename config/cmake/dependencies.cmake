@@ -1,0 +1,64 @@
+# What others wrote: each library as one target of ours, so that its oddities stay in this file.
+#
+#   muster_asio      Asio 1.22, standalone, header only
+#   muster_log       spdlog
+#   muster_toml      toml++ (include it in one file only)
+#   muster_cli       CLI11 (include it in few files)
+#   muster_systemd   libsystemd (sd-daemon.h, sd-bus.h)
+#   muster_protobuf  Protobuf's C++ runtime
+#
+# Their headers are SYSTEM: our warnings do not reach them.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# Asio. Debian ships neither a CMake package nor a .pc file.
+find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
+add_library(muster_asio INTERFACE)
+target_include_directories(muster_asio SYSTEM INTERFACE
+  $<BUILD_INTERFACE:${ASIO_INCLUDE_DIR}>)
+target_compile_definitions(muster_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_link_libraries(muster_asio INTERFACE Threads::Threads)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # Asio 1.22 asks clang for the coroutines of the TS and does not see those of C++20.
+  target_compile_definitions(muster_asio INTERFACE ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE)
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 17)
+    # Has them, too, but does not say so to libstdc++ 12.
+    target_compile_definitions(muster_asio INTERFACE __cpp_impl_coroutine=201902L)
+  endif()
+endif()
+
+find_package(spdlog REQUIRED)
+if(MUSTER_STATIC)
+  add_library(muster_log STATIC "${CMAKE_CURRENT_LIST_DIR}/log_library.cpp")
+  target_compile_definitions(muster_log PUBLIC SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+  target_compile_features(muster_log PUBLIC cxx_std_20)
+  target_link_libraries(muster_log PUBLIC Threads::Threads)
+else()
+  add_library(muster_log INTERFACE)
+  target_link_libraries(muster_log INTERFACE spdlog::spdlog)
+endif()
+
+# toml++ header only: one file uses it, and a program has one shared library less to load.
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
+add_library(muster_toml INTERFACE)
+target_include_directories(muster_toml SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE_DIR})
+target_compile_definitions(muster_toml INTERFACE TOML_HEADER_ONLY=1 TOML_ENABLE_FORMATTERS=0)
+
+find_path(CLI11_INCLUDE_DIR CLI/CLI.hpp REQUIRED)
+add_library(muster_cli INTERFACE)
+target_include_directories(muster_cli SYSTEM INTERFACE ${CLI11_INCLUDE_DIR})
+
+pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+add_library(muster_systemd INTERFACE)
+target_link_libraries(muster_systemd INTERFACE PkgConfig::LIBSYSTEMD)
+
+# Protobuf in module mode: Debian packages no CMake configuration for it.
+set(Protobuf_USE_STATIC_LIBS ${MUSTER_STATIC})
+find_package(Protobuf MODULE REQUIRED)
+add_library(muster_protobuf INTERFACE)
+target_link_libraries(muster_protobuf INTERFACE protobuf::libprotobuf)
+
+if(MUSTER_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark QUIET)
+endif()

@@ -1,0 +1,196 @@
+# The functions that make Muster's targets.
+#
+#   muster_library(NAME [PCH kind] SOURCES file... [DEPS target...] [PRIVATE_DEPS target...])
+#   muster_program(NAME [PCH kind] SOURCES file... [DEPS target...])
+#   muster_tests(NAME LABEL label GLOB pattern... [PCH kind] [DEPS target...] [TIMEOUT seconds])
+#
+# DEPS of a library are PUBLIC. Includes are spelled "muster/x.h" for lib/include, "net/link.h" for
+# what is internal to lib/ (everything sees both), and "ctl/x.h" for what is in daemon/ (seen by
+# what is made there and by what depends on that).
+#
+# PCH: the precompiled header that a target's files begin with, each built once and shared:
+#   std    standard library (the default)
+#   asio   std and Asio; brings the dependency on muster_asio
+#   proto  std and Protobuf's runtime; brings muster_protobuf
+#   test   std and GoogleTest
+#   none
+# A file may not count on it: it includes what it uses.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(MUSTER_SOURCE_DIR "${CMAKE_CURRENT_LIST_DIR}/../..")
+cmake_path(NORMAL_PATH MUSTER_SOURCE_DIR)
+set(MUSTER_DAEMON_DIR "${MUSTER_SOURCE_DIR}/daemon")
+
+# Line tables are enough for a backtrace; more debug information would be most of the build.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
+
+set(MUSTER_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
+  -Woverloaded-virtual)
+if(MUSTER_WERROR)
+  list(APPEND MUSTER_WARNINGS -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # g++ 12 sees overlaps and overruns in std::string's operator+ that are not there (gcc bugs 105329
+  # and 105651). The sanitizers look at the same code with their own eyes.
+  list(APPEND MUSTER_WARNINGS -Wno-restrict -Wno-array-bounds)
+endif()
+
+# Of everything, generated code too, so that all objects agree.
+# -fPIE here and not CMake's property: libraries and programs share precompiled headers, and CMake
+# would give them different options.
+add_compile_options(-fPIE -ffunction-sections -fdata-sections)
+add_link_options(-pie LINKER:--gc-sections)
+add_compile_definitions($<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+
+# ccache, when it is there. Precompiled headers need its tolerance for their macros; the base
+# directory lets build trees share what they compiled.
+find_program(MUSTER_CCACHE ccache)
+if(MUSTER_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_BINARY_DIR}
+    ${MUSTER_CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  else()
+    add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+  endif()
+endif()
+
+if(MUSTER_SANITIZE)
+  set(muster_sanitize -fsanitize=${MUSTER_SANITIZE} -fno-omit-frame-pointer)
+  if(MUSTER_SANITIZE MATCHES "undefined")
+    list(APPEND muster_sanitize -fno-sanitize-recover=all)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # These four double g++'s compile time; clang's build and review cover them.
+      list(APPEND muster_sanitize -fno-sanitize=null,vptr,alignment,object-size)
+    endif()
+  endif()
+  add_compile_options(${muster_sanitize})
+  add_link_options(${muster_sanitize})
+endif()
+
+if(MUSTER_COVERAGE)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "MUSTER_COVERAGE needs clang: use ./dev coverage")
+  endif()
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
+# Compile options of our own code.
+function(muster_own_code target)
+  target_compile_options(${target} PRIVATE ${MUSTER_WARNINGS})
+  if(MUSTER_STATIC AND NOT MUSTER_SANITIZE)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
+    endif()
+  endif()
+endfunction()
+
+set(MUSTER_PCH_std
+  <algorithm> <array> <chrono> <compare> <cstddef> <cstdint> <cstring> <deque> <functional>
+  <map> <memory> <optional> <span> <string> <string_view> <system_error> <unordered_map>
+  <utility> <variant> <vector>)
+set(MUSTER_PCH_asio ${MUSTER_PCH_std} <asio.hpp>)
+set(MUSTER_PCH_proto ${MUSTER_PCH_std} <google/protobuf/message.h>
+  <google/protobuf/repeated_field.h> <google/protobuf/generated_message_reflection.h>
+  <google/protobuf/map_field.h> <google/protobuf/io/coded_stream.h>)
+set(MUSTER_PCH_test ${MUSTER_PCH_std} <gtest/gtest.h>)
+
+function(muster_use_pch target kind)
+  if(kind STREQUAL "none")
+    return()
+  endif()
+  if(NOT DEFINED MUSTER_PCH_${kind})
+    message(FATAL_ERROR "${target}: no precompiled header is called '${kind}'")
+  endif()
+  if(NOT TARGET muster_pch_${kind})
+    set(empty "${CMAKE_BINARY_DIR}/pch_${kind}.cpp")
+    if(NOT EXISTS "${empty}")
+      file(WRITE "${empty}" "// Carries the precompiled header '${kind}'.\n")
+    endif()
+    add_library(muster_pch_${kind} OBJECT "${empty}")
+    target_precompile_headers(muster_pch_${kind} PRIVATE ${MUSTER_PCH_${kind}})
+    if(kind STREQUAL "asio")
+      target_link_libraries(muster_pch_${kind} PRIVATE muster_asio)
+    elseif(kind STREQUAL "proto")
+      target_link_libraries(muster_pch_${kind} PRIVATE muster_protobuf)
+    elseif(kind STREQUAL "test")
+      target_link_libraries(muster_pch_${kind} PRIVATE GTest::gtest)
+    endif()
+    target_link_libraries(muster_pch_${kind} PRIVATE Threads::Threads)
+    muster_own_code(muster_pch_${kind})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM muster_pch_${kind})
+  # The macros of the header's libraries must be the same here; linking is what carries them.
+  target_link_libraries(${target} PRIVATE Threads::Threads)
+  if(kind STREQUAL "asio")
+    target_link_libraries(${target} PRIVATE muster_asio)
+  endif()
+endfunction()
+
+function(muster_add_daemon_includes target scope)
+  cmake_path(IS_PREFIX MUSTER_DAEMON_DIR "${CMAKE_CURRENT_SOURCE_DIR}" is_daemon)
+  if(is_daemon)
+    target_include_directories(${target} ${scope} "${MUSTER_DAEMON_DIR}")
+  endif()
+endfunction()
+
+function(muster_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH" "SOURCES;DEPS;PRIVATE_DEPS")
+  if(NOT arg_PCH)
+    set(arg_PCH std)
+  endif()
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_include_directories(${name}
+    PUBLIC
+      $<BUILD_INTERFACE:${MUSTER_SOURCE_DIR}/lib/include>
+      $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+      $<BUILD_INTERFACE:${MUSTER_SOURCE_DIR}/lib>)
+  muster_add_daemon_includes(${name} PUBLIC)
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE ${arg_PRIVATE_DEPS})
+  muster_own_code(${name})
+  muster_use_pch(${name} ${arg_PCH})
+endfunction()
+
+function(muster_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH" "SOURCES;DEPS")
+  if(NOT arg_PCH)
+    set(arg_PCH std)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE
+    "${MUSTER_SOURCE_DIR}/lib/include" "${MUSTER_SOURCE_DIR}/lib")
+  muster_add_daemon_includes(${name} PRIVATE)
+  target_link_libraries(${name} PRIVATE ${arg_DEPS})
+  muster_own_code(${name})
+  muster_use_pch(${name} ${arg_PCH})
+endfunction()
+
+# One GoogleTest program of all files that match; made only when there are some. Tests are listed
+# when ctest runs, not when the program is linked.
+function(muster_tests name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH;LABEL;TIMEOUT" "GLOB;DEPS")
+  file(GLOB sources CONFIGURE_DEPENDS ${arg_GLOB})
+  if(NOT sources)
+    return()
+  endif()
+  if(NOT arg_PCH)
+    set(arg_PCH test)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  muster_program(${name} PCH ${arg_PCH} SOURCES ${sources}
+    DEPS ${arg_DEPS} GTest::gtest GTest::gmock)
+  include(GoogleTest)
+  gtest_discover_tests(${name}
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,33 @@
+// musterd's command line. Pure but for what CLI11 does.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace muster::daemon {
+
+// As given; what is not there was not said.
+struct CommandLine {
+  std::optional<std::filesystem::path> config;
+  std::optional<std::filesystem::path> socket_dir;
+  std::optional<std::filesystem::path> state_dir;
+  std::optional<std::string> log_level;
+  std::optional<std::string> log_format;
+  std::optional<std::string> transport;
+  bool check_config = false;
+};
+
+// What to do: run with `line`, or print and exit with `status`.
+struct ParsedCommandLine {
+  std::optional<CommandLine> line;
+  int status = 0;
+  std::string out;  // for stdout
+  std::string err;  // for stderr
+};
+
+// `arguments` without the program's name.
+[[nodiscard]] ParsedCommandLine parse_command_line(std::vector<std::string> arguments);
+
+}  // namespace muster::daemon

@@ -1,0 +1,191 @@
+// The only file that includes toml++.
+#include "config/config_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <system_error>
+#include <tuple>
+#include <unistd.h>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "muster/path.h"
+
+#include "config/keys.h"
+#include "config/values.h"
+#include "os/unique_fd.h"
+
+namespace muster::daemon {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 1 << 20;
+
+ConfigError error_at(const toml::source_region& where, std::string text) {
+  return {where.begin.line, where.begin.column, std::move(text)};
+}
+
+ConfigValue value_of(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::string:
+      return node.as_string()->get();
+    case toml::node_type::integer:
+      return node.as_integer()->get();
+    case toml::node_type::floating_point:
+      return node.as_floating_point()->get();
+    case toml::node_type::boolean:
+      return node.as_boolean()->get();
+    case toml::node_type::array:
+      return OtherValue{"an array"};
+    case toml::node_type::table:
+      return OtherValue{"a table"};
+    default:
+      return OtherValue{"a date or time"};
+  }
+}
+
+std::string quoted(std::string_view name) {
+  constexpr std::size_t kShown = 64;
+  std::string text = escape_bytes(name.substr(0, kShown));
+  if (name.size() > kShown) text += "...";
+  return '"' + text + '"';
+}
+
+// ", did you mean ...?" or, with nothing near, the list of what there is.
+std::string advice(std::string_view word, const std::vector<std::string_view>& known) {
+  const auto near = nearest_word(word, known);
+  if (!near.empty()) return fmt::format("; did you mean \"{}\"?", near);
+  return fmt::format("; there is {}", fmt::join(known, ", "));
+}
+
+std::vector<std::string_view> section_names() {
+  std::vector<std::string_view> names;
+  for (const ConfigKey& key : config_keys()) {
+    if (names.empty() || names.back() != key.section) names.push_back(key.section);
+  }
+  return names;
+}
+
+std::vector<std::string_view> key_names(std::string_view section) {
+  std::vector<std::string_view> names;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section == section) names.push_back(key.name);
+  }
+  return names;
+}
+
+// What stands before the first section, or is a section that there is none of.
+std::string unknown_at_top(std::string_view name, bool is_section) {
+  if (!is_section) {
+    for (const ConfigKey& key : config_keys()) {
+      if (key.name == name) {
+        return fmt::format("unknown key {}: it belongs under [{}]", quoted(name), key.section);
+      }
+    }
+  }
+  return fmt::format("unknown {} {}{}", is_section ? "section" : "key", quoted(name),
+                     advice(name, section_names()));
+}
+
+class Reader {
+ public:
+  explicit Reader(Settings& settings) : settings_(settings) {}
+
+  std::vector<ConfigError> read(const toml::table& file) {
+    const auto sections = section_names();
+    for (const auto& [key, node] : file) {
+      const bool known = std::find(sections.begin(), sections.end(), key.str()) != sections.end();
+      if (!known) {
+        errors_.push_back(error_at(key.source(), unknown_at_top(key.str(), node.is_table())));
+      } else if (const auto* section = node.as_table()) {
+        read_section(key.str(), *section);
+      } else {
+        errors_.push_back(error_at(
+            key.source(),
+            fmt::format("{} is a section: write [{}] on a line of its own, and its keys below",
+                        quoted(key.str()), key.str())));
+      }
+    }
+    for (const Contradiction& found : contradictions(settings_)) {
+      // At least one of them was given: the defaults fit together.
+      auto seen = seen_.find({found.section, found.name});
+      if (seen == seen_.end()) seen = seen_.find({found.section, found.other});
+      const auto where = seen == seen_.end() ? toml::source_region{} : seen->second;
+      errors_.push_back(
+          error_at(where, fmt::format("[{}] {} {}", found.section, found.name, found.text)));
+    }
+    std::sort(errors_.begin(), errors_.end(), [](const auto& a, const auto& b) {
+      return std::tie(a.line, a.column, a.text) < std::tie(b.line, b.column, b.text);
+    });
+    return std::move(errors_);
+  }
+
+ private:
+  void read_section(std::string_view section, const toml::table& table) {
+    for (const auto& [name, node] : table) {
+      const ConfigKey* key = find_config_key(section, name.str());
+      if (key == nullptr) {
+        errors_.push_back(
+            error_at(name.source(), fmt::format("unknown key {} in [{}]{}", quoted(name.str()),
+                                                section, advice(name.str(), key_names(section)))));
+        continue;
+      }
+      seen_.emplace(std::pair(key->section, key->name), name.source());
+      const std::string problem = key->set(settings_, value_of(node));
+      if (!problem.empty()) {
+        errors_.push_back(
+            error_at(node.source(), fmt::format("[{}] {} {}", section, key->name, problem)));
+      }
+    }
+  }
+
+  Settings& settings_;
+  std::vector<ConfigError> errors_;
+  std::map<std::pair<std::string_view, std::string_view>, toml::source_region> seen_;
+};
+
+}  // namespace
+
+std::string to_string(const ConfigError& error, const std::filesystem::path& file) {
+  const std::string name = escape_bytes(file.native());
+  if (error.line == 0) return fmt::format("{}: {}", name, error.text);
+  return fmt::format("{}:{}:{}: {}", name, error.line, error.column, error.text);
+}
+
+std::vector<ConfigError> parse_config(std::string_view text, Settings& settings) {
+  try {
+    const toml::table file = toml::parse(text);
+    return Reader(settings).read(file);
+  } catch (const toml::parse_error& error) {
+    return {
+        error_at(error.source(), fmt::format("not TOML: {}", escape_controls(error.description())))};
+  }
+}
+
+std::vector<ConfigError> load_config(const std::filesystem::path& file, Settings& settings) {
+  const auto failed = [](int error) -> std::vector<ConfigError> {
+    return {{0, 0, fmt::format("cannot be read: {}", std::generic_category().message(error))}};
+  };
+  const os::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return failed(errno);
+  std::string text;
+  for (;;) {
+    constexpr std::size_t kChunk = 16 * 1024;
+    const std::size_t before = text.size();
+    text.resize(before + kChunk);
+    const ssize_t got = ::read(fd.get(), text.data() + before, kChunk);
+    if (got < 0 && errno != EINTR) return failed(errno);
+    text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return parse_config(text, settings);
+    if (text.size() > kMaxFileBytes) {
+      return {{0, 0, "is larger than 1MiB: that is no configuration of musterd"}};
+    }
+  }
+}
+
+}  // namespace muster::daemon

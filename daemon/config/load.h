@@ -1,0 +1,40 @@
+// From command line, environment and file to Settings, in that order of precedence.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/command_line.h"
+#include "config/config_file.h"
+#include "config/settings.h"
+
+namespace muster::daemon {
+
+// The variables that musterd reads, empty where they are not set.
+struct Environment {
+  std::string socket_dir;       // MUSTER_SOCKET_DIR
+  std::string state_directory;  // STATE_DIRECTORY: one or more, separated by colons
+  std::string xdg_state_home;   // XDG_STATE_HOME
+  std::string home;             // HOME
+};
+[[nodiscard]] Environment read_environment();
+
+struct Loaded {
+  Settings settings;                          // good when there are no problems
+  std::optional<std::filesystem::path> file;  // what was read
+  std::vector<std::string> problems;          // each ready to be printed
+};
+
+// `default_file` is read when the command line names none and it is there.
+[[nodiscard]] Loaded load_settings(const CommandLine& line, const Environment& environment,
+                                   const std::filesystem::path& default_file);
+
+// Where the state goes. `settings.sockets.dir` is only not empty when somebody said so. Empty when
+// nothing says where.
+[[nodiscard]] std::filesystem::path find_state_dir(const Settings& settings,
+                                                   const Environment& environment, bool is_root);
+
+}  // namespace muster::daemon

@@ -1,0 +1,143 @@
+#include "control/control_plane.h"
+
+#include <algorithm>
+#include <list>
+#include <utility>
+#include <vector>
+
+#include <asio/co_spawn.hpp>
+#include <asio/error.hpp>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "control/control_session.h"
+#include "net/spawn.h"
+#include "os/peer.h"
+
+namespace muster::daemon {
+namespace {
+
+using Acceptor = asio::local::stream_protocol::acceptor;
+constexpr auto kUseTuple = asio::experimental::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+}  // namespace
+
+struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
+  explicit State(std::shared_ptr<ControlContext> shared) : context(std::move(shared)) {}
+
+  static asio::awaitable<void> accept_all(std::shared_ptr<State> self,
+                                          std::shared_ptr<Acceptor> acceptor);
+  static asio::awaitable<void> serve(std::shared_ptr<State> self,
+                                     std::shared_ptr<ControlSession> session);
+  void accepted(os::UniqueFd socket);
+
+  net::TaskFailure on_failure() {
+    return [shared = context](const char* task, std::string_view what) {
+      shared->log.error("a task failed", {{"task", task}, {"what", what}});
+    };
+  }
+
+  std::shared_ptr<ControlContext> context;
+  std::vector<std::shared_ptr<Acceptor>> acceptors;
+  std::vector<std::shared_ptr<ControlSession>> sessions;
+  bool closing = false;
+};
+
+ControlPlane::ControlPlane(const asio::any_io_executor& loop, ControlSettings settings,
+                           ControlFacts facts, Log& log)
+    : state_(std::make_shared<State>(std::make_shared<ControlContext>(
+          ControlContext{loop, settings, std::move(facts), log}))) {}
+
+ControlPlane::~ControlPlane() = default;
+
+void ControlPlane::serve(broker::BrokerServer& server) { state_->context->server = &server; }
+
+void ControlPlane::listen(os::UniqueFd listener) {
+  auto acceptor = std::make_shared<Acceptor>(state_->context->loop);
+  acceptor->assign(asio::local::stream_protocol(), listener.release());
+  state_->acceptors.push_back(acceptor);
+  net::spawn(state_->context->loop, "control accept", State::accept_all(state_, acceptor),
+             state_->on_failure());
+}
+
+asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> self,
+                                                      std::shared_ptr<Acceptor> acceptor) {
+  asio::steady_timer pause(self->context->loop);
+  bool failing = false;
+  while (!self->closing) {
+    auto [error, socket] = co_await acceptor->async_accept(kUseTuple);
+    if (self->closing) break;
+    if (!error) {
+      failing = false;
+      std::error_code released;
+      const int fd = socket.release(released);
+      self->accepted(os::UniqueFd(fd));
+      continue;
+    }
+    // Descriptors that ran out come back; leaving this loop would not.
+    if (!std::exchange(failing, true)) {
+      self->context->log.error("cannot accept operators; trying again", {{"why", error.message()}});
+    }
+    pause.expires_after(kAcceptPause);
+    co_await pause.async_wait(kUseTuple);
+  }
+}
+
+void ControlPlane::State::accepted(os::UniqueFd socket) {
+  std::error_code error;
+  const auto peer = os::peer_of(socket.get(), error);
+  if (!peer) {
+    context->log.warning("operator refused: who it is cannot be told", {{"why", error.message()}});
+    return;
+  }
+  const pid_t pid = peer->process.pid;
+  const bool is_full = sessions.size() >= context->settings.connections;
+  auto session = std::make_shared<ControlSession>(context, std::move(socket), pid, peer->uid);
+  if (is_full) {
+    session->turn_away(
+        fmt::format("{} operators are connected, which is the most that the "
+                    "configuration allows: try again when one is done",
+                    sessions.size()));
+    return;
+  }
+  context->log.debug("operator connected", {{"pid", static_cast<std::int64_t>(pid)},
+                                            {"uid", static_cast<std::uint64_t>(peer->uid)}});
+  sessions.push_back(session);
+  net::spawn(context->loop, "control session", serve(shared_from_this(), std::move(session)),
+             on_failure());
+}
+
+asio::awaitable<void> ControlPlane::State::serve(std::shared_ptr<State> self,
+                                                 std::shared_ptr<ControlSession> session) {
+  struct Leave {
+    std::shared_ptr<State> plane;
+    std::shared_ptr<ControlSession> session;
+    ~Leave() { std::erase(plane->sessions, session); }
+  };
+  const Leave leave{std::move(self), session};
+  co_await ControlSession::run(std::move(session));
+}
+
+void ControlPlane::on_event(const Event& event) {
+  for (const auto& session : state_->sessions) session->deliver(event);
+}
+
+bool ControlPlane::wants_every_outcome() const noexcept { return state_->context->followers != 0; }
+
+std::size_t ControlPlane::session_count() const noexcept { return state_->sessions.size(); }
+
+void ControlPlane::shut_down() {
+  state_->closing = true;
+  for (const auto& acceptor : state_->acceptors) {
+    std::error_code ignored;
+    acceptor->close(ignored);
+  }
+  state_->acceptors.clear();
+  const auto sessions = state_->sessions;
+  for (const auto& session : sessions) session->finish();
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,60 @@
+// What operators talk to: sessions on the control socket.
+//
+// Requests go to the broker's core, events to who follows a broadcast or watches. An operator that
+// does not read loses events, then its connection; nothing here waits for one. The loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <asio/any_io_executor.hpp>
+
+#include "muster/broker_view.h"
+
+#include "config/settings.h"
+#include "log/log.h"
+#include "os/unique_fd.h"
+
+namespace muster::broker {
+class BrokerServer;
+}
+
+namespace muster::daemon {
+
+// What the control plane knows of the daemon around it.
+struct ControlFacts {
+  std::string version;
+  std::string socket_dir;
+  std::uint64_t started_unix_ms = 0;
+};
+
+class ControlPlane {
+ public:
+  // `log` must outlive it. Destroy it when its sessions ended: after shut_down(), when the loop ran
+  // out of work.
+  ControlPlane(const asio::any_io_executor& loop, ControlSettings settings, ControlFacts facts,
+               Log& log);
+  ~ControlPlane();
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+
+  // REQUIRES: before listen(). `server` must outlive every session.
+  void serve(broker::BrokerServer& server);
+  // A listening, non-blocking Unix stream socket. May be called for several.
+  void listen(os::UniqueFd listener);
+
+  void on_event(const Event& event);
+  [[nodiscard]] bool wants_every_outcome() const noexcept;
+  [[nodiscard]] std::size_t session_count() const noexcept;
+
+  // Stops accepting, sends what is queued, for a second at most, and closes.
+  void shut_down();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace muster::daemon

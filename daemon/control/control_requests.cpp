@@ -1,0 +1,145 @@
+// What each request of an operator does. See proto/muster/v1/control.proto.
+#include <unistd.h>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "broker/broker_server.h"
+#include "control/control_session.h"
+
+namespace muster::daemon {
+namespace {
+
+// The other reasons are the broker's own to give.
+std::optional<ControlError> problem_of(const BroadcastRequest& request) {
+  const auto* quiesce = request.operation.as_quiesce();
+  if (quiesce == nullptr || quiesce->reason == QuiesceReason::kMaintenance) return std::nullopt;
+  return ControlError{
+      ControlError::Code::kInvalid,
+      fmt::format("a quiesce for {} is the broker's own affair: operators ask for maintenance",
+                  to_string(quiesce->reason))};
+}
+
+// What a broadcast that runs already looks like to somebody who follows it from now on.
+Event how_it_stands(const BroadcastReport& report, std::uint64_t now_unix_ms) {
+  Event event;
+  event.kind = Event::Kind::kBroadcastStarted;
+  event.unix_ms = now_unix_ms;
+  event.broadcast_id = report.broadcast_id;
+  event.operation = report.result.operation.to_string();
+  const auto count = [](const auto& list) { return static_cast<std::uint32_t>(list.size()); };
+  event.acks = count(report.result.acks);
+  event.timeouts = count(report.result.timeouts);
+  event.failures = count(report.result.failures);
+  event.skipped_dead = count(report.result.skipped_dead);
+  for (const BackendOutcome& backend : report.backends) {
+    event.targets += backend.outcome == OutcomeKind::kSkippedDead ? 0 : 1;
+  }
+  return event;
+}
+
+}  // namespace
+
+void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
+  respond(id, wire::Pong{context_->facts.version, ::getpid()});
+}
+
+void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
+  if (const auto problem = problem_of(request.request)) return respond(id, *problem);
+  if (!request.dry_run) return start(id, std::move(request));
+  auto answer = context_->server->core().dry_run(request.request);
+  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+}
+
+void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
+  auto& server = *context_->server;
+  const std::string operation_key = request.request.operation_key;
+  if (!request.detach) {
+    Open* open_request = open(id, request.events);
+    if (open_request == nullptr) return;
+    // The broadcast's first events come before its id is known here.
+    open_request->starting = true;
+  }
+  const auto answer = server.core().start_broadcast(std::move(request.request), server.now());
+  if (const auto* error = std::get_if<ControlError>(&answer)) return respond(id, *error);
+
+  const auto& started = std::get<core::Started>(answer);
+  context_->log.info(started.joined ? "operator joined a broadcast" : "broadcast asked for",
+                     {{"broadcast", started.id},
+                      {"pid", static_cast<std::int64_t>(pid_)},
+                      {"uid", static_cast<std::uint64_t>(uid_)},
+                      {"key", operation_key}});
+  if (request.detach) {
+    return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
+                                               started.joined});
+  }
+  Open* open_request = find(id);
+  if (open_request == nullptr) return;
+  open_request->starting = false;
+  if (started.joined) return join(*open_request, started.id);
+  open_request->broadcast = started.id;
+}
+
+void ControlSession::join(Open& request, BroadcastId broadcast) {
+  auto& server = *context_->server;
+  request.broadcast = broadcast;
+  const auto answer = server.core().report(broadcast, server.now());
+  const auto* report = std::get_if<BroadcastReport>(&answer);
+  if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
+  if (request.events) send_event(request, how_it_stands(*report, server.now().unix_ms));
+  if (report->state != BroadcastState::kRunning) respond(request.request_id, *report);
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {
+  auto& server = *context_->server;
+  auto answer = server.core().report(request.id, server.now());
+  const auto* report = std::get_if<BroadcastReport>(&answer);
+  if (report != nullptr && request.wait && report->state == BroadcastState::kRunning) {
+    if (Open* waiting = open(id, false)) waiting->broadcast = report->broadcast_id;
+    return;
+  }
+  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& request) {
+  auto& server = *context_->server;
+  const auto answer = server.core().cancel_broadcast(request.id, server.now());
+  if (const auto* error = std::get_if<ControlError>(&answer)) return respond(id, *error);
+  const auto cancelled = std::get<std::uint32_t>(answer);
+  context_->log.info("operator cancelled a broadcast",
+                     {{"broadcast", request.id},
+                      {"pid", static_cast<std::int64_t>(pid_)},
+                      {"uid", static_cast<std::uint64_t>(uid_)},
+                      {"targets", static_cast<std::uint64_t>(cancelled)}});
+  respond(id, wire::CancelAccepted{cancelled});
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::ListBackends& request) {
+  respond(id, context_->server->core().backends(request.selection));
+}
+
+void ControlSession::handle(std::uint64_t id, wire::GetStatus /*request*/) {
+  const auto& server = *context_->server;
+  BrokerStatus status;
+  context_->server->core().fill_status(status);
+  status.version = context_->facts.version;
+  status.pid = ::getpid();
+  status.started_unix_ms = context_->facts.started_unix_ms;
+  status.socket_dir = context_->facts.socket_dir;
+  status.transport = server.transport_name();
+  status.connections = server.connection_count();
+  respond(id, std::move(status));
+}
+
+void ControlSession::handle(std::uint64_t id, wire::Watch /*request*/) {
+  Open* request = open(id, true);
+  if (request == nullptr) return;
+  request->watches = true;
+  respond(id, wire::Watching{});
+}
+
+// Nobody waits for that request any more: neither events nor an answer.
+void ControlSession::handle(std::uint64_t id, wire::Cancel /*request*/) { close_request(id); }
+
+}  // namespace muster::daemon

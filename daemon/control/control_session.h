@@ -1,0 +1,111 @@
+// One operator's connection.
+//
+// It ends when its peer closes, breaks the protocol or does not read its answers; a broadcast that
+// it asked for goes on. The loop's thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "config/settings.h"
+#include "control/control_plane.h"
+#include "control/event_gate.h"
+#include "log/line_limit.h"
+#include "log/log.h"
+#include "net/framed_stream.h"
+#include "os/peer.h"
+#include "wire/control_lane.h"
+
+namespace muster::daemon {
+
+// What all sessions share.
+struct ControlContext {
+  asio::any_io_executor loop;
+  ControlSettings settings;
+  ControlFacts facts;
+  Log& log;
+  broker::BrokerServer* server = nullptr;
+  std::size_t followers = 0;  // requests that get events
+  LineLimit bad_input{50, 10};
+};
+
+class ControlSession : public std::enable_shared_from_this<ControlSession> {
+ public:
+  static constexpr std::size_t kMaxOpenRequests = 256;  // of one connection
+
+  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, pid_t pid,
+                 uid_t uid);
+  ~ControlSession();
+  ControlSession(const ControlSession&) = delete;
+  ControlSession& operator=(const ControlSession&) = delete;
+
+  // Serves until the connection ends.
+  static asio::awaitable<void> run(std::shared_ptr<ControlSession> self);
+  // From inside the core: calls nothing of it.
+  void deliver(const Event& event);
+  // Takes no more requests; closes when what is queued is sent, or after
+  // ControlSettings::linger.
+  void finish();
+  // Instead of run(): says why, and closes.
+  void turn_away(const std::string& why);
+
+ private:
+  // A request that is not done with: it gets events, or waits for a broadcast to end, or both.
+  struct Open {
+    std::uint64_t request_id = 0;
+    BroadcastId broadcast = 0;  // 0: everything (a watch), or not known yet
+    bool watches = false;
+    bool starting = false;  // its broadcast is being started right now
+    bool events = false;
+    EventGate gate{0};
+  };
+
+  void handle(std::uint64_t id, wire::Ping request);
+  void handle(std::uint64_t id, wire::StartBroadcast request);
+  void handle(std::uint64_t id, const wire::GetReport& request);
+  void handle(std::uint64_t id, const wire::CancelBroadcast& request);
+  void handle(std::uint64_t id, const wire::ListBackends& request);
+  void handle(std::uint64_t id, wire::GetStatus request);
+  void handle(std::uint64_t id, wire::Watch request);
+  void handle(std::uint64_t id, wire::Cancel request);
+  void start(std::uint64_t id, wire::StartBroadcast request);
+  // Another operator's broadcast is followed from now on: how it stands comes first.
+  void join(Open& request, BroadcastId broadcast);
+  void answer_when_finished(std::uint64_t id);
+
+  // Null when there are too many, which is answered. REQUIRES: `id` is not open.
+  Open* open(std::uint64_t id, bool events);
+  Open* find(std::uint64_t id);
+  void close_request(std::uint64_t id);
+
+  void respond(std::uint64_t id, const wire::ControlResponse& response);
+  void send_event(Open& request, const Event& event);
+  void tell_missing(Open& request, std::uint64_t count);
+  void check_missing_later();
+  void arm_missing_timer();
+  void check_missing();
+  // The peer's fault: says so to it and to the log, and ends the connection.
+  void protocol_error(std::uint64_t id, const std::string& problem);
+  void sent(std::error_code error);
+
+  std::shared_ptr<ControlContext> context_;
+  net::FramedStream stream_;
+  pid_t pid_;
+  uid_t uid_;
+  wire::ControlRequestDecoder decoder_;
+  std::vector<Open> requests_;
+  asio::steady_timer missing_timer_;
+  asio::steady_timer linger_timer_;
+  std::chrono::milliseconds missing_wait_{};
+  bool finishing_ = false;  // no more requests are taken
+  bool lingering_ = false;
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string>
+
+#include "muster/path.h"
+
+#include "ctl/duration.h"
+#include "ctl/text.h"
+#include "ctl/view_text.h"
+
+namespace muster::ctl {
+namespace {
+
+enum Column : std::size_t { kKey, kState, kPid, kUser, kSince, kOpen, kLabels, kColumns };
+using Row = std::array<std::string, kColumns>;
+
+constexpr std::string_view kBetween = "  ";
+
+std::string shown_labels(const Labels& labels) {
+  std::string text;
+  for (const auto& [name, value] : labels) {
+    if (!text.empty()) text += ' ';
+    text += escape_bytes(name) + '=' + escape_bytes(value);
+  }
+  return text;
+}
+
+std::string shown_state(const BackendInfo& backend) {
+  std::string text(to_string(backend.state));
+  if (!backend.gone_because.empty()) text += ", " + escape_bytes(backend.gone_because);
+  return text;
+}
+
+Row row_of(const BackendInfo& backend, const ViewStyle& style) {
+  return {shown(backend.key),
+          shown_state(backend),
+          backend.pid > 0 ? std::to_string(backend.pid) : "-",
+          shown_user(backend.uid, style.user),
+          local_time(backend.since_unix_ms, style.now_unix_ms),
+          std::to_string(backend.open_operations),
+          shown_labels(backend.labels)};
+}
+
+std::string line_of(const Row& row, const std::array<std::size_t, kColumns>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    if (i > 0) line += kBetween;
+    line += padded(row[i], widths[i]);
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
+std::string totals(const std::vector<BackendInfo>& backends) {
+  std::array<std::size_t, 3> of{};
+  for (const BackendInfo& backend : backends) ++of[static_cast<std::size_t>(backend.state)];
+  std::string text;
+  for (const BackendState state :
+       {BackendState::kLive, BackendState::kReconnecting, BackendState::kDead}) {
+    const std::size_t count = of[static_cast<std::size_t>(state)];
+    if (count == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(count) + ' ' + std::string(to_string(state));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string show_backends(const std::vector<BackendInfo>& backends, const ViewStyle& style) {
+  if (backends.empty()) return "no backend\n";
+  const Row header{"BACKEND", "STATE", "PID", "USER", "SINCE", "OPEN", "LABELS"};
+  std::vector<Row> rows;
+  rows.reserve(backends.size());
+  for (const BackendInfo& backend : backends) rows.push_back(row_of(backend, style));
+  std::array<std::size_t, kColumns> widths{};
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    widths[i] = columns_of(header[i]);
+    for (const Row& row : rows) widths[i] = std::max(widths[i], columns_of(row[i]));
+  }
+  std::string text = style.paint.strong(line_of(header, widths)) + '\n';
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string line = line_of(rows[i], widths);
+    switch (backends[i].state) {
+      case BackendState::kLive:
+        text += line;
+        break;
+      case BackendState::kReconnecting:
+        text += style.paint.uneasy(line);
+        break;
+      case BackendState::kDead:
+        text += style.paint.bad(line);
+        break;
+    }
+    text += '\n';
+  }
+  return text + totals(backends) + '\n';
+}
+
+}  // namespace muster::ctl

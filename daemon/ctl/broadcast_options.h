@@ -1,0 +1,34 @@
+// What every command that broadcasts takes.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "muster/broker_view.h"
+
+#include "ctl/options.h"
+
+namespace muster::ctl {
+
+struct BroadcastOptions {
+  std::optional<std::chrono::milliseconds> timeout;
+  Selection selection;
+  std::string key;
+  bool detach = false;
+  bool dry_run = false;
+  bool allow_empty = false;
+  bool verbose = false;
+  bool quiet = false;
+
+  void declare(Options& options);
+  // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.
+  [[nodiscard]] BroadcastRequest request(BroadcastOperation operation) const;
+};
+
+// --select, for commands that take nothing else of it.
+void declare_select(Options& options, Selection& selection);
+// --quiet.
+void declare_quiet(Options& options, bool& quiet);
+
+}  // namespace muster::ctl

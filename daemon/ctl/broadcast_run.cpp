@@ -1,0 +1,123 @@
+#include "ctl/broadcast_run.h"
+
+#include "muster/json.h"
+
+#include "ctl/broadcast_display.h"
+#include "ctl/errors.h"
+#include "ctl/exit_status.h"
+#include "ctl/json_object.h"
+#include "ctl/report_text.h"
+#include "ctl/text.h"
+
+namespace muster::ctl {
+namespace {
+
+int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
+            const BroadcastRequest& request) {
+  const DryRun dry_run = client.dry_run(request);
+  if (!options.quiet) {
+    to.console.out(to.common.json
+                       ? to_json(dry_run) + '\n'
+                       : show_dry_run(request.operation, dry_run, !request.selection.empty()));
+  }
+  return dry_run.would_ask.empty() && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
+                 const BroadcastRequest& request) {
+  const Accepted accepted = client.start_broadcast(request);
+  if (to.common.json && !options.quiet) {
+    to.console.out(JsonObject()
+                       .big("broadcast_id", accepted.broadcast_id)
+                       .number("targets", accepted.targets)
+                       .number("skipped_dead", accepted.skipped_dead)
+                       .boolean("joined", accepted.joined)
+                       .line());
+  } else if (!options.quiet) {
+    to.console.out(std::to_string(accepted.broadcast_id) + '\n');
+  }
+  return accepted.targets == 0 && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+// Counts what is in, so that whoever stops waiting learns how far it was.
+struct HowFar {
+  BroadcastId id = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t in = 0;
+
+  void apply(const Event& event) {
+    if (event.kind == Event::Kind::kBroadcastStarted) id = event.broadcast_id;
+    if (id == 0 || event.broadcast_id != id) return;
+    targets = std::max(targets, event.targets);
+    in = std::max(in, event.acks + event.timeouts + event.failures);
+  }
+};
+
+// Since when a backend is dead is worth a question, not an error.
+std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection& selection) {
+  try {
+    return client.backends(selection);
+  } catch (const ControlFailure&) {
+    return {};
+  }
+}
+
+int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
+  std::string message = "no longer waiting; ";
+  if (far.id == 0) {
+    message +=
+        "whether the broker took the broadcast is not known: `musterctl status` shows what "
+        "runs";
+  } else {
+    const std::string id = std::to_string(far.id);
+    message += "broadcast " + id + " goes on (" + std::to_string(far.in) + " of " +
+               std::to_string(far.targets) + " outcomes are in): `musterctl result " + id +
+               " --wait` fetches its report, `musterctl cancel " + id + "` stops it";
+  }
+  report_error(to.console, to.common.json, "SIGNAL", message);
+  return kSignalled + signal;
+}
+
+}  // namespace
+
+int run_broadcast(const Invocation& to, const BroadcastOptions& options,
+                  BroadcastOperation operation) {
+  const BroadcastRequest request = options.request(std::move(operation));
+  ControlClient client(to.common.socket_dir);
+  if (options.dry_run) return run_dry(to, options, client, request);
+  if (options.detach) return run_detached(to, options, client, request);
+
+  HowFar far;
+  auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
+  int signal = 0;
+  const auto report = client.broadcast(
+      request,
+      [&](const Event& event) {
+        far.apply(event);
+        display->on_event(event);
+      },
+      [&] {
+        display->tick();
+        signal = to.interrupted();
+        return signal == 0;
+      });
+  display.reset();
+  if (!report) return stopped_waiting(to, far, signal);
+  if (!options.quiet) print_report(to, client, *report, options.verbose, options.selection);
+  return exit_status_of(*report, options.allow_empty);
+}
+
+void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,
+                  bool verbose, const Selection& selection) {
+  if (to.common.json) return to.console.out(to_json(report) + '\n');
+  std::vector<BackendInfo> known;
+  if (!report.result.skipped_dead.empty()) known = backends_if_told(client, selection);
+  ReportStyle style;
+  style.paint = Paint(to.console.out_has_colour());
+  style.now_unix_ms = unix_ms_now();
+  style.name_acks = verbose;
+  style.selective = !selection.empty();
+  to.console.out(show_report(report, known, style));
+}
+
+}  // namespace muster::ctl

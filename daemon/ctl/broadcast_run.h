@@ -1,0 +1,19 @@
+// What release-handles and quiesce do alike: broadcast, show it, say what became of it.
+#pragma once
+
+#include "muster/control.h"
+
+#include "ctl/broadcast_options.h"
+#include "ctl/command.h"
+
+namespace muster::ctl {
+
+// Returns the exit status.
+int run_broadcast(const Invocation& invocation, const BroadcastOptions& options,
+                  BroadcastOperation operation);
+
+// Prints a report as `result` and a broadcast do.
+void print_report(const Invocation& invocation, ControlClient& client,
+                  const BroadcastReport& report, bool verbose, const Selection& selection);
+
+}  // namespace muster::ctl

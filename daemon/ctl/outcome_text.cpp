@@ -1,0 +1,107 @@
+#include "ctl/outcome_text.h"
+
+#include "muster/path.h"
+
+#include "ctl/duration.h"
+#include "ctl/text.h"
+
+namespace muster::ctl {
+namespace {
+
+// What the broker itself says of a backend; all else is the backend's own and stands in quotes.
+constexpr std::string_view kCancelled = "cancelled";
+bool is_brokers_own(std::string_view detail) {
+  return detail == "process exited" || detail == "connection lost" || detail == kCancelled;
+}
+
+std::string shown_detail(std::string_view detail) {
+  if (detail.empty()) return "it gave no reason";
+  return is_brokers_own(detail) ? std::string(detail) : quoted(detail);
+}
+
+std::string failure_reason(const BackendOutcome& outcome) {
+  if (outcome.reason == BroadcastFailureReason::kUnsupportedOperation) {
+    std::string text = "it has no handler for this operation";
+    if (!outcome.detail.empty()) text += ": " + quoted(outcome.detail);
+    return text;
+  }
+  if (outcome.detail == kCancelled) return "before it answered";
+  return shown_detail(outcome.detail);
+}
+
+std::string timeout_reason(const BackendOutcome& outcome) {
+  if (outcome.extensions == 0) return "no answer within " + show_exactly(outcome.ack_timeout);
+  return "no answer within " + show_measured(outcome.latency) + ", though it asked for more time " +
+         (outcome.extensions == 1 ? "once" : counted(outcome.extensions, "time"));
+}
+
+}  // namespace
+
+std::string_view outcome_word(const BackendOutcome& outcome) {
+  switch (outcome.outcome) {
+    case OutcomeKind::kOpen:
+      return "open";
+    case OutcomeKind::kAck:
+      return "acked";
+    case OutcomeKind::kTimeout:
+      return "timed out";
+    case OutcomeKind::kSkippedDead:
+      return "skipped";
+    case OutcomeKind::kFailure:
+      break;
+  }
+  if (outcome.reason == BroadcastFailureReason::kUnsupportedOperation) return "unsupported";
+  if (outcome.reason != BroadcastFailureReason::kRejected) return "failed";
+  return outcome.detail == kCancelled ? "cancelled" : "rejected";
+}
+
+std::string outcome_reason(const BackendOutcome& outcome) {
+  std::string text;
+  switch (outcome.outcome) {
+    case OutcomeKind::kOpen:
+      text = "no answer yet; it has " + show_exactly(outcome.ack_timeout);
+      break;
+    case OutcomeKind::kAck:
+      text = "after " + show_measured(outcome.latency);
+      break;
+    case OutcomeKind::kTimeout:
+      text = timeout_reason(outcome);
+      break;
+    case OutcomeKind::kFailure:
+      text = failure_reason(outcome);
+      break;
+    case OutcomeKind::kSkippedDead:
+      return skipped_reason(outcome, nullptr, 0);
+  }
+  const std::string note = shown_note(outcome.percent, outcome.note);
+  if (!note.empty() && outcome.outcome != OutcomeKind::kAck) text += "; last said " + note;
+  if (outcome.redeliveries > 0) text += "; asked again after it reconnected";
+  return text;
+}
+
+std::string skipped_reason(const BackendOutcome& outcome, const BackendInfo* info,
+                           std::uint64_t now_unix_ms) {
+  std::string text = "it was dead";
+  if (info != nullptr) text = "dead since " + local_time(info->since_unix_ms, now_unix_ms);
+  return outcome.detail.empty() ? text : text + ", " + escape_bytes(outcome.detail);
+}
+
+std::string late_reason(const LateAnswer& late) {
+  const std::string when = show_measured(late.lateness) + " after its deadline";
+  if (!late.reason) return "acked " + when;
+  return "answered " + when + ": " + std::string(to_string(*late.reason)) + ", " +
+         shown_detail(late.detail);
+}
+
+std::string shown_note(std::optional<std::uint32_t> percent, std::string_view note) {
+  std::string text;
+  if (percent) text = std::to_string(*percent) + " %";
+  if (!note.empty()) text += (text.empty() ? "" : " ") + quoted(note);
+  return text;
+}
+
+std::string shown_backend(const BackendKey& key, pid_t pid, uid_t uid, const UserName& user) {
+  return shown(key) + " (" + shown_process(pid, uid, user) + ')';
+}
+
+}  // namespace muster::ctl

@@ -1,0 +1,150 @@
+#include "log/event_log.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace muster::daemon {
+namespace {
+
+std::string backend_of(const Event& event) { return event.key ? event.key->to_string() : "-"; }
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+// To the microsecond: more digits are noise.
+double rounded(double ms) { return std::round(ms * 1000) / 1000; }
+
+std::int64_t pid_of(const Event& event) { return event.pid; }
+std::uint64_t uid_of(const Event& event) { return event.uid; }
+
+std::uint64_t number(std::uint64_t value) { return value; }
+
+}  // namespace
+
+void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now) {
+  const auto about_backend = [&](LogLevel level, std::string_view message) {
+    if (!log_.enabled(level)) return;
+    const std::string backend = backend_of(event);
+    if (event.detail.empty()) {
+      log_.write(level, message,
+                 {{"backend", backend}, {"pid", pid_of(event)}, {"uid", uid_of(event)}});
+    } else {
+      log_.write(level, message,
+                 {{"backend", backend},
+                  {"pid", pid_of(event)},
+                  {"uid", uid_of(event)},
+                  {"why", event.detail}});
+    }
+  };
+  const auto about_answer = [&](LogLevel level, std::string_view message, std::uint64_t left_out) {
+    if (!log_.enabled(level)) return;
+    log_.write(level, message,
+               {{"broadcast", event.broadcast_id},
+                {"backend", backend_of(event)},
+                {"pid", pid_of(event)},
+                {"uid", uid_of(event)},
+                {"detail", event.detail},
+                {"left_out", left_out}});
+  };
+
+  switch (event.kind) {
+    case Event::Kind::kBackendRegistered:
+      return about_backend(LogLevel::kInfo, "backend registered");
+    case Event::Kind::kBackendReturned:
+      return about_backend(LogLevel::kInfo, "backend returned");
+    case Event::Kind::kBackendReconnecting:
+      return about_backend(LogLevel::kInfo, "backend lost its connection and may come back");
+    case Event::Kind::kBackendDead:
+      return about_backend(LogLevel::kWarning, "backend dead");
+    case Event::Kind::kBackendDeregistered:
+      return about_backend(LogLevel::kInfo, "backend deregistered");
+    case Event::Kind::kPeerRefused:
+      if (const auto left_out = refusals_.admit(now)) {
+        log_.warning("peer refused", {{"backend", backend_of(event)},
+                                      {"pid", pid_of(event)},
+                                      {"uid", uid_of(event)},
+                                      {"why", event.detail},
+                                      {"left_out", *left_out}});
+      }
+      return;
+    case Event::Kind::kBroadcastStarted:
+      started_[event.broadcast_id] = now;
+      return log_.info("broadcast started", {{"broadcast", event.broadcast_id},
+                                             {"operation", event.operation},
+                                             {"targets", number(event.targets)},
+                                             {"skipped_dead", number(event.skipped_dead)}});
+    case Event::Kind::kOutcome:
+      return write_outcome(event);
+    case Event::Kind::kWorking:
+      return about_answer(LogLevel::kDebug, "backend asks for more time", 0);
+    case Event::Kind::kRedelivered:
+      return about_answer(LogLevel::kInfo, "operation sent again to a backend that returned", 0);
+    case Event::Kind::kLateAnswer:
+      if (const auto left_out = late_answers_.admit(now)) {
+        about_answer(LogLevel::kInfo, "answer came too late", *left_out);
+      }
+      return;
+    case Event::Kind::kDuplicateAnswer:
+      return about_answer(LogLevel::kDebug, "second answer ignored", 0);
+    case Event::Kind::kUnmatchedAnswer:
+      return about_answer(LogLevel::kDebug, "answer to an unknown broadcast ignored", 0);
+    case Event::Kind::kBroadcastFinished:
+      return write_finished(event, now);
+    case Event::Kind::kShuttingDown:
+      return log_.info("shutting down: waiting for the backends");
+    case Event::Kind::kEventsLost:
+      return;  // only a watcher is told
+  }
+}
+
+void EventLog::write_outcome(const Event& event) {
+  if (!event.backend_outcome) return;
+  const BackendOutcome& outcome = *event.backend_outcome;
+  const double ms = rounded(milliseconds(outcome.latency));
+  const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
+    if (!log_.enabled(level)) return;
+    const std::string backend = outcome.key.to_string();
+    log_.write(level, message,
+               {{"broadcast", event.broadcast_id},
+                {"backend", backend},
+                {"pid", static_cast<std::int64_t>(outcome.pid)},
+                {"uid", number(outcome.uid)},
+                {"ms", ms},
+                {"detail", detail}});
+  };
+  switch (outcome.outcome) {
+    case OutcomeKind::kOpen:
+      return;
+    case OutcomeKind::kAck:
+      return write(LogLevel::kDebug, "backend acknowledged", outcome.note);
+    case OutcomeKind::kTimeout:
+      return write(LogLevel::kWarning, "backend timed out", outcome.note);
+    case OutcomeKind::kSkippedDead:
+      // Dead for long, maybe, and one of thousands: `backends` lists them, the counts name them.
+      return write(LogLevel::kDebug, "backend skipped, it is dead", {});
+    case OutcomeKind::kFailure: {
+      std::string detail(outcome.reason ? to_string(*outcome.reason) : "");
+      if (!outcome.detail.empty()) detail += ": " + outcome.detail;
+      return write(LogLevel::kWarning, "backend failed", detail);
+    }
+  }
+}
+
+void EventLog::write_finished(const Event& event, std::chrono::steady_clock::time_point now) {
+  const auto started = started_.find(event.broadcast_id);
+  const double ms = started == started_.end() ? 0 : rounded(milliseconds(now - started->second));
+  if (started != started_.end()) started_.erase(started);
+  log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
+                                   {"operation", event.operation},
+                                   {"targets", number(event.targets)},
+                                   {"acks", number(event.acks)},
+                                   {"timeouts", number(event.timeouts)},
+                                   {"failures", number(event.failures)},
+                                   {"skipped_dead", number(event.skipped_dead)},
+                                   {"ms", ms}});
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,73 @@
+#include "log/line_formatter.h"
+
+#include <chrono>
+#include <ctime>
+#include <iterator>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace muster::daemon {
+namespace {
+
+struct LevelNames {
+  std::string_view json;
+  std::string_view text;  // of one width
+  int priority;           // syslog(3)
+};
+
+LevelNames names_of(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::critical:
+    case spdlog::level::err:
+      return {"error", "error  ", 3};
+    case spdlog::level::warn:
+      return {"warning", "warning", 4};
+    case spdlog::level::info:
+      return {"info", "info   ", 6};
+    default:
+      return {"debug", "debug  ", 7};
+  }
+}
+
+template <class Out>
+void put_time(Out out, spdlog::log_clock::time_point when) {
+  using namespace std::chrono;
+  const auto since = duration_cast<milliseconds>(when.time_since_epoch()).count();
+  const std::time_t seconds = since / 1000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  fmt::format_to(out, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, since % 1000);
+}
+
+}  // namespace
+
+void LineFormatter::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) {
+  const auto level = names_of(message.level);
+  std::string_view payload(message.payload.data(), message.payload.size());
+  std::string rendered;
+  if (std::string_view(message.logger_name.data(), message.logger_name.size()) != kRenderedLogger) {
+    rendered = format_ == LogFormat::kJson ? render_json(payload, {}) : render_text(payload, {});
+    payload = rendered;
+  }
+  const auto end = std::back_inserter(out);
+  if (reader_ == Log::Reader::kJournal) fmt::format_to(end, "<{}>", level.priority);
+  if (format_ == LogFormat::kJson) {
+    fmt::format_to(end, R"({{"time":")");
+    put_time(end, message.time);
+    fmt::format_to(end, R"(","level":"{}",{}}})", level.json, payload);
+  } else if (reader_ == Log::Reader::kJournal) {
+    fmt::format_to(end, "{}", payload);
+  } else {
+    put_time(end, message.time);
+    fmt::format_to(end, " {} {}", level.text, payload);
+  }
+  out.push_back('\n');
+}
+
+std::unique_ptr<spdlog::formatter> LineFormatter::clone() const {
+  return std::make_unique<LineFormatter>(format_, reader_);
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,183 @@
+#include "service/daemon.h"
+
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <memory>
+#include <unistd.h>
+#include <utility>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include "muster/path.h"
+
+#include "broker/broker_server.h"
+#include "config/exit_status.h"
+#include "control/control_plane.h"
+#include "os/descriptor_limit.h"
+#include "service/audience.h"
+#include "service/notify.h"
+#include "service/sockets.h"
+#include "state/broadcast_ids.h"
+
+namespace muster::daemon {
+namespace {
+
+std::uint64_t unix_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids,
+                                     std::uint64_t started) {
+  broker::ServerOptions options;
+  options.core = settings.broker;
+  options.core.broker_version = MUSTER_VERSION;
+  options.core.started_unix_ms = started;
+  options.core.first_id_ever = ids.first_ever();
+  options.core.next_id_at_start = ids.next_at_start();
+  options.max_queued_bytes = settings.send_queue;
+  options.transport = settings.transport;
+  options.next_broadcast_id = [&ids] { return ids.next(); };
+  return options;
+}
+
+class Daemon {
+ public:
+  Daemon(asio::io_context& loop, const Settings& settings, ServerSockets& sockets,
+         BroadcastIds& ids, Log& log, std::function<void()> reload)
+      : loop_(loop),
+        log_(log),
+        reload_(std::move(reload)),
+        started_(unix_ms()),
+        control_(loop.get_executor(), settings.control,
+                 ControlFacts{MUSTER_VERSION, sockets.dir, started_}, log),
+        audience_(log, control_),
+        server_(loop, server_options(settings, ids, started_), audience_),
+        service_(loop.get_executor()),
+        signals_(loop) {
+    control_.serve(server_);
+    for (auto& socket : sockets.backend) server_.listen(std::move(socket));
+    for (auto& socket : sockets.control) control_.listen(std::move(socket));
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
+    await_signal();
+    const std::string where = escape_bytes(sockets.dir);
+    log.info("listening", {{"version", MUSTER_VERSION},
+                           {"pid", static_cast<std::int64_t>(::getpid())},
+                           {"sockets", where},
+                           {"passed", std::string_view(sockets.passed ? "yes" : "no")},
+                           {"transport", server_.transport_name()}});
+    service_.ready(status_ = fmt::format("Listening in {}", where));
+    service_.start_watchdog();
+  }
+
+ private:
+  void await_signal() {
+    signals_.async_wait([this](std::error_code error, int signal) {
+      if (error) return;
+      await_signal();
+      if (signal != SIGHUP) return stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      if (stopping_) return;
+      service_.reloading();
+      reload_();
+      service_.ready(status_);
+    });
+  }
+
+  void stop(std::string_view signal) {
+    if (std::exchange(stopping_, true)) {
+      log_.warning("told to stop again: what is still open is cancelled", {{"signal", signal}});
+      server_.shut_down({});
+      return;
+    }
+    log_.info("told to stop", {{"signal", signal}});
+    server_.shut_down([this] { drained(); });
+    service_.stopping("Waiting for the backends to quiesce",
+                      [this] { return server_.core().latest_deadline(); });
+  }
+
+  // Every outcome is in. Operators who wait for one get it before their connections end: their
+  // answers were posted before this.
+  void drained() {
+    asio::post(loop_, [this] {
+      control_.shut_down();
+      signals_.cancel();
+      service_.done();
+    });
+  }
+
+  asio::io_context& loop_;
+  Log& log_;
+  std::function<void()> reload_;
+  std::uint64_t started_;
+  ControlPlane control_;
+  Audience audience_;
+  broker::BrokerServer server_;
+  ServiceManager service_;
+  asio::signal_set signals_;
+  std::string status_;  // what the service manager shows
+  bool stopping_ = false;
+};
+
+// SIGHUP: what can change while running is the log level.
+void reload(const CommandLine& line, const Environment& environment, Log& log) {
+  const Loaded fresh = load_settings(line, environment, std::string(kDefaultConfigFile));
+  for (const std::string& problem : fresh.problems) log.error(problem);
+  if (!fresh.problems.empty()) {
+    log.error("the configuration is not taken: all stays as it was");
+    return;
+  }
+  log.set_level(fresh.settings.log.level);
+  log.info(
+      "the configuration was read again: the log level is taken now, all else at the next "
+      "start",
+      {{"file", fresh.file ? escape_bytes(fresh.file->native()) : "none"},
+       {"level", to_string(log.level())}});
+}
+
+// What a handler throws ends that handler alone: out of memory for one operator's list, say.
+void run(asio::io_context& loop, Log& log) {
+  for (;;) {
+    try {
+      loop.run();
+      return;
+    } catch (const std::exception& error) {
+      log.error("an internal error; going on", {{"what", std::string_view(error.what())}});
+    }
+  }
+}
+
+}  // namespace
+
+int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment& environment,
+               Log& log) {
+  const Settings& settings = loaded.settings;
+  (void)os::raise_descriptor_limit();
+  ServerSockets sockets = open_sockets(settings.sockets);
+  if (!sockets.problem.empty()) {
+    log.error(sockets.problem);
+    return kExitCannotRun;
+  }
+  asio::io_context loop(1);
+  auto opened = BroadcastIds::open(loop.get_executor(),
+                                   find_state_dir(settings, environment, ::geteuid() == 0), log,
+                                   unix_ms() / 1000);
+  if (!opened.problem.empty()) {
+    log.error(opened.problem);
+    return kExitCannotRun;
+  }
+  {
+    const Daemon daemon(loop, settings, sockets, *opened.ids, log,
+                        [&] { reload(line, environment, log); });
+    run(loop, log);
+  }
+  opened.ids->close();
+  log.info("stopped");
+  return kExitClean;
+}
+
+}  // namespace muster::daemon

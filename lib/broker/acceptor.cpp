@@ -1,0 +1,121 @@
+#include "broker/acceptor.h"
+
+#include <cerrno>
+#include <exception>
+#include <sys/socket.h>
+#include <utility>
+
+namespace muster::broker {
+namespace {
+
+// What passes when others give something back.
+bool is_shortage(const std::error_code& error) {
+  switch (error.value()) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Acceptor::Acceptor(asio::io_context& context, Transport& transport, Events& events)
+    : transport_(transport), events_(events), pause_(context) {}
+
+Acceptor::~Acceptor() { stop(); }
+
+void Acceptor::listen(os::UniqueFd listener) {
+  listeners_.reserve(listeners_.size() + 1);
+  const auto watch = transport_.watch(listener.get(), *this, listeners_.size());
+  listeners_.push_back({std::move(listener), watch});
+}
+
+void Acceptor::readable(std::uint64_t token) {
+  try {
+    accept_batch(listeners_[token].socket.get());
+  } catch (const std::exception& e) {
+    events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
+  }
+}
+
+void Acceptor::accept_batch(int listener) {
+  for (int i = 0; i < kBatch; ++i) {
+    os::UniqueFd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+      if (!introduce(std::move(socket))) return;
+      continue;
+    }
+    const std::error_code error(errno, std::generic_category());
+    if (error.value() == EAGAIN || error.value() == EWOULDBLOCK) break;
+    if (error.value() == ECONNABORTED || error.value() == EINTR) continue;
+    return pause(error);
+  }
+  say_recovered();
+}
+
+void Acceptor::say_recovered() noexcept {
+  if (!std::exchange(short_of_descriptors_, false)) return;
+  events_.accept_trouble("connections are accepted again");
+}
+
+bool Acceptor::introduce(os::UniqueFd socket) {
+  std::error_code error;
+  auto peer = os::peer_of(socket.get(), error);
+  if (!peer) {
+    events_.accept_trouble("a connection was dropped: who made it cannot be told: " +
+                           error.message());
+    return true;
+  }
+  if (is_shortage(peer->trouble)) {
+    waiting_ = std::move(socket);
+    pause(peer->trouble);
+    return false;
+  }
+  if (peer->trouble) {
+    // Its death is known by its connection alone.
+    events_.accept_trouble("the process " + std::to_string(peer->process.pid) +
+                           " cannot be watched: " + peer->trouble.message());
+  }
+  events_.accepted(std::move(socket), std::move(*peer));
+  return true;
+}
+
+void Acceptor::pause(const std::error_code& why) {
+  for (Listener& listener : listeners_) transport_.unwatch(std::exchange(listener.watch, {}));
+  pause_.expires_after(kPause);
+  pause_.async_wait([this](const std::error_code& cancelled) {
+    if (!cancelled) resume();
+  });
+  if (std::exchange(short_of_descriptors_, true)) return;
+  events_.accept_trouble("no connection can be accepted (" + why.message() +
+                         "): trying again every " + std::to_string(kPause.count()) + " ms");
+}
+
+void Acceptor::resume() {
+  try {
+    if (waiting_) {
+      if (!introduce(std::exchange(waiting_, {}))) return;
+      say_recovered();
+    }
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+      Listener& listener = listeners_[i];
+      listener.watch = transport_.watch(listener.socket.get(), *this, i);
+    }
+  } catch (const std::exception& e) {
+    events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
+    pause(std::make_error_code(std::errc::not_enough_memory));
+  }
+}
+
+void Acceptor::stop() noexcept {
+  for (const Listener& listener : listeners_) transport_.unwatch(listener.watch);
+  listeners_.clear();
+  waiting_.reset();
+  pause_.cancel();
+}
+
+}  // namespace muster::broker

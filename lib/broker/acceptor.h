@@ -1,0 +1,73 @@
+// Takes connections from listening sockets, and says who connected.
+//
+// A bounded number for each time that a listener is readable, so that a storm of connections does
+// not starve those that are there. When descriptors or memory run out it pauses, says so once, and
+// goes on by itself; a connection that was accepted but whose process could not be looked up for
+// want of a descriptor waits through that pause. One thread, the io_context's.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <asio/basic_waitable_timer.hpp>
+#include <asio/io_context.hpp>
+
+#include "broker/transport.h"
+#include "os/peer.h"
+#include "os/unique_fd.h"
+
+namespace muster::broker {
+
+class Acceptor final : Transport::Watcher {
+ public:
+  class Events {
+   public:
+    virtual ~Events() = default;
+    virtual void accepted(os::UniqueFd socket, os::Peer peer) = 0;
+    // One sentence for whoever looks after the broker.
+    virtual void accept_trouble(std::string_view sentence) noexcept = 0;
+  };
+
+  Acceptor(asio::io_context& context, Transport& transport, Events& events);
+  ~Acceptor() override;
+
+  // REQUIRES: a listening, non-blocking Unix stream socket. Throws std::system_error.
+  void listen(os::UniqueFd listener);
+  // Closes the listeners, for good.
+  void stop() noexcept;
+
+ private:
+  static constexpr int kBatch = 64;
+  static constexpr std::chrono::milliseconds kPause{100};
+
+  struct Listener {
+    os::UniqueFd socket;
+    Transport::WatchId watch;
+  };
+
+  void readable(std::uint64_t token) override;
+  void accept_batch(int listener);
+  // False when it must wait for descriptors.
+  bool introduce(os::UniqueFd socket);
+  void pause(const std::error_code& why);
+  void resume();
+  void say_recovered() noexcept;
+
+  Transport& transport_;
+  Events& events_;
+  std::vector<Listener> listeners_;
+  os::UniqueFd waiting_;  // accepted, its process not looked up yet
+  bool short_of_descriptors_ = false;
+  asio::basic_waitable_timer<std::chrono::steady_clock,
+                             asio::wait_traits<std::chrono::steady_clock>,
+                             asio::io_context::executor_type>
+      pause_;
+};
+
+}  // namespace muster::broker

@@ -1,0 +1,71 @@
+// The broker on Asio: sockets, timers and pidfds around core::Broker.
+//
+// One io_context, run by one thread; every member function is called on that thread. Lifetime: the
+// io_context and the sink outlive the BrokerServer; destroy it after run() returned.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "muster/broker_view.h"
+
+#include "core/broker.h"
+#include "os/unique_fd.h"
+
+namespace asio {
+class io_context;
+}
+
+namespace muster::broker {
+
+// Who is told what happens: logs, watchers, progress displays.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void on_event(const Event& event) = 0;
+  // Whether acks are worth an event each; asked once an outcome, so it must be cheap.
+  [[nodiscard]] virtual bool wants_every_outcome() const noexcept = 0;
+  // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
+  // exception ended a connection. One sentence; worth a warning in the log.
+  virtual void on_trouble(std::string_view sentence) noexcept { (void)sentence; }
+};
+
+struct ServerOptions {
+  core::Config core;
+  std::size_t max_queued_bytes = 256 * 1024;  // a connection's send queue
+  std::string transport = "epoll";
+  // Gives each new broadcast its id.
+  std::function<BroadcastId()> next_broadcast_id;
+};
+
+class BrokerServer {
+ public:
+  BrokerServer(asio::io_context& context, ServerOptions options, EventSink& sink);
+  ~BrokerServer();
+  BrokerServer(const BrokerServer&) = delete;
+  BrokerServer& operator=(const BrokerServer&) = delete;
+
+  // Accepts backends on a listening, non-blocking Unix stream socket. May be called for several.
+  void listen(os::UniqueFd listener);
+
+  // The operator's functions of the core; give them now().
+  [[nodiscard]] core::Broker& core() noexcept;
+  [[nodiscard]] core::Now now() const;
+  // Connections of the backend lane, registered or not.
+  [[nodiscard]] std::size_t connection_count() const noexcept;
+  [[nodiscard]] std::string_view transport_name() const noexcept;
+
+  // Stops accepting, quiesces (core::Broker::shut_down), then closes every connection and calls
+  // `on_drained`; nothing of this server keeps the io_context running after that. Called again
+  // while it waits, it cancels what is still open.
+  void shut_down(std::function<void()> on_drained);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::broker

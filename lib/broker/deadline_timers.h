@@ -1,0 +1,72 @@
+// One steady_timer for each armed deadline, and the passed ones handed over in batches.
+//
+// A batch first lets what is readable be read, so that an answer that reached its socket before its
+// deadline is never called late because the broker was busy; then each deadline that is still armed
+// is reported. Timers are pooled by slot and their waits use pooled memory: once warm, arming
+// and cancelling allocates nothing. One thread, the io_context's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include <asio/basic_waitable_timer.hpp>
+#include <asio/io_context.hpp>
+
+#include "broker/handler_memory.h"
+#include "core/types.h"
+
+namespace muster::broker {
+
+class DeadlineTimers {
+ public:
+  class Events {
+   public:
+    virtual ~Events() = default;
+    // Some deadlines have passed: deliver what had come before. It may cancel them.
+    virtual void before_deadlines() = 0;
+    virtual void deadline_passed(core::DeadlineId id) = 0;
+  };
+
+  DeadlineTimers(asio::io_context& context, Events& events);
+
+  // REQUIRES: the slot has no armed deadline.
+  void arm(core::DeadlineId id, core::SteadyTime at);
+  // Nothing when it is not armed (any more). After this it is not reported.
+  void cancel(core::DeadlineId id);
+  // Cancels all, for good.
+  void stop() noexcept;
+
+  [[nodiscard]] std::size_t armed() const noexcept { return armed_; }
+
+ private:
+  // How many are reported in one turn of the loop.
+  static constexpr std::size_t kBatch = 512;
+
+  // A steady_timer that knows its executor's type: half the size, and no virtual calls.
+  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                           asio::wait_traits<std::chrono::steady_clock>,
+                                           asio::io_context::executor_type>;
+  struct Slot {
+    explicit Slot(asio::io_context& context) : timer(context) {}
+    Timer timer;
+    std::uint32_t generation = 0;  // 0: not armed
+  };
+
+  [[nodiscard]] Slot* find(core::DeadlineId id) noexcept;
+  void expired(core::DeadlineId id);
+  void schedule();
+  void report_batch();
+
+  asio::io_context& context_;
+  Events& events_;
+  HandlerMemory& memory_;
+  std::deque<Slot> slots_;  // a deque: timers stay where they are
+  std::size_t armed_ = 0;
+  std::vector<core::DeadlineId> passed_;  // in the order in which they did
+  std::size_t reported_ = 0;              // of passed_
+  bool scheduled_ = false;
+};
+
+}  // namespace muster::broker

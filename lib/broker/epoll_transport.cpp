@@ -1,0 +1,249 @@
+// The loop: what is fetched from the epoll set, read from sockets and told to Events. What is
+// written stands in epoll_transport_send.cpp.
+#include "broker/epoll_transport.h"
+
+#include <cerrno>
+#include <exception>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <utility>
+
+#include <asio/post.hpp>
+
+namespace muster::broker {
+namespace {
+
+// An event's 64 bits: generation, then slot, whose highest bit tells watches from connections.
+constexpr std::uint32_t kWatchBit = 0x8000'0000U;
+
+constexpr std::uint64_t pack(std::uint32_t slot, std::uint32_t generation) noexcept {
+  return static_cast<std::uint64_t>(generation) << 32 | slot;
+}
+
+[[noreturn]] void throw_errno(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+int make_epoll() {
+  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) throw_errno("epoll_create1");
+  return fd;
+}
+
+}  // namespace
+
+EpollTransport::EpollTransport(asio::io_context& context, std::size_t max_queued_bytes,
+                               Events& events)
+    : context_(context),
+      events_(events),
+      memory_(asio::use_service<HandlerMemory>(context)),
+      max_queued_bytes_(max_queued_bytes),
+      epoll_(context, make_epoll()),
+      buffer_(std::make_unique<char[]>(kBufferBytes)) {
+  wait();
+}
+
+EpollTransport::~EpollTransport() { stop(); }
+
+void EpollTransport::post(void (EpollTransport::*step)()) {
+  asio::post(context_, PooledHandler{&memory_, [this, step] { (this->*step)(); }});
+}
+
+// --- who is watched
+
+ConnectionId EpollTransport::open(os::UniqueFd socket) {
+  const int fd = socket.get();
+  const ConnectionId id = connections_.insert({});
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = pack(id.slot, id.generation);
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    const int error = errno;
+    connections_.erase(id);
+    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+  }
+  connections_.find(id)->socket = std::move(socket);
+  ++open_;
+  return id;
+}
+
+Transport::WatchId EpollTransport::watch(int fd, Watcher& watcher, std::uint64_t token) {
+  const WatchId id = watches_.insert({fd, &watcher, token});
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = pack(id.slot | kWatchBit, id.generation);
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    const int error = errno;
+    watches_.erase(id);
+    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+  }
+  return id;
+}
+
+void EpollTransport::unwatch(WatchId id) noexcept {
+  const Watch* const watch = watches_.find(id);
+  if (watch == nullptr) return;
+  if (epoll_.is_open()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, watch->fd, nullptr);
+  watches_.erase(id);
+}
+
+void EpollTransport::want_write(ConnectionId id, Connection& connection, bool wanted) {
+  if (connection.wants_to_write == wanted) return;
+  epoll_event event{};
+  event.events = EPOLLIN | (wanted ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+  event.data.u64 = pack(id.slot, id.generation);
+  const int fd = connection.socket.get();
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, fd, &event) != 0) throw_errno("epoll_ctl");
+  connection.wants_to_write = wanted;
+}
+
+// --- turns of the loop
+
+void EpollTransport::wait() {
+  epoll_.async_wait(asio::posix::descriptor_base::wait_read,
+                    PooledHandler{&memory_, [this](const std::error_code& error) {
+                                    if (!error) turn();
+                                  }});
+}
+
+void EpollTransport::fetch() {
+  const int count = ::epoll_wait(epoll_.native_handle(), fetched_.data(), kEventsATurn, 0);
+  next_ = 0;
+  count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+void EpollTransport::turn() {
+  if (stopped_) return;
+  events_.turn_begins();
+  if (next_ == count_) fetch();
+  received_ = 0;
+  while (next_ < count_ && received_ < kBytesATurn) handle(fetched_[next_++]);
+  if (stopped_) return;
+  // A full batch or a rest: others have their turn first.
+  if (next_ < count_ || count_ == kEventsATurn) {
+    post(&EpollTransport::turn);
+  } else {
+    wait();
+  }
+}
+
+void EpollTransport::drain_all() {
+  if (stopped_) return;
+  events_.turn_begins();
+  while (next_ < count_) handle(fetched_[next_++]);
+  // The kernel hands out what is ready in turn, so this sees everybody who is ready now at least
+  // once, and ends even if all of them write without pause.
+  for (std::size_t seen = 0; seen <= open_ + watches_.size(); seen += kEventsATurn) {
+    fetch();
+    while (next_ < count_) handle(fetched_[next_++]);
+    if (count_ < kEventsATurn || stopped_) return;
+  }
+}
+
+void EpollTransport::handle(const epoll_event& event) {
+  const auto slot = static_cast<std::uint32_t>(event.data.u64);
+  const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
+  // What is gone since it was fetched is not found.
+  if ((slot & kWatchBit) == 0) {
+    handle_connection({slot, generation}, event.events);
+  } else if (const Watch* const watch = watches_.find({slot & ~kWatchBit, generation})) {
+    try {
+      watch->watcher->readable(watch->token);
+    } catch (const std::exception& e) {
+      events_.handling_failed({}, e.what());
+    }
+  }
+}
+
+void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
+  guarded(id, [&] {
+    Connection* const connection = connections_.find(id);
+    if (connection == nullptr || !connection->socket) return;
+    if ((events & EPOLLOUT) != 0) flush(id, *connection);
+    if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
+    if (read(id, *connection) == Read::kEnd) lose(id, core::LossCause::kClosed);
+  });
+}
+
+// --- reading
+
+EpollTransport::Read EpollTransport::read(ConnectionId id, Connection& connection) {
+  const ssize_t size = ::recv(connection.socket.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT);
+  if (size < 0) {
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? Read::kNothing : Read::kEnd;
+  }
+  if (size == 0) return Read::kEnd;
+  received_ += static_cast<std::size_t>(size);
+  const std::string_view bytes(buffer_.get(), static_cast<std::size_t>(size));
+  auto problem =
+      split_frames(connection.partial, bytes, wire::kMaxBackendBody, [&](std::string_view body) {
+        events_.frame_arrived(id, body);
+        const Connection* const still = connections_.find(id);
+        return still != nullptr && static_cast<bool>(still->socket);
+      });
+  if (!problem.empty()) {
+    events_.stream_broken(id, std::move(problem));
+    Connection* const still = connections_.find(id);
+    if (still != nullptr && still->socket) close(*still);
+  }
+  return Read::kSome;
+}
+
+void EpollTransport::read_all(ConnectionId id) {
+  std::size_t queued = 0;
+  const std::size_t before = received_;
+  for (bool first = true;; first = false) {
+    Connection* const connection = connections_.find(id);
+    if (connection == nullptr || !connection->socket) return;
+    if (first) {
+      // Somebody may go on writing: a child that inherited the socket. That is not for this call.
+      int bytes = 0;
+      if (::ioctl(connection->socket.get(), SIOCINQ, &bytes) != 0 || bytes <= 0) return;
+      queued = static_cast<std::size_t>(bytes);
+    }
+    if (read(id, *connection) != Read::kSome || received_ - before >= queued) return;
+  }
+}
+
+void EpollTransport::drain(ConnectionId id) {
+  guarded(id, [&] { read_all(id); });
+}
+
+// --- the end of a connection
+
+void EpollTransport::lose(ConnectionId id, core::LossCause cause) {
+  Connection* connection = connections_.find(id);
+  if (connection == nullptr || !connection->socket) return;
+  if (cause == core::LossCause::kClosed) close(*connection);
+  events_.lost(id, cause);
+  hang_up(id);
+}
+
+void EpollTransport::fail(ConnectionId id, std::string_view what) noexcept {
+  events_.handling_failed(id, what);
+  hang_up(id);
+}
+
+void EpollTransport::close(Connection& connection) noexcept {
+  const int fd = connection.socket.get();
+  // Closing alone would leave it in the set if a forked child still had it.
+  if (epoll_.is_open()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, fd, nullptr);
+  connection = Connection{};
+  --open_;
+}
+
+void EpollTransport::release(ConnectionId id) noexcept {
+  hang_up(id);
+  connections_.erase(id);
+}
+
+void EpollTransport::stop() noexcept {
+  if (std::exchange(stopped_, true)) return;
+  connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
+  std::error_code ignored;
+  (void)epoll_.close(ignored);
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,123 @@
+// The transport on epoll.
+//
+// An epoll set of its own holds every socket, pidfd and listener, level-triggered. Asio watches
+// that set through one descriptor, so that neither Asio's second recv for each message nor its
+// epoll_ctl for each wait is paid. A turn takes at most kEventsATurn events and about kBytesATurn
+// bytes, one recv for each readable socket into one shared buffer; what is left waits for the next
+// turn.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <sys/epoll.h>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/basic_stream_descriptor.hpp>
+
+#include "broker/frame_splitter.h"
+#include "broker/handler_memory.h"
+#include "broker/send_queue.h"
+#include "broker/slot_table.h"
+#include "broker/transport.h"
+
+namespace muster::broker {
+
+class EpollTransport final : public Transport {
+ public:
+  EpollTransport(asio::io_context& context, std::size_t max_queued_bytes, Events& events);
+  ~EpollTransport() override;
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
+  [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
+  void send(ConnectionId connection, const core::FramePtr& frame) override;
+  void send(ConnectionId connection, std::string frame) override;
+  void drain(ConnectionId connection) override;
+  void drain_all() override;
+  void hang_up(ConnectionId connection) noexcept override;
+  void release(ConnectionId connection) noexcept override;
+  [[nodiscard]] WatchId watch(int fd, Watcher& watcher, std::uint64_t token) override;
+  void unwatch(WatchId watch) noexcept override;
+  [[nodiscard]] std::size_t open_count() const noexcept override { return open_; }
+  void stop() noexcept override;
+
+ private:
+  static constexpr std::size_t kEventsATurn = 512;
+  static constexpr std::size_t kBytesATurn = 1024 * 1024;
+  // One recv: at least one frame of any size, and many of the usual ones.
+  static constexpr std::size_t kBufferBytes = 128 * 1024;
+
+  struct Connection {
+    os::UniqueFd socket;  // empty: closed, the slot waits for release()
+    bool wants_to_write = false;
+    bool broken = false;  // writing failed, or the stream is no frames: a lost() is on its way
+    std::unique_ptr<SendQueue> queue;
+    PartialFrame partial;
+  };
+  struct Watch {
+    int fd = -1;
+    Watcher* watcher = nullptr;
+    std::uint64_t token = 0;
+  };
+  struct Trouble {
+    ConnectionId connection;
+    core::LossCause cause = core::LossCause::kClosed;
+  };
+  enum class Read { kSome, kNothing, kEnd };
+
+  void wait();
+  void turn();
+  void fetch();
+  void handle(const epoll_event& event);
+  void handle_connection(ConnectionId id, std::uint32_t events);
+  Read read(ConnectionId id, Connection& connection);
+  void read_all(ConnectionId id);
+  void lose(ConnectionId id, core::LossCause cause);
+  void fail(ConnectionId id, std::string_view what) noexcept;
+  void enqueue(ConnectionId id, Connection& connection, std::shared_ptr<const OutboundBytes> frame,
+               std::size_t written);
+  void flush(ConnectionId id, Connection& connection);
+  void want_write(ConnectionId id, Connection& connection, bool wanted);
+  void break_later(ConnectionId id, Connection& connection, core::LossCause cause);
+  void report_trouble();
+  void close(Connection& connection) noexcept;
+  void post(void (EpollTransport::*step)());
+
+  // An exception while one connection is handled ends that connection and nothing else.
+  template <class Function>
+  void guarded(ConnectionId id, Function&& function) noexcept {
+    try {
+      function();
+    } catch (const std::exception& e) {
+      fail(id, e.what());
+    } catch (...) {
+      fail(id, "an unknown exception");
+    }
+  }
+
+  asio::io_context& context_;
+  Events& events_;
+  HandlerMemory& memory_;
+  const std::size_t max_queued_bytes_;
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> epoll_;
+  SlotTable<ConnectionId, Connection> connections_;
+  SlotTable<WatchId, Watch> watches_;
+  std::size_t open_ = 0;
+  bool stopped_ = false;
+
+  // The events that were fetched and are not handled yet.
+  std::array<epoll_event, kEventsATurn> fetched_{};
+  std::size_t next_ = 0;
+  std::size_t count_ = 0;
+  std::size_t received_ = 0;  // bytes, in this turn
+
+  std::vector<Trouble> troubles_;  // found while sending, reported from the loop
+  bool trouble_posted_ = false;
+  std::unique_ptr<char[]> buffer_;
+};
+
+}  // namespace muster::broker

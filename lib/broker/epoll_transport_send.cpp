@@ -1,0 +1,109 @@
+// Writing: at once when the socket takes it, else through a bounded queue; and the last words of a
+// connection that is hung up.
+#include <exception>
+#include <sys/socket.h>
+#include <utility>
+
+#include "broker/epoll_transport.h"
+
+namespace muster::broker {
+
+void EpollTransport::send(ConnectionId id, const core::FramePtr& frame) {
+  Connection* const connection = connections_.find(id);
+  if (connection == nullptr || !connection->socket || connection->broken) return;
+  const auto& bytes = static_cast<const OutboundBytes&>(*frame).bytes;
+  std::ptrdiff_t written = 0;
+  if (connection->queue == nullptr) {
+    written = write_now(connection->socket.get(), bytes);
+    if (written == static_cast<std::ptrdiff_t>(bytes.size())) return;
+    if (written < 0) return break_later(id, *connection, core::LossCause::kClosed);
+  }
+  enqueue(id, *connection, std::static_pointer_cast<const OutboundBytes>(frame),
+          static_cast<std::size_t>(written));
+}
+
+void EpollTransport::send(ConnectionId id, std::string frame) {
+  Connection* const connection = connections_.find(id);
+  if (connection == nullptr || !connection->socket) return;
+  // The last words of a slow reader still go behind what is queued: see hang_up().
+  if (connection->broken && connection->queue == nullptr) return;
+  std::ptrdiff_t written = 0;
+  if (connection->queue == nullptr) {
+    written = write_now(connection->socket.get(), frame);
+    if (written == static_cast<std::ptrdiff_t>(frame.size())) return;
+    if (written < 0) return break_later(id, *connection, core::LossCause::kClosed);
+  }
+  enqueue(id, *connection, std::make_shared<const OutboundBytes>(std::move(frame)),
+          static_cast<std::size_t>(written));
+}
+
+void EpollTransport::enqueue(ConnectionId id, Connection& connection,
+                             std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
+  try {
+    const std::size_t queued = connection.queue == nullptr ? 0 : connection.queue->bytes();
+    const std::size_t left = frame->bytes.size() - written;
+    if (!connection.broken && queued + left > max_queued_bytes_) {
+      break_later(id, connection, core::LossCause::kSlowReader);
+      return;
+    }
+    if (connection.queue == nullptr) connection.queue = std::make_unique<SendQueue>();
+    connection.queue->push(std::move(frame), written);
+    want_write(id, connection, true);
+  } catch (const std::exception&) {
+    // Half a frame may be out: nothing that follows would make sense to the peer.
+    connection.queue.reset();
+    break_later(id, connection, core::LossCause::kClosed);
+  }
+}
+
+void EpollTransport::flush(ConnectionId id, Connection& connection) {
+  if (connection.queue != nullptr) {
+    const auto state = connection.queue->flush(connection.socket.get());
+    if (state == SendQueue::State::kBlocked) return;
+    connection.queue.reset();
+    if (state == SendQueue::State::kBroken) break_later(id, connection, core::LossCause::kClosed);
+  }
+  want_write(id, connection, false);
+}
+
+// The core must not be called back from inside its own send(), so this waits for the loop.
+void EpollTransport::break_later(ConnectionId id, Connection& connection, core::LossCause cause) {
+  if (std::exchange(connection.broken, true)) return;
+  troubles_.push_back({id, cause});
+  if (std::exchange(trouble_posted_, true)) return;
+  post(&EpollTransport::report_trouble);
+}
+
+void EpollTransport::report_trouble() {
+  trouble_posted_ = false;
+  if (stopped_) return;
+  events_.turn_begins();
+  auto troubles = std::exchange(troubles_, {});
+  for (std::size_t i = 0; i < troubles.size(); ++i) {
+    if (i == kEventsATurn) {  // the rest in a turn of its own
+      troubles_.insert(troubles_.end(), troubles.begin() + static_cast<std::ptrdiff_t>(i),
+                       troubles.end());
+      if (!std::exchange(trouble_posted_, true)) post(&EpollTransport::report_trouble);
+      return;
+    }
+    const Trouble trouble = troubles[i];
+    drain(trouble.connection);  // an answer that is there counts, whatever became of its sender
+    guarded(trouble.connection, [&] { lose(trouble.connection, trouble.cause); });
+    if (stopped_) return;
+  }
+}
+
+void EpollTransport::hang_up(ConnectionId id) noexcept {
+  Connection* const connection = connections_.find(id);
+  if (connection == nullptr || !connection->socket) return;
+  const int fd = connection->socket.get();
+  if (connection->queue != nullptr) (void)connection->queue->flush(fd);
+  // A socket that is closed with unread input gives its peer ECONNRESET where the end of the stream
+  // should be, behind what we said. Not the shared buffer: somebody may be reading from that.
+  std::array<char, 4096> unread{};
+  for (int i = 0; i < 64 && ::recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) {
+  }
+  close(*connection);
+}
+
+}  // namespace muster::broker

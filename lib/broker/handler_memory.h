@@ -1,0 +1,106 @@
+// Memory for Asio's operations that is used again instead of given back.
+//
+// Each wait of a timer is an operation on the heap; with a timer for each target that would be an
+// allocation for each target and round. A service of the io_context, because operations that were
+// never run are destroyed with it, after everything else. One thread, like the io_context.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include <asio/execution_context.hpp>
+#include <asio/io_context.hpp>
+
+namespace muster::broker {
+
+class HandlerMemory final : public asio::execution_context::service {
+ public:
+  using key_type = HandlerMemory;
+  inline static asio::execution_context::id id;
+
+  explicit HandlerMemory(asio::execution_context& context) : service(context) {}
+
+  [[nodiscard]] void* allocate(std::size_t bytes) {
+    if (bytes > kBlock) return ::operator new(bytes);
+    if (free_ == nullptr) grow();
+    Block* const block = free_;
+    free_ = block->next;
+    return block;
+  }
+
+  void deallocate(void* memory, std::size_t bytes) noexcept {
+    if (bytes > kBlock) return ::operator delete(memory);
+    free_ = new (memory) Block{free_};
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 96;
+  static constexpr std::size_t kBlocksAtOnce = 64;
+  struct Block {
+    Block* next;
+  };
+  struct alignas(std::max_align_t) Space {
+    std::byte bytes[kBlock];
+  };
+
+  void shutdown() override {}
+
+  void grow() {
+    chunks_.push_back(std::make_unique<Space[]>(kBlocksAtOnce));
+    for (std::size_t i = 0; i < kBlocksAtOnce; ++i) {
+      free_ = new (&chunks_.back()[i]) Block{free_};
+    }
+  }
+
+  Block* free_ = nullptr;
+  std::vector<std::unique_ptr<Space[]>> chunks_;
+};
+
+// What Asio asks for the allocator of a handler.
+template <class T>
+class HandlerAllocator {
+ public:
+  using value_type = T;
+
+  explicit HandlerAllocator(HandlerMemory& memory) noexcept : memory_(&memory) {}
+  template <class U>  // an allocator must convert to its rebound kind: NOLINTNEXTLINE
+  HandlerAllocator(const HandlerAllocator<U>& other) noexcept : memory_(other.memory_) {}
+
+  [[nodiscard]] T* allocate(std::size_t count) {
+    return static_cast<T*>(memory_->allocate(count * sizeof(T)));
+  }
+  void deallocate(T* memory, std::size_t count) noexcept {
+    memory_->deallocate(memory, count * sizeof(T));
+  }
+
+  template <class U>
+  friend bool operator==(const HandlerAllocator& a, const HandlerAllocator<U>& b) noexcept {
+    return a.memory_ == b.memory_;
+  }
+
+ private:
+  template <class>
+  friend class HandlerAllocator;
+  HandlerMemory* memory_;
+};
+
+// A handler that takes its memory from there.
+template <class Function>
+struct PooledHandler {
+  using allocator_type = HandlerAllocator<void>;
+
+  HandlerMemory* memory;
+  Function function;
+
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
+  template <class... Args>
+  void operator()(Args&&... args) {
+    function(std::forward<Args>(args)...);
+  }
+};
+template <class Function>
+PooledHandler(HandlerMemory*, Function) -> PooledHandler<Function>;
+
+}  // namespace muster::broker

@@ -1,0 +1,135 @@
+#include "broker/process_watch.h"
+
+#include <utility>
+
+#include <asio/post.hpp>
+
+namespace muster::broker {
+
+ProcessWatch::ProcessWatch(asio::io_context& context, Transport& transport,
+                           std::function<void(ConnectionId)> exited)
+    : context_(context),
+      transport_(transport),
+      memory_(asio::use_service<HandlerMemory>(context)),
+      exited_(std::move(exited)) {}
+
+ProcessWatch::~ProcessWatch() { stop(); }
+
+void ProcessWatch::add(ConnectionId connection, os::Peer& peer) {
+  if (connection.slot >= links_.size()) links_.resize(connection.slot + 1);
+  links_[connection.slot] = {};
+  if (!peer.pidfd && !peer.exited) return;
+  const ProcessId id = find_or_watch(peer);
+  Process& process = *processes_.find(id);
+  Link& link = links_[connection.slot];
+  link.process = id;
+  link.generation = connection.generation;
+  link.next = process.first;
+  if (process.first != kNone) links_[process.first].previous = connection.slot;
+  process.first = connection.slot;
+  if (peer.exited || process.exited) mark_exited(id);
+}
+
+ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
+  // What cannot be told apart from another process by its identity is not shared with one.
+  const bool shareable = peer.process.unique != 0;
+  if (shareable) {
+    if (const auto known = by_identity_.find(peer.process); known != by_identity_.end()) {
+      peer.pidfd.reset();
+      return known->second;
+    }
+  }
+  const ProcessId id = processes_.insert({});
+  Process& process = *processes_.find(id);
+  process.identity = peer.process;
+  try {
+    if (shareable) by_identity_.emplace(peer.process, id);
+    if (peer.pidfd) {
+      process.watch = transport_.watch(peer.pidfd.get(), *this,
+                                       static_cast<std::uint64_t>(id.generation) << 32 | id.slot);
+      process.pidfd = std::move(peer.pidfd);
+    }
+  } catch (...) {
+    forget(id);
+    throw;
+  }
+  return id;
+}
+
+void ProcessWatch::readable(std::uint64_t token) {
+  mark_exited({static_cast<std::uint32_t>(token), static_cast<std::uint32_t>(token >> 32)});
+}
+
+void ProcessWatch::mark_exited(ProcessId id) {
+  Process* const process = processes_.find(id);
+  if (process == nullptr) return;
+  gone_.push_back(id);
+  schedule();
+  process->exited = true;
+  transport_.unwatch(process->watch);  // else it would be readable for ever
+  process->pidfd.reset();
+}
+
+void ProcessWatch::schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  asio::post(context_, PooledHandler{&memory_, [this] { report(); }});
+}
+
+void ProcessWatch::report() {
+  scheduled_ = false;
+  for (std::size_t i = 0; i < kBatch && !gone_.empty(); ++i) {
+    const ProcessId id = gone_.back();
+    const Process* const process = processes_.find(id);
+    if (process == nullptr || process->first == kNone) {
+      gone_.pop_back();
+      if (process != nullptr) forget(id);
+      continue;
+    }
+    const std::uint32_t slot = process->first;
+    const ConnectionId connection{slot, links_[slot].generation};
+    unlink(slot);
+    exited_(connection);
+  }
+  if (!gone_.empty()) schedule();
+}
+
+void ProcessWatch::remove(ConnectionId connection) noexcept {
+  if (connection.slot >= links_.size()) return;
+  const Link& link = links_[connection.slot];
+  if (link.generation != connection.generation) return;
+  const ProcessId id = link.process;
+  const Process* const process = processes_.find(id);
+  if (process == nullptr) return;
+  unlink(connection.slot);
+  // One that has exited is still in gone_, and forgotten there.
+  if (process->first == kNone && !process->exited) forget(id);
+}
+
+void ProcessWatch::unlink(std::uint32_t slot) noexcept {
+  const Link link = std::exchange(links_[slot], {});
+  if (link.previous != kNone) {
+    links_[link.previous].next = link.next;
+  } else if (Process* const process = processes_.find(link.process)) {
+    process->first = link.next;
+  }
+  if (link.next != kNone) links_[link.next].previous = link.previous;
+}
+
+void ProcessWatch::forget(ProcessId id) noexcept {
+  const Process* const process = processes_.find(id);
+  const auto known = by_identity_.find(process->identity);
+  if (known != by_identity_.end() && known->second.slot == id.slot &&
+      known->second.generation == id.generation) {
+    by_identity_.erase(known);
+  }
+  transport_.unwatch(process->watch);
+  processes_.erase(id);
+}
+
+void ProcessWatch::stop() noexcept {
+  processes_.for_each([&](ProcessId id, Process&) { forget(id); });
+  links_.clear();
+  gone_.clear();
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,87 @@
+// Which connections belong to which process, and what to do when a process exits.
+//
+// One pidfd for each process, however many connections it has. The identity is the process that
+// connected: when that one exits its connections are reported, even if a child still holds their
+// sockets. One thread, the io_context's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
+#include "broker/handler_memory.h"
+#include "broker/slot_table.h"
+#include "broker/transport.h"
+#include "os/peer.h"
+
+namespace muster::broker {
+
+class ProcessWatch final : Transport::Watcher {
+ public:
+  // `exited` is called from the loop, once for each connection of a process that has exited.
+  ProcessWatch(asio::io_context& context, Transport& transport,
+               std::function<void(ConnectionId)> exited);
+  ~ProcessWatch() override;
+
+  // Takes the peer's pidfd, or drops it when the process is watched already. A peer without one is
+  // not watched, unless it is known to have exited: then it is reported soon.
+  // Throws std::system_error when it cannot be watched.
+  void add(ConnectionId connection, os::Peer& peer);
+  // The connection's slot is about to be used again.
+  void remove(ConnectionId connection) noexcept;
+  void stop() noexcept;
+
+  [[nodiscard]] std::size_t process_count() const noexcept { return processes_.size(); }
+
+ private:
+  static constexpr std::size_t kBatch = 256;  // connections reported in one turn
+  static constexpr std::uint32_t kNone = ~0U;
+
+  struct ProcessId {
+    std::uint32_t slot = kNone;
+    std::uint32_t generation = 0;
+  };
+  struct Process {
+    os::ProcessIdentity identity;
+    os::UniqueFd pidfd;
+    Transport::WatchId watch;
+    std::uint32_t first = kNone;  // connections, newest first: a list through links_
+    bool exited = false;
+  };
+  struct Link {  // of a connection, by its slot
+    ProcessId process;
+    std::uint32_t generation = 0;
+    std::uint32_t next = kNone;
+    std::uint32_t previous = kNone;
+  };
+  struct IdentityHash {
+    std::size_t operator()(const os::ProcessIdentity& process) const noexcept {
+      return std::hash<std::uint64_t>{}(process.unique * 0x9E37'79B9'7F4A'7C15ULL ^
+                                        static_cast<std::uint64_t>(process.pid));
+    }
+  };
+
+  void readable(std::uint64_t token) override;
+  ProcessId find_or_watch(os::Peer& peer);
+  void mark_exited(ProcessId id);
+  void schedule();
+  void report();
+  void unlink(std::uint32_t slot) noexcept;
+  void forget(ProcessId id) noexcept;
+
+  asio::io_context& context_;
+  Transport& transport_;
+  HandlerMemory& memory_;
+  std::function<void(ConnectionId)> exited_;
+  SlotTable<ProcessId, Process> processes_;
+  std::unordered_map<os::ProcessIdentity, ProcessId, IdentityHash> by_identity_;
+  std::vector<Link> links_;
+  std::vector<ProcessId> gone_;  // exited, some of their connections not reported yet
+  bool scheduled_ = false;
+};
+
+}  // namespace muster::broker

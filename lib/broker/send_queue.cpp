@@ -1,0 +1,75 @@
+#include "broker/send_queue.h"
+
+#include <array>
+#include <cerrno>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+namespace muster::broker {
+namespace {
+
+constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+constexpr std::size_t kGather = 16;  // frames in one call
+
+bool would_block(int error) noexcept {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+}  // namespace
+
+std::ptrdiff_t write_now(int fd, std::string_view frame) noexcept {
+  const ssize_t written = ::send(fd, frame.data(), frame.size(), kFlags);
+  if (written >= 0) return written;
+  return would_block(errno) ? 0 : -1;
+}
+
+void SendQueue::push(std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
+  const std::size_t left = frame->bytes.size() - written;
+  // What was written goes when it is the larger part, so that the vector does not grow for ever.
+  if (first_ > kGather && first_ > frames_.size() / 2) {
+    frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  const bool only = first_ == frames_.size();
+  frames_.push_back(std::move(frame));
+  if (only) written_ = written;
+  bytes_ += left;
+}
+
+SendQueue::State SendQueue::flush(int fd) noexcept {
+  while (bytes_ > 0) {
+    std::array<iovec, kGather> parts{};
+    std::size_t count = 0;
+    std::size_t skip = written_;
+    for (std::size_t i = first_; i < frames_.size() && count < kGather; ++i) {
+      const std::string& bytes = frames_[i]->bytes;
+      // iovec is not const for the sake of reading calls.
+      parts[count].iov_base = const_cast<char*>(bytes.data() + skip);
+      parts[count++].iov_len = bytes.size() - skip;
+      skip = 0;
+    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t written = ::sendmsg(fd, &message, kFlags);
+    if (written < 0) return would_block(errno) ? State::kBlocked : State::kBroken;
+    consume(static_cast<std::size_t>(written));
+  }
+  return State::kEmpty;
+}
+
+void SendQueue::consume(std::size_t written) noexcept {
+  bytes_ -= written;
+  while (first_ < frames_.size()) {
+    const std::size_t left = frames_[first_]->bytes.size() - written_;
+    if (written < left) {
+      written_ += written;
+      return;
+    }
+    written -= left;
+    frames_[first_++].reset();
+    written_ = 0;
+  }
+}
+
+}  // namespace muster::broker

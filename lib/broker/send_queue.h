@@ -1,0 +1,38 @@
+// What a connection's socket did not take yet. Exists only while there is something in it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "broker/transport.h"
+
+namespace muster::broker {
+
+class SendQueue {
+ public:
+  enum class State {
+    kEmpty,    // all is written
+    kBlocked,  // the socket takes no more for now
+    kBroken,   // it never will
+  };
+
+  // `written` bytes of the frame are on their way already.
+  void push(std::shared_ptr<const OutboundBytes> frame, std::size_t written);
+  // Writes what the socket takes, without blocking.
+  State flush(int fd) noexcept;
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  void consume(std::size_t written) noexcept;
+
+  std::vector<std::shared_ptr<const OutboundBytes>> frames_;
+  std::size_t first_ = 0;    // the first of frames_ that is not written
+  std::size_t written_ = 0;  // of the first
+  std::size_t bytes_ = 0;    // left to write
+};
+
+// Writes `frame` to a socket with an empty queue: how much was taken, or -1 when it is broken.
+[[nodiscard]] std::ptrdiff_t write_now(int fd, std::string_view frame) noexcept;
+
+}  // namespace muster::broker

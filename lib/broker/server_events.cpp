@@ -1,0 +1,102 @@
+// What happens outside, told to the core with the time. An exception ends what it was about and
+// nothing else.
+#include <exception>
+#include <utility>
+#include <variant>
+
+#include "broker/server_impl.h"
+
+namespace muster::broker {
+namespace {
+
+// A decoded message, told to the core.
+struct Deliver {
+  core::Broker& core;
+  ConnectionId from;
+  std::uint64_t request_id;
+  core::Now now;
+
+  void operator()(const Ack&) const { core.acked(from, request_id, now); }
+  void operator()(const Failure& failure) const { core.failed(from, request_id, failure, now); }
+  void operator()(const Working& working) const { core.working(from, request_id, working, now); }
+  void operator()(const Activity&) const { core.activity(from, now); }
+  void operator()(Registration& registration) const {
+    core.registration(from, request_id, std::move(registration), now);
+  }
+  void operator()(const Deregister&) const { core.deregister(from, request_id, now); }
+  // The broker asks, backends answer: there is nothing of theirs to cancel.
+  void operator()(const wire::Cancel&) const {}
+};
+
+}  // namespace
+
+void BrokerServer::Impl::turn_begins() noexcept { clock.refresh(); }
+
+void BrokerServer::Impl::frame_arrived(ConnectionId connection, std::string_view body) {
+  auto problem = decoder.decode(body, incoming);
+  if (!problem.empty()) {
+    core.protocol_error(connection, 0, std::move(problem), clock.now());
+    return;
+  }
+  std::visit(Deliver{core, connection, incoming.request_id, clock.now()}, incoming.message);
+}
+
+void BrokerServer::Impl::stream_broken(ConnectionId connection, std::string problem) {
+  core.protocol_error(connection, 0, std::move(problem), clock.now());
+}
+
+void BrokerServer::Impl::lost(ConnectionId connection, core::LossCause cause) {
+  core.connection_lost(connection, cause, clock.now());
+}
+
+void BrokerServer::Impl::handling_failed(ConnectionId connection, std::string_view what) noexcept {
+  try {
+    const bool is_connection = connection.generation != 0;
+    sink.on_trouble((is_connection ? "a connection was closed because of an internal error: "
+                                   : "an internal error: ") +
+                    std::string(what));
+    if (is_connection) core.connection_lost(connection, core::LossCause::kClosed, clock.now());
+  } catch (const std::exception& e) {
+    sink.on_trouble(e.what());
+  }
+}
+
+void BrokerServer::Impl::before_deadlines() {
+  clock.refresh();
+  transport->drain_all();
+}
+
+void BrokerServer::Impl::deadline_passed(core::DeadlineId id) {
+  try {
+    core.deadline_passed(id, clock.now());
+  } catch (const std::exception& e) {
+    sink.on_trouble(std::string("a deadline could not be handled: ") + e.what());
+  }
+}
+
+void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
+  const core::Peer who{{peer.process.pid, peer.process.unique}, peer.uid, peer.gid};
+  const ConnectionId connection = transport->open(std::move(socket));
+  try {
+    processes.add(connection, peer);
+    core.connection_opened(connection, who, clock.now());
+  } catch (...) {
+    release(connection);
+    throw;
+  }
+}
+
+void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {
+  sink.on_trouble(sentence);
+}
+
+void BrokerServer::Impl::process_exited(ConnectionId connection) {
+  transport->drain(connection);  // an ack that was written just before counts
+  try {
+    core.process_exited(connection, clock.now());
+  } catch (const std::exception& e) {
+    handling_failed(connection, e.what());
+  }
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,84 @@
+// The insides of BrokerServer: the core in the middle, and around it what tells it things
+// (transport, timers, processes, acceptor) and what it asks (core::Shell).
+//
+//   server_shell.cpp   what the core asks for
+//   server_events.cpp  what happens outside, told to the core
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <asio/io_context.hpp>
+
+#include "broker/acceptor.h"
+#include "broker/broker_server.h"
+#include "broker/clock.h"
+#include "broker/deadline_timers.h"
+#include "broker/process_watch.h"
+#include "broker/transport.h"
+#include "core/broker.h"
+#include "core/shell.h"
+#include "wire/backend_lane.h"
+
+namespace muster::broker {
+
+struct BrokerServer::Impl final : core::Shell,
+                                  Transport::Events,
+                                  DeadlineTimers::Events,
+                                  Acceptor::Events {
+  Impl(asio::io_context& io_context, ServerOptions opts, EventSink& event_sink);
+  ~Impl() override;
+
+  // core::Shell
+  BroadcastId next_broadcast_id() override;
+  [[nodiscard]] core::FramePtr encode(const OutgoingOperation& operation) override;
+  void send(ConnectionId connection, const core::FramePtr& frame) override;
+  void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
+  void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
+              bool answers_a_request) override;
+  void hang_up(ConnectionId connection) override;
+  void release(ConnectionId connection) override;
+  void arm(core::DeadlineId id, core::SteadyTime at) override;
+  void cancel(core::DeadlineId id) override;
+  [[nodiscard]] bool wants_every_outcome() const noexcept override;
+  void report(const Event& event) override;
+  void drained() override;
+
+  // Transport::Events
+  void turn_begins() noexcept override;
+  void frame_arrived(ConnectionId connection, std::string_view body) override;
+  void stream_broken(ConnectionId connection, std::string problem) override;
+  void lost(ConnectionId connection, core::LossCause cause) override;
+  void handling_failed(ConnectionId connection, std::string_view what) noexcept override;
+
+  // DeadlineTimers::Events
+  void before_deadlines() override;
+  void deadline_passed(core::DeadlineId id) override;
+
+  // Acceptor::Events
+  void accepted(os::UniqueFd socket, os::Peer peer) override;
+  void accept_trouble(std::string_view sentence) noexcept override;
+
+  void process_exited(ConnectionId connection);
+  void shut_down(std::function<void()> done);
+  void stop() noexcept;
+
+  asio::io_context& context;
+  ServerOptions options;
+  EventSink& sink;
+  Clock clock;
+  std::unique_ptr<Transport> transport;
+  DeadlineTimers timers;
+  ProcessWatch processes;
+  Acceptor acceptor;
+  wire::BackendFrameDecoder decoder;
+  wire::BackendFrame incoming;  // kept, so that its strings keep their memory
+  std::function<void()> on_drained;
+  bool stopped = false;
+  core::Broker core;  // last: it goes first
+};
+
+}  // namespace muster::broker

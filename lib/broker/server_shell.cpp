@@ -1,0 +1,71 @@
+// What the core asks for. Nothing here calls the core.
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <asio/post.hpp>
+
+#include "broker/server_impl.h"
+
+namespace muster::broker {
+
+BroadcastId BrokerServer::Impl::next_broadcast_id() { return options.next_broadcast_id(); }
+
+core::FramePtr BrokerServer::Impl::encode(const OutgoingOperation& operation) {
+  return std::make_shared<const OutboundBytes>(wire::encode(operation));
+}
+
+void BrokerServer::Impl::send(ConnectionId connection, const core::FramePtr& frame) {
+  transport->send(connection, frame);
+}
+
+void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
+                              const core::Notice& notice) {
+  struct Encode {
+    std::uint64_t request_id;
+    std::string operator()(const Registered& registered) const {
+      return wire::encode(request_id, registered);
+    }
+    std::string operator()(const HoldEnded& ended) const { return wire::encode(ended); }
+    std::string operator()(core::DeregisteredNotice) const {
+      return wire::encode(request_id, wire::Deregistered{});
+    }
+    std::string operator()(core::CancelNotice) const {
+      return wire::encode_cancel(wire::kBackendLane, request_id);
+    }
+  };
+  transport->send(connection, std::visit(Encode{request_id}, notice));
+}
+
+void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_id,
+                                const Refusal& refusal, bool answers_a_request) {
+  transport->send(connection, wire::encode(request_id, refusal, answers_a_request));
+}
+
+void BrokerServer::Impl::hang_up(ConnectionId connection) { transport->hang_up(connection); }
+
+void BrokerServer::Impl::release(ConnectionId connection) {
+  processes.remove(connection);
+  transport->release(connection);
+}
+
+void BrokerServer::Impl::arm(core::DeadlineId id, core::SteadyTime at) {
+  if (!stopped) timers.arm(id, at);
+}
+
+void BrokerServer::Impl::cancel(core::DeadlineId id) { timers.cancel(id); }
+
+bool BrokerServer::Impl::wants_every_outcome() const noexcept { return sink.wants_every_outcome(); }
+
+void BrokerServer::Impl::report(const Event& event) { sink.on_event(event); }
+
+// The core is in the middle of something: what it still has to say comes before the end.
+void BrokerServer::Impl::drained() {
+  asio::post(context, [this] {
+    stop();
+    const auto done = std::exchange(on_drained, {});
+    if (done) done();  // may destroy this
+  });
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,70 @@
+// Things in numbered slots that are used again, each use told apart by a generation.
+//
+// Id is a struct {uint32 slot; uint32 generation} with generation 0 meaning "none". References stay
+// good until erase(): the table grows without moving what is in it. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace muster::broker {
+
+template <class Id, class T>
+class SlotTable {
+ public:
+  Id insert(T value) {
+    if (free_.empty()) {
+      slots_.emplace_back();
+      free_.reserve(slots_.size());  // so that erase() never allocates
+      free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    Slot& place = slots_[slot];
+    place.value = std::move(value);
+    place.used = true;
+    if (++place.generation == 0) place.generation = 1;
+    return {slot, place.generation};
+  }
+
+  // Null when the id is not in use (any more).
+  [[nodiscard]] T* find(Id id) noexcept {
+    if (id.slot >= slots_.size()) return nullptr;
+    Slot& place = slots_[id.slot];
+    return place.used && place.generation == id.generation ? &place.value : nullptr;
+  }
+
+  void erase(Id id) noexcept {
+    if (find(id) == nullptr) return;
+    Slot& place = slots_[id.slot];
+    place.used = false;
+    place.value = T{};
+    free_.push_back(id.slot);
+  }
+
+  // Calls visit(Id, T&) for each. REQUIRES: visit inserts nothing; it may erase.
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+      Slot& place = slots_[slot];
+      if (place.used) visit(Id{slot, place.generation}, place.value);
+    }
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return slots_.size() - free_.size(); }
+
+ private:
+  struct Slot {
+    T value{};
+    std::uint32_t generation = 0;
+    bool used = false;
+  };
+
+  std::deque<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace muster::broker

@@ -1,0 +1,105 @@
+// One broadcast: what was asked, of whom, and what became of it. No clock, no shell.
+//
+// Invariants: a target gets one outcome, and the first wins; once complete() it stays so. The
+// targets and the skipped are in registration order.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "muster/broker_view.h"
+#include "muster/report.h"
+
+#include "core/registry.h"
+#include "core/shell.h"
+#include "core/types.h"
+
+namespace muster::core {
+
+struct Target {
+  EnrolmentPtr who;  // the incarnation that was asked last
+  EntryId entry = 0;
+  DeadlineId deadline;  // armed while it is open
+  SteadyTime deadline_at;
+  SteadyTime settled_at;
+  std::chrono::duration<std::uint32_t, std::milli> budget{};  // that it was asked with
+  std::uint32_t text = kNoText;                               // index in Broadcast::texts
+  std::uint32_t extensions = 0;
+  std::uint16_t redeliveries = 0;
+  OutcomeKind outcome = OutcomeKind::kOpen;
+  BroadcastFailureReason reason = BroadcastFailureReason::kBackendError;
+  bool answered = false;  // by the backend itself, in time or late
+
+  static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
+};
+
+// The words that few targets have.
+struct TargetText {
+  std::string detail;
+  std::string note;
+  std::optional<std::uint32_t> percent;
+};
+
+struct SkippedTarget {
+  EnrolmentPtr who;
+  GoneReason gone = GoneReason::kConnectionLost;
+};
+
+struct LateRecord {
+  std::uint32_t target = 0;
+  std::chrono::microseconds lateness{};
+  std::optional<BroadcastFailureReason> reason;
+  std::string detail;
+};
+
+// A frame for all targets of one budget.
+struct BudgetFrame {
+  std::chrono::milliseconds budget{};
+  FramePtr frame;
+};
+
+struct Broadcast {
+  BroadcastId id = 0;
+  BroadcastRequest request;
+  SteadyTime started;
+  std::uint64_t started_unix_ms = 0;
+  SteadyTime ended;  // when complete
+  BroadcastState state = BroadcastState::kRunning;
+  bool cancelling = false;
+
+  std::vector<Target> targets;
+  std::vector<SkippedTarget> skipped;
+  std::vector<TargetText> texts;
+  std::vector<LateRecord> late;
+  std::vector<BudgetFrame> frames;  // by budget; kept for redelivery until the end
+
+  std::uint32_t acks = 0;
+  std::uint32_t timeouts = 0;
+  std::uint32_t failures = 0;
+
+  [[nodiscard]] std::uint32_t open_count() const noexcept {
+    return static_cast<std::uint32_t>(targets.size()) - acks - timeouts - failures;
+  }
+  [[nodiscard]] bool complete() const noexcept { return open_count() == 0; }
+
+  // False if the target has an outcome already. `detail` only of a failure.
+  bool settle(std::uint32_t target, OutcomeKind outcome, SteadyTime when,
+              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError,
+              std::string detail = {});
+  [[nodiscard]] TargetText& text_of(std::uint32_t target);
+  // The index of the target of this entry, by its place in registration order; nothing when it was
+  // not asked.
+  [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t order) const;
+  // The frame for `budget`; null when there is none yet.
+  [[nodiscard]] const FramePtr* frame_for(std::chrono::milliseconds budget) const;
+  void add_frame(std::chrono::milliseconds budget, FramePtr frame);
+
+  [[nodiscard]] BackendOutcome outcome_of(std::uint32_t target) const;
+  [[nodiscard]] BroadcastReport report(SteadyTime now) const;
+};
+
+}  // namespace muster::core

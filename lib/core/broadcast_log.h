@@ -1,0 +1,56 @@
+// Every broadcast that runs and those whose report is still kept, by id.
+//
+// Ids ascend. A Broadcast's address is stable while it runs. Kept reports are bounded in number,
+// age and size.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/broadcast.h"
+
+namespace muster::core {
+
+class BroadcastLog {
+ public:
+  // A new, empty broadcast. REQUIRES: `id` is above every id before.
+  Broadcast& add(BroadcastId id);
+  // Null when it is not here (any more).
+  [[nodiscard]] Broadcast* find(BroadcastId id) noexcept;
+  [[nodiscard]] const Broadcast* find(BroadcastId id) const noexcept;
+  [[nodiscard]] Broadcast* find_key(std::string_view operation_key) noexcept;
+  [[nodiscard]] const Broadcast* newest() const noexcept;
+
+  // It is complete: from now on it is a report.
+  void finished(Broadcast& broadcast);
+  // Drops the oldest reports over the bounds. Of a moment: those that ended before `before`.
+  void trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before);
+  // When the oldest report ended; SteadyTime::max() without any.
+  [[nodiscard]] SteadyTime oldest_end() const noexcept;
+
+  [[nodiscard]] std::size_t running() const noexcept { return all_.size() - kept_.size(); }
+  [[nodiscard]] std::size_t kept() const noexcept { return kept_.size(); }
+  [[nodiscard]] BroadcastId first_id() const noexcept { return first_id_; }
+  [[nodiscard]] BroadcastId last_id() const noexcept { return last_id_; }
+
+  template <class Visit>
+  void for_each_running(Visit&& visit) const {
+    for (const auto& broadcast : all_) {
+      if (!broadcast->complete()) visit(*broadcast);
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<Broadcast>> all_;  // by id
+  std::deque<BroadcastId> kept_;                 // those that are complete, in order of ending
+  std::size_t kept_targets_ = 0;
+  // Emptied ones, whose vectors have room already: a round allocates nothing for its targets.
+  std::vector<std::unique_ptr<Broadcast>> spare_;
+  BroadcastId first_id_ = 0;
+  BroadcastId last_id_ = 0;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,124 @@
+// Construction, and the dispatch of deadlines to what they are about.
+#include "core/broker.h"
+
+#include <algorithm>
+
+#include "core/broker_state.h"
+
+namespace muster::core {
+
+Broker::Broker(Config config, Shell& shell)
+    : state_(std::make_unique<State>(std::move(config), shell)) {
+  // Whoever waits for a report must find it when the broadcast has ended.
+  state_->config.max_reports = std::max<std::size_t>(state_->config.max_reports, 1);
+  state_->config.report_age =
+      std::max<std::chrono::milliseconds>(state_->config.report_age, std::chrono::seconds(1));
+}
+
+Broker::~Broker() = default;
+
+Counters& Broker::counters() noexcept { return state_->counters; }
+
+void Broker::deadline_passed(DeadlineId id, Now now) {
+  auto& state = *state_;
+  const auto* found = state.deadlines.find(id);
+  if (found == nullptr) return;
+  const Deadline what = *found;
+  state.deadlines.remove(id);
+  switch (what.kind) {
+    case Deadline::Kind::kTarget:
+      state.target_deadline(*what.broadcast, what.index, now);
+      return;
+    case Deadline::Kind::kRegister:
+      if (auto* session = state.find(what.connection)) {
+        session->register_deadline = {};
+        const auto seconds = static_cast<double>(state.config.register_timeout.count()) / 1000;
+        auto text = std::to_string(seconds);
+        text.erase(text.find_last_not_of('0') + 1);
+        if (text.ends_with('.')) text.pop_back();
+        state.refuse(what.connection, 0,
+                     {RefusalCode::kTooSlow, "no Register came within " + text + " s", {}}, now);
+      }
+      return;
+    case Deadline::Kind::kGrace: {
+      auto& entry = state.registry.at(what.index);
+      entry.grace = {};
+      state.die(what.index, entry.gone, now);
+      return;
+    }
+    case Deadline::Kind::kIdle:
+      state.registry.at(what.index).idle = {};
+      state.idle_passed(what.index, now);
+      return;
+    case Deadline::Kind::kExpireDead:
+      state.expire_dead_deadline = {};
+      state.expire_dead(now);
+      return;
+    case Deadline::Kind::kExpireReport:
+      state.expire_reports_deadline = {};
+      state.expire_reports(now);
+      return;
+    case Deadline::Kind::kFree:
+      return;
+  }
+}
+
+DeadlineId Broker::State::arm(Deadline what, SteadyTime at) {
+  const auto id = deadlines.add(what);
+  shell.arm(id, at);
+  return id;
+}
+
+void Broker::State::disarm(DeadlineId& id) {
+  if (!id.armed()) return;
+  shell.cancel(id);
+  deadlines.remove(id);
+  id = {};
+}
+
+void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail) {
+  Event event;
+  event.kind = kind;
+  event.unix_ms = now.unix_ms;
+  event.key = who.key();
+  event.pid = who.peer.process.pid;
+  event.uid = who.peer.uid;
+  event.detail = detail;
+  shell.report(event);
+}
+
+namespace {
+
+Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
+  Event event;
+  event.kind = kind;
+  event.unix_ms = now.unix_ms;
+  event.broadcast_id = broadcast.id;
+  event.targets = static_cast<std::uint32_t>(broadcast.targets.size());
+  event.acks = broadcast.acks;
+  event.timeouts = broadcast.timeouts;
+  event.failures = broadcast.failures;
+  event.skipped_dead = static_cast<std::uint32_t>(broadcast.skipped.size());
+  return event;
+}
+
+}  // namespace
+
+void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) {
+  auto event = about(kind, broadcast, now);
+  event.operation = broadcast.request.operation.to_string();
+  shell.report(event);
+}
+
+void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
+                                 Now now) {
+  auto event = about(kind, broadcast, now);
+  event.backend_outcome = broadcast.outcome_of(target);
+  event.key = event.backend_outcome->key;
+  event.pid = event.backend_outcome->pid;
+  event.uid = event.backend_outcome->uid;
+  event.detail = event.backend_outcome->detail;
+  shell.report(event);
+}
+
+}  // namespace muster::core

@@ -1,0 +1,98 @@
+// The broker's state machine: registry, sessions, broadcasts. No I/O, no clock, no locks.
+//
+// It is told what happened, with the time, and asks its Shell for what must be done. One thread.
+// Every function may be called at any time with any arguments that a peer could bring about; an
+// event of a connection or deadline that is not known (any more) is ignored.
+//
+// Invariants (held by the simulator, tests/simulator/):
+//   - every target of a broadcast gets exactly one outcome, and the first event wins;
+//   - a broadcast ends when its last outcome is in, in the same call;
+//   - when nothing is running nothing is armed but idle, reconnect and expiry deadlines;
+//   - a backend is given its operations in the order in which the broadcasts were accepted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "muster/broker_view.h"
+#include "muster/control_error.h"
+#include "muster/registration.h"
+
+#include "core/config.h"
+#include "core/shell.h"
+#include "core/types.h"
+
+namespace muster::core {
+
+enum class LossCause {
+  kClosed,      // end of file or a reset
+  kSlowReader,  // its queue went over the bound
+};
+
+// What start_broadcast() did.
+struct Started {
+  BroadcastId id = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t skipped_dead = 0;
+  bool joined = false;  // the operation key was known: nothing was sent
+};
+
+class Broker {
+ public:
+  // `shell` must outlive the Broker.
+  Broker(Config config, Shell& shell);
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  // --- a connection of the backend lane. REQUIRES: the slot of an opened connection is not in use
+  // (Shell::release() was called for the one before).
+  void connection_opened(ConnectionId connection, const Peer& peer, Now now);
+  void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
+                    Now now);
+  void acked(ConnectionId connection, BroadcastId id, Now now);
+  void failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now);
+  void working(ConnectionId connection, BroadcastId id, const Working& working, Now now);
+  void activity(ConnectionId connection, Now now);
+  void deregister(ConnectionId connection, std::uint64_t request_id, Now now);
+  // What came is not the protocol; `problem` is the sentence that the peer is told.
+  void protocol_error(ConnectionId connection, std::uint64_t request_id, std::string problem,
+                      Now now);
+  void connection_lost(ConnectionId connection, LossCause cause, Now now);
+  // REQUIRES of the shell: what the process wrote before it exited was delivered before.
+  void process_exited(ConnectionId connection, Now now);
+
+  void deadline_passed(DeadlineId id, Now now);
+
+  // --- an operator
+  [[nodiscard]] std::variant<Started, ControlError> start_broadcast(BroadcastRequest request,
+                                                                    Now now);
+  [[nodiscard]] std::variant<DryRun, ControlError> dry_run(const BroadcastRequest& request) const;
+  // How many targets were still open; 0 when it had finished already.
+  [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
+  // id 0: the newest.
+  [[nodiscard]] std::variant<BroadcastReport, ControlError> report(BroadcastId id, Now now) const;
+  [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
+  // What the core knows of it: counters, backends, broadcasts.
+  void fill_status(BrokerStatus& status) const;
+  // For the shell's own counts (refusals at accept, slow readers are the core's).
+  [[nodiscard]] Counters& counters() noexcept;
+
+  // --- going down
+  // Refuses what is new, quiesces every live backend (BrokerShutdown), and asks Shell::drained()
+  // when every outcome of every broadcast is in. A second call cancels what is still open.
+  void shut_down(Now now);
+  // The last moment at which drained() will have been asked for, as far as is known now.
+  [[nodiscard]] SteadyTime latest_deadline() const noexcept;
+
+ private:
+  friend class Inspection;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,157 @@
+// What backends say of an operation: in time, late, twice, or of one that nobody knows.
+#include <algorithm>
+
+#include "core/broker_state.h"
+
+namespace muster::core {
+namespace {
+
+// Oldest first, and answers mostly come in that order.
+OpenOperation* find_open(Entry& entry, BroadcastId id) {
+  const auto found = std::find_if(entry.open.begin(), entry.open.end(),
+                                  [&](const OpenOperation& open) { return open.id == id; });
+  return found == entry.open.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void Broker::acked(ConnectionId connection, BroadcastId id, Now now) {
+  auto& state = *state_;
+  auto* entry = state.answering(connection, "Ack", now);
+  if (entry == nullptr) return;
+  if (const auto* open = find_open(*entry, id)) {
+    open->broadcast->targets[open->target].answered = true;
+    state.settle(*open->broadcast, open->target, OutcomeKind::kAck, {}, {}, now);
+  } else {
+    state.stray_answer(*entry, id, nullptr, now);
+  }
+}
+
+void Broker::failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now) {
+  auto& state = *state_;
+  auto* entry = state.answering(connection, "Failure", now);
+  if (entry == nullptr) return;
+  if (const auto* open = find_open(*entry, id)) {
+    open->broadcast->targets[open->target].answered = true;
+    state.settle(*open->broadcast, open->target, OutcomeKind::kFailure, failure.reason,
+                 failure.detail, now);
+  } else {
+    state.stray_answer(*entry, id, &failure, now);
+  }
+}
+
+void Broker::working(ConnectionId connection, BroadcastId id, const Working& working, Now now) {
+  auto& state = *state_;
+  auto* entry = state.answering(connection, "Working", now);
+  if (entry == nullptr) return;
+  const auto* open = find_open(*entry, id);
+  if (open == nullptr) return;  // it crossed the outcome on the way: nothing to extend any more
+  auto& broadcast = *open->broadcast;
+  auto& target = broadcast.targets[open->target];
+  // More time, never less: a note with a short extension does not cut a budget. The cap is looked
+  // at first, so that no extension overflows.
+  const auto latest = broadcast.started + state.config.max_ack_timeout;
+  const auto until = working.extend > state.config.max_ack_timeout
+                         ? latest
+                         : std::min(now.steady + working.extend, latest);
+  if (until > target.deadline_at) {
+    state.disarm(target.deadline);
+    target.deadline_at = until;
+    Deadline deadline;
+    deadline.kind = Deadline::Kind::kTarget;
+    deadline.broadcast = &broadcast;
+    deadline.index = open->target;
+    target.deadline = state.arm(deadline, until);
+    ++target.extensions;
+  }
+  auto& text = broadcast.text_of(open->target);
+  text.note = working.note;
+  text.percent = working.percent;
+  if (state.shell.wants_every_outcome()) {
+    state.tell_outcome(Event::Kind::kWorking, broadcast, open->target, now);
+  }
+}
+
+void Broker::State::stray_answer(const Entry& entry, BroadcastId id, const Failure* failure,
+                                 Now now) {
+  const auto& who = *entry.enrolment;
+  auto* broadcast = log.find(id);
+  const auto index = broadcast == nullptr ? std::nullopt : broadcast->find(who.order);
+  const bool asked = index && broadcast->targets[*index].who->peer.same_process(who.peer);
+  if (!asked) {
+    // After a restart of the broker, or of a report that is gone: nobody's fault.
+    ++counters.unmatched_answers;
+    tell(Event::Kind::kUnmatchedAnswer, who, now,
+         "answers broadcast " + std::to_string(id) + ", which is not known here (any more)");
+    return;
+  }
+  auto& target = broadcast->targets[*index];
+  if (target.answered) {
+    ++counters.duplicate_answers;
+    tell_outcome(Event::Kind::kDuplicateAnswer, *broadcast, *index, now);
+    return;
+  }
+  target.answered = true;
+  ++counters.late_answers;
+  // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
+  const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at : target.settled_at;
+  LateRecord record;
+  record.target = *index;
+  record.lateness = std::chrono::duration_cast<std::chrono::microseconds>(now.steady - due);
+  if (failure != nullptr) {
+    record.reason = failure->reason;
+    record.detail = failure->detail;
+  }
+  broadcast->late.push_back(std::move(record));
+  tell_outcome(Event::Kind::kLateAnswer, *broadcast, *index, now);
+}
+
+void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, Now now) {
+  auto& target = broadcast.targets[index];
+  target.deadline = {};
+  const auto& entry = registry.at(target.entry);
+  if (entry.state == BackendState::kReconnecting) {
+    settle(broadcast, index, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
+           std::string(to_string(entry.gone)), now);
+    return;
+  }
+  // Before it is settled: that may be the last outcome of a broker that goes down.
+  shell.send(entry.connection, broadcast.id, CancelNotice{});
+  settle(broadcast, index, OutcomeKind::kTimeout, {}, {}, now);
+}
+
+void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKind outcome,
+                           BroadcastFailureReason reason, std::string detail, Now now) {
+  if (!broadcast.settle(index, outcome, now.steady, reason, std::move(detail))) return;
+  auto& target = broadcast.targets[index];
+  disarm(target.deadline);
+  auto& open = registry.at(target.entry).open;
+  const auto done = std::find_if(open.begin(), open.end(),
+                                 [&](const OpenOperation& o) { return o.id == broadcast.id; });
+  if (done != open.end()) open.erase(done);
+  switch (outcome) {
+    case OutcomeKind::kAck:
+      ++counters.acks;
+      break;
+    case OutcomeKind::kTimeout:
+      ++counters.timeouts;
+      break;
+    default:
+      ++counters.failures;
+      break;
+  }
+  if (outcome != OutcomeKind::kAck || shell.wants_every_outcome()) {
+    tell_outcome(Event::Kind::kOutcome, broadcast, index, now);
+  }
+  if (broadcast.complete()) finish(broadcast, now);
+}
+
+void Broker::State::finish(Broadcast& broadcast, Now now) {
+  ++counters.broadcasts_finished;
+  log.finished(broadcast);
+  tell(Event::Kind::kBroadcastFinished, broadcast, now);
+  expire_reports(now);
+  maybe_drained();
+}
+
+}  // namespace muster::core

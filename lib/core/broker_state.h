@@ -1,0 +1,95 @@
+// The insides of core::Broker. Its functions are split by what they are about:
+//   broker_sessions.cpp    connections: register, answer out of order, leave, be refused
+//   broker_answers.cpp     what backends say of an operation
+//   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
+//   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/broadcast_log.h"
+#include "core/broker.h"
+#include "core/deadlines.h"
+#include "core/registry.h"
+
+namespace muster::core {
+
+struct Session {
+  enum class Phase : std::uint8_t {
+    kFree,
+    kNew,         // must register
+    kRegistered,  // live
+    kLost,        // the socket is closed, the process is still watched for its entry
+  };
+  Phase phase = Phase::kFree;
+  std::uint32_t generation = 0;
+  EntryId entry = Registry::kNone;
+  DeadlineId register_deadline;
+  Peer peer;
+};
+
+struct Broker::State {
+  State(Config c, Shell& s) : config(std::move(c)), shell(s) {}
+
+  // --- sessions
+  // Null when the connection is not known (any more).
+  [[nodiscard]] Session* find(ConnectionId connection) noexcept;
+  // The live entry of a connection that answers; null (and the peer refused) when it must not.
+  Entry* answering(ConnectionId connection, std::string_view what, Now now);
+  void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal, Now now);
+  // Forgets the connection and lets the shell do so.
+  void release(ConnectionId connection);
+  void disarm(DeadlineId& id);
+  DeadlineId arm(Deadline what, SteadyTime at);
+
+  // --- one backend
+  void lose(EntryId id, GoneReason reason, Now now);
+  void die(EntryId id, GoneReason reason, Now now);
+  // Frees a key that another connection takes over.
+  void displace(EntryId id, const Peer& by, Now now);
+  void fail_open(Entry& entry, std::string_view detail, Now now);
+  void redeliver(Entry& entry, Now now);
+  void arm_idle(EntryId id, SteadyTime at);
+  void idle_passed(EntryId id, Now now);
+
+  // --- one broadcast
+  // Sends to every live backend that is selected, or to `only` alone.
+  Broadcast& launch(BroadcastRequest request, EntryId only, Now now);
+  void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome,
+              BroadcastFailureReason reason, std::string detail, Now now);
+  void finish(Broadcast& broadcast, Now now);
+  void cancel(Broadcast& broadcast, Now now);
+  void stray_answer(const Entry& entry, BroadcastId id, const Failure* failure, Now now);
+  void target_deadline(Broadcast& broadcast, std::uint32_t target, Now now);
+  [[nodiscard]] std::chrono::milliseconds budget_of(const BroadcastRequest& request,
+                                                    const Entry& entry) const;
+  // Checks a request and makes its path normal; nothing when it is good.
+  [[nodiscard]] std::optional<ControlError> check(BroadcastRequest& request) const;
+
+  // --- housekeeping
+  void expire_dead(Now now);
+  void expire_reports(Now now);
+  void maybe_drained();
+  [[nodiscard]] ControlError no_report(BroadcastId id) const;
+
+  // --- events
+  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
+  void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
+  void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target, Now now);
+
+  Config config;
+  Shell& shell;
+  Registry registry;
+  Deadlines deadlines;
+  BroadcastLog log;
+  Counters counters;
+  std::vector<Session> sessions;  // by ConnectionId::slot
+  Incarnation last_incarnation = 0;
+  DeadlineId expire_dead_deadline;
+  DeadlineId expire_reports_deadline;
+  bool shutting_down = false;
+  bool drained = false;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,38 @@
+// The core's limits and times. The defaults are those of the design.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "muster/policy.h"
+#include "muster/registration.h"
+
+namespace muster::core {
+
+struct Config {
+  std::chrono::milliseconds ack_timeout = kDefaultBroadcastAckTimeout;
+  std::chrono::milliseconds max_ack_timeout = std::chrono::minutes(5);
+  std::chrono::milliseconds reconnect_grace = std::chrono::seconds(1);
+  std::chrono::milliseconds register_timeout = std::chrono::seconds(5);
+  std::size_t max_broadcasts = 1024;  // in flight
+  std::size_t max_reports = 1000;     // kept after they finished
+  std::chrono::milliseconds report_age = std::chrono::hours(1);
+  // Bounds the memory of kept reports whatever the number of backends: one target of one report
+  // is about 80 bytes, so 1,000,000 are 80 MB.
+  std::size_t max_report_targets = 1'000'000;
+  std::size_t max_dead = 4096;
+  std::chrono::milliseconds dead_age = std::chrono::hours(24);
+
+  std::string broker_version = "0";
+  std::uint32_t max_body_bytes = 64 * 1024;  // told to backends
+  std::uint64_t started_unix_ms = 0;
+  // The first id that was ever given out with this state directory: tells an id from before a
+  // restart from one that never was.
+  BroadcastId first_id_ever = 1;
+  // The first id of this run of the broker.
+  BroadcastId next_id_at_start = 1;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,45 @@
+// Which deadline means what. The shell only knows numbers.
+//
+// A slot is used again with a higher generation, so an event for a deadline that was cancelled, or
+// that passed while its cancellation was on its way, is told apart and ignored.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/registry.h"
+#include "core/types.h"
+
+namespace muster::core {
+
+struct Deadline {
+  enum class Kind : std::uint8_t {
+    kFree,
+    kTarget,        // a backend's time to answer: broadcast, index is the target
+    kRegister,      // a connection's time to register: connection
+    kGrace,         // a backend's time to come back: index is the entry
+    kIdle,          // a backend's idle timeout: index is the entry
+    kExpireDead,    // the oldest dead entry
+    kExpireReport,  // the oldest report
+  };
+  Kind kind = Kind::kFree;
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;
+  Broadcast* broadcast = nullptr;
+  ConnectionId connection;
+};
+
+class Deadlines {
+ public:
+  [[nodiscard]] DeadlineId add(Deadline what);
+  // Null when the id is not in use (any more).
+  [[nodiscard]] const Deadline* find(DeadlineId id) const noexcept;
+  void remove(DeadlineId id) noexcept;
+  [[nodiscard]] std::size_t in_use() const noexcept { return slots_.size() - free_.size(); }
+
+ private:
+  std::vector<Deadline> slots_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,120 @@
+#include "core/registry.h"
+
+namespace muster::core {
+
+std::string_view to_string(GoneReason reason) noexcept {
+  switch (reason) {
+    case GoneReason::kProcessExited:
+      return "process exited";
+    case GoneReason::kConnectionLost:
+      return "connection lost";
+    case GoneReason::kSlowReader:
+      return "connection lost (slow reader)";
+    case GoneReason::kProtocolError:
+      return "connection lost (protocol error)";
+    case GoneReason::kReplaced:
+      return "connection lost (another process registered the key)";
+    case GoneReason::kDeregistered:
+      return "deregistered";
+  }
+  return "?";
+}
+
+EntryId Registry::find(const BackendKey& key) const {
+  const auto found = by_key_.find(key);
+  return found == by_key_.end() ? kNone : found->second;
+}
+
+EntryId Registry::put(Enrolment enrolment) {
+  EntryId id = find(enrolment.key());
+  if (id == kNone) {
+    if (free_.empty()) {
+      id = static_cast<EntryId>(entries_.size());
+      entries_.emplace_back();
+      place_.push_back(0);
+    } else {
+      id = free_.back();
+      free_.pop_back();
+    }
+    place_[id] = static_cast<std::uint32_t>(order_.size());
+    order_.push_back(id);
+    enrolment.order = next_order_++;
+    by_key_.emplace(enrolment.key(), id);
+  } else {
+    enrolment.order = entries_[id].enrolment->order;
+    if (entries_[id].state == BackendState::kDead) --dead_;
+  }
+  auto& entry = entries_[id];
+  entry.enrolment = std::make_shared<const Enrolment>(std::move(enrolment));
+  entry.state = BackendState::kLive;
+  return id;
+}
+
+void Registry::remove(EntryId id) {
+  auto& entry = entries_[id];
+  if (entry.state == BackendState::kDead) --dead_;
+  by_key_.erase(entry.enrolment->key());
+  order_[place_[id]] = kNone;
+  ++removed_;
+  entry = Entry{};
+  free_.push_back(id);
+  compact();
+}
+
+bool Registry::is_current(const Death& death) const {
+  const auto& entry = entries_[death.id];
+  return entry.enrolment != nullptr && entry.state == BackendState::kDead &&
+         entry.death == death.number;
+}
+
+void Registry::mark_dead(EntryId id, Now now) {
+  auto& entry = entries_[id];
+  if (entry.state != BackendState::kDead) ++dead_;
+  entry.state = BackendState::kDead;
+  entry.since_unix_ms = now.unix_ms;
+  entry.death = ++last_death_;
+  deaths_.push_back({id, entry.death, now.steady});
+  forget_old_deaths();
+}
+
+// A backend that dies and comes back again and again leaves a record each time, behind one that
+// stays dead.
+void Registry::forget_old_deaths() {
+  if (deaths_.size() < 2 * dead_ + 64) return;
+  std::erase_if(deaths_, [&](const Death& death) { return !is_current(death); });
+}
+
+void Registry::evict_dead(std::size_t max_dead) {
+  while (dead_ > max_dead) {
+    const Death oldest = deaths_.front();
+    deaths_.pop_front();
+    if (is_current(oldest)) remove(oldest.id);
+  }
+}
+
+SteadyTime Registry::expire_dead(SteadyTime before) {
+  while (!deaths_.empty()) {
+    const Death oldest = deaths_.front();
+    if (is_current(oldest)) {
+      if (oldest.when > before) return oldest.when;
+      remove(oldest.id);
+    }
+    deaths_.pop_front();
+  }
+  return SteadyTime::max();
+}
+
+// Removing is O(1) by leaving a hole; half of the order may be holes.
+void Registry::compact() {
+  if (removed_ < 64 || removed_ * 2 < order_.size()) return;
+  std::size_t kept = 0;
+  for (const EntryId id : order_) {
+    if (id == kNone) continue;
+    place_[id] = static_cast<std::uint32_t>(kept);
+    order_[kept++] = id;
+  }
+  order_.resize(kept);
+  removed_ = 0;
+}
+
+}  // namespace muster::core

@@ -1,0 +1,127 @@
+// Who is registered, in registration order, and who was and died.
+//
+// A key has one entry. Registering it again replaces the entry's registration in its place in the
+// order. An entry's number (EntryId) stays while the entry does; its `order` is never used again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "muster/broker_view.h"
+#include "muster/registration.h"
+
+#include "core/types.h"
+
+namespace muster::core {
+
+struct Broadcast;
+
+// What stays true of one incarnation of a backend. Shared with the reports that name it.
+struct Enrolment {
+  Registration registration;
+  Peer peer;
+  Incarnation incarnation = 0;
+  std::uint64_t order = 0;  // of its entry: the place in registration order
+
+  [[nodiscard]] const BackendKey& key() const noexcept { return registration.key; }
+};
+using EnrolmentPtr = std::shared_ptr<const Enrolment>;
+
+// Why a backend is not live.
+enum class GoneReason : std::uint8_t {
+  kProcessExited,
+  kConnectionLost,
+  kSlowReader,
+  kProtocolError,
+  kReplaced,      // another process took the key
+  kDeregistered,  // only as the detail of an outcome: a deregistered key is gone, not dead
+};
+[[nodiscard]] std::string_view to_string(GoneReason reason) noexcept;
+
+// A target that an entry still owes an answer.
+struct OpenOperation {
+  BroadcastId id = 0;
+  Broadcast* broadcast = nullptr;
+  std::uint32_t target = 0;  // index in the broadcast
+};
+
+using EntryId = std::uint32_t;
+
+struct Entry {
+  EnrolmentPtr enrolment;  // null: the slot is free
+  BackendState state = BackendState::kDead;
+  GoneReason gone = GoneReason::kConnectionLost;  // of one that is not live
+  ConnectionId connection;                        // live: its socket; reconnecting: the one it lost
+  std::vector<OpenOperation> open;                // in the order in which they were accepted
+  DeadlineId idle;                                // live and with an idle timeout
+  DeadlineId grace;                               // reconnecting
+  SteadyTime last_activity;
+  std::uint64_t death = 0;          // counts up over all entries: two may die at the same time
+  std::uint64_t since_unix_ms = 0;  // of the state
+};
+
+class Registry {
+ public:
+  // Entries by number; a number that find() or add() gave is good until remove().
+  [[nodiscard]] Entry& at(EntryId id) { return entries_[id]; }
+  [[nodiscard]] const Entry& at(EntryId id) const { return entries_[id]; }
+  // kNone when nobody has the key.
+  [[nodiscard]] EntryId find(const BackendKey& key) const;
+  static constexpr EntryId kNone = ~EntryId{0};
+
+  // A new entry at the end of the order, or the one that the key has. The enrolment's `order` is
+  // filled in.
+  EntryId put(Enrolment enrolment);
+  void remove(EntryId id);
+
+  void mark_dead(EntryId id, Now now);
+  // Removes the longest dead until at most `max_dead` are left.
+  void evict_dead(std::size_t max_dead);
+  // Removes those that died before `before`. The time at which the oldest of the rest died, or
+  // SteadyTime::max().
+  SteadyTime expire_dead(SteadyTime before);
+
+  // Calls visit(EntryId, Entry&) in registration order. REQUIRES: visit adds and removes nothing.
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    for (const EntryId id : order_) {
+      if (id != kNone) visit(id, entries_[id]);
+    }
+  }
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const EntryId id : order_) {
+      if (id != kNone) visit(id, entries_[id]);
+    }
+  }
+  // At least as many as are registered, dead ones included.
+  [[nodiscard]] std::size_t size_hint() const noexcept { return order_.size(); }
+
+ private:
+  struct Death {
+    EntryId id = kNone;
+    std::uint64_t number = 0;  // Entry::death
+    SteadyTime when;
+  };
+  [[nodiscard]] bool is_current(const Death& death) const;
+  void compact();
+  void forget_old_deaths();
+
+  std::deque<Entry> entries_;  // a deque: growing must not move 10,000 entries
+  std::vector<EntryId> free_;
+  std::vector<EntryId> order_;        // kNone where one was removed
+  std::vector<std::uint32_t> place_;  // EntryId -> index in order_
+  std::size_t removed_ = 0;           // kNones in order_
+  std::unordered_map<BackendKey, EntryId, BackendKeyHash> by_key_;
+  std::deque<Death> deaths_;  // oldest first; some are no longer true
+  std::size_t dead_ = 0;
+  std::uint64_t last_death_ = 0;
+  std::uint64_t next_order_ = 1;
+};
+
+}  // namespace muster::core

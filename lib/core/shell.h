@@ -1,0 +1,75 @@
+// What the core asks of the world around it. The only way out of the core.
+//
+// Two shells exist: lib/broker (Asio, sockets, timers, pidfds) and the simulator (virtual time).
+//
+// A shell never calls back into the core from inside one of these functions: what it finds out
+// while it obeys (a peer that is gone, a queue that is full) it reports as an event of its own,
+// later.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+#include "muster/broker_view.h"
+#include "muster/registration.h"
+
+#include "core/types.h"
+
+namespace muster::core {
+
+// One encoded operation, shared by all who get it. What is inside is the shell's affair.
+class OutboundFrame {
+ public:
+  OutboundFrame() = default;
+  OutboundFrame(const OutboundFrame&) = delete;
+  OutboundFrame& operator=(const OutboundFrame&) = delete;
+  virtual ~OutboundFrame() = default;
+};
+using FramePtr = std::shared_ptr<const OutboundFrame>;
+
+struct CancelNotice {};
+struct DeregisteredNotice {};
+using Notice = std::variant<Registered, HoldEnded, DeregisteredNotice, CancelNotice>;
+
+class Shell {
+ public:
+  virtual ~Shell() = default;
+
+  // Above every id that was ever given out on this host.
+  virtual BroadcastId next_broadcast_id() = 0;
+
+  // Called once for each distinct budget of a broadcast; the frame goes to many.
+  [[nodiscard]] virtual FramePtr encode(const OutgoingOperation& operation) = 0;
+
+  // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
+  // the shell, which then reports connection_lost() with LossCause::kSlowReader.
+  virtual void send(ConnectionId connection, const FramePtr& frame) = 0;
+  virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
+  // A Refused message. `answers_a_request`: to Register, else to a registered backend.
+  virtual void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
+                      bool answers_a_request) = 0;
+
+  // Closes the socket after one last attempt to write what is queued. Nothing more is read from
+  // it, but process_exited() is still reported.
+  virtual void hang_up(ConnectionId connection) = 0;
+  // hang_up(), and nothing more is reported of this connection; its slot may be used again.
+  virtual void release(ConnectionId connection) = 0;
+
+  // deadline_passed(id) is reported at or after `at`, unless cancelled. An id is armed once.
+  virtual void arm(DeadlineId id, SteadyTime at) = 0;
+  // Safe for a deadline that has passed but was not reported yet: it is not reported any more, or
+  // the core ignores it.
+  virtual void cancel(DeadlineId id) = 0;
+
+  // Whether anybody looks at acks one by one (a watcher, a progress display, a debug log). Where
+  // nobody does, kOutcome events of acks are not made.
+  [[nodiscard]] virtual bool wants_every_outcome() const noexcept = 0;
+  // The core's state is whole when this is called: const functions of Broker may be used in it.
+  virtual void report(const Event& event) = 0;
+
+  // After Broker::shut_down(): every outcome is in, every backend was told. Once.
+  virtual void drained() = 0;
+};
+
+}  // namespace muster::core

@@ -1,0 +1,58 @@
+// The core's names for time, connections, processes and deadlines. Pure values.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <sys/types.h>
+
+namespace muster::core {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// The time of an event, as the shell saw it. Deadlines are steady; the wall clock is only shown.
+struct Now {
+  SteadyTime steady;
+  std::uint64_t unix_ms = 0;
+};
+
+// One accepted connection. Slots are small numbers that are used again; the generation tells
+// apart those that used one.
+struct ConnectionId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;  // 0: no connection
+
+  friend auto operator<=>(const ConnectionId&, const ConnectionId&) = default;
+};
+
+// One armed deadline; slot and generation as above.
+struct DeadlineId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;  // 0: no deadline
+
+  [[nodiscard]] bool armed() const noexcept { return generation != 0; }
+  friend auto operator<=>(const DeadlineId&, const DeadlineId&) = default;
+};
+
+// One process, never confused with a later one of the same pid.
+struct ProcessId {
+  pid_t pid = 0;             // 0: not visible from here (another pid namespace)
+  std::uint64_t unique = 0;  // pidfd inode or start time; whatever tells reused pids apart
+
+  friend bool operator==(const ProcessId&, const ProcessId&) = default;
+};
+
+// Who the kernel says is at the other end.
+struct Peer {
+  ProcessId process;
+  uid_t uid = 0;
+  gid_t gid = 0;
+
+  // A peer whose pid cannot be seen is known by its uid alone.
+  [[nodiscard]] bool same_process(const Peer& other) const noexcept {
+    if (uid != other.uid) return false;
+    return process == other.process;
+  }
+};
+
+}  // namespace muster::core

@@ -1,0 +1,184 @@
+// Joining Muster as a backend.
+//
+//   muster::BackendOptions options;
+//   options.key.service_name = "zccache";
+//   options.key.service_version = "1.4.2";
+//   muster::Backend backend(std::move(options));
+//   backend.on_release_handles([&](muster::Request& request) {
+//     cache.close_files_below(request.path_prefix());  // returning acknowledges
+//   });
+//   backend.on_quiesce([&](muster::Request& request) { server.drain(); });
+//   backend.start();
+//
+// No broker is not an error: the backend connects when there is one, comes back when it restarts,
+// registers again, and sends an answer that the old connection lost. An operation that reaches it
+// twice is handed to its handler once.
+//
+// Two flavours over one core: with a thread of its own (handlers run on that thread, one at a
+// time), or on the caller's asio::io_context (handlers run on the thread that runs it; that must be
+// one thread). Every member function may be called from any thread, and from a handler.
+//
+// The own thread takes no signals (a process that a handler starts there inherits that mask); none
+// of this ever raises SIGPIPE.
+//
+// Connect after you fork: the broker knows a backend by the process that connected. In a child that
+// was forked later an inherited Backend does nothing, and may be destroyed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "muster/path.h"
+#include "muster/registration.h"
+
+namespace asio {
+class io_context;
+}
+
+namespace muster {
+
+struct BackendOptions {
+  BackendKey key;
+  std::optional<std::chrono::milliseconds> ack_timeout;   // else the broker's default, 5 s
+  std::optional<std::chrono::milliseconds> idle_timeout;  // else never quiesced as idle
+  Labels labels;
+  // Where backend.sock is. Empty: $MUSTER_SOCKET_DIR, else /run/muster for root and
+  // $XDG_RUNTIME_DIR/muster for others.
+  std::filesystem::path socket_dir;
+  // Waits between attempts to connect: doubled from the first to the longest, each jittered to
+  // between a half and the whole of it.
+  std::chrono::milliseconds first_retry{100};
+  std::chrono::milliseconds longest_retry{2'000};
+};
+
+enum class ConnectionState {
+  kConnecting,  // no broker yet, or on the way back to it
+  kRegistered,
+  kRefused,  // the broker refused for good (a bad key, policy, another took the key over)
+  kStopped,
+};
+
+struct StateChange {
+  ConnectionState state = ConnectionState::kConnecting;
+  Incarnation incarnation = 0;  // kRegistered
+  std::string reason;           // a sentence: why not registered
+};
+
+class PendingAnswer;
+
+// One operation in the hands of its handler. Good until the handler returns.
+//
+// A handler that returns acknowledges; one that throws a std::exception answers BackendError with
+// its what(). To answer otherwise call reject() or fail(); to answer later, defer().
+class Request {
+ public:
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+
+  [[nodiscard]] BroadcastId broadcast_id() const noexcept;
+  [[nodiscard]] const BroadcastOperation& operation() const noexcept;
+  // Of a release: absolute and lexically normal. Empty for a quiesce.
+  [[nodiscard]] std::string_view path_prefix() const noexcept;
+  // True when `path` is what must be let go.
+  [[nodiscard]] bool covers(std::string_view path) const;
+  // Of a quiesce.
+  [[nodiscard]] QuiesceReason reason() const noexcept;
+  // When the answer stops counting, as far as is known here (working() moves it).
+  [[nodiscard]] std::chrono::system_clock::time_point deadline() const noexcept;
+  [[nodiscard]] std::string_view traceparent() const noexcept;
+  [[nodiscard]] std::string_view tracestate() const noexcept;
+
+  // Answers instead of the ack that returning would send. The first answer counts.
+  void reject(std::string detail);
+  void fail(std::string detail);
+  // Asks for `extend` from now; the broker caps it at its max_ack_timeout.
+  void working(std::chrono::milliseconds extend, std::string note = {},
+               std::optional<std::uint32_t> percent = {});
+  // Takes the answer out of the handler's hands: returning no longer acknowledges.
+  [[nodiscard]] PendingAnswer defer();
+
+ private:
+  friend class PendingAnswer;
+  friend class BackendCore;
+  struct State;
+  explicit Request(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+// An answer that is still owed. Move-only; any thread may answer. Destroyed unanswered, it answers
+// BackendError "the handler dropped the request without an answer": an ack is never made up.
+class PendingAnswer {
+ public:
+  PendingAnswer(PendingAnswer&&) noexcept;
+  PendingAnswer& operator=(PendingAnswer&&) noexcept;
+  ~PendingAnswer();
+
+  [[nodiscard]] BroadcastId broadcast_id() const noexcept;
+  // True when nobody waits for the answer any more (timed out, cancelled).
+  [[nodiscard]] bool cancelled() const noexcept;
+  void working(std::chrono::milliseconds extend, std::string note = {},
+               std::optional<std::uint32_t> percent = {});
+  // The first answer counts; a later one is ignored.
+  void ack();
+  void reject(std::string detail);
+  void fail(std::string detail);
+
+ private:
+  friend class Request;
+  explicit PendingAnswer(std::shared_ptr<Request::State> state);
+  std::shared_ptr<Request::State> state_;
+};
+
+class Backend {
+ public:
+  using Handler = std::function<void(Request&)>;
+  using CancelHandler = std::function<void(BroadcastId)>;
+  using StateHandler = std::function<void(const StateChange&)>;
+  using HoldsHandler = std::function<void(const std::vector<ActiveHold>&)>;
+  using HoldEndHandler = std::function<void(const HoldEnded&)>;
+
+  // With a thread of its own. Throws std::invalid_argument when the options break a rule.
+  explicit Backend(BackendOptions options);
+  // On the caller's loop. `context` must outlive the Backend.
+  Backend(BackendOptions options, asio::io_context& context);
+  // stop(), without waiting for the broker, even if the caller's io_context runs no more. When it
+  // returns no handler runs, and none will: it waits for one that does, unless it is called by it.
+  ~Backend();
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  // REQUIRES: before start() (throws std::logic_error after it). An operation without a handler is
+  // answered UnsupportedOperation. The others only listen: what they throw is dropped.
+  void on_release_handles(Handler handler);
+  void on_quiesce(Handler handler);
+  void on_cancel(CancelHandler handler);  // nobody waits for that broadcast's answer any more
+  void on_state(StateHandler handler);
+  // At each registration, before anything else; with an empty list when there are none.
+  void on_active_holds(HoldsHandler handler);
+  void on_hold_ended(HoldEndHandler handler);
+
+  // Begins to connect. Returns at once; once only (throws std::logic_error the second time). After
+  // stop() it does nothing.
+  void start();
+  // The daemon did something for its users: moves the idle deadline. Cheap; sends at most once a
+  // second, and nothing where no idle_timeout was given.
+  void activity();
+  // Deregisters (waits at most `patience` for the broker's answer when on its own thread; on the
+  // caller's loop, and in a handler, it returns at once and finishes there), closes and never
+  // connects again. Answers that were given before are sent before.
+  void stop(std::chrono::milliseconds patience = std::chrono::milliseconds(1000));
+  [[nodiscard]] ConnectionState state() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster

@@ -1,0 +1,143 @@
+// What an operator asks of a broker and what it shows. Pure values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include "muster/report.h"
+#include "muster/selector.h"
+
+namespace muster {
+
+struct BroadcastRequest {
+  BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  // For every backend; else what each declared, else the broker's default.
+  std::optional<std::chrono::milliseconds> ack_timeout;
+  Selection selection;        // empty: everybody
+  std::string operation_key;  // a second request with the same key joins the first; empty: none
+  std::string traceparent;    // W3C trace context, passed on to the backends
+  std::string tracestate;
+
+  friend bool operator==(const BroadcastRequest&, const BroadcastRequest&) = default;
+};
+
+enum class BackendState {
+  kLive,
+  kReconnecting,  // its connection ended less than reconnect_grace ago and its process lives
+  kDead,
+};
+
+struct BackendInfo {
+  BackendKey key;
+  BackendState state = BackendState::kLive;
+  Incarnation incarnation = 0;
+  pid_t pid = 0;
+  uid_t uid = 0;
+  Labels labels;
+  std::optional<std::chrono::milliseconds> ack_timeout;   // as declared
+  std::optional<std::chrono::milliseconds> idle_timeout;  // as declared
+  std::string sdk_name;
+  std::string sdk_version;
+  std::uint64_t since_unix_ms = 0;    // of the state
+  std::string gone_because;           // dead: "process exited", "connection lost", ...
+  std::uint32_t open_operations = 0;  // asked and not yet answered
+
+  friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
+};
+
+// Who a broadcast would ask.
+struct DryRun {
+  std::vector<BackendKey> would_ask;
+  std::vector<BackendKey> skipped_dead;
+
+  friend bool operator==(const DryRun&, const DryRun&) = default;
+};
+
+struct Counters {
+  std::uint64_t connections_accepted = 0;
+  std::uint64_t registrations = 0;
+  std::uint64_t refusals = 0;
+  std::uint64_t protocol_errors = 0;
+  std::uint64_t broadcasts_started = 0;
+  std::uint64_t broadcasts_finished = 0;
+  std::uint64_t operations_sent = 0;
+  std::uint64_t redeliveries = 0;
+  std::uint64_t acks = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t skipped_dead = 0;
+  std::uint64_t late_answers = 0;
+  std::uint64_t duplicate_answers = 0;
+  std::uint64_t unmatched_answers = 0;  // for a broadcast that nobody knows (any more)
+  std::uint64_t slow_readers = 0;
+
+  friend bool operator==(const Counters&, const Counters&) = default;
+};
+
+struct BrokerStatus {
+  std::string version;
+  pid_t pid = 0;
+  std::uint64_t started_unix_ms = 0;
+  bool shutting_down = false;
+  std::string socket_dir;
+  std::string transport;
+  std::uint64_t connections = 0;
+  std::uint64_t live_backends = 0;
+  std::uint64_t dead_backends = 0;  // reconnecting ones included
+  std::vector<BroadcastId> running_broadcasts;
+  std::uint64_t reports_kept = 0;
+  Counters counters;
+
+  friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
+};
+
+// Something that happened in the broker, for logs, `watch` and progress displays.
+struct Event {
+  enum class Kind {
+    kBackendRegistered,
+    kBackendReturned,      // the same process, a new incarnation
+    kBackendReconnecting,  // its connection ended; its process lives
+    kBackendDead,          // detail: why
+    kBackendDeregistered,
+    kPeerRefused,  // detail: the sentence it was given
+    kBroadcastStarted,
+    kOutcome,  // one backend's; backend_outcome is set
+    kWorking,  // one backend asks for more time; backend_outcome is set
+    kRedelivered,
+    kLateAnswer,
+    kDuplicateAnswer,
+    kUnmatchedAnswer,
+    kBroadcastFinished,
+    kShuttingDown,
+    kEventsLost,  // whoever watches read too slowly; detail says how many are missing
+  };
+
+  Kind kind = Kind::kBackendRegistered;
+  std::uint64_t unix_ms = 0;
+  BroadcastId broadcast_id = 0;   // 0 where none is meant
+  std::optional<BackendKey> key;  // where a backend is meant
+  pid_t pid = 0;
+  uid_t uid = 0;
+  std::string detail;
+  std::optional<BackendOutcome> backend_outcome;  // kOutcome, kWorking
+  // Of a broadcast: how many were asked, how many outcomes of each kind are in.
+  std::uint32_t targets = 0;
+  std::uint32_t acks = 0;
+  std::uint32_t timeouts = 0;
+  std::uint32_t failures = 0;
+  std::uint32_t skipped_dead = 0;
+  std::string
+      operation;  // BroadcastOperation::to_string(), kBroadcastStarted and kBroadcastFinished
+
+  friend bool operator==(const Event&, const Event&) = default;
+};
+
+[[nodiscard]] std::string_view to_string(BackendState state) noexcept;
+[[nodiscard]] std::string_view to_string(Event::Kind kind) noexcept;
+
+}  // namespace muster

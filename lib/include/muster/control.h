@@ -1,0 +1,92 @@
+// Asking a broker for a broadcast, and about itself.
+//
+// Blocking calls over one connection; a ControlClient belongs to one thread at a time. Every call
+// throws ControlFailure when the broker refuses, cannot be reached or goes away.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "muster/broker_view.h"
+#include "muster/control_error.h"
+
+namespace muster {
+
+class ControlFailure : public std::runtime_error {
+ public:
+  enum class Kind {
+    kUnreachable,  // nobody listens there, or the connection ended; error().message says which
+    kRefused,      // the broker said no: error() says why
+  };
+  ControlFailure(Kind kind, ControlError error)
+      : std::runtime_error(error.message), kind_(kind), error_(std::move(error)) {}
+
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+  [[nodiscard]] const ControlError& error() const noexcept { return error_; }
+
+ private:
+  Kind kind_;
+  ControlError error_;
+};
+
+struct PingReply {
+  std::string broker_version;
+  pid_t broker_pid = 0;
+  std::chrono::microseconds round_trip{};
+};
+
+struct Accepted {
+  BroadcastId broadcast_id = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t skipped_dead = 0;
+  bool joined = false;  // a broadcast with this operation_key was there already
+};
+
+class ControlClient {
+ public:
+  // Called between events while a call waits, at least every 100 ms when `tick` is set: a place to
+  // redraw a progress line. Returning false stops waiting (the broadcast goes on).
+  using Tick = std::function<bool()>;
+  using EventHandler = std::function<void(const Event&)>;
+
+  // How long the broker may take to accept the connection and to give each answer that does not
+  // depend on a backend; then kUnreachable.
+  static constexpr std::chrono::milliseconds kPatience{10'000};
+
+  // Connects to control.sock in `socket_dir`; empty as in BackendOptions::socket_dir.
+  explicit ControlClient(const std::filesystem::path& socket_dir = {},
+                         std::chrono::milliseconds patience = kPatience);
+  ~ControlClient();
+  ControlClient(ControlClient&&) noexcept;
+  ControlClient& operator=(ControlClient&&) noexcept;
+
+  PingReply ping();
+  // Waits for the result. `on_event` sees kBroadcastStarted first, then what happens.
+  // Returns nothing when `tick` stopped the waiting.
+  std::optional<BroadcastReport> broadcast(const BroadcastRequest& request,
+                                           const EventHandler& on_event = {},
+                                           const Tick& tick = {});
+  // Returns as soon as the broker took it.
+  Accepted start_broadcast(const BroadcastRequest& request);
+  DryRun dry_run(const BroadcastRequest& request);
+  // id 0: the newest. With `wait`, when it has finished.
+  BroadcastReport report(BroadcastId id, bool wait = false);
+  // How many backends were still open; 0 when it had finished already.
+  std::uint32_t cancel(BroadcastId id);
+  std::vector<BackendInfo> backends(const Selection& selection = {});
+  BrokerStatus status();
+  // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
+  // (throws kUnreachable).
+  void watch(const EventHandler& on_event, const Tick& tick = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster

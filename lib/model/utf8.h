@@ -1,0 +1,68 @@
+// Reading UTF-8 one character at a time, strictly (RFC 3629: no surrogates, no overlong forms).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace muster::utf8 {
+
+struct Character {
+  std::size_t bytes = 1;  // how many bytes it takes; 1 when it is not valid
+  std::uint32_t code_point = 0;
+  bool valid = false;
+};
+
+// REQUIRES: `text` is not empty.
+[[nodiscard]] inline Character first(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint32_t lead = byte(0);
+  if (lead < 0x80) return {1, lead, true};
+  std::size_t bytes = 0;
+  std::uint32_t code_point = 0;
+  std::uint32_t least = 0;
+  if ((lead & 0xe0U) == 0xc0U) {
+    bytes = 2, code_point = lead & 0x1fU, least = 0x80;
+  } else if ((lead & 0xf0U) == 0xe0U) {
+    bytes = 3, code_point = lead & 0x0fU, least = 0x800;
+  } else if ((lead & 0xf8U) == 0xf0U) {
+    bytes = 4, code_point = lead & 0x07U, least = 0x10000;
+  } else {
+    return {};
+  }
+  if (text.size() < bytes) return {};
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80U) return {};
+    code_point = (code_point << 6U) | (byte(i) & 0x3fU);
+  }
+  const bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+  if (code_point < least || code_point > 0x10ffff || surrogate) return {};
+  return {bytes, code_point, true};
+}
+
+[[nodiscard]] inline bool is_valid(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const auto character = first(text);
+    if (!character.valid) return false;
+    text.remove_prefix(character.bytes);
+  }
+  return true;
+}
+
+// `text` with U+FFFD for each byte that is not UTF-8, cut at a character's beginning so that it
+// takes at most `max_bytes`.
+[[nodiscard]] inline std::string sanitize(std::string_view text, std::size_t max_bytes) {
+  static constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string out;
+  while (!text.empty()) {
+    const auto character = first(text);
+    const auto piece = character.valid ? text.substr(0, character.bytes) : kReplacement;
+    if (out.size() + piece.size() > max_bytes) break;
+    out += piece;
+    text.remove_prefix(character.bytes);
+  }
+  return out;
+}
+
+}  // namespace muster::utf8

@@ -1,0 +1,290 @@
+#include "net/framed_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <utility>
+
+#include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include "net/spawn.h"
+
+namespace muster::net {
+namespace {
+
+constexpr std::size_t kFirstBuffer = 4096;      // an idle connection's; grows with what arrives
+constexpr std::size_t kKeptBuffer = 64 * 1024;  // a larger one is given back when it is empty
+constexpr std::size_t kFramesInOneTurn = 64;
+constexpr std::size_t kGather = 32;  // queue entries in one system call
+
+}  // namespace
+
+struct FramedStream::State : std::enable_shared_from_this<State> {
+  using Socket = asio::local::stream_protocol::socket;
+
+  State(const asio::any_io_executor& ex, os::UniqueFd fd, StreamLimits stream_limits)
+      : executor(ex), socket(ex), limits(stream_limits) {
+    socket.assign(asio::local::stream_protocol(), fd.get());
+    (void)fd.release();
+    socket.non_blocking(true);
+  }
+
+  static asio::awaitable<Received> receive(std::shared_ptr<State> self);
+  static asio::awaitable<void> write(std::shared_ptr<State> self);
+
+  // --- reading
+
+  // Drops what the last receive() gave.
+  void consume() {
+    begin += std::exchange(taken, 0);
+    if (begin < end) return;
+    begin = end = 0;
+    if (capacity > kKeptBuffer) {
+      buffer.reset();
+      capacity = 0;
+    }
+  }
+
+  // Room to read at least one byte of a frame of `wanted` bytes. What the length says is not
+  // allocated before it comes: the buffer at most doubles.
+  void make_room(std::size_t wanted) {
+    if (begin > 0) {
+      std::memmove(buffer.get(), buffer.get() + begin, end - begin);
+      end -= std::exchange(begin, 0);
+    }
+    if (end < capacity) return;
+    const std::size_t more =
+        capacity == 0 ? kFirstBuffer : std::max(capacity + 1, std::min(wanted, capacity * 2));
+    auto larger = std::make_unique_for_overwrite<char[]>(more);
+    if (end > 0) std::memcpy(larger.get(), buffer.get(), end);
+    buffer = std::move(larger);
+    capacity = more;
+  }
+
+  [[nodiscard]] std::error_code end_of(std::error_code ec) const {
+    if (closed) return Errc::kClosed;
+    if (write_error) return write_error;
+    if (ec == asio::error::eof) return begin < end ? Errc::kTruncated : Errc::kEndOfStream;
+    return ec;
+  }
+
+  // --- writing
+
+  std::error_code enqueue(SharedBytes framed) {
+    if (closed || closing) return Errc::kClosed;
+    if (write_error) return write_error;
+    const std::size_t size = framed->size();
+    if (size == 0) return {};
+    const std::size_t waiting = queued.load(std::memory_order_relaxed);
+    if (size > limits.queued_bytes - waiting) return Errc::kQueueFull;
+    queue.push_back(std::move(framed));
+    queued.store(waiting + size, std::memory_order_release);
+    return {};
+  }
+
+  // Writes until all is written or the socket takes no more.
+  void write_some() {
+    while (!queue.empty()) {
+      std::array<iovec, kGather> parts{};
+      std::size_t count = 0;
+      for (std::size_t skip = written; count < std::min(queue.size(), kGather); ++count, skip = 0) {
+        const std::string& bytes = *queue[count];
+        parts[count] = {const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
+      }
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      const ssize_t sent = ::sendmsg(socket.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent >= 0) {
+        forget(static_cast<std::size_t>(sent));
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        blocked = true;
+        return;
+      } else if (errno != EINTR) {
+        return fail({errno, std::system_category()});
+      }
+    }
+  }
+
+  void forget(std::size_t sent) {
+    written += sent;
+    std::size_t done = 0;
+    while (!queue.empty() && written >= queue.front()->size()) {
+      written -= queue.front()->size();
+      done += queue.front()->size();
+      queue.pop_front();
+    }
+    queued.fetch_sub(done, std::memory_order_release);
+  }
+
+  void drop_queue() {
+    queue.clear();
+    written = 0;
+    queued.store(0, std::memory_order_release);
+  }
+
+  // Not closed: what the peer said before it went away can still be read, and then receive() ends.
+  void fail(std::error_code ec) {
+    write_error = ec;
+    drop_queue();
+    ::shutdown(socket.native_handle(), SHUT_RD);
+  }
+
+  void ensure_writer() {
+    if (writing || queue.empty()) return;
+    writing = true;
+    spawn(executor, "stream writer", write(shared_from_this()),
+          [self = shared_from_this()](const char*, std::string_view) { self->close(); });
+  }
+
+  void close() {
+    if (std::exchange(closed, true)) return;
+    drop_queue();
+    std::error_code ignored;
+    socket.close(ignored);
+  }
+
+  const asio::any_io_executor executor;
+  Socket socket;
+  const StreamLimits limits;
+  bool closed = false;
+
+  // What was read: [begin, end) of the buffer, of which the first `taken` are with the caller.
+  std::unique_ptr<char[]> buffer;
+  std::size_t capacity = 0;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t taken = 0;
+  bool first = true;
+  std::size_t frames_in_turn = 0;
+  Received ended;  // once error is set: what every further receive() gives
+
+  // What is to be written, of whose front `written` bytes are gone.
+  std::deque<SharedBytes> queue;
+  std::size_t written = 0;
+  std::atomic<std::size_t> queued = 0;
+  bool writing = false;  // a writer runs; always so while the queue is not empty
+  bool blocked = false;  // it waits for the socket to take more
+  bool closing = false;
+  std::error_code write_error;
+};
+
+asio::awaitable<Received> FramedStream::State::receive(std::shared_ptr<State> self) {
+  self->consume();
+  if (++self->frames_in_turn > kFramesInOneTurn) {
+    self->frames_in_turn = 0;
+    co_await asio::post(self->executor, asio::use_awaitable);
+  }
+  while (!self->ended.error) {
+    if (self->closed) {
+      self->ended.error = Errc::kClosed;
+      break;
+    }
+    const std::string_view input(self->buffer.get() + self->begin, self->end - self->begin);
+    wire::FrameView view =
+        wire::next_frame(input, self->first ? self->limits.first_body : self->limits.body);
+    if (view.status == wire::FrameView::Status::kComplete) {
+      self->first = false;
+      self->taken = view.bytes;
+      Received received;
+      received.body = view.body;
+      co_return received;
+    }
+    if (view.status == wire::FrameView::Status::kBad) {
+      self->ended.error = Errc::kBadFrame;
+      self->ended.problem = std::move(view.problem);
+      break;
+    }
+    self->make_room(view.bytes);
+    const asio::mutable_buffer room(self->buffer.get() + self->end, self->capacity - self->end);
+    std::error_code ec;
+    auto token = asio::redirect_error(asio::use_awaitable, ec);
+    const std::size_t bytes = co_await self->socket.async_read_some(room, token);
+    self->frames_in_turn = 0;
+    self->end += bytes;
+    if (ec) self->ended.error = self->end_of(ec);
+  }
+  Received received = self->ended;
+  co_return received;
+}
+
+asio::awaitable<void> FramedStream::State::write(std::shared_ptr<State> self) {
+  co_await asio::post(self->executor, asio::use_awaitable);  // so that one turn's frames gather
+  while (!self->closed) {
+    self->write_some();
+    if (self->queue.empty()) break;
+    std::error_code ec;
+    auto token = asio::redirect_error(asio::use_awaitable, ec);
+    co_await self->socket.async_wait(Socket::wait_write, token);
+    if (ec) break;
+    self->blocked = false;
+  }
+  self->writing = false;
+  if (self->closing) self->close();
+}
+
+FramedStream::FramedStream(const asio::any_io_executor& executor, os::UniqueFd socket,
+                           StreamLimits limits)
+    : state_(std::make_shared<State>(executor, std::move(socket), limits)) {}
+
+FramedStream::~FramedStream() { state_->close(); }
+
+asio::awaitable<Received> FramedStream::receive() { return State::receive(state_); }
+
+std::error_code FramedStream::send(SharedBytes framed) {
+  const std::error_code ec = state_->enqueue(std::move(framed));
+  state_->ensure_writer();
+  return ec;
+}
+
+std::error_code FramedStream::send(std::string framed) {
+  return send(std::make_shared<const std::string>(std::move(framed)));
+}
+
+std::error_code FramedStream::send_now(SharedBytes framed) {
+  if (const std::error_code ec = state_->enqueue(std::move(framed))) return ec;
+  if (!state_->blocked) state_->write_some();
+  state_->ensure_writer();
+  return state_->write_error;
+}
+
+std::error_code FramedStream::send_now(std::string framed) {
+  return send_now(std::make_shared<const std::string>(std::move(framed)));
+}
+
+void FramedStream::close_after_flush() {
+  state_->closing = true;
+  state_->ensure_writer();
+  if (!state_->writing) state_->close();
+}
+
+void FramedStream::close() { state_->close(); }
+
+bool FramedStream::is_open() const noexcept { return !state_->closed; }
+
+std::size_t FramedStream::queued_bytes() const noexcept {
+  return state_->queued.load(std::memory_order_acquire);
+}
+
+void FramedStream::say_goodbye(std::string_view framed) noexcept {
+  if (state_->closed) return;
+  const int fd = state_->socket.native_handle();
+  if (queued_bytes() == 0 && !state_->write_error) {
+    (void)!::send(fd, framed.data(), framed.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  ::shutdown(fd, SHUT_RDWR);
+}
+
+int FramedStream::native_handle() const noexcept {
+  return state_->closed ? -1 : state_->socket.native_handle();
+}
+
+}  // namespace muster::net

@@ -1,0 +1,159 @@
+#include "os/peer.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <fcntl.h>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+namespace muster::os {
+namespace {
+
+// Not in the headers of Debian 12.
+constexpr int kSoPeerPidfd = 77;
+constexpr long kPidFsMagic = 0x50494446;
+
+std::error_code last_error() { return {errno, std::generic_category()}; }
+
+// A small file of /proc, as far as it fits.
+template <std::size_t kSize>
+std::string_view read_proc_file(const char* path, std::array<char, kSize>& buffer) {
+  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!file) return {};
+  const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
+  return size > 0 ? std::string_view(buffer.data(), static_cast<std::size_t>(size))
+                  : std::string_view();
+}
+
+template <typename Number>
+std::optional<Number> leading_number(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  Number number{};
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc()) return std::nullopt;
+  return number;
+}
+
+// Before Linux 6.9 all pidfds share one inode. One look is enough: the kernel does not change.
+bool inodes_tell_processes_apart(int pidfd) {
+  static const bool kPidFs = [pidfd] {
+    struct statfs where {};
+    return ::fstatfs(pidfd, &where) == 0 && static_cast<long>(where.f_type) == kPidFsMagic;
+  }();
+  return kPidFs;
+}
+
+// Whether the process of `pidfd` could not be had because it is gone, rather than because the
+// kernel does not know the option.
+bool is_gone(const std::error_code& error) {
+  return error == std::errc::no_such_process || error.value() == ENODATA;
+}
+
+bool is_unsupported(const std::error_code& error) {
+  return error.value() == ENOPROTOOPT || error.value() == EINVAL || error.value() == ENOSYS;
+}
+
+}  // namespace
+
+UniqueFd pidfd_of_peer(int socket, std::error_code& error) {
+  int fd = -1;
+  socklen_t size = sizeof(fd);
+  if (::getsockopt(socket, SOL_SOCKET, kSoPeerPidfd, &fd, &size) != 0) {
+    error = last_error();
+    return {};
+  }
+  error.clear();
+  return UniqueFd(fd);
+}
+
+UniqueFd pidfd_of_pid(pid_t pid, std::error_code& error) {
+  const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) {
+    error = last_error();
+    return {};
+  }
+  error.clear();
+  return UniqueFd(fd);
+}
+
+std::optional<std::uint64_t> pidfd_inode(int pidfd) {
+  struct stat found {};
+  if (pidfd < 0 || !inodes_tell_processes_apart(pidfd) || ::fstat(pidfd, &found) != 0) {
+    return std::nullopt;
+  }
+  return found.st_ino;
+}
+
+std::optional<std::uint64_t> start_time(pid_t pid) {
+  std::array<char, 32> path{};
+  std::snprintf(path.data(), path.size(), "/proc/%d/stat", static_cast<int>(pid));
+  std::array<char, 1024> buffer{};
+  std::string_view text = read_proc_file(path.data(), buffer);
+  // The second field is the command in parentheses and may hold anything, parentheses too.
+  const auto command_end = text.rfind(')');
+  if (command_end == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(command_end + 1);
+  constexpr int kFieldsBefore = 22 - 2;
+  for (int field = 0; field < kFieldsBefore; ++field) {
+    const auto space = text.find(' ');
+    if (space == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(space + 1);
+  }
+  return leading_number<std::uint64_t>(text);
+}
+
+std::optional<pid_t> pid_of_pidfd(int pidfd) {
+  std::array<char, 48> path{};
+  std::snprintf(path.data(), path.size(), "/proc/self/fdinfo/%d", pidfd);
+  std::array<char, 1024> buffer{};
+  const std::string_view text = read_proc_file(path.data(), buffer);
+  constexpr std::string_view kName = "\nPid:";
+  const auto at = text.find(kName);
+  if (at == std::string_view::npos) return std::nullopt;
+  return leading_number<pid_t>(text.substr(at + kName.size()));
+}
+
+ProcessIdentity identify(pid_t pid, int pidfd) {
+  ProcessIdentity process;
+  process.pid = pid;
+  if (pid <= 0) return process;
+  if (const auto inode = pidfd_inode(pidfd)) {
+    process.unique = *inode;
+  } else if (const auto started = start_time(pid)) {
+    // The pid may have been reused between the two looks; the pidfd knows.
+    if (pidfd < 0 || pid_of_pidfd(pidfd) == pid) process.unique = *started;
+  }
+  return process;
+}
+
+std::optional<Peer> peer_of(int socket, std::error_code& error) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    error = last_error();
+    return std::nullopt;
+  }
+  error.clear();
+  std::optional<Peer> peer(std::in_place);
+  peer->uid = credentials.uid;
+  peer->gid = credentials.gid;
+  if (credentials.pid > 0) {
+    std::error_code trouble;
+    peer->pidfd = pidfd_of_peer(socket, trouble);
+    if (is_unsupported(trouble)) peer->pidfd = pidfd_of_pid(credentials.pid, trouble);
+    peer->exited = is_gone(trouble);
+    if (trouble && !peer->exited) peer->trouble = trouble;
+    peer->process.pid = credentials.pid;
+    // Of a process that is gone /proc shows nothing, or a stranger.
+    if (!peer->exited) peer->process = identify(credentials.pid, peer->pidfd.get());
+  }
+  return peer;
+}
+
+}  // namespace muster::os

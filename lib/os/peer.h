@@ -1,0 +1,57 @@
+// Who is at the other end of a Unix socket: what the kernel says, never what the peer says.
+//
+// Any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <sys/types.h>
+#include <system_error>
+
+#include "os/unique_fd.h"
+
+namespace muster::os {
+
+// One process, never confused with a later one of the same pid.
+struct ProcessIdentity {
+  pid_t pid = 0;  // 0: it lives in a pid namespace that cannot be seen from here
+  // The inode of its pidfd where pidfds have inodes of their own (Linux 6.9), else its start time;
+  // 0 where neither could be had.
+  std::uint64_t unique = 0;
+
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+struct Peer {
+  ProcessIdentity process;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  // Becomes readable when the process exits. Empty when the pid cannot be seen, when the process
+  // is gone already (`exited`), or when the descriptors ran out (`trouble`).
+  UniqueFd pidfd;
+  bool exited = false;
+  std::error_code trouble;
+};
+
+// The process that connected `socket`, as it was when it connected. Nothing when the socket has no
+// credentials to show (then `error` says why).
+[[nodiscard]] std::optional<Peer> peer_of(int socket, std::error_code& error);
+
+// --- the parts, each with what older kernels lack
+
+// SO_PEERPIDFD (Linux 6.5): exactly the process that connected, even if its pid was reused.
+[[nodiscard]] UniqueFd pidfd_of_peer(int socket, std::error_code& error);
+// pidfd_open(2): whoever has that pid now.
+[[nodiscard]] UniqueFd pidfd_of_pid(pid_t pid, std::error_code& error);
+// The pidfd's inode, if that tells processes apart on this kernel.
+[[nodiscard]] std::optional<std::uint64_t> pidfd_inode(int pidfd);
+// Field 22 of /proc/PID/stat: when the process started, in clock ticks since boot.
+[[nodiscard]] std::optional<std::uint64_t> start_time(pid_t pid);
+// The `Pid:` of the pidfd's fdinfo: -1 once the process was reaped, so that its pid may name
+// somebody else; 0 when it cannot be seen from here. Look at it before trusting /proc/PID.
+[[nodiscard]] std::optional<pid_t> pid_of_pidfd(int pidfd);
+
+// Makes a ProcessIdentity the way peer_of() does. `pidfd` may be empty (-1).
+[[nodiscard]] ProcessIdentity identify(pid_t pid, int pidfd);
+
+}  // namespace muster::os

@@ -1,0 +1,69 @@
+#include "muster/socket_dir.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <sys/un.h>
+#include <system_error>
+#include <unistd.h>
+
+#include "muster/path.h"
+
+namespace muster {
+namespace {
+
+// A path in a socket address ends with a NUL.
+constexpr std::size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t kMaxSocketName =
+    std::max(sizeof(kBackendSocketName), sizeof(kControlSocketName)) - 1;
+constexpr std::size_t kMaxDir = kMaxSocketPath - 1 - kMaxSocketName;
+
+SocketDir refused(std::string problem) { return {{}, std::move(problem)}; }
+
+// Absolute, so that a daemon that changes its directory finds its broker again.
+SocketDir checked(const std::filesystem::path& path, std::string_view what) {
+  const std::string name = std::string(what) + " '" + escape_bytes(path.native()) + "'";
+  if (path.native().find('\0') != std::string::npos) {
+    return refused(name + " contains a NUL byte, which no path can");
+  }
+  std::error_code ec;
+  std::filesystem::path absolute = std::filesystem::absolute(path, ec).lexically_normal();
+  if (ec) return refused(name + " cannot be made absolute: " + ec.message());
+  if (!absolute.has_filename() && absolute != absolute.root_path()) {
+    absolute = absolute.parent_path();
+  }
+  const std::size_t length = absolute.native().size();
+  if (length > kMaxDir) {
+    return refused(name + " is too long for a socket address: " + std::to_string(length) +
+                   " bytes, at most " + std::to_string(kMaxDir) + " fit; choose a shorter one");
+  }
+  return {std::move(absolute), {}};
+}
+
+std::string_view variable(const char* name) {
+  const char* value = ::secure_getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+}  // namespace
+
+SocketDir find_socket_dir(const std::filesystem::path& given) {
+  if (!given.empty()) return checked(given, "the socket directory");
+  if (const auto dir = variable("MUSTER_SOCKET_DIR"); !dir.empty()) {
+    return checked(dir, "MUSTER_SOCKET_DIR");
+  }
+  if (::geteuid() == 0) return {"/run/muster", {}};
+  const auto runtime = variable("XDG_RUNTIME_DIR");
+  if (runtime.empty()) {
+    return refused(
+        "there is no socket directory: neither MUSTER_SOCKET_DIR nor XDG_RUNTIME_DIR is set; give "
+        "one");
+  }
+  if (runtime.front() != '/') {
+    return refused("XDG_RUNTIME_DIR '" + escape_bytes(runtime) + "' is not an absolute path");
+  }
+  return checked(std::filesystem::path(runtime) / "muster", "the socket directory");
+}
+
+}  // namespace muster

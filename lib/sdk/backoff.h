@@ -1,0 +1,29 @@
+// How long to wait before the next attempt to reach the broker. Pure: no clock, seeded.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+namespace muster {
+
+class Backoff {
+ public:
+  // REQUIRES: 0 < first <= longest. The same seed gives the same waits.
+  Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest, std::uint64_t seed);
+
+  // Doubles from the first wait to the longest, each jittered to between a half and the whole of
+  // it. `at_least` (what the broker asked for) is never undercut, and spread over half of itself
+  // more, so that all who were told the same do not come back at the same moment.
+  [[nodiscard]] std::chrono::milliseconds next(std::chrono::milliseconds at_least = {});
+  // The next wait is the first again.
+  void reset() noexcept { whole_ = first_; }
+
+ private:
+  std::chrono::milliseconds first_;
+  std::chrono::milliseconds longest_;
+  std::chrono::milliseconds whole_;
+  std::mt19937_64 random_;
+};
+
+}  // namespace muster

@@ -1,0 +1,141 @@
+#include "sdk/control_client_link.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "muster/control.h"
+#include "muster/path.h"
+#include "muster/socket_dir.h"
+
+#include "sdk/control_client_connect.h"
+#include "wire/framing.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kReadAtOnce = 64 * 1024;
+constexpr std::size_t kMostAtOnce = 256 * 1024;  // of a long report; about what a socket buffers
+
+// Waits for `events`. False when the time is over or a signal came.
+bool wait_for(int socket, short events, ControlLink::Clock::time_point until) {
+  int timeout = -1;
+  if (until != ControlLink::Clock::time_point::max()) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - ControlLink::Clock::now());
+    timeout =
+        static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 86'400'000));
+  }
+  pollfd entry{socket, events, 0};
+  return ::poll(&entry, 1, timeout) > 0;
+}
+
+std::string socket_path(const std::filesystem::path& given) {
+  SocketDir dir = find_socket_dir(given);
+  if (!dir.problem.empty()) {
+    throw ControlFailure(ControlFailure::Kind::kUnreachable, {{}, std::move(dir.problem)});
+  }
+  return (dir.path / kControlSocketName).native();
+}
+
+}  // namespace
+
+ControlLink::ControlLink(const std::filesystem::path& socket_dir,
+                         std::chrono::milliseconds patience) {
+  const std::string path = socket_path(socket_dir);
+  name_ = escape_bytes(path);
+  socket_ = connect_to_broker(path, patience);
+}
+
+ControlLink::~ControlLink() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+pid_t ControlLink::broker_pid() const noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(socket_, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+bool ControlLink::send(std::string_view frame, Clock::time_point until) {
+  while (!frame.empty()) {
+    const ssize_t sent = ::send(socket_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
+      frame.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN) {
+      if (!wait_for(socket_, POLLOUT, until) && Clock::now() >= until) return false;
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+ControlLink::Received ControlLink::receive(std::optional<wire::ControlAnswerFrame>& out,
+                                           Clock::time_point until) {
+  for (;;) {
+    if (take_buffered(out)) return Received::kFrame;
+    if (ended_) return Received::kEnded;
+    if (read_some() || ended_) continue;
+    if (!wait_for(socket_, POLLIN, until)) return Received::kNothing;
+  }
+}
+
+bool ControlLink::take_buffered(std::optional<wire::ControlAnswerFrame>& out) {
+  const std::string_view rest = std::string_view(input_).substr(taken_);
+  if (rest.empty() || rest.size() < wanted_) return false;
+  const wire::FrameView frame = wire::next_frame(rest, wire::kMaxControlBody);
+  if (frame.status == wire::FrameView::Status::kBad) {
+    end("sent something that is not Muster's protocol (" + frame.problem + ")");
+    return false;
+  }
+  if (frame.status == wire::FrameView::Status::kIncomplete) {
+    wanted_ = frame.bytes;
+    return false;
+  }
+  out.reset();
+  const std::string problem = decoder_.decode(frame.body, out);
+  taken_ += frame.bytes;
+  wanted_ = 0;
+  if (!problem.empty() || !out) {
+    end("sent something that is not Muster's protocol (" + problem + ")");
+    return false;
+  }
+  return true;
+}
+
+bool ControlLink::read_some() {
+  if (taken_ > 0) {
+    input_.erase(0, taken_);
+    taken_ = 0;
+  }
+  const std::size_t had = input_.size();
+  const std::size_t missing = wanted_ > had ? wanted_ - had : 0;
+  const std::size_t room = std::clamp(missing, kReadAtOnce, kMostAtOnce);
+  input_.reserve(had + std::max(room, missing));
+  input_.resize(had + room);
+  const ssize_t got = ::recv(socket_, input_.data() + had, room, 0);
+  const int error = got < 0 ? errno : 0;
+  input_.resize(had + (got > 0 ? static_cast<std::size_t>(got) : 0));
+  if (got > 0) return true;
+  if (got == 0 || error == ECONNRESET || error == EPIPE) {
+    end("closed the connection");
+  } else if (error != EAGAIN && error != EINTR) {
+    end("cannot be read from (" + std::generic_category().message(error) + ")");
+  }
+  return false;
+}
+
+void ControlLink::end(std::string why) {
+  ended_ = true;
+  if (why_.empty()) why_ = std::move(why);
+  // What a broken stream still holds means nothing.
+  input_.clear();
+  taken_ = 0;
+}
+
+}  // namespace muster

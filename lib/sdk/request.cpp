@@ -1,0 +1,109 @@
+// Request and PendingAnswer: what a handler sees of an operation.
+#include <stdexcept>
+#include <utility>
+
+#include "muster/backend.h"
+
+#include "sdk/request_state.h"
+
+namespace muster {
+namespace {
+
+Failure rejected(std::string detail) {
+  return {BroadcastFailureReason::kRejected, std::move(detail)};
+}
+Failure failed(std::string detail) {
+  return {BroadcastFailureReason::kBackendError, std::move(detail)};
+}
+
+}  // namespace
+
+BroadcastId Request::broadcast_id() const noexcept { return state_->message.broadcast_id; }
+
+const BroadcastOperation& Request::operation() const noexcept { return state_->message.operation; }
+
+std::string_view Request::path_prefix() const noexcept {
+  const ReleaseHandles* release = operation().as_release_handles();
+  return release == nullptr ? std::string_view() : std::string_view(release->path_prefix);
+}
+
+bool Request::covers(std::string_view path) const {
+  const ReleaseHandles* release = operation().as_release_handles();
+  return release != nullptr && path_is_under(release->path_prefix, path);
+}
+
+QuiesceReason Request::reason() const noexcept {
+  const Quiesce* quiesce = operation().as_quiesce();
+  return quiesce == nullptr ? QuiesceReason::kMaintenance : quiesce->reason;
+}
+
+std::chrono::system_clock::time_point Request::deadline() const noexcept {
+  return std::chrono::system_clock::time_point(
+      std::chrono::milliseconds(state_->deadline_unix_ms.load()));
+}
+
+std::string_view Request::traceparent() const noexcept { return state_->message.traceparent; }
+
+std::string_view Request::tracestate() const noexcept { return state_->message.tracestate; }
+
+void Request::reject(std::string detail) { state_->answer(rejected(std::move(detail))); }
+
+void Request::fail(std::string detail) { state_->answer(failed(std::move(detail))); }
+
+void Request::working(std::chrono::milliseconds extend, std::string note,
+                      std::optional<std::uint32_t> percent) {
+  state_->working(extend, std::move(note), percent);
+}
+
+PendingAnswer Request::defer() {
+  if (std::exchange(state_->deferred, true)) {
+    throw std::logic_error("the answer of this request was deferred before");
+  }
+  return PendingAnswer(state_);
+}
+
+PendingAnswer::PendingAnswer(std::shared_ptr<Request::State> state) : state_(std::move(state)) {}
+
+PendingAnswer::PendingAnswer(PendingAnswer&&) noexcept = default;
+
+PendingAnswer& PendingAnswer::operator=(PendingAnswer&& other) noexcept {
+  if (this == &other) return *this;
+  PendingAnswer before(std::move(*this));  // answers, if it was still owed
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+PendingAnswer::~PendingAnswer() {
+  if (!state_ || state_->answered) return;
+  if (state_->sink->on_loop() && state_->in_handler) {
+    // Perhaps an exception is on its way out of the handler: what it says is worth more.
+    state_->dropped = true;
+    return;
+  }
+  state_->answer(failed(kDroppedDetail));
+}
+
+BroadcastId PendingAnswer::broadcast_id() const noexcept {
+  return state_ ? state_->message.broadcast_id : 0;
+}
+
+bool PendingAnswer::cancelled() const noexcept { return !state_ || state_->cancelled; }
+
+void PendingAnswer::working(std::chrono::milliseconds extend, std::string note,
+                            std::optional<std::uint32_t> percent) {
+  if (state_) state_->working(extend, std::move(note), percent);
+}
+
+void PendingAnswer::ack() {
+  if (state_) state_->answer(Ack{});
+}
+
+void PendingAnswer::reject(std::string detail) {
+  if (state_) state_->answer(rejected(std::move(detail)));
+}
+
+void PendingAnswer::fail(std::string detail) {
+  if (state_) state_->answer(failed(std::move(detail)));
+}
+
+}  // namespace muster

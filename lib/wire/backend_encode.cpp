@@ -1,0 +1,95 @@
+// The backend lane's messages as frames, from both sides.
+#include "muster/v1/lifecycle.pb.h"
+
+#include "wire/backend_lane.h"
+#include "wire/convert.h"
+#include "wire/empty_payloads.h"
+#include "wire/envelope.h"
+#include "wire/text.h"
+
+namespace muster::wire {
+namespace {
+
+Envelope envelope_of(FrameKind kind, std::uint64_t request_id, std::string_view payload = {}) {
+  Envelope envelope;
+  envelope.kind = kind;
+  envelope.lane = kBackendLane;
+  envelope.request_id = request_id;
+  envelope.payload = payload;
+  return envelope;
+}
+
+}  // namespace
+
+std::string encode(std::uint64_t request_id, const Registration& message) {
+  v1::BackendMessage payload;
+  to_proto(message, *payload.mutable_register_backend());
+  return encode_frame(envelope_of(FrameKind::kRequest, request_id), payload);
+}
+
+std::string encode(std::uint64_t request_id, const Ack& /*message*/) {
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id, kAckPayload));
+}
+
+std::string encode(std::uint64_t request_id, const Failure& message) {
+  v1::BackendMessage payload;
+  to_proto(message, *payload.mutable_failure());
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id), payload);
+}
+
+std::string encode(std::uint64_t request_id, const Working& message) {
+  v1::BackendMessage payload;
+  to_proto(message, *payload.mutable_working());
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id), payload);
+}
+
+std::string encode(std::uint64_t request_id, const Activity& /*message*/) {
+  return encode_frame(envelope_of(FrameKind::kEvent, request_id, kActivityPayload));
+}
+
+std::string encode(std::uint64_t request_id, const Deregister& /*message*/) {
+  return encode_frame(envelope_of(FrameKind::kRequest, request_id, kDeregisterPayload));
+}
+
+std::string encode(std::uint64_t request_id, const Registered& message) {
+  v1::BrokerMessage payload;
+  to_proto(message, *payload.mutable_registered());
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id), payload);
+}
+
+std::string encode(std::uint64_t request_id, const Refusal& message, bool answers_a_request) {
+  v1::BrokerMessage payload;
+  to_proto(message, *payload.mutable_refused());
+  const auto kind = answers_a_request ? FrameKind::kResponse : FrameKind::kEvent;
+  return encode_frame(envelope_of(kind, request_id), payload);
+}
+
+std::string encode(const OutgoingOperation& message) {
+  v1::BrokerMessage payload;
+  to_proto(message, *payload.mutable_operation());
+  const std::string traceparent = to_utf8(message.traceparent, kMaxTraceBytes);
+  const std::string tracestate = to_utf8(message.tracestate, kMaxTraceBytes);
+  auto envelope = envelope_of(FrameKind::kRequest, message.broadcast_id);
+  envelope.deadline_unix_ms = message.deadline_unix_ms;
+  envelope.traceparent = traceparent;
+  envelope.tracestate = tracestate;
+  return encode_frame(envelope, payload);
+}
+
+std::string encode(const HoldEnded& message) {
+  v1::BrokerMessage payload;
+  to_proto(message, *payload.mutable_hold_ended());
+  return encode_frame(envelope_of(FrameKind::kEvent, 0), payload);
+}
+
+std::string encode(std::uint64_t request_id, const Deregistered& /*message*/) {
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id, kDeregisteredPayload));
+}
+
+std::string encode_cancel(std::uint32_t lane, std::uint64_t request_id) {
+  auto envelope = envelope_of(FrameKind::kCancel, request_id);
+  envelope.lane = lane;
+  return encode_frame(envelope);
+}
+
+}  // namespace muster::wire

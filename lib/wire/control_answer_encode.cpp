@@ -1,0 +1,82 @@
+// The broker answers an operator, always within the lane's limit.
+#include "muster/v1/control.pb.h"
+
+#include "wire/control_lane.h"
+#include "wire/convert.h"
+#include "wire/envelope.h"
+#include "wire/framing.h"
+#include "wire/text.h"
+
+namespace muster::wire {
+namespace {
+
+struct ToProto {
+  Texts texts;
+  v1::ControlResponse& out;
+
+  void operator()(const ControlError& error) const { to_proto(error, *out.mutable_error()); }
+  void operator()(const Pong& pong) const {
+    out.mutable_pong()->set_broker_version(to_utf8(pong.broker_version));
+    out.mutable_pong()->set_pid(pong.pid);
+  }
+  void operator()(const BroadcastAccepted& accepted) const {
+    auto& message = *out.mutable_accepted();
+    message.set_broadcast_id(accepted.id);
+    message.set_targets(accepted.targets);
+    message.set_skipped_dead(accepted.skipped_dead);
+    message.set_joined(accepted.joined);
+  }
+  void operator()(const BroadcastReport& report) const {
+    to_proto(report, texts, *out.mutable_report());
+  }
+  void operator()(const DryRun& dry_run) const { to_proto(dry_run, *out.mutable_dry_run()); }
+  void operator()(const CancelAccepted& accepted) const {
+    out.mutable_cancel_accepted()->set_cancelled_targets(accepted.cancelled_targets);
+  }
+  void operator()(const std::vector<BackendInfo>& backends) const {
+    to_proto(backends, *out.mutable_backends());
+  }
+  void operator()(const BrokerStatus& status) const { to_proto(status, *out.mutable_status()); }
+  void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
+};
+
+Envelope envelope_of(FrameKind kind, std::uint64_t request_id) {
+  Envelope envelope;
+  envelope.kind = kind;
+  envelope.lane = kControlLane;
+  envelope.request_id = request_id;
+  return envelope;
+}
+
+ControlError too_large(std::size_t bytes) {
+  return {ControlError::Code::kTooLarge,
+          "the answer has " + std::to_string(bytes) + " bytes and the control lane carries " +
+              std::to_string(kMaxControlBody) + ": ask for fewer backends with a selection"};
+}
+
+}  // namespace
+
+std::string encode(std::uint64_t request_id, const ControlResponse& response) {
+  const Envelope envelope = envelope_of(FrameKind::kResponse, request_id);
+  v1::ControlResponse message;
+  std::visit(ToProto{Texts::kAll, message}, response);
+  auto bytes = body_bytes(envelope, message.ByteSizeLong());
+  if (bytes > kMaxControlBody && std::holds_alternative<BroadcastReport>(response)) {
+    message.Clear();
+    std::visit(ToProto{Texts::kNone, message}, response);
+    bytes = body_bytes(envelope, message.ByteSizeLong());
+  }
+  if (bytes > kMaxControlBody) {
+    message.Clear();
+    to_proto(too_large(bytes), *message.mutable_error());
+  }
+  return encode_frame(envelope, message);
+}
+
+std::string encode(std::uint64_t request_id, const Event& event) {
+  v1::ControlEvent message;
+  to_proto(event, message);
+  return encode_frame(envelope_of(FrameKind::kEvent, request_id), message);
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,138 @@
+// The control lane (0xFB02): frames to values and back. See proto/muster/v1/control.proto.
+//
+// Decoders keep their Protobuf objects, so each belongs to one thread; nothing throws on any input.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "muster/broker_view.h"
+#include "muster/control_error.h"
+
+#include "wire/backend_lane.h"  // Cancel
+
+namespace muster::wire {
+
+inline constexpr std::uint32_t kControlLane = 0xFB02;
+
+// --- requests
+
+struct Ping {
+  friend bool operator==(const Ping&, const Ping&) = default;
+};
+struct StartBroadcast {
+  BroadcastRequest request;  // trace context travels in the envelope
+  bool detach = false;
+  bool dry_run = false;
+  bool events = false;
+
+  friend bool operator==(const StartBroadcast&, const StartBroadcast&) = default;
+};
+struct GetReport {
+  BroadcastId id = 0;  // 0: the newest
+  bool wait = false;
+
+  friend bool operator==(const GetReport&, const GetReport&) = default;
+};
+struct CancelBroadcast {
+  BroadcastId id = 0;
+
+  friend bool operator==(const CancelBroadcast&, const CancelBroadcast&) = default;
+};
+struct ListBackends {
+  Selection selection;
+
+  friend bool operator==(const ListBackends&, const ListBackends&) = default;
+};
+struct GetStatus {
+  friend bool operator==(const GetStatus&, const GetStatus&) = default;
+};
+struct Watch {
+  friend bool operator==(const Watch&, const Watch&) = default;
+};
+
+struct ControlRequestFrame {
+  std::uint64_t request_id = 0;
+  std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
+               Cancel>
+      message;
+};
+
+// --- responses and events
+
+struct Pong {
+  std::string broker_version;
+  pid_t pid = 0;
+
+  friend bool operator==(const Pong&, const Pong&) = default;
+};
+struct BroadcastAccepted {
+  BroadcastId id = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t skipped_dead = 0;
+  bool joined = false;
+
+  friend bool operator==(const BroadcastAccepted&, const BroadcastAccepted&) = default;
+};
+struct CancelAccepted {
+  std::uint32_t cancelled_targets = 0;
+
+  friend bool operator==(const CancelAccepted&, const CancelAccepted&) = default;
+};
+struct Watching {
+  friend bool operator==(const Watching&, const Watching&) = default;
+};
+
+using ControlResponse =
+    std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
+                 std::vector<BackendInfo>, BrokerStatus, Watching>;
+
+struct ControlAnswerFrame {
+  std::uint64_t request_id = 0;
+  std::variant<ControlResponse, Event> message;
+};
+
+// The broker's side. decode(): empty when it went well, else the sentence to refuse with.
+class ControlRequestDecoder {
+ public:
+  ControlRequestDecoder();
+  ~ControlRequestDecoder();
+  ControlRequestDecoder(const ControlRequestDecoder&) = delete;
+  ControlRequestDecoder& operator=(const ControlRequestDecoder&) = delete;
+
+  [[nodiscard]] std::string decode(std::string_view body, ControlRequestFrame& out);
+
+ private:
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+// The operator's side.
+class ControlAnswerDecoder {
+ public:
+  ControlAnswerDecoder();
+  ~ControlAnswerDecoder();
+  ControlAnswerDecoder(const ControlAnswerDecoder&) = delete;
+  ControlAnswerDecoder& operator=(const ControlAnswerDecoder&) = delete;
+
+  // Nothing in `out` is touched when it fails.
+  [[nodiscard]] std::string decode(std::string_view body, std::optional<ControlAnswerFrame>& out);
+
+ private:
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+// Whole frames, header included.
+[[nodiscard]] std::string encode(const ControlRequestFrame& frame);
+// An answer that would be over kMaxControlBody becomes ControlError kTooLarge; a report is first
+// tried without details and notes.
+[[nodiscard]] std::string encode(std::uint64_t request_id, const ControlResponse& response);
+[[nodiscard]] std::string encode(std::uint64_t request_id, const Event& event);
+
+}  // namespace muster::wire

@@ -1,0 +1,91 @@
+// Operations: as they are asked for and as they are shown.
+#include "muster/path.h"  // escape_bytes
+
+#include "wire/convert.h"
+#include "wire/enums.h"
+
+namespace muster::wire {
+namespace {
+
+constexpr EnumTable<QuiesceReason, v1::Quiesce::Reason, 3> kReasons{{
+    {QuiesceReason::kIdleTimeout, v1::Quiesce::IDLE_TIMEOUT},
+    {QuiesceReason::kBrokerShutdown, v1::Quiesce::BROKER_SHUTDOWN},
+    {QuiesceReason::kMaintenance, v1::Quiesce::MAINTENANCE},
+}};
+
+constexpr std::string_view kNoOperation =
+    "the operation is missing or not known: it must be release_handles or quiesce";
+
+std::string take_quiesce(const v1::Quiesce& in, std::optional<BroadcastOperation>& operation) {
+  auto reason = QuiesceReason::kMaintenance;
+  auto problem = value_of(kReasons, "the reason to quiesce", in.reason(), reason);
+  if (problem.empty()) operation = BroadcastOperation::quiesce(reason);
+  return problem;
+}
+
+void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
+  out.set_reason(proto_of(kReasons, quiesce.reason));
+}
+
+}  // namespace
+
+template <typename Proto>
+void operation_to_proto(const BroadcastOperation& operation, Proto& out) {
+  if (const auto* release = operation.as_release_handles()) {
+    out.mutable_release_handles()->set_path_prefix(release->path_prefix);
+  } else if (const auto* quiesce = operation.as_quiesce()) {
+    put_quiesce(*quiesce, *out.mutable_quiesce());
+  }
+}
+
+template <typename Proto>
+std::string operation_from_proto(const Proto& in, std::optional<BroadcastOperation>& operation) {
+  switch (in.operation_case()) {
+    case Proto::kReleaseHandles:
+      operation = BroadcastOperation::release_handles(in.release_handles().path_prefix());
+      return {};
+    case Proto::kQuiesce:
+      return take_quiesce(in.quiesce(), operation);
+    case Proto::OPERATION_NOT_SET:
+      break;
+  }
+  return std::string(kNoOperation);
+}
+
+template void operation_to_proto(const BroadcastOperation&, v1::Operation&);
+template void operation_to_proto(const BroadcastOperation&, v1::StartBroadcast&);
+template std::string operation_from_proto(const v1::Operation&, std::optional<BroadcastOperation>&);
+template std::string operation_from_proto(const v1::StartBroadcast&,
+                                          std::optional<BroadcastOperation>&);
+
+void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
+  if (const auto* release = operation.as_release_handles()) {
+    auto& shown = *out.mutable_release_handles();
+    shown.set_path_prefix(escape_bytes(release->path_prefix));
+    if (shown.path_prefix() != release->path_prefix) {
+      shown.set_path_prefix_bytes(release->path_prefix);
+    }
+  } else if (const auto* quiesce = operation.as_quiesce()) {
+    put_quiesce(*quiesce, *out.mutable_quiesce());
+  }
+}
+
+std::string from_proto(const v1::ReportedOperation& in,
+                       std::optional<BroadcastOperation>& operation) {
+  switch (in.operation_case()) {
+    case v1::ReportedOperation::kReleaseHandles: {
+      const auto& shown = in.release_handles();
+      const bool as_shown = shown.path_prefix_bytes().empty();
+      operation = BroadcastOperation::release_handles(as_shown ? shown.path_prefix()
+                                                               : shown.path_prefix_bytes());
+      return {};
+    }
+    case v1::ReportedOperation::kQuiesce:
+      return take_quiesce(in.quiesce(), operation);
+    case v1::ReportedOperation::OPERATION_NOT_SET:
+      break;
+  }
+  return std::string(kNoOperation);
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,78 @@
+// The broker's status.
+#include "wire/convert.h"
+#include "wire/text.h"
+
+namespace muster::wire {
+namespace {
+
+void put_counters(const Counters& counters, v1::Counters& out) {
+  out.set_connections_accepted(counters.connections_accepted);
+  out.set_registrations(counters.registrations);
+  out.set_refusals(counters.refusals);
+  out.set_protocol_errors(counters.protocol_errors);
+  out.set_broadcasts_started(counters.broadcasts_started);
+  out.set_broadcasts_finished(counters.broadcasts_finished);
+  out.set_operations_sent(counters.operations_sent);
+  out.set_redeliveries(counters.redeliveries);
+  out.set_acks(counters.acks);
+  out.set_timeouts(counters.timeouts);
+  out.set_failures(counters.failures);
+  out.set_skipped_dead(counters.skipped_dead);
+  out.set_late_answers(counters.late_answers);
+  out.set_duplicate_answers(counters.duplicate_answers);
+  out.set_unmatched_answers(counters.unmatched_answers);
+  out.set_slow_readers(counters.slow_readers);
+}
+
+void take_counters(const v1::Counters& in, Counters& counters) {
+  counters.connections_accepted = in.connections_accepted();
+  counters.registrations = in.registrations();
+  counters.refusals = in.refusals();
+  counters.protocol_errors = in.protocol_errors();
+  counters.broadcasts_started = in.broadcasts_started();
+  counters.broadcasts_finished = in.broadcasts_finished();
+  counters.operations_sent = in.operations_sent();
+  counters.redeliveries = in.redeliveries();
+  counters.acks = in.acks();
+  counters.timeouts = in.timeouts();
+  counters.failures = in.failures();
+  counters.skipped_dead = in.skipped_dead();
+  counters.late_answers = in.late_answers();
+  counters.duplicate_answers = in.duplicate_answers();
+  counters.unmatched_answers = in.unmatched_answers();
+  counters.slow_readers = in.slow_readers();
+}
+
+}  // namespace
+
+void to_proto(const BrokerStatus& status, v1::Status& out) {
+  out.set_version(to_utf8(status.version));
+  out.set_pid(status.pid);
+  out.set_started_unix_ms(status.started_unix_ms);
+  out.set_shutting_down(status.shutting_down);
+  out.set_socket_dir(to_utf8(status.socket_dir));
+  out.set_transport(to_utf8(status.transport));
+  out.set_connections(status.connections);
+  out.set_live_backends(status.live_backends);
+  out.set_dead_backends(status.dead_backends);
+  for (const BroadcastId id : status.running_broadcasts) out.add_running_broadcasts(id);
+  out.set_reports_kept(status.reports_kept);
+  put_counters(status.counters, *out.mutable_counters());
+}
+
+void from_proto(const v1::Status& in, BrokerStatus& status) {
+  status.version = in.version();
+  status.pid = in.pid();
+  status.started_unix_ms = in.started_unix_ms();
+  status.shutting_down = in.shutting_down();
+  status.socket_dir = in.socket_dir();
+  status.transport = in.transport();
+  status.connections = in.connections();
+  status.live_backends = in.live_backends();
+  status.dead_backends = in.dead_backends();
+  status.running_broadcasts.assign(in.running_broadcasts().begin(), in.running_broadcasts().end());
+  status.reports_kept = in.reports_kept();
+  take_counters(in.counters(), status.counters);
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,202 @@
+// Reads envelopes: the usual form by hand, every other by Protobuf.
+#include "muster/v1/envelope.pb.h"
+
+#include "wire/envelope.h"
+#include "wire/framing.h"
+#include "wire/parse.h"
+
+namespace muster::wire {
+namespace {
+
+constexpr std::uint32_t kEnvelopeVersion = 1;
+
+// Reads a varint of at most `max_bytes` (never more than 9, so that no bit is lost).
+bool read_varint(const char*& at, const char* end, int max_bytes, std::uint64_t& out) noexcept {
+  std::uint64_t value = 0;
+  for (int i = 0; i < max_bytes && at != end; ++i) {
+    const auto byte = static_cast<unsigned char>(*at++);
+    value |= static_cast<std::uint64_t>(byte & 0x7F) << (7 * i);
+    if (byte < 0x80) {
+      out = value;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool read_bytes(const char*& at, const char* end, std::string_view& out) noexcept {
+  std::uint64_t length = 0;
+  if (!read_varint(at, end, 4, length)) return false;
+  if (length > static_cast<std::uint64_t>(end - at)) return false;
+  out = std::string_view(at, static_cast<std::size_t>(length));
+  at += length;
+  return true;
+}
+
+bool read_ascii(const char*& at, const char* end, std::string_view& out) noexcept {
+  if (!read_bytes(at, end, out)) return false;
+  for (const char c : out) {
+    if (static_cast<unsigned char>(c) >= 0x80) return false;
+  }
+  return true;
+}
+
+std::string hex(std::uint32_t number) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), kDigits[number % 16]);
+    number /= 16;
+  } while (number != 0);
+  return "0x" + digits;
+}
+
+}  // namespace
+
+struct EnvelopeReader::Fields {
+  std::uint32_t version = 0;
+  std::int32_t kind = 0;
+  std::uint32_t lane = 0;
+  std::int32_t encoding = 0;
+  std::uint64_t request_id = 0;
+  std::uint64_t deadline_unix_ms = 0;
+  std::string_view payload;
+  std::string_view traceparent;
+  std::string_view tracestate;
+};
+
+struct EnvelopeReader::Slow {
+  v1::Frame frame;
+  bool keep = true;  // for the next envelope
+};
+
+EnvelopeReader::EnvelopeReader() = default;
+EnvelopeReader::~EnvelopeReader() = default;
+
+// False says nothing about the envelope but that Protobuf must look at it. As in Protobuf, the last
+// of several values counts and numbers are cut to their field's width.
+bool EnvelopeReader::read_plain(std::string_view body, Fields& out) noexcept {
+  constexpr int kNumber = 9;  // bytes of the longest varint that is taken here
+  const char* at = body.data();
+  const char* const end = at + body.size();
+  while (at != end) {
+    std::uint64_t number = 0;
+    bool good = false;
+    switch (static_cast<unsigned char>(*at++)) {  // field number << 3 | wire type
+      case 1 << 3 | 0:
+        good = read_varint(at, end, kNumber, number);
+        out.version = static_cast<std::uint32_t>(number);
+        break;
+      case 2 << 3 | 0:
+        good = read_varint(at, end, kNumber, number);
+        out.kind = static_cast<std::int32_t>(number);
+        break;
+      case 3 << 3 | 0:
+        good = read_varint(at, end, kNumber, number);
+        out.lane = static_cast<std::uint32_t>(number);
+        break;
+      case 4 << 3 | 2:
+        good = read_bytes(at, end, out.payload);
+        break;
+      case 5 << 3 | 0:
+        good = read_varint(at, end, kNumber, out.request_id);
+        break;
+      case 6 << 3 | 0:
+        good = read_varint(at, end, kNumber, number);
+        out.encoding = static_cast<std::int32_t>(number);
+        break;
+      case 7 << 3 | 0:
+        good = read_varint(at, end, kNumber, out.deadline_unix_ms);
+        break;
+      case 8 << 3 | 2:
+        good = read_ascii(at, end, out.traceparent);
+        break;
+      case 9 << 3 | 2:
+        good = read_ascii(at, end, out.tracestate);
+        break;
+      default:
+        break;
+    }
+    if (!good) return false;
+  }
+  return true;
+}
+
+bool EnvelopeReader::read_any(std::string_view body, Fields& out) {
+  if (!slow_) slow_ = std::make_unique<Slow>();
+  v1::Frame& frame = slow_->frame;
+  slow_->keep = body.size() <= kLongMessage;
+  if (!may_be_parsed(frame, body) || !parse(frame, body)) return false;
+  out.version = frame.envelope_version();
+  out.kind = frame.kind();
+  out.lane = frame.payload_protocol();
+  out.encoding = frame.payload_encoding();
+  out.request_id = frame.request_id();
+  out.deadline_unix_ms = frame.deadline_unix_ms();
+  out.payload = frame.payload();
+  out.traceparent = frame.traceparent();
+  out.tracestate = frame.tracestate();
+  return true;
+}
+
+std::string EnvelopeReader::read(std::string_view body, std::uint32_t lane, Envelope& out) {
+  if (body.size() > kMaxControlBody) return "the body is over the limit of any lane";
+  if (slow_ && !slow_->keep) slow_.reset();
+  Fields fields;
+  if (!read_plain(body, fields)) {
+    fields = {};
+    if (!read_any(body, fields)) return "the body is not a Frame: it is cut off or malformed";
+  }
+  if (fields.version != kEnvelopeVersion) {
+    return "envelope version " + std::to_string(fields.version) + " is not known: it must be " +
+           std::to_string(kEnvelopeVersion);
+  }
+  if (fields.lane != lane) {
+    return "payload protocol " + hex(fields.lane) +
+           " does not belong on this socket, which is for " + hex(lane);
+  }
+  if (fields.encoding != v1::PAYLOAD_ENCODING_NONE) {
+    return "payload encoding " + std::to_string(fields.encoding) +
+           " is not supported: it must be NONE, 0";
+  }
+  if (!v1::FrameKind_IsValid(fields.kind)) {
+    return "frame kind " + std::to_string(fields.kind) + " is not known";
+  }
+  out.kind = static_cast<FrameKind>(fields.kind);
+  if (out.kind == FrameKind::kCancel && !fields.payload.empty()) {
+    return "a CANCEL frame must have no payload; this one's length is " +
+           std::to_string(fields.payload.size());
+  }
+  out.lane = fields.lane;
+  out.request_id = fields.request_id;
+  out.deadline_unix_ms = fields.deadline_unix_ms;
+  out.payload = fields.payload;
+  out.traceparent = fields.traceparent;
+  out.tracestate = fields.tracestate;
+  return {};
+}
+
+std::string_view to_string(FrameKind kind) noexcept {
+  switch (kind) {
+    case FrameKind::kRequest:
+      return "REQUEST";
+    case FrameKind::kResponse:
+      return "RESPONSE";
+    case FrameKind::kEvent:
+      return "EVENT";
+    case FrameKind::kCancel:
+      return "CANCEL";
+  }
+  return "unknown";
+}
+
+std::string wrong_kind(std::string_view message, FrameKind wanted, FrameKind got) {
+  std::string sentence(message);
+  sentence += " must come in a frame of kind ";
+  sentence += to_string(wanted);
+  sentence += ", not ";
+  sentence += to_string(got);
+  return sentence;
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,60 @@
+// The control lane's messages by Protobuf's JSON mapping.
+#include "muster/json.h"
+
+#include <memory>
+
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
+
+#include "muster/v1/control.pb.h"
+
+#include "wire/convert.h"
+#include "wire/serialize.h"
+
+namespace muster {
+namespace {
+
+constexpr char kTypePrefix[] = "type.googleapis.com";
+
+// As MessageToJsonString(), but with maps in the order of their keys.
+std::string print(const google::protobuf::Message& message) {
+  namespace util = google::protobuf::util;
+  static const std::unique_ptr<util::TypeResolver> kTypes(util::NewTypeResolverForDescriptorPool(
+      kTypePrefix, google::protobuf::DescriptorPool::generated_pool()));
+  util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  const std::string type = std::string(kTypePrefix) + '/' + message.GetTypeName();
+  std::string json;
+  // Fails only for a type that is not in the pool or text that is not UTF-8: neither can be.
+  const auto status =
+      util::BinaryToJsonString(kTypes.get(), type, wire::serialize(message), &json, options);
+  return status.ok() ? json : "{}";
+}
+
+template <typename Proto, typename Value>
+std::string print_as(const Value& value) {
+  Proto message;
+  wire::to_proto(value, message);
+  return print(message);
+}
+
+}  // namespace
+
+std::string to_json(const BroadcastReport& report) {
+  v1::BroadcastReport message;
+  wire::to_proto(report, wire::Texts::kAll, message);
+  return print(message);
+}
+
+std::string to_json(const std::vector<BackendInfo>& backends) {
+  return print_as<v1::BackendList>(backends);
+}
+
+std::string to_json(const BrokerStatus& status) { return print_as<v1::Status>(status); }
+std::string to_json(const DryRun& dry_run) { return print_as<v1::DryRun>(dry_run); }
+std::string to_json(const Event& event) { return print_as<v1::ControlEvent>(event); }
+std::string to_json(const ControlError& error) { return print_as<v1::ControlError>(error); }
+
+}  // namespace muster

@@ -1,0 +1,31 @@
+#include "wire/text.h"
+
+#include "muster/path.h"  // escape_bytes
+
+#include "model/utf8.h"
+
+namespace muster::wire {
+
+std::string to_utf8(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes && utf8::is_valid(text)) return std::string(text);
+  return utf8::sanitize(text, max_bytes);
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kMaxShown = 80;
+  const bool whole = text.size() <= kMaxShown;
+  return '"' + escape_bytes(text.substr(0, kMaxShown)) + (whole ? "\"" : "...\"");
+}
+
+std::string over_limit(std::string_view what, std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return {};
+  return std::string(what) + " has " + std::to_string(text.size()) + " bytes; the most is " +
+         std::to_string(max_bytes);
+}
+
+std::string not_known(std::string_view what, int number) {
+  return std::string(what) + " is " + std::to_string(number) +
+         ", which is not one of those that are known";
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,73 @@
+#include "bench/unix_socket.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <system_error>
+
+namespace muster::bench {
+namespace {
+
+[[noreturn]] void fail(const char* what, int error = errno) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+sockaddr_un address_of(const std::filesystem::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.native().size() >= sizeof(address.sun_path)) fail("socket path", ENAMETOOLONG);
+  std::memcpy(address.sun_path, path.c_str(), path.native().size());
+  return address;
+}
+
+os::UniqueFd open_socket() {
+  os::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) fail("socket");
+  return fd;
+}
+
+}  // namespace
+
+os::UniqueFd listen_at(const std::filesystem::path& path) {
+  const sockaddr_un address = address_of(path);
+  os::UniqueFd fd = open_socket();
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    fail("bind");
+  }
+  if (::listen(fd.get(), SOMAXCONN) != 0) fail("listen");
+  return fd;
+}
+
+os::UniqueFd connect_to(const std::filesystem::path& path) {
+  const sockaddr_un address = address_of(path);
+  os::UniqueFd fd = open_socket();
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    fail("connect");
+  }
+  return fd;
+}
+
+void send_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      fail("send");
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+void receive_all(int fd, char* out, std::size_t size) {
+  while (size > 0) {
+    const ssize_t count = ::recv(fd, out, size, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("recv");
+    if (count == 0) fail("recv", ECONNRESET);
+    out += count;
+    size -= static_cast<std::size_t>(count);
+  }
+}
+
+}  // namespace muster::bench

@@ -1,0 +1,313 @@
+// Connections that end, come back, are replaced or belong to processes that exit, and what becomes
+// of the broadcasts that were open. Real sockets; other processes are real, too.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+
+#include "component/broker_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What a child process does: register as `service`, and say so.
+TestBackend join_from(Child::Side& side, const std::filesystem::path& socket,
+                      const std::string& service) {
+  TestBackend backend(socket);
+  backend.registers(service);
+  side.say(backend.hears());
+  return backend;
+}
+
+class ConnectionTest : public BrokerFixture {
+ protected:
+  // Runs the loop until the child said something.
+  std::string heard_from(Child& child) {
+    // Its words are no event of the loop, but they follow one soon.
+    const auto patience = std::chrono::steady_clock::now() + kPatience;
+    while (!child.has_spoken() && std::chrono::steady_clock::now() < patience) {
+      context_->run_one_for(std::chrono::milliseconds(1));
+    }
+    return child.has_spoken() ? child.hear() : "nothing";
+  }
+};
+
+TEST_F(ConnectionTest, AnOperationIsSentAgainToABackendThatComesBack) {
+  auto& before = join("zccache");
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(before.hears(), "operation 1: release-handles /cache");
+  before.closes();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  EXPECT_EQ(backends(), "reconnecting zccache 1.0.0 (connection lost)");
+  auto& after = join("zccache");
+  EXPECT_EQ(after.hears(), "operation 1: release-handles /cache");
+  after.acks(id);
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  EXPECT_EQ(outcome(id, "zccache").redeliveries, 1u);
+  EXPECT_EQ(outcome(id, "zccache").incarnation, 2u);
+  EXPECT_EQ(sink_.count(Event::Kind::kBackendReturned), 1u);
+}
+
+TEST_F(ConnectionTest, AllOpenOperationsAreSentAgainInTheirOrder) {
+  join("zccache");
+  for (int i = 1; i <= 5; ++i) release_handles("/cache/" + std::to_string(i));
+  backends_.back().closes();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  auto& after = join("zccache");
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_EQ(after.hears(),
+              "operation " + std::to_string(i) + ": release-handles /cache/" + std::to_string(i));
+  }
+}
+
+TEST_F(ConnectionTest, ABackendThatDoesNotComeBackWithinTheGraceIsLost) {
+  options_.core.reconnect_grace = kFires;
+  start();
+  join("zccache").closes();
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(outcome(id, "zccache").detail, "connection lost");
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (connection lost)");
+}
+
+TEST_F(ConnectionTest, NobodyWaitsForAReturnPastTheDeadline) {
+  join("zccache").closes();
+  const auto id = release_handles("/cache", kFires);  // the grace is an hour
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(outcome(id, "zccache").detail, "connection lost");
+}
+
+TEST_F(ConnectionTest, AnAckThatWasWrittenJustBeforeClosingCounts) {
+  auto& backend = join("zccache");
+  const auto id = release_handles("/cache");
+  backend.acks(id);
+  backend.closes();
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+}
+
+TEST_F(ConnectionTest, TheSameProcessOnASecondConnectionReplacesTheFirstAndIsAskedAgain) {
+  auto& first = join("zccache");
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(first.hears(), "operation 1: release-handles /cache");
+  auto& second = join("zccache");
+  EXPECT_EQ(first.hears(),
+            "refused (replaced): this process registered the same key on another connection");
+  EXPECT_EQ(first.hears(), "end of stream");
+  EXPECT_EQ(second.hears(), "operation 1: release-handles /cache");
+  second.acks(id);
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  EXPECT_EQ(backends(), "live zccache 1.0.0");
+  EXPECT_EQ(server_->connection_count(), 1u);
+}
+
+TEST_F(ConnectionTest, AProcessThatExitsFailsAtOnceAndNobodyWaitsForItsTimer) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    backend.hears();
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(outcome(id, "zccache").detail, "process exited");
+  EXPECT_EQ(outcome(id, "zccache").pid, child.pid());
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+}
+
+TEST_F(ConnectionTest, AProcessThatIsKilledFailsAtOnce) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  const auto id = release_handles("/cache");
+  child.kill();
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(outcome(id, "zccache").detail, "process exited");
+}
+
+TEST_F(ConnectionTest, AnAckThatWasWrittenJustBeforeTheExitCounts) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    backend.hears();
+    backend.acks(1);
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  const auto id = release_handles("/cache");
+  child.reap();  // ack, end of stream and exit are all there before the broker looks
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+}
+
+TEST_F(ConnectionTest, AnAckBehindMoreThanTheBrokerReadsAtOnceCountsAfterTheExit) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    const int size = 400'000;
+    ::setsockopt(backend.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    backend.hears();
+    std::string bytes;
+    while (bytes.size() < 140'000) bytes += wire::encode(0, Activity{});
+    backend.send(bytes + wire::encode(1, Ack{}));
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  const auto id = release_handles("/cache");
+  child.reap();
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+}
+
+// The socket stays open in a child that says nothing: no end of stream, only the pidfd tells.
+TEST_F(ConnectionTest, AnAckCountsEvenIfAChildKeepsTheSocketOfTheProcessThatExited) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    if (::fork() == 0) {
+      ::alarm(20);  // whatever happens, it does not stay
+      side.wait_to_be_told();
+      side.say("the child heard: " + backend.hears());
+      ::_exit(0);
+    }
+    backend.hears();
+    backend.acks(1);
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  const auto id = release_handles("/cache");
+  child.reap();
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+  EXPECT_EQ(server_->connection_count(), 0u);
+  child.tell();
+  EXPECT_EQ(heard_from(child), "the child heard: end of stream");
+}
+
+TEST_F(ConnectionTest, AProcessThatExitedBeforeItWasAcceptedIsKnownToBeDead) {
+  Child child([&](Child::Side&) {
+    TestBackend backend(socket());
+    backend.registers("zccache");
+  });
+  child.reap();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+TEST_F(ConnectionTest, ANewProcessWithTheKeyOfOneThatDiedWasNotAsked) {
+  std::optional<Child> first(std::in_place, [&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    backend.hears();
+  });
+  ASSERT_EQ(heard_from(*first), "registered");
+  auto& witness = join("witness");  // keeps the broadcast open
+  const auto id = release_handles("/cache");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  auto& successor = join("zccache");
+  witness.acks(id);
+  EXPECT_EQ(result(id),
+            "release-handles /cache: acked witness 1.0.0; failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(successor.has_heard(), "nothing");
+  EXPECT_EQ(sink_.count(Event::Kind::kBackendReturned), 0u);
+  EXPECT_EQ(sink_.count(Event::Kind::kBackendRegistered), 3u);
+}
+
+TEST_F(ConnectionTest, AProcessThatReturnsAfterItsConnectionWasLostIsNotConfusedWithAnother) {
+  Child other([&](Child::Side& side) {
+    side.wait_to_be_told();
+    auto backend = join_from(side, socket(), "zccache");
+    side.say(backend.hears());
+  });
+  join("zccache").closes();
+  const auto id = release_handles("/cache");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  other.tell();
+  EXPECT_EQ(heard_from(other), "registered");
+  // The first one was replaced by somebody who was not asked.
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(counters().redeliveries, 0u);
+}
+
+TEST_F(ConnectionTest, ADeregisteredBackendIsGoneAndNotDead) {
+  auto& backend = join("zccache");
+  backend.deregisters(9);
+  EXPECT_EQ(backend.hears(), "deregistered");
+  EXPECT_EQ(backend.last().request_id, 9u);
+  EXPECT_EQ(backend.hears(), "end of stream");
+  EXPECT_EQ(backends(), "");
+}
+
+TEST_F(ConnectionTest, ManyConnectionsOfOneProcessCostOneDescriptorForIt) {
+  constexpr int kMany = 100;
+  const long before = open_descriptors();
+  for (int i = 0; i < kMany; ++i) join("backend-" + std::to_string(i));
+  EXPECT_EQ(open_descriptors() - before, 2 * kMany + 1);  // both ends are here
+}
+
+TEST_F(ConnectionTest, AllConnectionsOfAProcessThatExitsAreReported) {
+  constexpr int kMany = 300;  // more than one batch
+  Child child([&](Child::Side& side) {
+    std::vector<TestBackend> backends;
+    for (int i = 0; i < kMany; ++i) {
+      backends.emplace_back(socket());
+      backends.back().registers("backend-" + std::to_string(i));
+    }
+    for (auto& backend : backends) {
+      if (backend.hears() != "registered") side.say("not registered");
+    }
+    side.say("all registered");
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(heard_from(child), "all registered");
+  const auto id = release_handles("/cache");
+  child.kill();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBroadcastFinished));
+  EXPECT_EQ(report(id).result.failures.size(), static_cast<std::size_t>(kMany));
+  for (const auto& backend : report(id).backends) EXPECT_EQ(backend.detail, "process exited");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+TEST_F(ConnectionTest, APeerThatStopsReadingForGoodCanStillAnswer) {
+  auto& backend = join("zccache");
+  ASSERT_EQ(::shutdown(backend.fd(), SHUT_RD), 0);
+  const auto id = release_handles("/cache");  // cannot be written
+  backend.acks(id);
+  // Its answer was there before the broken connection was looked at.
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+TEST_F(ConnectionTest, ShuttingDownQuiescesEverybodyAndThenCloses) {
+  auto& a = join("a");
+  auto& b = join("b");
+  auto& stranger = connect();
+  settle();
+  server_->shut_down([this] { drained_ = true; });
+  EXPECT_EQ(a.hears(), "operation 1: quiesce (broker-shutdown)");
+  EXPECT_EQ(stranger.hears(), "refused (shutting down): the broker is shutting down");
+  EXPECT_EQ(stranger.hears(), "end of stream");
+  a.acks(1);
+  settle();
+  EXPECT_FALSE(drained_);
+  EXPECT_THROW(connect(), std::system_error);  // nobody listens any more
+  b.acks(1);
+  ASSERT_TRUE(run_until([this] { return drained_; }));
+  EXPECT_EQ(a.hears(), "end of stream");
+  EXPECT_EQ(b.hears(), "operation 1: quiesce (broker-shutdown)");
+  EXPECT_EQ(b.hears(), "end of stream");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+TEST_F(ConnectionTest, AskedTwiceToShutDownItDoesNotWaitForAnswers) {
+  auto& backend = join("silent");
+  server_->shut_down([this] { drained_ = true; });
+  settle();
+  EXPECT_FALSE(drained_);
+  server_->shut_down({});
+  ASSERT_TRUE(run_until([this] { return drained_; }));
+  EXPECT_EQ(backend.hears(), "operation 1: quiesce (broker-shutdown)");
+  EXPECT_EQ(backend.hears(), "cancel 1");
+  EXPECT_EQ(backend.hears(), "end of stream");
+}
+
+}  // namespace
+}  // namespace muster::test

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Installs the libraries, builds the project beside this script against them, and runs it: without
+# a broker, and with one where musterd and musterctl are built.
+#
+#   run.sh BUILD_DIR CMAKE [argument for the consumer's cmake]...
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$1
+cmake=$2
+shift 2
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/muster.XXXXXX")
+pids=()
+finish() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# The README's main() is the one that is built here, line by line.
+main_of() { sed -n '/^int main() {$/,/^}$/p' "$1"; }
+[ -n "$(main_of "$here/../../README.md")" ] || fail "the README has no backend in C++"
+diff <(main_of "$here/../../README.md") <(main_of "$here/zccache.cpp") ||
+  fail "the README's backend is not the one in $here/zccache.cpp"
+lines=$(main_of "$here/zccache.cpp" | grep -c .)
+[ "$lines" -le 15 ] || fail "the README's backend takes $lines lines, not 15"
+
+"$cmake" --install "$build" --component development --prefix "$scratch/prefix" >"$scratch/log" ||
+  { cat "$scratch/log"; fail "install"; }
+"$cmake" -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$scratch/prefix" "$@" \
+  >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "configure"; }
+"$cmake" --build "$scratch/build" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "build"; }
+
+result=$("$scratch/build/oracle")
+[ "$result" = "release-handles /cache: acked zccache 1.4.2" ] || fail "oracle says: $result"
+
+export MUSTER_SOCKET_DIR=$scratch/sockets
+mkdir "$MUSTER_SOCKET_DIR"
+
+# Its output is read from descriptor 3.
+start_zccache() {
+  exec 3< <(exec "$scratch/build/zccache")
+  daemon=$!
+  pids+=("$daemon")
+}
+zccache_says() {
+  local line=
+  IFS= read -r -t 30 -u 3 line || fail "zccache says nothing instead of: $1"
+  [ "$line" = "$1" ] || fail "zccache says '$line' instead of '$1'"
+}
+end_zccache() {
+  kill -TERM "$daemon"
+  zccache_says "ended by signal 15"
+  wait "$daemon" || fail "zccache ended with status $?"
+}
+
+# No broker is not an error for the daemon.
+start_zccache
+zccache_says running
+end_zccache
+
+if [ ! -x "$build/bin/musterd" ] || [ ! -x "$build/bin/musterctl" ]; then
+  echo "PASSED (musterd and musterctl are not built: nobody to join)"
+  exit 0
+fi
+
+start_zccache
+zccache_says running
+"$build/bin/musterd" >"$scratch/broker" 2>&1 &
+pids+=("$!")
+# The backend comes when there is a broker.
+end=$((SECONDS + 30))
+until "$build/bin/musterctl" backends 2>/dev/null | grep -q zccache; do
+  [ "$SECONDS" -lt "$end" ] || { cat "$scratch/broker"; fail "the backend did not register"; }
+done
+ask() {
+  "$build/bin/musterctl" "$@" >"$scratch/result" ||
+    { cat "$scratch/result"; fail "musterctl $*: not acknowledged"; }
+}
+ask release-handles /var/cache/x
+zccache_says "closed what was below /var/cache/x"
+ask quiesce
+zccache_says "drained"
+end_zccache
+! "$build/bin/musterctl" backends 2>/dev/null | grep -q zccache || fail "it did not deregister"
+echo "PASSED"

@@ -1,0 +1,268 @@
+#include "fake_backend/backend.h"
+
+#include <algorithm>
+#include <iostream>
+#include <utility>
+
+#include "muster/path.h"
+
+#include "fake_backend/garbage.h"
+#include "fake_backend/play.h"
+
+namespace muster::fake {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kRetry{100};         // nobody listens
+constexpr milliseconds kListenerIsFull{5};  // somebody does, and is busy
+constexpr std::uint64_t kRegisterRequest = 1;
+constexpr std::uint64_t kDeregisterRequest = 2;
+
+// The same registration would be refused again, or the broker meant this connection's misbehaviour.
+bool is_for_good(RefusalCode code) {
+  return code == RefusalCode::kInvalid || code == RefusalCode::kDenied;
+}
+
+bool is_to_stay_away(RefusalCode code) {
+  return code == RefusalCode::kProtocol || code == RefusalCode::kReplaced;
+}
+
+}  // namespace
+
+FakeBackend::FakeBackend(World& world, std::size_t index)
+    : world_(world),
+      prefix_(world.options.prefix(index)),
+      registration_(world.options.registration_of(index)),
+      registration_frame_(wire::encode(kRegisterRequest, registration_)) {
+  ++world_.counts[static_cast<std::size_t>(state_)];
+}
+
+void FakeBackend::become(BackendState state) {
+  --world_.counts[static_cast<std::size_t>(state_)];
+  state_ = state;
+  ++world_.counts[static_cast<std::size_t>(state_)];
+  world_.on_change();
+}
+
+// --- connecting
+
+void FakeBackend::start() { connect_in(milliseconds(0)); }
+
+void FakeBackend::connect_in(milliseconds delay) {
+  world_.loop.later(delay, [this] {
+    if (state_ == BackendState::kWaiting) connect();
+  });
+}
+
+void FakeBackend::connect() {
+  older_.reset();
+  connection_ = std::make_unique<Connection>(world_.loop, static_cast<Connection::Owner&>(*this));
+  ++generation_;
+  refused_.reset();
+  const std::error_code error = connection_->open(world_.options.socket);
+  if (!error) {
+    waiting_told_ = false;
+    was_connected_ = true;
+    register_now();
+    return become(BackendState::kConnected);
+  }
+  if (error == std::errc::resource_unavailable_try_again) return connect_in(kListenerIsFull);
+  if (!world_.options.reconnect) {
+    std::cerr << "muster-fake-backend: " << world_.options.socket.native() << ": "
+              << error.message() << '\n';
+    return become(was_connected_ ? BackendState::kGone : BackendState::kUnreachable);
+  }
+  if (!std::exchange(waiting_told_, true)) say("waiting " + world_.options.socket.native());
+  connect_in(kRetry);
+}
+
+void FakeBackend::register_now() {
+  const Behaviour& how = world_.options.registering;
+  if (how.act != Act::kAck) say("connected");
+  switch (how.act) {
+    case Act::kSilent:
+      return;
+    case Act::kHalfFrame:
+      return connection_->send(registration_frame_.substr(0, registration_frame_.size() / 2));
+    case Act::kGarbage:
+      stay_away();
+      return connection_->send(garbage(how.text, kRegisterRequest, registration_frame_));
+    case Act::kByteByByte:
+      connection_->trickle(how.delay);
+      break;
+    default:
+      break;
+  }
+  connection_->send(registration_frame_);
+}
+
+void FakeBackend::connect_again() {
+  world_.loop.later(milliseconds(0), [this] {
+    if (state_ != BackendState::kRegistered) return;
+    auto before = std::move(connection_);
+    become(BackendState::kWaiting);
+    connect();  // lets go of one that is older still
+    older_ = std::move(before);
+  });
+}
+
+// --- what the broker says
+
+void FakeBackend::on_frame(Connection& connection, std::string_view body) {
+  wire::BrokerFrame frame;
+  const std::string problem = world_.decoder.decode(body, frame);
+  if (!problem.empty()) return say("bad-frame " + problem);
+
+  if (const auto* refusal = std::get_if<Refusal>(&frame.message)) {
+    return on_message(connection, *refusal);
+  }
+  if (&connection != connection_.get()) return;  // it was replaced
+  if (const auto* operation = std::get_if<OutgoingOperation>(&frame.message)) {
+    on_message(*operation);
+  } else if (const auto* cancel = std::get_if<wire::Cancel>(&frame.message)) {
+    on_message(frame.request_id, *cancel);
+  } else if (const auto* registered = std::get_if<Registered>(&frame.message)) {
+    on_message(*registered);
+  } else if (const auto* ended = std::get_if<HoldEnded>(&frame.message)) {
+    on_message(*ended);
+  } else if (const auto* deregistered = std::get_if<wire::Deregistered>(&frame.message)) {
+    on_message(*deregistered);
+  }
+}
+
+void FakeBackend::on_message(const Registered& registered) {
+  say("registered " + registration_.key.to_string() + " incarnation " +
+      std::to_string(registered.incarnation));
+  for (const ActiveHold& hold : registered.active_holds) {
+    say("hold " + std::to_string(hold.id) + " " + escape_bytes(hold.path_prefix));
+  }
+  if (state_ == BackendState::kConnected) become(BackendState::kRegistered);
+}
+
+void FakeBackend::on_message(const OutgoingOperation& operation) {
+  const bool is_release = operation.operation.as_release_handles() != nullptr;
+  const auto& behaviours = is_release ? world_.options.on_release : world_.options.on_quiesce;
+  const std::string text =
+      std::to_string(operation.broadcast_id) + " " + describe(operation.operation);
+  if (const Asked* before = find(operation.broadcast_id)) {
+    say("redelivered " + text);
+    return play_again(*this, behaviours[before->behaviour], operation);
+  }
+  say("operation " + text);
+  std::size_t& times = is_release ? releases_ : quiesces_;
+  const std::size_t behaviour = std::min(times++, behaviours.size() - 1);
+  asked_[asked_next_++ % asked_.size()] = Asked{operation.broadcast_id, behaviour};
+  play(*this, behaviours[behaviour], operation);
+}
+
+void FakeBackend::on_message(std::uint64_t request_id, const wire::Cancel&) {
+  if (Asked* asked = find(request_id)) asked->cancelled = true;
+  say("cancelled " + std::to_string(request_id));
+}
+
+void FakeBackend::on_message(Connection& connection, const Refusal& refusal) {
+  say("refused " + std::string(describe(refusal.code)) + ": " + refusal.reason);
+  if (&connection == connection_.get()) refused_ = refusal;
+}
+
+void FakeBackend::on_message(const HoldEnded& ended) {
+  say("hold-ended " + std::to_string(ended.hold_id) + " " + std::string(describe(ended.why)));
+}
+
+void FakeBackend::on_message(const wire::Deregistered&) {
+  say("deregistered");
+  connection_->close();
+  become(BackendState::kAway);
+}
+
+void FakeBackend::on_bad_frame(Connection& connection, std::string_view problem) {
+  say("bad-frame " + std::string(problem));
+  if (&connection == connection_.get()) connection_is_over();
+}
+
+void FakeBackend::on_ended(Connection& connection) {
+  if (&connection != connection_.get()) return;
+  if (!refused_) say("disconnected");
+  connection_is_over();
+}
+
+void FakeBackend::connection_is_over() {
+  ++generation_;  // what is still to be answered was the old connection's
+  if (refused_ && is_for_good(refused_->code)) return become(BackendState::kRefused);
+  if (stays_away_ || state_ == BackendState::kLeaving ||
+      (refused_ && is_to_stay_away(refused_->code))) {
+    return become(BackendState::kAway);
+  }
+  if (!world_.options.reconnect) return become(BackendState::kGone);
+  become(BackendState::kWaiting);
+  connect_in(std::max(kRetry, refused_ ? refused_->retry_after : kRetry));
+}
+
+// --- what it does
+
+void FakeBackend::send(std::string_view bytes, const std::string& what) {
+  if (!connection_ || !connection_->is_open()) return;
+  connection_->send(bytes);
+  if (world_.options.verbose) say("sent " + what);
+}
+
+void FakeBackend::answer(std::uint64_t request_id, const Ack& message) {
+  send(wire::encode(request_id, message), std::to_string(request_id) + " ack");
+}
+
+void FakeBackend::answer(std::uint64_t request_id, const Failure& message) {
+  send(wire::encode(request_id, message), std::to_string(request_id) + " failure");
+}
+
+void FakeBackend::answer(std::uint64_t request_id, const Working& message) {
+  send(wire::encode(request_id, message), std::to_string(request_id) + " working");
+}
+
+void FakeBackend::later(milliseconds delay, std::function<void()> task) {
+  world_.loop.later(delay, [this, generation = generation_, task = std::move(task)] {
+    if (generation == generation_ && connection_->is_open()) task();
+  });
+}
+
+void FakeBackend::drop() {
+  connection_->close();
+  ++generation_;
+  say("dropped");
+  become(BackendState::kAway);
+}
+
+void FakeBackend::drop_and_return(milliseconds delay) {
+  connection_->close();
+  ++generation_;
+  say("dropped");
+  become(BackendState::kWaiting);
+  connect_in(delay);
+}
+
+void FakeBackend::deregister() {
+  send(wire::encode(kDeregisterRequest, Deregister{}), "deregister");
+  become(BackendState::kLeaving);
+}
+
+void FakeBackend::leave() {
+  if (state_ == BackendState::kRegistered && connection_->is_open() && connection_->reads()) {
+    return deregister();
+  }
+  if (state_ == BackendState::kLeaving) return;
+  if (connection_) connection_->close();
+  become(BackendState::kAway);
+}
+
+bool FakeBackend::is_cancelled(std::uint64_t request_id) const {
+  return std::any_of(asked_.begin(), asked_.end(),
+                     [&](const Asked& asked) { return asked.id == request_id && asked.cancelled; });
+}
+
+FakeBackend::Asked* FakeBackend::find(std::uint64_t request_id) {
+  auto* found = std::find_if(asked_.begin(), asked_.end(),
+                             [&](const Asked& asked) { return asked.id == request_id; });
+  return found == asked_.end() ? nullptr : found;
+}
+
+}  // namespace muster::fake

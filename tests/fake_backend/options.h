@@ -1,0 +1,46 @@
+// The command line of muster-fake-backend.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "muster/registration.h"
+
+#include "fake_backend/behaviour.h"
+
+namespace muster::fake {
+
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnreachable = 3;
+inline constexpr int kExitRefused = 4;
+
+struct Options {
+  std::filesystem::path socket;  // backend.sock
+  Registration registration;     // not checked: the broker's refusal is what a test may want
+  std::size_t count = 1;
+  // The n-th operation gets the n-th behaviour, all further ones the last. Never empty.
+  std::vector<Behaviour> on_release;
+  std::vector<Behaviour> on_quiesce;
+  // How it registers: kAck at once, kSilent never, kHalfFrame, kByteByByte, kGarbage.
+  Behaviour registering;
+  bool reconnect = true;
+  bool quiet = false;
+  bool verbose = false;
+
+  // "[3] " when there are several backends, else nothing.
+  [[nodiscard]] std::string prefix(std::size_t index) const;
+  // What backend `index` registers: with several, the index is added to the replica.
+  [[nodiscard]] Registration registration_of(std::size_t index) const;
+};
+
+struct ParsedOptions {
+  Options options;
+  bool exit = false;  // --help was asked for, or the command line is wrong: told already
+  int status = 0;
+};
+
+[[nodiscard]] ParsedOptions parse_options(int argc, const char* const* argv);
+
+}  // namespace muster::fake

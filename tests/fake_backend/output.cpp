@@ -1,0 +1,80 @@
+#include "fake_backend/output.h"
+
+#include <cerrno>
+#include <unistd.h>
+
+#include "muster/path.h"
+
+namespace muster::fake {
+namespace {
+
+// Nobody reads: not this program's problem.
+void write_all(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+void Output::line(std::string_view prefix, std::string_view text) {
+  if (quiet_) return;
+  std::string whole(prefix);
+  whole += text;
+  whole += '\n';
+  write_all(whole);
+}
+
+void Output::ready(std::size_t count) { write_all("ready " + std::to_string(count) + "\n"); }
+
+std::string describe(const BroadcastOperation& operation) {
+  if (const ReleaseHandles* release = operation.as_release_handles()) {
+    return "release-handles " + escape_bytes(release->path_prefix);
+  }
+  switch (operation.as_quiesce()->reason) {
+    case QuiesceReason::kIdleTimeout:
+      return "quiesce idle-timeout";
+    case QuiesceReason::kBrokerShutdown:
+      return "quiesce broker-shutdown";
+    case QuiesceReason::kMaintenance:
+      return "quiesce maintenance";
+  }
+  return "quiesce";
+}
+
+std::string_view describe(RefusalCode code) {
+  switch (code) {
+    case RefusalCode::kInvalid:
+      return "invalid";
+    case RefusalCode::kProtocol:
+      return "protocol";
+    case RefusalCode::kDenied:
+      return "denied";
+    case RefusalCode::kReplaced:
+      return "replaced";
+    case RefusalCode::kQuota:
+      return "quota";
+    case RefusalCode::kShuttingDown:
+      return "shutting-down";
+    case RefusalCode::kTooSlow:
+      return "too-slow";
+  }
+  return "unknown";
+}
+
+std::string_view describe(HoldEnd why) {
+  switch (why) {
+    case HoldEnd::kCompleted:
+      return "completed";
+    case HoldEnd::kAbandoned:
+      return "abandoned";
+    case HoldEnd::kExpired:
+      return "expired";
+  }
+  return "unknown";
+}
+
+}  // namespace muster::fake

@@ -1,0 +1,184 @@
+#include "simulator/chooser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "simulator/universe.h"
+
+namespace muster::simulator {
+
+Chooser::Chooser(Rng& rng, const Knobs& knobs)
+    : rng_(rng),
+      one_budget_(knobs.one_budget != 0),
+      idle_(rng.chance(30)),
+      keys_(rng.chance(25) ? 1 + rng.below(2) : kKeys),
+      processes_(2 + rng.below(12)),
+      company_(1 + rng.below(6)) {}
+
+Step Chooser::next(const World& world) {
+  if (!planned_.empty() && rng_.chance(85)) {
+    const auto step = planned_.front();
+    planned_.pop_front();
+    return step;
+  }
+  const auto step = any(world);
+  // What belongs together mostly comes together.
+  const auto place = rng_.chance(75) ? planned_.begin() : planned_.end();
+  planned_.insert(place, batch_.begin(), batch_.end());
+  batch_.clear();
+  return step;
+}
+
+Chooser::Sight Chooser::look(const World& world) {
+  Sight sight;
+  const auto& connections = world.shadow().connections();
+  for (const auto& [number, line] : world.shell().lines()) {
+    if (line.broker == Line::Broker::kReleased) sight.released.push_back(number);
+    const auto process = world.processes().find(line.process);
+    const bool exited = process != world.processes().end() && process->second.exited;
+    const bool open = line.broker == Line::Broker::kOpen;
+    if (open && !line.closed && !exited && !line.too_slow) {
+      const auto known = connections.find(number);
+      if (known != connections.end()) {
+        (known->second.registered ? sight.live : sight.silent).push_back(number);
+      }
+    }
+    if (!line.outbox.empty() && !line.closed && !exited) sight.readable.push_back(number);
+    const bool ends = line.too_slow || line.closed;
+    if (open && !line.end_told && (ends || !line.inbox.empty())) {
+      sight.deliverable.push_back(number);
+    }
+    if (line.exit_due && line.broker != Line::Broker::kReleased) sight.gone.push_back(number);
+  }
+  return sight;
+}
+
+Step Chooser::any(const World& world) {
+  const auto sight = look(world);
+  const auto dice = rng_.below(100);
+  if (dice < 15 && !sight.deliverable.empty()) {
+    return {StepKind::kDeliver, {rng_.pick(sight.deliverable)}};
+  }
+  if (dice < 20 && !sight.readable.empty()) {
+    return {StepKind::kRead, {rng_.pick(sight.readable), rng_.chance(70) ? 64 : 1}};
+  }
+  if (dice < 24 && !sight.gone.empty()) return {StepKind::kGone, {rng_.pick(sight.gone)}};
+  if (dice < 36) return time_step(world);
+  const bool lonely = sight.live.size() * 2 < company_ && rng_.chance(70);
+  if (lonely) return join(world, {}, some_key(world));
+  if (dice < 50) return rng_.chance(60) ? broadcast_to_all(world, sight) : operator_step(world);
+  if (dice < 54) return odd_step(world, sight);
+  return backend_step(world, sight);
+}
+
+Step Chooser::backend_step(const World& world, const Sight& sight) {
+  const bool lonely = sight.live.size() + sight.silent.size() < company_;
+  if (sight.live.empty() || (lonely && rng_.chance(60))) {
+    return join(world, {}, some_key(world));
+  }
+  const auto connection = rng_.pick(sight.live);
+  switch (rng_.below(14)) {
+    case 0:
+      return connect(world);
+    case 1:
+      if (sight.silent.empty()) return connect(world);
+      return register_as(rng_.pick(sight.silent), some_key(world));
+    case 2:
+      return bounce(world, connection, true);
+    case 3:
+      return bounce(world, connection, false);
+    case 4:
+      return take_over(world, connection);
+    case 5:
+      return die(world, connection);
+    case 6:
+      if (rng_.chance(50)) return {StepKind::kClose, {connection}};
+      return {StepKind::kActivity, {connection}};
+    case 7:
+      if (rng_.chance(50)) plan(StepKind::kDeliver, connection);
+      return {StepKind::kDeregister, {connection}};
+    default:
+      // Mostly one who owes something.
+      if (!open_until(world, connection) && rng_.chance(70)) return broadcast_to_all(world, sight);
+      return reply(world, connection);
+  }
+}
+
+Step Chooser::time_step(const World& world) {
+  if (world.due() != 0 && rng_.chance(60)) return {StepKind::kFire, {rng_.below(1000)}};
+  if (!world.shell().stale().empty() && rng_.chance(20)) {
+    return {StepKind::kStale, {rng_.below(1000)}};
+  }
+  const auto& armed = world.shell().armed();
+  std::int64_t us = rng_.between(0, rng_.pick(std::array{10, 1000, 20'000, 600'000}));
+  if (!armed.empty() && rng_.chance(50)) {
+    // To a deadline, or just before or after it.
+    auto to = rng_.pick(armed);
+    // Rarely past everything else: what expires is hours away.
+    for (int i = 0; i < 2; ++i) {
+      const auto& other = rng_.pick(armed);
+      if (other.at < to.at) to = other;
+    }
+    const auto until = to.at - world.now();
+    us = std::chrono::duration_cast<std::chrono::microseconds>(until).count();
+    us += rng_.pick(std::array{0, 0, 0, -1, 1, 700, 30'000});
+    if (rng_.chance(70)) plan(StepKind::kFire, rng_.below(1000));
+  }
+  return {StepKind::kAdvance, {std::max<std::int64_t>(us, 0)}};
+}
+
+Step Chooser::operator_step(const World& world) {
+  switch (rng_.below(10)) {
+    case 0:
+      return {StepKind::kDryRun, {rng_.below(kOperations), rng_.below(kSelections)}};
+    case 1:
+      return {StepKind::kList, {rng_.below(kSelections)}};
+    case 2:
+    case 3:
+      return {StepKind::kReport, {std::int64_t(some_broadcast(world))}};
+    case 4:
+    case 5:
+      return {StepKind::kCancel, {std::int64_t(some_broadcast(world))}};
+    case 6:
+      return {StepKind::kWatch, {rng_.chance(50) ? 1 : 0}};
+    default:
+      return start(world);
+  }
+}
+
+Step Chooser::odd_step(const World& world, const Sight& sight) {
+  const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
+  switch (rng_.below(16)) {
+    case 0:
+      return {StepKind::kShutDown, {}};
+    case 1:
+      return {StepKind::kRestart, {}};
+    case 2:
+      return {StepKind::kJump, {rng_.between(-3'600'000, 3'600'000)}};
+    case 3:
+      return {StepKind::kBogus, {rng_.below(20), rng_.between(0, 100)}};
+    case 4:
+    case 5:
+      if (sight.released.empty()) break;
+      return {StepKind::kGhost, {rng_.pick(sight.released), rng_.below(9)}};
+    case 6:
+    case 7:
+      return register_as(connection, rng_.below(kKeys));  // a second time
+    case 8:
+    case 9:
+      if (sight.silent.empty()) break;
+      return answer(world, rng_.pick(sight.silent));  // before Register
+    case 10:
+      if (sight.silent.empty()) break;
+      return {StepKind::kClose, {rng_.pick(sight.silent)}};
+    case 11:
+      return {StepKind::kDeregister, {connection}};
+    case 12:
+      return {StepKind::kExit, {rng_.below(processes_), 0}};
+    default:
+      break;
+  }
+  return {StepKind::kGarbage, {connection}};
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,71 @@
+// Picks the next step of a random script: looks at the world, so that most steps do something, and
+// plans a few steps ahead where a case of interest takes several (a backend that leaves and comes
+// back within its grace, two processes that want one key).
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "simulator/rng.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+
+class Chooser {
+ public:
+  // `rng` must outlive it.
+  explicit Chooser(Rng& rng, const Knobs& knobs);
+
+  [[nodiscard]] Step next(const World& world);
+
+ private:
+  // Connections by what can be done with them.
+  struct Sight {
+    std::vector<std::uint32_t> silent;       // open, must register
+    std::vector<std::uint32_t> live;         // registered, and its process can speak on it
+    std::vector<std::uint32_t> readable;     // messages wait for the backend
+    std::vector<std::uint32_t> deliverable;  // something waits for the broker
+    std::vector<std::uint32_t> gone;         // its process exited, the broker does not know
+    std::vector<std::uint32_t> released;
+  };
+  [[nodiscard]] static Sight look(const World& world);
+
+  Step any(const World& world);
+  Step backend_step(const World& world, const Sight& sight);
+  Step time_step(const World& world);
+  Step operator_step(const World& world);
+  Step odd_step(const World& world, const Sight& sight);
+
+  Step connect(const World& world, std::optional<std::uint32_t> process = {});
+  std::uint32_t some_key(const World& world);
+  Step register_as(std::uint32_t connection, std::uint32_t key);
+  std::int64_t operation_for(const World& world, std::uint32_t connection);
+  [[nodiscard]] static std::optional<std::int64_t> open_until(const World& world,
+                                                              std::uint32_t connection);
+  Step answer(const World& world, std::uint32_t connection);
+  Step start(const World& world);
+  [[nodiscard]] BroadcastId some_broadcast(const World& world);
+
+  // Several steps; the first is returned, the others are planned.
+  Step join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key);
+  Step bounce(const World& world, std::uint32_t connection, bool close_first);
+  Step take_over(const World& world, std::uint32_t connection);
+  Step reply(const World& world, std::uint32_t connection);
+  Step die(const World& world, std::uint32_t connection);
+  Step broadcast_to_all(const World& world, const Sight& sight);
+  void plan_join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key);
+  void plan(StepKind kind, std::int64_t a = 0, std::int64_t b = 0);
+
+  Rng& rng_;
+  bool one_budget_;
+  bool idle_;
+  std::uint32_t keys_;
+  std::uint32_t processes_;
+  std::uint32_t company_;  // how many backends there should be
+  std::uint32_t next_connection_ = 1;
+  std::deque<Step> planned_;
+  std::vector<Step> batch_;  // planned by the step that is being picked
+};
+
+}  // namespace muster::simulator

@@ -1,0 +1,192 @@
+#include "simulator/sim_shell.h"
+
+#include <algorithm>
+
+namespace muster::simulator {
+namespace {
+
+struct SimFrame final : core::OutboundFrame {
+  explicit SimFrame(OutgoingOperation what) : operation(std::move(what)) {}
+  OutgoingOperation operation;
+};
+
+}  // namespace
+
+void SimShell::expect(bool good, const char* rule) const {
+  if (!in_core_) throw Violation(std::string("the core called out of turn; ") + rule);
+  if (!good) throw Violation(std::string("the core broke a rule of its shell: ") + rule);
+}
+
+void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
+  if (in_core_) throw Violation("the simulation entered the core twice");
+  broker_ = &broker;
+  now_ = now;
+  in_core_ = true;
+  for (auto& armed : armed_) armed.is_new = false;
+  sent.clear();
+  encoded.clear();
+  drained_now = false;
+}
+
+Line& SimShell::accept(std::uint32_t connection, std::uint32_t process) {
+  auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.used; });
+  if (free == slots_.end()) free = slots_.insert(free, Slot{});
+  free->used = true;
+  ++free->generation;
+  free->connection = connection;
+  auto& line = lines_[connection];
+  line.id = {static_cast<std::uint32_t>(free - slots_.begin()), free->generation};
+  line.process = process;
+  return line;
+}
+
+Line* SimShell::line(std::int64_t connection) {
+  const auto found = lines_.find(static_cast<std::uint32_t>(connection));
+  return found == lines_.end() ? nullptr : &found->second;
+}
+
+void SimShell::reset() {
+  for (auto& [number, line] : lines_) {
+    line.broker = Line::Broker::kReleased;
+    line.inbox.clear();
+  }
+  for (auto& slot : slots_) slot.used = false;
+  armed_.clear();
+  stale_.clear();
+  last_generation_.clear();
+  encoded_before_.clear();
+  drained_ever_ = false;
+}
+
+// --- deadlines
+
+void SimShell::arm(core::DeadlineId id, core::SteadyTime at) {
+  expect(id.armed(), "generation 0 is no deadline");
+  if (id.slot >= last_generation_.size()) last_generation_.resize(id.slot + 1);
+  expect(id.generation > last_generation_[id.slot], "a deadline is armed once");
+  last_generation_[id.slot] = id.generation;
+  const auto what = core::Inspection(*broker_).deadline(id);
+  expect(what.has_value(), "a deadline that is armed means something");
+  armed_.push_back({id, at, what->kind});
+}
+
+void SimShell::cancel(core::DeadlineId id) {
+  const auto found = std::find_if(armed_.begin(), armed_.end(),
+                                  [&](const Armed& armed) { return armed.id == id; });
+  expect(found != armed_.end(), "only a deadline that is armed is cancelled");
+  if (found->at <= now_) stale_.push_back(id);
+  armed_.erase(found);
+}
+
+void SimShell::take(core::DeadlineId id) {
+  std::erase_if(armed_, [&](const Armed& armed) { return armed.id == id; });
+}
+
+void SimShell::take_stale(std::size_t index) {
+  stale_.erase(stale_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+std::size_t SimShell::armed(core::Deadline::Kind kind) const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      armed_.begin(), armed_.end(), [&](const Armed& armed) { return armed.kind == kind; }));
+}
+
+bool SimShell::was_ever_armed(core::DeadlineId id) const {
+  return id.slot < last_generation_.size() && id.generation <= last_generation_[id.slot];
+}
+
+// --- connections
+
+std::pair<std::uint32_t, Line*> SimShell::known(core::ConnectionId id, const char* rule) {
+  const bool good = id.slot < slots_.size() && slots_[id.slot].used &&
+                    slots_[id.slot].generation == id.generation;
+  expect(good, rule);
+  const auto number = slots_[id.slot].connection;
+  return {number, &lines_.at(number)};
+}
+
+void SimShell::put(core::ConnectionId id, Sent message) {
+  auto [number, line] = known(id, "nothing is sent to a connection that was released");
+  expect(line->broker == Line::Broker::kOpen, "nothing is sent to a connection that was hung up");
+  expect(!drained_now, "who drained has told every backend before");
+  message.connection = number;
+  sent.push_back(message);
+  if (line->too_slow) return;
+  line->outbox.push_back(message);
+  line->too_slow = line->outbox.size() > queue_bound_;
+}
+
+BroadcastId SimShell::next_broadcast_id() {
+  expect(true, "");
+  return next_id_++;
+}
+
+core::FramePtr SimShell::encode(const OutgoingOperation& operation) {
+  expect(encoded_before_.emplace(operation.broadcast_id, operation.ack_timeout.count()).second,
+         "an operation is encoded once for each budget");
+  encoded.push_back(operation);
+  return std::make_shared<SimFrame>(operation);
+}
+
+void SimShell::send(core::ConnectionId connection, const core::FramePtr& frame) {
+  expect(frame != nullptr, "a frame is sent, not nothing");
+  const auto& operation = static_cast<const SimFrame&>(*frame).operation;
+  auto [number, line] = known(connection, "nothing is sent to a connection that was released");
+  expect(operation.broadcast_id > line->last_operation,
+         "a connection gets its operations in the order in which they were accepted");
+  line->last_operation = operation.broadcast_id;
+  put(connection, {0, Sent::Kind::kOperation, operation.broadcast_id,
+                   static_cast<std::uint64_t>(operation.ack_timeout.count())});
+}
+
+void SimShell::send(core::ConnectionId connection, std::uint64_t request_id,
+                    const core::Notice& notice) {
+  Sent message{0, Sent::Kind::kCancel, request_id, 0};
+  if (const auto* registered = std::get_if<Registered>(&notice)) {
+    message.kind = Sent::Kind::kRegistered;
+    message.b = registered->incarnation;
+  } else if (std::holds_alternative<core::DeregisteredNotice>(notice)) {
+    message.kind = Sent::Kind::kDeregistered;
+  } else {
+    expect(std::holds_alternative<core::CancelNotice>(notice), "there are no holds yet");
+  }
+  put(connection, message);
+}
+
+void SimShell::refuse(core::ConnectionId connection, std::uint64_t request_id,
+                      const Refusal& refusal, bool answers_a_request) {
+  expect(!refusal.reason.empty(), "a refusal says why");
+  put(connection,
+      {0, Sent::Kind::kRefused, request_id, Sent::refusal(refusal.code, answers_a_request)});
+}
+
+void SimShell::hang_up(core::ConnectionId connection) {
+  auto [number, line] = known(connection, "nobody hangs up a connection that was released");
+  expect(line->broker == Line::Broker::kOpen, "a connection is hung up once");
+  line->broker = Line::Broker::kHungUp;
+  line->inbox.clear();
+  sent.push_back({number, Sent::Kind::kHangUp, 0, 0});
+}
+
+void SimShell::release(core::ConnectionId connection) {
+  auto [number, line] = known(connection, "a connection is released once");
+  line->broker = Line::Broker::kReleased;
+  line->inbox.clear();
+  slots_[connection.slot].used = false;
+  sent.push_back({number, Sent::Kind::kRelease, 0, 0});
+}
+
+// --- the rest
+
+void SimShell::report(const Event& event) {
+  expect(true, "");
+  on_event_(event);
+}
+
+void SimShell::drained() {
+  expect(!drained_ever_, "drained() is asked for once");
+  drained_ever_ = true;
+  drained_now = true;
+}
+
+}  // namespace muster::simulator

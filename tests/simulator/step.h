@@ -1,0 +1,73 @@
+// One step of a script: something that happens to the broker or around it.
+//
+// Steps name what they are about by numbers that the script chose (connection 3, process 2,
+// broadcast 12), so a step means the same when others before it are left out; one whose subject is
+// not there does nothing. That is what makes a failing script short by dropping steps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace muster::simulator {
+
+enum class StepKind : std::uint8_t {
+  // What a backend's process does. What it says waits in its connection until it is delivered.
+  kConnect,     // connection, process
+  kRegister,    // connection, key, ack timeout (ms; -1: none), idle timeout (same), flags
+  kAck,         // connection, broadcast
+  kFail,        // connection, broadcast, reason
+  kWorking,     // connection, broadcast, extend (ms), percent (-1: none)
+  kActivity,    // connection
+  kDeregister,  // connection
+  kGarbage,     // connection
+  kRead,        // connection, how many messages at most
+  kClose,       // connection
+  kExit,        // process, 1: a child keeps its sockets open
+  // What the shell notices, when it does.
+  kDeliver,  // connection: its next message, or its end
+  kGone,     // connection: its process exited
+  kFire,     // which of the deadlines that are due
+  kStale,    // which of those that were due when they were cancelled
+  kBogus,    // slot, generation: a deadline that nobody armed
+  kGhost,    // connection, what: an event of a connection that was released
+  kAdvance,  // microseconds
+  kJump,     // milliseconds that the wall clock jumps
+  // What an operator does.
+  kStart,     // id (or above), operation, ack timeout (ms; -1: none), selection, operation key
+  kDryRun,    // operation, selection
+  kCancel,    // broadcast
+  kReport,    // broadcast
+  kList,      // selection
+  kWatch,     // 1: somebody wants every outcome
+  kShutDown,  //
+  kRestart,   // the broker is killed and starts again
+};
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kRestart) + 1;
+
+// Flags of kRegister.
+inline constexpr std::int64_t kHot = 1;  // has the label tier=hot
+inline constexpr std::int64_t kBad = 2;  // breaks a rule
+
+struct Step {
+  StepKind kind = StepKind::kAdvance;
+  std::array<std::int64_t, 5> args{};
+
+  friend bool operator==(const Step&, const Step&) = default;
+};
+
+// "register connection=1 key=2 ack=-1 idle=-1 flags=0"
+[[nodiscard]] std::string to_string(const Step& step);
+// The inverse; nothing when it is no step.
+[[nodiscard]] std::optional<Step> parse_step(std::string_view line);
+
+// "name=number" off the front of `text`, which loses it; nothing when it begins otherwise.
+struct NamedNumber {
+  std::string_view name;
+  std::int64_t number = 0;
+};
+[[nodiscard]] std::optional<NamedNumber> take_named_number(std::string_view& text);
+
+}  // namespace muster::simulator

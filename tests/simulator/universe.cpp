@@ -1,0 +1,118 @@
+#include "simulator/universe.h"
+
+#include <array>
+
+namespace muster::simulator {
+namespace {
+
+template <class Table>
+const auto& entry(const Table& table, std::int64_t index) {
+  return table[static_cast<std::size_t>(index) % table.size()];
+}
+
+Selector selector(const char* text) { return Selector::parse(text).selector; }
+
+OperationChoice release(std::string path, std::string normal) {
+  return {BroadcastOperation::release_handles(std::move(path)),
+          BroadcastOperation::release_handles(std::move(normal))};
+}
+
+OperationChoice refused(std::string path) {
+  return {BroadcastOperation::release_handles(std::move(path)), std::nullopt};
+}
+
+}  // namespace
+
+const BackendKey& key_of(std::int64_t key) {
+  static const std::array<BackendKey, kKeys> kTable = {{
+      {Instance::shared(), "alpha", "1.0.0", ""},
+      {Instance::shared(), "alpha", "1.1.0", ""},
+      {Instance::shared(), "alpha", "1.0.0", "two"},
+      {Instance::shared(), "beta", "1.0.0", ""},
+      {Instance::private_to("alpha"), "beta", "1.0.0", ""},
+      {Instance::explicitly("X"), "gamma", "2.0.0-rc.1", ""},
+      {Instance::shared(), "delta", "0.1.0", "a"},
+      {Instance::shared(), "delta", "0.1.0", "b"},
+  }};
+  return entry(kTable, key);
+}
+
+std::uint32_t index_of(const BackendKey& key) {
+  if (key.service_name.empty()) return kKeys;
+  for (std::uint32_t i = 0; i < kKeys; ++i) {
+    const auto& known = key_of(i);
+    // Most differ here, and this is called a lot.
+    if (known.service_name.front() == key.service_name.front() && known == key) return i;
+  }
+  return kKeys;
+}
+
+const Selection& selection_of(std::int64_t selection) {
+  static const std::array<Selection, kSelections> kTable = {{
+      {},
+      {selector("service=alpha")},
+      {selector("version=1.*")},
+      {selector("instance=private:*")},
+      {selector("label.tier=hot")},
+      {selector("service=delta,replica=b"), selector("service=gamma")},
+      {selector("service=nobody")},
+      {selector("service=alpha,label.tier=h?t")},
+  }};
+  return entry(kTable, selection);
+}
+
+bool selected(std::int64_t selection, std::uint32_t key, bool hot) {
+  switch (static_cast<std::size_t>(selection) % kSelections) {
+    case 0:
+      return true;
+    case 1:
+      return key <= 2;
+    case 2:
+      return key <= 4;
+    case 3:
+      return key == 4;
+    case 4:
+      return hot;
+    case 5:
+      return key == 7 || key == 5;
+    case 7:
+      return key <= 2 && hot;
+    default:
+      return false;
+  }
+}
+
+const OperationChoice& operation_of(std::int64_t operation) {
+  static const auto kMaintenance = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  static const std::array<OperationChoice, kOperations> kTable = {{
+      release("/var/cache/x", "/var/cache/x"),
+      release("//var/./cache//y/../x/", "/var/cache/x"),
+      release("/..", "/"),
+      release("/mnt/a", "/mnt/a"),
+      {kMaintenance, kMaintenance},
+      refused(""),
+      refused("var/cache"),
+      refused(std::string("/a\0b", 4)),
+  }};
+  return entry(kTable, operation);
+}
+
+const std::string& operation_key_of(std::int64_t key) {
+  static const std::array<std::string, kOperationKeys> kTable = {
+      "", "nightly", "upgrade-7", std::string(kMaxOperationKeyBytes + 1, 'k')};
+  return entry(kTable, key);
+}
+
+core::Peer peer_of(std::int64_t process) {
+  const auto number = static_cast<std::uint64_t>(process);
+  core::Peer peer;
+  peer.uid = number % 4 == 3 ? 1001 : 1000;
+  peer.gid = peer.uid;
+  if (number % 11 != 10) {
+    peer.process.pid = static_cast<pid_t>(100 + number / 2);
+    peer.process.unique = 5000 + number;
+  }
+  return peer;
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,41 @@
+// What the numbers in a script stand for: keys, selections, operations, processes. Pure tables.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "muster/broker_view.h"
+
+#include "core/types.h"
+
+namespace muster::simulator {
+
+inline constexpr std::uint32_t kKeys = 8;
+[[nodiscard]] const BackendKey& key_of(std::int64_t key);
+// kKeys when it is none of them.
+[[nodiscard]] std::uint32_t index_of(const BackendKey& key);
+
+// Selection 0 is everybody. `selected` says by hand what selection_of() means.
+inline constexpr std::uint32_t kSelections = 8;
+[[nodiscard]] const Selection& selection_of(std::int64_t selection);
+[[nodiscard]] bool selected(std::int64_t selection, std::uint32_t key, bool hot);
+
+// What an operator asks for, and what it is once accepted; nothing when it must be refused.
+struct OperationChoice {
+  BroadcastOperation asked;
+  std::optional<BroadcastOperation> accepted;
+};
+inline constexpr std::uint32_t kOperations = 8;
+inline constexpr std::uint32_t kGoodOperations = 5;  // the first of them
+[[nodiscard]] const OperationChoice& operation_of(std::int64_t operation);
+
+// 0: none; the last one is too long.
+inline constexpr std::uint32_t kOperationKeys = 4;
+[[nodiscard]] const std::string& operation_key_of(std::int64_t key);
+
+// Every fourth process is of another user, and pids are used twice. Every eleventh cannot be seen
+// (pid 0): all of those are one to the broker.
+[[nodiscard]] core::Peer peer_of(std::int64_t process);
+
+}  // namespace muster::simulator

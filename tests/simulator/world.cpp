@@ -1,0 +1,168 @@
+// A world of its own: what a step does in it, and what processes do.
+#include "simulator/world.h"
+
+#include <algorithm>
+
+#include "simulator/universe.h"
+
+namespace muster::simulator {
+namespace {
+
+// When a run begins: long after the host did.
+constexpr auto kUptime = std::chrono::hours(1000);
+constexpr std::int64_t kEpochMs = 1'750'000'000'000;
+
+}  // namespace
+
+World::World(const Knobs& knobs)
+    : knobs_(knobs),
+      now_(kUptime),
+      wall_offset_ms_(kEpochMs),
+      shell_(static_cast<std::size_t>(knobs.queue), [this](const Event& e) { on_event(e); }) {
+  start_broker();
+}
+
+core::Now World::at() const {
+  const auto ms = std::chrono::duration_cast<milliseconds>(now_.time_since_epoch()).count();
+  return {now_, static_cast<std::uint64_t>(ms + wall_offset_ms_)};
+}
+
+void World::start_broker() {
+  auto config = config_of(knobs_);
+  config.next_id_at_start = shell_.next_id();
+  config.started_unix_ms = at().unix_ms;
+  shadow_ = std::make_unique<Shadow>(knobs_, config.next_id_at_start);
+  shadow_->watched = shell_.watched;
+  broker_ = std::make_unique<core::Broker>(std::move(config), shell_);
+}
+
+// As after kill -9: nobody is told, every connection is closed, ids go on.
+void World::restart() {
+  broker_.reset();
+  shell_.reset();
+  start_broker();
+}
+
+bool World::apply(const Step& step) {
+  const bool done = do_step(step);
+  if (done) ++steps_;
+  return done;
+}
+
+bool World::do_step(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  switch (step.kind) {
+    case StepKind::kConnect:
+      return connect(step);
+    case StepKind::kRegister:
+    case StepKind::kAck:
+    case StepKind::kFail:
+    case StepKind::kWorking:
+    case StepKind::kActivity:
+    case StepKind::kDeregister:
+    case StepKind::kGarbage:
+      return say(step);
+    case StepKind::kRead:
+      return read(step);
+    case StepKind::kClose:
+      return close(step);
+    case StepKind::kExit:
+      return exit(step);
+    case StepKind::kDeliver:
+      return deliver(number);
+    case StepKind::kGone:
+      return gone(number);
+    case StepKind::kFire:
+      return fire(number);
+    case StepKind::kStale:
+      return stale(number);
+    case StepKind::kBogus:
+      return bogus(step);
+    case StepKind::kGhost:
+      return ghost(step);
+    case StepKind::kAdvance:
+      now_ += std::chrono::microseconds(std::max<std::int64_t>(step.args[0], 0));
+      return true;
+    case StepKind::kJump:
+      wall_offset_ms_ += step.args[0];
+      return true;
+    case StepKind::kStart:
+      return start(step);
+    case StepKind::kDryRun:
+      return dry_run(step);
+    case StepKind::kCancel:
+      return cancel(step);
+    case StepKind::kReport:
+      return report(static_cast<BroadcastId>(step.args[0]));
+    case StepKind::kList:
+      return list(step.args[0]);
+    case StepKind::kWatch:
+      shell_.watched = step.args[0] != 0;
+      shadow_->watched = shell_.watched;
+      return true;
+    case StepKind::kShutDown:
+      return shut_down();
+    case StepKind::kRestart:
+      restart();
+      return true;
+  }
+  return false;
+}
+
+bool World::say(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  if (line->broker != Line::Broker::kOpen || line->too_slow) return false;
+  line->inbox.push_back(step);
+  return true;
+}
+
+bool World::connect(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  const auto process = static_cast<std::uint32_t>(step.args[1]);
+  if (shell_.line(number) != nullptr || processes_[process].exited) return false;
+  const auto peer = peer_of(process);
+  const auto id = shell_.accept(number, process).id;
+  shadow_->opened(number, peer, at());
+  call([&] { broker_->connection_opened(id, peer, at()); });
+  return true;
+}
+
+bool World::read(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->outbox.empty() || line->closed) return false;
+  auto& process = processes_[line->process];
+  if (process.exited) return false;
+  for (auto left = step.args[1]; left > 0 && !line->outbox.empty(); --left) {
+    const auto message = line->outbox.front();
+    line->outbox.pop_front();
+    if (message.kind != Sent::Kind::kOperation) continue;
+    auto& known = process.known;
+    if (std::find(known.begin(), known.end(), message.a) == known.end()) known.push_back(message.a);
+  }
+  return true;
+}
+
+bool World::close(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  line->closed = true;
+  return true;
+}
+
+bool World::exit(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  const auto process = processes_.find(number);
+  if (process == processes_.end() || process->second.exited) return false;
+  process->second.exited = true;
+  // A process that cannot be seen is not seen to exit.
+  const bool seen = peer_of(number).process.pid != 0;
+  for (auto& [connection, line] : shell_.lines()) {
+    if (line.process != number) continue;
+    line.exit_due = seen && line.broker != Line::Broker::kReleased;
+    if (step.args[1] == 0) line.closed = true;
+  }
+  return true;
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,108 @@
+// The broker's core, the oracle, and the processes around them, under virtual time.
+//
+// Every event goes to the oracle and then to the core, and what comes of it must be the same. A
+// difference, or a breach of the shell's rules, throws Violation. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/broker.h"
+#include "simulator/script.h"
+#include "simulator/shadow.h"
+#include "simulator/sim_shell.h"
+
+namespace muster::simulator {
+
+class World {
+ public:
+  explicit World(const Knobs& knobs);
+
+  // False, and nothing happens, when what the step is about is not there.
+  bool apply(const Step& step);
+  // Lets everything that is open come to its end, shuts the broker down, and looks whether
+  // anything is left.
+  void wind_down();
+  // How many steps did something, those of wind_down() included.
+  [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
+
+  // --- for whoever chooses the next step
+  struct Process {
+    bool exited = false;
+    std::vector<BroadcastId> known;  // operations that it read, oldest first
+  };
+  [[nodiscard]] const std::map<std::uint32_t, Process>& processes() const noexcept {
+    return processes_;
+  }
+  [[nodiscard]] const SimShell& shell() const noexcept { return shell_; }
+  [[nodiscard]] const Shadow& shadow() const noexcept { return *shadow_; }
+  [[nodiscard]] SteadyTime now() const noexcept { return now_; }
+  [[nodiscard]] std::size_t due() const;
+
+ private:
+  // Calls the core, which the oracle was told of before, and compares what came of it.
+  template <class Call>
+  void call(Call&& core_call) {
+    shell_.begin(*broker_, now_);
+    core_call();
+    shell_.end();
+    check_outputs();
+  }
+  void check_outputs();
+  void check_frames() const;
+  void check_deadlines() const;
+  void check_armed(const SimShell::Armed& armed) const;
+  void check_report(BroadcastId id) const;
+  void check_status() const;
+  // While the core is at it.
+  void on_event(const Event& event);
+  void check_outcome(const Event& event) const;
+  void look_around() const;
+
+  bool do_step(const Step& step);
+  bool say(const Step& step);
+  bool connect(const Step& step);
+  bool read(const Step& step);
+  bool close(const Step& step);
+  bool exit(const Step& step);
+  bool deliver(std::uint32_t connection);
+  void dispatch(std::uint32_t connection, core::ConnectionId id, const Step& message, bool shadow);
+  bool gone(std::uint32_t connection);
+  bool ghost(const Step& step);
+  bool fire(std::size_t which);
+  void fire(SimShell::Armed armed);
+  bool stale(std::size_t which);
+  bool bogus(const Step& step);
+  bool start(const Step& step);
+  bool dry_run(const Step& step);
+  bool cancel(const Step& step);
+  bool report(BroadcastId id);
+  bool list(std::int64_t selection);
+  bool shut_down();
+  void restart();
+  void start_broker();
+
+  void deliver_all();
+  void answer_all();
+  void pass_until(SteadyTime end);
+  bool pass_to_next();
+  void check_end();
+
+  [[nodiscard]] core::Now at() const;
+
+  Knobs knobs_;
+  SteadyTime now_;
+  std::int64_t wall_offset_ms_;
+  SimShell shell_;
+  std::unique_ptr<core::Broker> broker_;
+  std::unique_ptr<Shadow> shadow_;
+  std::map<std::uint32_t, Process> processes_;
+  std::vector<Told> told_;  // by the core, in this call
+  std::uint64_t requests_ = 0;
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace muster::simulator

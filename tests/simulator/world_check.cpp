@@ -1,0 +1,199 @@
+// Step for step: do the core and the oracle agree?
+#include <algorithm>
+
+#include "simulator/agree.h"
+#include "simulator/universe.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+
+using Kind = core::Deadline::Kind;
+
+void World::check_outputs() {
+  auto& should = *shadow_;
+  sort(shell_.sent);
+  sort(should.sent);
+  if (shell_.sent != should.sent) {
+    throw Violation("the broker sends" + to_string(shell_.sent) + "\n  and should send" +
+                    to_string(should.sent));
+  }
+  sort(told_);
+  sort(should.told);
+  if (told_ != should.told) {
+    throw Violation("the events are" + to_string(told_) + "\n  and should be" +
+                    to_string(should.told));
+  }
+  if (broker_->counters() != should.counters) {
+    throw Violation("the counters are " + to_string(broker_->counters()) + "\n  and should be " +
+                    to_string(should.counters));
+  }
+  must(shell_.drained_now == should.drained,
+       should.drained ? "the broker drained and does not say so" : "the broker did not drain");
+  check_frames();
+  check_deadlines();
+  told_.clear();
+  should.clear();
+}
+
+void World::check_frames() const {
+  for (const auto& frame : shell_.encoded) {
+    const auto cast = shadow_->casts().find(frame.broadcast_id);
+    must(cast != shadow_->casts().end(), "an operation is encoded that nobody asked for");
+    must(frame.operation == cast->second.operation, "the operation is not what was asked for");
+    const auto budget = static_cast<std::uint64_t>(frame.ack_timeout.count());
+    must(frame.deadline_unix_ms == cast->second.started_unix_ms + budget,
+         "the deadline in the frame is not the start and the budget");
+  }
+}
+
+// Each that was armed in this call is what the oracle says, and all in all there are as many.
+void World::check_deadlines() const {
+  std::array<std::size_t, 8> count{};
+  for (const auto& armed : shell_.armed()) {
+    ++count[static_cast<std::size_t>(armed.kind)];
+    if (armed.is_new) check_armed(armed);
+  }
+  const auto armed = [&](Kind kind) { return count[static_cast<std::size_t>(kind)]; };
+  must(armed(Kind::kTarget) == shadow_->open_targets(),
+       "not every open target and no other has a deadline");
+  std::size_t registering = 0;
+  for (const auto& [number, connection] : shadow_->connections()) {
+    registering += connection.registered ? 0 : 1;
+  }
+  must(armed(Kind::kRegister) == registering,
+       "not every connection that must register and no other has a deadline");
+  std::size_t reconnecting = 0;
+  std::size_t idle = 0;
+  for (const auto& backend : shadow_->backends()) {
+    reconnecting += backend.state == BackendState::kReconnecting ? 1 : 0;
+    idle += backend.idle_at ? 1 : 0;
+  }
+  must(armed(Kind::kGrace) == reconnecting,
+       "not every backend that may come back and no other has a deadline");
+  must(armed(Kind::kIdle) == idle,
+       "not every backend that may go idle and no other has a deadline");
+  must(armed(Kind::kExpireDead) <= 1 && armed(Kind::kExpireReport) <= 1,
+       "one deadline is enough for what expires");
+}
+
+void World::check_armed(const SimShell::Armed& armed) const {
+  const auto what = core::Inspection(*broker_).deadline(armed.id);
+  must(what.has_value(), "a deadline is armed that means nothing");
+  const auto backend = [&]() -> const Shadow::Backend* {
+    const auto& all = shadow_->backends();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Shadow::Backend& one) {
+      return key_of(one.form.key) == *what->key;
+    });
+    return found == all.end() ? nullptr : &*found;
+  };
+  switch (what->kind) {
+    case Kind::kTarget: {
+      const auto* asked = shadow_->asked(what->broadcast, index_of(*what->key));
+      must(asked != nullptr && asked->outcome == OutcomeKind::kOpen && asked->deadline == armed.at,
+           "a target's deadline is armed for another time than its own");
+      return;
+    }
+    case Kind::kGrace:
+      must(backend() != nullptr && backend()->grace_at == armed.at,
+           "a time to come back is armed for another time than its own");
+      return;
+    case Kind::kIdle:
+      must(backend() != nullptr && backend()->idle_at == armed.at,
+           "an idle deadline is armed for another time than its own");
+      return;
+    default:
+      return;
+  }
+}
+
+void World::check_report(BroadcastId id) const {
+  must_agree("report", broker_->report(id, at()), shadow_->find_report(id),
+             [&](const BroadcastReport& is, const Shadow::Cast* cast) {
+               const auto should = shadow_->report_of(*cast, now_);
+               if (is == should) return;
+               throw Violation("a report is\n" + show(is) + "  and should be\n" + show(should));
+             });
+}
+
+void World::check_status() const {
+  BrokerStatus status;
+  broker_->fill_status(status);
+  std::vector<BroadcastId> running;
+  for (const auto& [id, cast] : shadow_->casts()) {
+    const auto& kept = shadow_->kept();
+    const bool ended = cast.forgotten || std::find(kept.begin(), kept.end(), id) != kept.end();
+    if (!ended) running.push_back(id);
+  }
+  std::uint64_t live = 0;
+  for (const auto& one : shadow_->backends()) live += one.state == BackendState::kLive ? 1 : 0;
+  must(status.running_broadcasts == running, "status: not what runs");
+  must(status.reports_kept == shadow_->kept().size(), "status: not as many reports are kept");
+  must(status.live_backends == live, "status: not as many backends are live");
+  must(status.dead_backends == shadow_->backends().size() - live, "status: not as many are dead");
+  must(status.shutting_down == shadow_->shutting_down(), "status: it goes down, or does not");
+  must(status.counters == shadow_->counters, "status: other counters");
+}
+
+void World::on_event(const Event& event) {
+  must(event.unix_ms == at().unix_ms, "an event has another time than the call");
+  Told told{event.kind, event.broadcast_id, kKeys, event.pid, event.uid, 0};
+  if (event.key) told.key = index_of(*event.key);
+  switch (event.kind) {
+    case Event::Kind::kBroadcastFinished:
+    case Event::Kind::kBroadcastStarted: {
+      told.more = Told::counts(event.acks, event.timeouts, event.failures, event.skipped_dead);
+      const auto cast = shadow_->casts().find(event.broadcast_id);
+      must(cast != shadow_->casts().end(), "an event of a broadcast that nobody started");
+      must(event.operation == cast->second.operation.to_string(), "an event of another operation");
+      // Whoever waits for the end of a broadcast can read its report then.
+      if (event.kind == Event::Kind::kBroadcastStarted) break;
+      const auto is = broker_->report(event.broadcast_id, at());
+      const auto* report = std::get_if<BroadcastReport>(&is);
+      must(report != nullptr, "a broadcast ended, and its report is not there");
+      const auto should = shadow_->report_of(cast->second, now_);
+      if (*report != should) {
+        throw Violation("a broadcast ended as\n" + show(*report) + "  and should as\n" +
+                        show(should));
+      }
+      break;
+    }
+    case Event::Kind::kBackendDead:
+    case Event::Kind::kBackendReconnecting:
+      told.more = Told::words(event.detail);
+      break;
+    default:
+      if (event.backend_outcome) {
+        told.more = static_cast<std::uint64_t>(event.backend_outcome->outcome);
+        check_outcome(event);
+      }
+      break;
+  }
+  told_.push_back(told);
+  if (knobs_.curious != 0) look_around();
+}
+
+void World::check_outcome(const Event& event) const {
+  const auto& is = *event.backend_outcome;
+  const auto cast = shadow_->casts().find(event.broadcast_id);
+  const auto* asked = shadow_->asked(event.broadcast_id, index_of(is.key));
+  must(asked != nullptr, "an event of a backend that was not asked");
+  const auto should = shadow_->outcome_of(cast->second, *asked);
+  if (is != should) {
+    throw Violation("an event tells\n" + show(is) + "  and should tell\n" + show(should));
+  }
+}
+
+// In the middle of a call: const functions of the broker may be used then.
+void World::look_around() const {
+  BrokerStatus status;
+  broker_->fill_status(status);
+  must(broker_->backends({}).size() == status.live_backends + status.dead_backends,
+       "in the middle of a call the list is not what the status counts");
+  for (const auto id : status.running_broadcasts) {
+    const auto report = broker_->report(id, at());
+    must(std::holds_alternative<BroadcastReport>(report), "what runs has no report");
+  }
+  (void)broker_->latest_deadline();
+}
+
+}  // namespace muster::simulator

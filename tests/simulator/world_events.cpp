@@ -1,0 +1,210 @@
+// What the shell reports to the core, each event to the oracle first.
+#include <algorithm>
+
+#include "simulator/universe.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+namespace {
+
+std::optional<milliseconds> optional_ms(std::int64_t value) {
+  return value < 0 ? std::nullopt : std::optional(milliseconds(value));
+}
+
+Form form_of(const Step& step) {
+  Form form;
+  form.key = static_cast<std::uint32_t>(step.args[1]) % kKeys;
+  form.ack_timeout = optional_ms(step.args[2]);
+  form.idle_timeout = optional_ms(step.args[3]);
+  form.hot = (step.args[4] & kHot) != 0;
+  form.bad = (step.args[4] & kBad) != 0;
+  if (form.idle_timeout && form.idle_timeout->count() == 0) form.bad = true;
+  return form;
+}
+
+Registration registration_of(const Form& form) {
+  Registration registration;
+  registration.key = key_of(form.key);
+  registration.ack_timeout = form.ack_timeout;
+  registration.idle_timeout = form.idle_timeout;
+  registration.sdk_name = "simulator";
+  if (form.hot) registration.labels["tier"] = "hot";
+  if (form.bad && !(form.idle_timeout && form.idle_timeout->count() == 0)) {
+    registration.key.service_name = "No such name";
+  }
+  return registration;
+}
+
+// Each answer has words of its own, so that a mix-up shows.
+Failure failure_of(const Step& step) {
+  Failure failure;
+  failure.reason = static_cast<BroadcastFailureReason>(step.args[2] % 3);
+  if (step.args[2] % 2 == 0) {
+    failure.detail = "says " + std::to_string(step.args[0]) + " of " + std::to_string(step.args[1]);
+  }
+  return failure;
+}
+
+Working working_of(const Step& step) {
+  Working working;
+  working.extend = milliseconds(step.args[2]);
+  if (step.args[3] >= 0) working.percent = static_cast<std::uint32_t>(step.args[3]);
+  working.note = "extends by " + std::to_string(step.args[2]);
+  return working;
+}
+
+}  // namespace
+
+bool World::deliver(std::uint32_t connection) {
+  auto* line = shell_.line(connection);
+  if (line == nullptr || line->broker != Line::Broker::kOpen || line->end_told) return false;
+  if (line->too_slow || (line->inbox.empty() && line->closed)) {
+    const auto cause = line->too_slow ? core::LossCause::kSlowReader : core::LossCause::kClosed;
+    line->end_told = true;
+    shadow_->lost(connection, cause, at());
+    call([&] { broker_->connection_lost(line->id, cause, at()); });
+    return true;
+  }
+  if (line->inbox.empty()) return false;
+  const auto message = line->inbox.front();
+  line->inbox.pop_front();
+  dispatch(connection, line->id, message, true);
+  return true;
+}
+
+void World::dispatch(std::uint32_t connection, core::ConnectionId id, const Step& message,
+                     bool shadow) {
+  const auto broadcast = static_cast<BroadcastId>(message.args[1]);
+  const auto request = ++requests_;
+  const auto now = at();
+  switch (message.kind) {
+    case StepKind::kRegister: {
+      const auto form = form_of(message);
+      if (shadow) shadow_->registration(connection, request, form, now);
+      return call([&] { broker_->registration(id, request, registration_of(form), now); });
+    }
+    case StepKind::kAck:
+      if (shadow) shadow_->answer(connection, broadcast, nullptr, now);
+      return call([&] { broker_->acked(id, broadcast, now); });
+    case StepKind::kFail: {
+      const auto failure = failure_of(message);
+      if (shadow) shadow_->answer(connection, broadcast, &failure, now);
+      return call([&] { broker_->failed(id, broadcast, failure, now); });
+    }
+    case StepKind::kWorking: {
+      const auto working = working_of(message);
+      if (shadow) shadow_->working(connection, broadcast, working, now);
+      return call([&] { broker_->working(id, broadcast, working, now); });
+    }
+    case StepKind::kActivity:
+      if (shadow) shadow_->activity(connection, now);
+      return call([&] { broker_->activity(id, now); });
+    case StepKind::kDeregister:
+      if (shadow) shadow_->deregister(connection, request, now);
+      return call([&] { broker_->deregister(id, request, now); });
+    default:
+      if (shadow) shadow_->garbage(connection, request, now);
+      return call([&] { broker_->protocol_error(id, request, "not the protocol", now); });
+  }
+}
+
+bool World::gone(std::uint32_t connection) {
+  auto* line = shell_.line(connection);
+  if (line == nullptr || !line->exit_due || line->broker == Line::Broker::kReleased) return false;
+  // What it wrote before comes first, while anybody reads it.
+  const bool unread =
+      line->broker == Line::Broker::kOpen && !line->too_slow && !line->inbox.empty();
+  if (unread) return false;
+  line->exit_due = false;
+  shadow_->exited(connection, at());
+  call([&] { broker_->process_exited(line->id, at()); });
+  return true;
+}
+
+// Events of a connection that was released mean nothing, whoever uses its slot now.
+bool World::ghost(const Step& step) {
+  const auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->broker != Line::Broker::kReleased) return false;
+  const auto what = step.args[1] % 9;
+  if (what == 7) {
+    call([&] { broker_->connection_lost(line->id, core::LossCause::kSlowReader, at()); });
+  } else if (what == 8) {
+    call([&] { broker_->process_exited(line->id, at()); });
+  } else {
+    Step message;
+    message.kind = static_cast<StepKind>(static_cast<std::int64_t>(StepKind::kRegister) + what);
+    message.args = {step.args[0], 1, -1, -1, 0};
+    dispatch(0, line->id, message, false);
+  }
+  return true;
+}
+
+std::size_t World::due() const {
+  const auto& armed = shell_.armed();
+  return static_cast<std::size_t>(std::count_if(
+      armed.begin(), armed.end(), [&](const SimShell::Armed& one) { return one.at <= now_; }));
+}
+
+bool World::fire(std::size_t which) {
+  std::vector<SimShell::Armed> due;
+  for (const auto& armed : shell_.armed()) {
+    if (armed.at <= now_) due.push_back(armed);
+  }
+  if (due.empty()) return false;
+  fire(due[which % due.size()]);
+  return true;
+}
+
+void World::fire(SimShell::Armed armed) {
+  using Kind = core::Deadline::Kind;
+  const auto what = core::Inspection(*broker_).deadline(armed.id);
+  if (!what) throw Violation("a deadline is armed that means nothing");
+  const auto next = shell_.next_id();
+  switch (what->kind) {
+    case Kind::kTarget:
+      shadow_->target_due(what->broadcast, index_of(*what->key), armed.at, at());
+      break;
+    case Kind::kRegister:
+      for (const auto& [number, line] : shell_.lines()) {
+        if (line.id != what->connection || line.broker != Line::Broker::kOpen) continue;
+        shadow_->register_due(number, armed.at);
+        break;
+      }
+      break;
+    case Kind::kGrace:
+      shadow_->grace_due(index_of(*what->key), armed.at, at());
+      break;
+    case Kind::kIdle:
+      shadow_->idle_due(next, index_of(*what->key), armed.at, at());
+      break;
+    case Kind::kExpireDead:
+      shadow_->expire_dead(at());
+      break;
+    case Kind::kExpireReport:
+      shadow_->expire_reports(at());
+      break;
+    case Kind::kFree:
+      throw Violation("a deadline is armed that means nothing");
+  }
+  shell_.take(armed.id);
+  call([&] { broker_->deadline_passed(armed.id, at()); });
+}
+
+bool World::stale(std::size_t which) {
+  if (shell_.stale().empty()) return false;
+  const auto index = which % shell_.stale().size();
+  const auto id = shell_.stale()[index];
+  shell_.take_stale(index);
+  call([&] { broker_->deadline_passed(id, at()); });
+  return true;
+}
+
+bool World::bogus(const Step& step) {
+  const core::DeadlineId id{static_cast<std::uint32_t>(step.args[0]),
+                            static_cast<std::uint32_t>(step.args[1])};
+  if (id.armed() && shell_.was_ever_armed(id)) return false;
+  call([&] { broker_->deadline_passed(id, at()); });
+  return true;
+}
+
+}  // namespace muster::simulator

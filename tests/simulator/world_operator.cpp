@@ -1,0 +1,84 @@
+// What operators do.
+#include "simulator/agree.h"
+#include "simulator/universe.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+namespace {
+
+std::optional<milliseconds> optional_ms(std::int64_t value) {
+  return value < 0 ? std::nullopt : std::optional(milliseconds(value));
+}
+
+}  // namespace
+
+bool World::start(const Step& step) {
+  shell_.at_least_id(static_cast<BroadcastId>(step.args[0]));
+  BroadcastRequest request;
+  request.operation = operation_of(step.args[1]).asked;
+  request.ack_timeout = optional_ms(step.args[2]);
+  request.selection = selection_of(step.args[3]);
+  request.operation_key = operation_key_of(step.args[4]);
+  const auto should = shadow_->start(shell_.next_id(), step.args[1], request.ack_timeout,
+                                     step.args[3], step.args[4], at());
+  call([&] {
+    const auto is = broker_->start_broadcast(std::move(request), at());
+    must_agree("start", is, should, [](const core::Started& a, const core::Started& b) {
+      must(a.id == b.id && a.targets == b.targets && a.skipped_dead == b.skipped_dead &&
+               a.joined == b.joined,
+           "start: not what was started");
+    });
+  });
+  return true;
+}
+
+bool World::dry_run(const Step& step) {
+  BroadcastRequest request;
+  request.operation = operation_of(step.args[0]).asked;
+  request.selection = selection_of(step.args[1]);
+  const auto should = shadow_->dry_run(step.args[0], step.args[1]);
+  call([&] {
+    must_agree("dry run", broker_->dry_run(request), should, [](const DryRun& a, const DryRun& b) {
+      must(a.would_ask == b.would_ask && a.skipped_dead == b.skipped_dead,
+           "dry run: not who would be asked");
+    });
+  });
+  return true;
+}
+
+bool World::cancel(const Step& step) {
+  const auto id = static_cast<BroadcastId>(step.args[0]);
+  const auto should = shadow_->cancel(id, at());
+  call([&] {
+    must_agree("cancel", broker_->cancel_broadcast(id, at()), should,
+               [](std::uint32_t a, std::uint32_t b) {
+                 must(a == b, "cancel: not as many targets were open");
+               });
+  });
+  return true;
+}
+
+bool World::report(BroadcastId id) {
+  call([&] { check_report(id); });
+  return true;
+}
+
+bool World::list(std::int64_t selection) {
+  call([&] {
+    const auto is = broker_->backends(selection_of(selection));
+    const auto should = shadow_->list(selection);
+    if (is != should) {
+      throw Violation("the backends are\n" + show(is) + "  and should be\n" + show(should));
+    }
+    check_status();
+  });
+  return true;
+}
+
+bool World::shut_down() {
+  shadow_->shut_down(shell_.next_id(), at());
+  call([&] { broker_->shut_down(at()); });
+  return true;
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,63 @@
+#include "support/allocations.h"
+
+#include <cstdlib>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MUSTER_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MUSTER_SANITIZED 1
+#endif
+#endif
+
+#ifdef MUSTER_SANITIZED
+
+namespace muster::test {
+
+bool counts_allocations() noexcept { return false; }
+std::size_t allocations() noexcept { return 0; }
+
+}  // namespace muster::test
+
+#else
+
+namespace {
+
+thread_local std::size_t count = 0;
+
+void* allocate(std::size_t bytes) {
+  ++count;
+  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
+  throw std::bad_alloc();
+}
+
+void* allocate(std::size_t bytes, std::align_val_t alignment) {
+  ++count;
+  const auto align = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+// The other forms (arrays, nothrow) come down to these.
+void* operator new(std::size_t bytes) { return allocate(bytes); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return allocate(bytes, alignment);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t /*bytes*/, std::align_val_t /*alignment*/) noexcept {
+  std::free(memory);
+}
+
+namespace muster::test {
+
+bool counts_allocations() noexcept { return true; }
+std::size_t allocations() noexcept { return count; }
+
+}  // namespace muster::test
+
+#endif

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Boots a real systemd over a throw-away overlay of this machine's own root (through
+# systemd-nspawn; half a second), runs SCRIPT as root inside it, prints what it writes, shuts down
+# and exits with the script's own status (124 when the time limit passed).
+#
+#   boot_systemd.sh [-r HOST:GUEST].. [-T SECONDS] SCRIPT [ARG..]
+#
+#   -r  bind a path of the host into the container, read-only
+#   -T  limit in seconds (default 120)
+#
+# Exits with 77, and says why, where it cannot be done: it needs root, systemd-nspawn, systemd, dbus
+# and overlayfs. Nothing that the script does to files is kept.
+#
+# In a container itself, MemoryMax= and TasksMax= may count for nothing inside, a negative
+# OOMScoreAdjust= becomes 0, and LimitNOFILE= is capped at the host's hard limit.
+set -euo pipefail
+
+cannot() {
+  echo "boot_systemd.sh: skipped: $1" >&2
+  exit 77
+}
+
+((EUID == 0)) || ! sudo -n true 2>/dev/null || exec sudo -n "$0" "$@"
+
+limit=120
+binds=()
+while getopts 'r:T:' option; do
+  case $option in
+    r) binds+=(--bind-ro="$OPTARG") ;;
+    T) limit=$OPTARG ;;
+    *) exit 2 ;;
+  esac
+done
+shift $((OPTIND - 1))
+script=$(realpath "${1:?the script to run}")
+shift
+
+((EUID == 0)) || cannot "only root can boot a container"
+command -v systemd-nspawn >/dev/null || cannot "there is no systemd-nspawn (systemd-container)"
+[[ -x /usr/lib/systemd/systemd ]] || cannot "there is no systemd on this machine"
+[[ -e /usr/lib/systemd/system/dbus.socket ]] || cannot "there is no dbus on this machine"
+
+work=$(mktemp -d /tmp/boot_systemd.XXXXXX)
+name=boot-$$
+cgroups=()
+clean_up() {
+  local group
+  for group in "${cgroups[@]}"; do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  done
+  rmdir "$work/root" 2>/dev/null || true # never rm -rf: a bind of / may still be mounted there
+  rm -rf --one-file-system "$work"
+}
+trap clean_up EXIT
+mkdir "$work/io" "$work/root"
+
+unshare --mount true 2>/dev/null || cannot "mount namespaces are not allowed here"
+# shellcheck disable=SC2016 # expanded by that shell
+unshare --mount sh -c 'cd "$1" && mkdir low up work all && mount -t tmpfs none up &&
+  mkdir up/up up/work && mount -t overlay none all -o lowerdir=low,upperdir=up/up,workdir=up/work' \
+  sh "$(mktemp -d -p "$work")" 2>/dev/null || cannot "the kernel has no overlayfs for us"
+
+# The unit that runs the script: the script's exit status becomes that of the container.
+install -m 755 "$script" "$work/io/script"
+: >"$work/io/out"
+(($# == 0)) || printf '%s\0' "$@" >"$work/io/arguments"
+[[ -e $work/io/arguments ]] || : >"$work/io/arguments"
+cat >"$work/boot-run.target" <<'UNIT'
+[Unit]
+Requires=basic.target dbus.socket boot-run.service
+After=basic.target dbus.socket
+AllowIsolate=yes
+UNIT
+cat >"$work/boot-run.service" <<'UNIT'
+[Unit]
+After=basic.target dbus.socket
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=exec
+Environment=LANG=C.UTF-8 HOME=/root
+ExecStart=/bin/bash -c 'mapfile -d "" -t a < /run/boot-run/arguments; exec /run/boot-run/script "$${a[@]}"'
+StandardOutput=append:/run/boot-run/out
+StandardError=append:/run/boot-run/out
+UNIT
+
+# A cgroup of its own, so that runs side by side do not share nspawn's "payload" group.
+for hierarchy in systemd unified; do
+  [[ -d /sys/fs/cgroup/$hierarchy ]] || continue
+  mkdir "/sys/fs/cgroup/$hierarchy/$name" && cgroups+=("/sys/fs/cgroup/$hierarchy/$name")
+done
+
+set +e
+(
+  for group in "${cgroups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
+  # nspawn's own system call filter off, so that only the unit's SystemCallFilter= counts.
+  export SYSTEMD_SECCOMP=0
+  # / is bound read-only in a mount namespace of its own: nspawn refuses "/" itself.
+  # shellcheck disable=SC2016 # expanded by that shell
+  exec timeout -k 5 "$limit" unshare --mount --propagation private sh -c '
+      root=$1; shift
+      mount --bind / "$root" && mount -o remount,bind,ro "$root" || exit 125
+      exec systemd-nspawn --directory="$root" "$@"' sh "$work/root" \
+    --quiet --boot --volatile=overlay \
+    --machine="$name" --register=no --keep-unit --private-network --console=pipe \
+    --link-journal=no --bind="$work/io:/run/boot-run" \
+    --bind-ro="$work/boot-run.target:/run/boot-run.target" \
+    --bind-ro="$work/boot-run.target:/etc/systemd/system/boot-run.target" \
+    --bind-ro="$work/boot-run.service:/etc/systemd/system/boot-run.service" \
+    "${binds[@]}" systemd.unit=boot-run.target
+) </dev/null >"$work/nspawn.log" 2>&1 &
+container=$!
+tail -n +1 -f --pid=$container -s 0.1 "$work/io/out" &
+printer=$!
+wait $container
+status=$?
+wait $printer
+((status == 0)) ||
+  grep -vE 'capabilities will not be set|nspawn/propagate' "$work/nspawn.log" >&2
+exit $status

@@ -1,0 +1,60 @@
+// A broker, backends and musterctl as processes of their own, in a directory of their own.
+#pragma once
+
+#include <list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/process.h"
+#include "support/temp_dir.h"
+
+namespace muster::test {
+
+class Programs {
+ public:
+  Programs() { start_broker(); }
+
+  void start_broker() {
+    brokers_.emplace_back(std::vector<std::string>{program("musterd")}, options());
+    brokers_.back().wait_for("listening");
+  }
+  Process& broker() { return brokers_.back(); }
+
+  // Starts a fake backend and waits until it is registered.
+  Process& backend(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), program("muster-fake-backend"));
+    backends_.emplace_back(std::move(arguments), options());
+    backends_.back().wait_for("registered");
+    return backends_.back();
+  }
+  // One that is known and dead.
+  void dead_backend(const std::string& service) {
+    backend({"--service", service}).end(SIGKILL);
+    broker().wait_for("backend dead");
+  }
+
+  [[nodiscard]] std::vector<std::string> command(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), program("musterctl"));
+    return arguments;
+  }
+  // musterctl, to its end.
+  Finished ctl(std::vector<std::string> arguments) const {
+    return run_program(command(std::move(arguments)), options());
+  }
+  // musterctl, while it waits.
+  [[nodiscard]] Process start(std::vector<std::string> arguments) const {
+    return Process(command(std::move(arguments)), options());
+  }
+  [[nodiscard]] const std::filesystem::path& dir() const noexcept { return dir_.path(); }
+  [[nodiscard]] ProcessOptions options() const {
+    return {{{"MUSTER_SOCKET_DIR", dir_.path().native()}, {"TZ", "UTC"}}, dir_.path()};
+  }
+
+ private:
+  TempDir dir_;
+  std::list<Process> brokers_;
+  std::list<Process> backends_;
+};
+
+}  // namespace muster::test

@@ -1,0 +1,183 @@
+#include <ctime>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "ctl/report_text.h"
+#include "support/view_values.h"
+
+namespace muster::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+using test::failure_of;
+using test::finished;
+using test::key_of;
+using test::outcome_of;
+
+class ReportText : public testing::Test {
+ protected:
+  ReportText() {
+    ::setenv("TZ", "UTC", 1);
+    ::tzset();
+    style.user = [](uid_t uid) { return uid == 1000 ? "alice" : ""; };
+    style.now_unix_ms = 1'709'294'540'000;
+  }
+
+  static BroadcastOperation release() {
+    return BroadcastOperation::release_handles("/var/cache/x");
+  }
+  std::string shown(const BroadcastReport& report) { return show_report(report, known, style); }
+
+  ReportStyle style;
+  std::vector<BackendInfo> known;
+};
+
+TEST_F(ReportText, IsOneLineWhenAllIsWell) {
+  EXPECT_EQ(shown(finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)})),
+            "release-handles /var/cache/x: 1 of 1 acked in 1.2 s (broadcast 17)\n");
+}
+
+TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
+  auto late = outcome_of("soldr", 814, OutcomeKind::kTimeout, 2s);
+  auto extended = outcome_of("slow", 815, OutcomeKind::kTimeout, 3'200ms);
+  extended.extensions = 3;
+  extended.percent = 40;
+  extended.note = "flushing\x1b[2J";
+  auto other_user = failure_of("zoom", 816, BroadcastFailureReason::kRejected, "busy: \"build\"");
+  other_user.uid = 0;
+  auto again = failure_of("back", 818, BroadcastFailureReason::kBackendError, "disk on fire");
+  again.redeliveries = 1;
+  auto unseen = failure_of("odd", 0, BroadcastFailureReason::kUnsupportedOperation, "");
+  auto skipped = outcome_of("old", 700, OutcomeKind::kSkippedDead);
+  skipped.detail = "process exited";
+  const auto report = finished(
+      release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms), late, extended, other_user,
+                  failure_of("gone", 817, BroadcastFailureReason::kBackendError, "process exited"),
+                  again, unseen, failure_of("mute", 819, BroadcastFailureReason::kRejected, ""),
+                  skipped, outcome_of("older", 701, OutcomeKind::kSkippedDead)});
+  BackendInfo dead;
+  dead.key = key_of("old");
+  dead.state = BackendState::kDead;
+  dead.since_unix_ms = report.started_unix_ms - 60'000;
+  BackendInfo died_later = dead;
+  died_later.key = key_of("older");
+  died_later.since_unix_ms = report.started_unix_ms + 1;
+  known = {dead, died_later};
+  EXPECT_EQ(
+      shown(report),
+      "release-handles /var/cache/x: 1 of 8 acked in 1.2 s; 2 dead skipped (broadcast 17)\n"
+      "  timed out   soldr 1.0.0 (pid 814, uid 1000 alice): no answer within 2 s\n"
+      "  timed out   slow 1.0.0 (pid 815, uid 1000 alice): no answer within 3.2 s, though it asked "
+      "for more time 3 times; last said 40 % \"flushing\\x1b[2J\"\n"
+      "  rejected    zoom 1.0.0 (pid 816, uid 0): \"busy: \"build\"\"\n"
+      "  failed      gone 1.0.0 (pid 817, uid 1000 alice): process exited\n"
+      "  failed      back 1.0.0 (pid 818, uid 1000 alice): \"disk on fire\"; asked again after it "
+      "reconnected\n"
+      "  unsupported odd 1.0.0 (uid 1000 alice): it has no handler for this operation\n"
+      "  rejected    mute 1.0.0 (pid 819, uid 1000 alice): it gave no reason\n"
+      "  skipped     old 1.0.0 (pid 700, uid 1000 alice): dead since 12:01:11, process exited\n"
+      "  skipped     older 1.0.0 (pid 701, uid 1000 alice): it was dead\n"
+      "`musterctl result 17 --json` has every detail\n");
+}
+
+TEST_F(ReportText, NamesThoseThatAckedWhenAskedTo) {
+  style.name_acks = true;
+  EXPECT_EQ(shown(finished(BroadcastOperation::quiesce(QuiesceReason::kMaintenance),
+                           {outcome_of("zccache", 812, OutcomeKind::kAck, 3'140us)})),
+            "quiesce (maintenance): 1 of 1 acked in 1.2 s (broadcast 17)\n"
+            "  acked       zccache 1.0.0 (pid 812, uid 1000 alice): after 3.1 ms\n");
+}
+
+TEST_F(ReportText, SaysThatNobodyWasAskedAndWhy) {
+  EXPECT_EQ(shown(finished(release(), {})),
+            "release-handles /var/cache/x: nobody was asked: there was no live backend "
+            "(broadcast 17)\n");
+  style.selective = true;
+  EXPECT_EQ(shown(finished(release(), {outcome_of("old", 700, OutcomeKind::kSkippedDead)})),
+            "release-handles /var/cache/x: nobody was asked: no live backend matches --select; 1 "
+            "dead skipped (broadcast 17)\n"
+            "  skipped     old 1.0.0 (pid 700, uid 1000 alice): it was dead\n");
+}
+
+TEST_F(ReportText, OfARunningBroadcastSaysWhoIsOpenAndWhatCanBeDone) {
+  auto open = outcome_of("soldr", 814, OutcomeKind::kOpen);
+  open.note = "flushing";
+  EXPECT_EQ(shown(finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms), open})),
+            "release-handles /var/cache/x: still running after 1.2 s: 1 of 2 acked, 1 open "
+            "(broadcast 17)\n"
+            "  open        soldr 1.0.0 (pid 814, uid 1000 alice): no answer yet; it has 2 s; last "
+            "said \"flushing\"\n"
+            "`musterctl result 17 --wait` waits for it, `musterctl cancel 17` stops it\n");
+}
+
+TEST_F(ReportText, OfACancelledBroadcastSaysSo) {
+  auto report = finished(
+      release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms),
+                  failure_of("soldr", 814, BroadcastFailureReason::kRejected, "cancelled")});
+  report.state = BroadcastState::kCancelled;
+  EXPECT_EQ(shown(report),
+            "release-handles /var/cache/x: cancelled after 1.2 s: 1 of 2 acked (broadcast 17)\n"
+            "  cancelled   soldr 1.0.0 (pid 814, uid 1000 alice): before it answered\n"
+            "`musterctl result 17 --json` has every detail\n");
+}
+
+TEST_F(ReportText, ListsAnswersThatCameTooLate) {
+  auto report = finished(release(), {outcome_of("soldr", 814, OutcomeKind::kTimeout, 2s)});
+  report.late_acks.push_back({key_of("soldr"), 1'300ms, {}, {}});
+  report.late_failures.push_back(
+      {key_of("zoom"), 12ms, BroadcastFailureReason::kRejected, "too\nlate"});
+  EXPECT_EQ(shown(report),
+            "release-handles /var/cache/x: 0 of 1 acked in 1.2 s (broadcast 17)\n"
+            "  timed out   soldr 1.0.0 (pid 814, uid 1000 alice): no answer within 2 s\n"
+            "  late ack    soldr 1.0.0: acked 1.3 s after its deadline\n"
+            "  late answer zoom 1.0.0: answered 12 ms after its deadline: rejected, "
+            "\"too\\x0alate\"\n"
+            "`musterctl result 17 --json` has every detail\n");
+}
+
+TEST_F(ReportText, OfTenThousandBackendsFitsOnAScreen) {
+  std::vector<BackendOutcome> backends;
+  for (int i = 0; i < 10'000; ++i) {
+    backends.push_back(outcome_of("silent" + std::to_string(i), 1000 + i, OutcomeKind::kTimeout));
+    backends.push_back(outcome_of("old" + std::to_string(i), 1, OutcomeKind::kSkippedDead));
+  }
+  const std::string text = shown(finished(release(), std::move(backends)));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1 + 51 + 51);
+  EXPECT_NE(text.find("\n  timed out   silent49 1.0.0 (pid 1049, uid 1000 alice): no answer within "
+                      "2 s\n"
+                      "  ...         and 9950 more timed out: musterctl result 17 --json\n"
+                      "  skipped     old0 "),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(ReportText, InColourPaintsWhatIsOurOwnAndResetsIt) {
+  style.paint = Paint(true);
+  const auto report = finished(
+      release(), {failure_of("zoom", 816, BroadcastFailureReason::kRejected, "\x1b[32mfine")});
+  EXPECT_EQ(shown(report),
+            "release-handles /var/cache/x: \x1b[31m0 of 1 acked in 1.2 s\x1b[0m\x1b[2m (broadcast "
+            "17)\x1b[0m\n"
+            "  \x1b[31mrejected    \x1b[0mzoom 1.0.0 (pid 816, uid 1000 alice): "
+            "\"\\x1b[32mfine\"\n"
+            "`musterctl result 17 --json` has every detail\n");
+}
+
+TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
+  DryRun dry_run;
+  EXPECT_EQ(show_dry_run(release(), dry_run, false),
+            "release-handles /var/cache/x: would ask nobody: there is no live backend\n");
+  EXPECT_EQ(show_dry_run(release(), dry_run, true),
+            "release-handles /var/cache/x: would ask nobody: no live backend matches --select\n");
+  dry_run.would_ask = {key_of("zccache"), key_of("soldr", "2.0.1", "r2")};
+  dry_run.skipped_dead = {key_of("old")};
+  EXPECT_EQ(show_dry_run(release(), dry_run, false),
+            "release-handles /var/cache/x: would ask 2 backends; 1 dead would be skipped\n"
+            "  ask   zccache 1.0.0\n"
+            "  ask   soldr 2.0.1 #r2\n"
+            "  dead  old 1.0.0\n");
+}
+
+}  // namespace
+}  // namespace muster::ctl

@@ -1,0 +1,101 @@
+#include <ctime>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "ctl/view_text.h"
+#include "support/view_values.h"
+
+namespace muster::ctl {
+namespace {
+
+using test::key_of;
+
+class ViewText : public testing::Test {
+ protected:
+  ViewText() {
+    ::setenv("TZ", "UTC", 1);
+    ::tzset();
+    style.user = [](uid_t uid) { return uid == 1000 ? "alice" : ""; };
+    style.now_unix_ms = 1'709'294'540'000;
+  }
+  static BackendInfo backend(BackendKey key, BackendState state, pid_t pid, uid_t uid) {
+    BackendInfo info;
+    info.key = std::move(key);
+    info.state = state;
+    info.pid = pid;
+    info.uid = uid;
+    info.since_unix_ms = 1'709'294'531'042;
+    return info;
+  }
+
+  ViewStyle style;
+};
+
+TEST_F(ViewText, OfNoBackendIsOneLine) { EXPECT_EQ(show_backends({}, style), "no backend\n"); }
+
+TEST_F(ViewText, OfBackendsIsAlignedAndSafe) {
+  auto live = backend(key_of("zccache", "1.4.2"), BackendState::kLive, 812, 1000);
+  live.labels = {{"tier", "hot"}, {"größe", "\x1b[31mXL"}};
+  live.open_operations = 2;
+  auto away = backend(key_of("soldr", "2.0.1", "r2"), BackendState::kReconnecting, 0, 65534);
+  away.key.instance = Instance::private_to("zccache");
+  auto dead = backend(key_of("old"), BackendState::kDead, 700, 0);
+  dead.gone_because = "process exited";
+  dead.since_unix_ms -= 86'400'000;
+  EXPECT_EQ(
+      show_backends({live, away, dead}, style),
+      "BACKEND                            STATE                 PID  USER          SINCE       "
+      "         OPEN  LABELS\n"
+      "zccache 1.4.2                      live                  812  alice (1000)  12:02:11    "
+      "         2     größe=\\x1b[31mXL tier=hot\n"
+      "soldr 2.0.1 [private:zccache] #r2  reconnecting          -    65534         12:02:11    "
+      "         0\n"
+      "old 1.0.0                          dead, process exited  700  0             2024-02-29 "
+      "12:02:11  0\n"
+      "1 live, 1 reconnecting, 1 dead\n");
+}
+
+TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
+  BrokerStatus status;
+  status.version = "0.1.0";
+  status.pid = 4711;
+  status.started_unix_ms = style.now_unix_ms - (3 * 3'600 + 12 * 60) * 1'000;
+  status.socket_dir = "/run/muster";
+  status.transport = "epoll";
+  status.connections = 12;
+  status.live_backends = 10;
+  status.dead_backends = 2;
+  status.running_broadcasts = {17, 19};
+  status.reports_kept = 100;
+  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1};
+  EXPECT_EQ(show_status(status, style),
+            "musterd 0.1.0, pid 4711, up 3 h 12 min, since 08:50:20\n"
+            "sockets      /run/muster\n"
+            "transport    epoll\n"
+            "backends     10 live, 2 dead or reconnecting, 12 connections\n"
+            "broadcasts   2 running (17, 19), 5 started, 6 finished, 100 reports kept\n"
+            "operations   7 sent, 8 sent again after a reconnect, 12 not sent (dead)\n"
+            "outcomes     9 acked, 10 timed out, 11 failed\n"
+            "late answers 13 late, 14 twice, 15 for no known broadcast\n"
+            "peers        1 accepted, 2 registered, 3 refused, 4 protocol errors, 1 slow reader\n");
+}
+
+TEST_F(ViewText, OfAStatusSaysThatTheBrokerGoesDown) {
+  BrokerStatus status;
+  status.version = "0.1.0\x1b";
+  status.pid = 4711;
+  status.started_unix_ms = style.now_unix_ms + 5'000;  // the clock was set back
+  status.shutting_down = true;
+  for (BroadcastId id = 1; id <= 30; ++id) status.running_broadcasts.push_back(id);
+  const std::string text = show_status(status, style);
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "musterd 0.1.0\\x1b, pid 4711, up 0.0 ms, since 12:02:25, shutting down");
+  EXPECT_NE(text.find("30 running (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, "
+                      "19, 20, ...), 0 started"),
+            std::string::npos)
+      << text;
+}
+
+}  // namespace
+}  // namespace muster::ctl

@@ -1,0 +1,243 @@
+// musterd's configuration file: every key, every mistake.
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "config/config_file.h"
+#include "config/keys.h"
+#include "support/temp_dir.h"
+
+namespace muster::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The errors of a file, one a line.
+std::string errors_in(std::string_view text) {
+  Settings settings;
+  std::string all;
+  for (const ConfigError& error : parse_config(text, settings)) {
+    all += to_string(error, "m.toml") + '\n';
+  }
+  return all;
+}
+
+Settings good(std::string_view text) {
+  Settings settings;
+  const auto errors = parse_config(text, settings);
+  EXPECT_TRUE(errors.empty()) << to_string(errors.front(), "m.toml");
+  return settings;
+}
+
+TEST(DaemonConfig, AnEmptyFileIsTheDefaults) {
+  const Settings settings = good("");
+  EXPECT_EQ(settings.broker.ack_timeout, 5s);
+  EXPECT_EQ(settings.broker.max_ack_timeout, 5min);
+  EXPECT_EQ(settings.send_queue, 256U * 1024);
+  EXPECT_EQ(settings.control.connections, 64U);
+  EXPECT_EQ(settings.sockets.backend.effective_mode(), mode_t{0600});
+}
+
+TEST(DaemonConfig, EveryKeyArrivesWhereItBelongs) {
+  const Settings settings = good(R"(
+[broker]
+ack_timeout = "1s"
+max_ack_timeout = "2s"
+reconnect_grace = "3s"
+register_timeout = "4s"
+send_queue = "64KiB"
+max_broadcasts = 5
+reports_kept = 6
+report_age = "7s"
+report_targets_kept = 8
+dead_kept = 9
+dead_age = "10s"
+transport = "epoll"
+[sockets]
+dir = "/run/elsewhere"
+backend_mode = "0666"
+backend_group = 11
+control_mode = "0640"
+control_group = "root"
+[control]
+connections = 12
+event_queue = "32KiB"
+[log]
+level = "debug"
+format = "json"
+[state]
+dir = "/var/lib/elsewhere"
+)");
+  EXPECT_EQ(settings.broker.ack_timeout, 1s);
+  EXPECT_EQ(settings.broker.max_ack_timeout, 2s);
+  EXPECT_EQ(settings.broker.reconnect_grace, 3s);
+  EXPECT_EQ(settings.broker.register_timeout, 4s);
+  EXPECT_EQ(settings.send_queue, 65'536U);
+  EXPECT_EQ(settings.broker.max_broadcasts, 5U);
+  EXPECT_EQ(settings.broker.max_reports, 6U);
+  EXPECT_EQ(settings.broker.report_age, 7s);
+  EXPECT_EQ(settings.broker.max_report_targets, 8U);
+  EXPECT_EQ(settings.broker.max_dead, 9U);
+  EXPECT_EQ(settings.broker.dead_age, 10s);
+  EXPECT_EQ(settings.transport, "epoll");
+  EXPECT_EQ(settings.sockets.dir, "/run/elsewhere");
+  EXPECT_EQ(settings.sockets.backend.mode, mode_t{0666});
+  EXPECT_EQ(settings.sockets.backend.group, gid_t{11});
+  EXPECT_EQ(settings.sockets.control.mode, mode_t{0640});
+  EXPECT_EQ(settings.sockets.control.group, gid_t{0});
+  EXPECT_EQ(settings.control.connections, 12U);
+  EXPECT_EQ(settings.control.event_queue, 32'768U);
+  EXPECT_EQ(settings.log.level, LogLevel::kDebug);
+  EXPECT_EQ(settings.log.format, LogFormat::kJson);
+  EXPECT_EQ(settings.state_dir, "/var/lib/elsewhere");
+}
+
+TEST(DaemonConfig, AGroupOpensTheSocketToIt) {
+  EXPECT_EQ(good("sockets.backend_group = 7").sockets.backend.effective_mode(), mode_t{0660});
+}
+
+TEST(DaemonConfig, AllMistakesAreToldInTheOrderOfTheFile) {
+  EXPECT_EQ(errors_in(R"(verbose = true
+ack_timeout = "1s"
+
+[broker]
+ack_timout = "1s"
+max_ack_timeout = 5
+send_queue = "256 kB"
+max_broadcasts = "many"
+reports_kept = 0
+dead_age = "0s"
+  colour = "blue"
+
+[log]
+level = "loud"
+format = ["text"]
+
+[sockets]
+dir = "run/muster"
+backend_mode = 660
+control_group = "no-such-group-here"
+
+[brokre]
+x = 1
+[state.dir]
+)"),
+            R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, log, state
+m.toml:2:1: unknown key "ack_timeout": it belongs under [broker]
+m.toml:5:1: unknown key "ack_timout" in [broker]; did you mean "ack_timeout"?
+m.toml:6:19: [broker] max_ack_timeout takes a duration such as "5s", "250ms" or "1h30m", not 5
+m.toml:7:14: [broker] send_queue takes a size such as "256KiB" or "1MiB", not "256 kB"
+m.toml:8:18: [broker] max_broadcasts takes a whole number, not "many"
+m.toml:9:16: [broker] reports_kept must be between 1 and 10000000, not 0
+m.toml:10:12: [broker] dead_age must be between 1s and 366d, not "0s"
+m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, dead_kept, dead_age, transport
+m.toml:14:9: [log] level takes "error", "warning", "info" or "debug", not "loud"
+m.toml:15:10: [log] format takes "text" or "json", not an array
+m.toml:18:7: [sockets] dir takes an absolute path, not "run/muster"
+m.toml:19:16: [sockets] backend_mode takes octal digits such as "0660", not 660
+m.toml:20:17: [sockets] control_group names the group "no-such-group-here", which this host does not have
+m.toml:22:2: unknown section "brokre"; did you mean "broker"?
+m.toml:24:1: [state] dir takes an absolute path, not a table
+)");
+}
+
+TEST(DaemonConfig, WhatIsNoTomlIsToldWithItsPlace) {
+  EXPECT_EQ(
+      errors_in("[broker]\nack_timeout = 5s\n"),
+      "m.toml:2:16: not TOML: Error while parsing decimal integer: expected digit, saw 's'\n");
+  EXPECT_EQ(errors_in("[log]\nlevel = \"a\"\nlevel = \"b\"\n").substr(0, 23),
+            "m.toml:3:9: not TOML: E");
+}
+
+TEST(DaemonConfig, ASectionIsNoValue) {
+  EXPECT_EQ(
+      errors_in("broker = 1"),
+      "m.toml:1:1: \"broker\" is a section: write [broker] on a line of its own, and its keys "
+      "below\n");
+  EXPECT_EQ(
+      errors_in("[[broker]]\nack_timeout = \"1s\""),
+      "m.toml:1:3: \"broker\" is a section: write [broker] on a line of its own, and its keys "
+      "below\n");
+}
+
+TEST(DaemonConfig, TimesThatContradictEachOtherAreRefused) {
+  EXPECT_EQ(
+      errors_in("[broker]\nmax_ack_timeout = \"2s\"\nack_timeout = \"3s\"\n"),
+      "m.toml:3:1: [broker] ack_timeout is 3s, more than max_ack_timeout, 2s: make it less, or "
+      "that more\n");
+  EXPECT_EQ(
+      errors_in("[broker]\nmax_ack_timeout = \"2s\"\n"),
+      "m.toml:2:1: [broker] ack_timeout is 5s, more than max_ack_timeout, 2s: make it less, or "
+      "that more\n");
+}
+
+TEST(DaemonConfig, ASocketDirectoryThatDoesNotFitIsRefused) {
+  const std::string text = errors_in("[sockets]\ndir = \"/" + std::string(120, 'x') + "\"\n");
+  EXPECT_EQ(text.substr(0, 35), "m.toml:2:7: [sockets] dir is no goo");
+  EXPECT_NE(text.find("too long"), std::string::npos) << text;
+}
+
+TEST(DaemonConfig, NothingRawGetsOutOfAnError) {
+  EXPECT_EQ(
+      errors_in("\"a\\u001b[31m\" = 1"),
+      "m.toml:1:1: unknown key \"a\\x1b[31m\"; there is broker, sockets, control, log, state\n");
+  EXPECT_LT(errors_in('"' + std::string(5000, 'k') + "\" = 1").size(), 200U);
+}
+
+TEST(DaemonConfig, AFileThatCannotBeReadIsAnError) {
+  const test::TempDir dir;
+  Settings settings;
+  const auto missing = load_config(dir / "none.toml", settings);
+  ASSERT_EQ(missing.size(), 1U);
+  EXPECT_EQ(to_string(missing[0], "f"), "f: cannot be read: No such file or directory");
+  const auto directory = load_config(dir.path(), settings);
+  ASSERT_EQ(directory.size(), 1U);
+  EXPECT_EQ(to_string(directory[0], "f"), "f: cannot be read: Is a directory");
+  const auto endless = load_config("/dev/zero", settings);
+  ASSERT_EQ(endless.size(), 1U);
+  EXPECT_EQ(to_string(endless[0], "f"),
+            "f: is larger than 1MiB: that is no configuration of musterd");
+}
+
+TEST(DaemonConfig, TheDefaultConfigurationFileIsGoodAndNamesEveryKeyWithItsDefault) {
+  const std::filesystem::path file = MUSTER_TEST_DATA_DIR "/../config/musterd.toml";
+  Settings settings;
+  EXPECT_TRUE(load_config(file, settings).empty());
+
+  // With every key in it switched on it says what holds without it.
+  std::ifstream in(file);
+  std::string all;
+  for (std::string line; std::getline(in, line);) {
+    const bool is_key = line.starts_with("#") && line.find(" = ") != std::string::npos &&
+                        line.size() > 1 && line[1] != ' ';
+    all += (is_key ? line.substr(1) : line) + '\n';
+  }
+  for (const ConfigKey& key : config_keys()) {
+    EXPECT_NE(all.find('\n' + std::string(key.name) + " = "), std::string::npos)
+        << key.section << '.' << key.name;
+  }
+  const Settings given = good(all);
+  const Settings defaults;
+  EXPECT_EQ(given.broker.ack_timeout, defaults.broker.ack_timeout);
+  EXPECT_EQ(given.broker.max_ack_timeout, defaults.broker.max_ack_timeout);
+  EXPECT_EQ(given.broker.reconnect_grace, defaults.broker.reconnect_grace);
+  EXPECT_EQ(given.broker.register_timeout, defaults.broker.register_timeout);
+  EXPECT_EQ(given.broker.max_broadcasts, defaults.broker.max_broadcasts);
+  EXPECT_EQ(given.broker.max_reports, defaults.broker.max_reports);
+  EXPECT_EQ(given.broker.report_age, defaults.broker.report_age);
+  EXPECT_EQ(given.broker.max_report_targets, defaults.broker.max_report_targets);
+  EXPECT_EQ(given.broker.max_dead, defaults.broker.max_dead);
+  EXPECT_EQ(given.broker.dead_age, defaults.broker.dead_age);
+  EXPECT_EQ(given.send_queue, defaults.send_queue);
+  EXPECT_EQ(given.transport, defaults.transport);
+  EXPECT_EQ(given.control.connections, defaults.control.connections);
+  EXPECT_EQ(given.control.event_queue, defaults.control.event_queue);
+  EXPECT_EQ(given.log.level, defaults.log.level);
+  EXPECT_EQ(given.log.format, defaults.log.format);
+}
+
+}  // namespace
+}  // namespace muster::daemon

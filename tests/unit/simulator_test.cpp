@@ -1,0 +1,299 @@
+// The simulator: random scripts against the oracle, scripts that once failed, and whether it finds
+// what it should.
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "simulator/run.h"
+#include "simulator/sim_shell.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+namespace {
+
+constexpr std::uint64_t kSeedsEach = 2'600;
+constexpr std::uint64_t kParts = 8;  // 20,800 scripts, in parts that run side by side
+
+class RandomScriptsTest : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RandomScriptsTest, TheCoreDoesWhatTheOracleSays) {
+  const auto first = 1 + GetParam() * kSeedsEach;
+  for (auto seed = first; seed < first + kSeedsEach; ++seed) {
+    if (!run_seed(seed).good()) FAIL() << explain(seed);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomScriptsTest, ::testing::Range<std::uint64_t>(0, kParts));
+
+// Each once failed, made short.
+const char* const kRegressions[] = {
+    // The last CANCEL went out after the broker had said that it drained.
+    R"(
+      knobs ack_timeout=300
+      connect connection=6 process=4
+      register connection=6 key=0 ack=200 idle=-1 flags=0
+      deliver connection=6
+      shut_down
+      advance us=200000
+      fire which=0
+    )",
+    // So did the answer to Deregister.
+    R"(
+      knobs
+      connect connection=1 process=1
+      register connection=1 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=1
+      shut_down
+      deregister connection=1
+      deliver connection=1
+    )",
+    // A backend that died twice in one moment was taken for the longest dead.
+    R"(
+      knobs max_dead=2
+      connect connection=6 process=2
+      register connection=6 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=6
+      connect connection=9 process=0
+      register connection=9 key=1 ack=-1 idle=-1 flags=0
+      deliver connection=9
+      exit process=0 child=0
+      exit process=2 child=0
+      connect connection=19 process=9
+      register connection=19 key=7 ack=-1 idle=-1 flags=0
+      exit process=9 child=0
+      deliver connection=19
+      gone connection=19
+      gone connection=6
+      connect connection=21 process=5
+      register connection=21 key=7 ack=-1 idle=-1 flags=0
+      exit process=5 child=0
+      deliver connection=21
+      gone connection=21
+      gone connection=9
+    )",
+    // A queue that overflowed on a connection that was gone already counted as a slow reader.
+    R"(
+      knobs
+      connect connection=1 process=1
+      close connection=1
+      deliver connection=1
+      ghost connection=1 what=7
+    )",
+};
+
+TEST(RegressionTest, WhatOnceFailedIsGoodNow) {
+  for (const auto* text : kRegressions) {
+    std::string bad_line;
+    const auto script = parse_script(text, bad_line);
+    ASSERT_TRUE(script) << "no step: " << bad_line;
+    const auto outcome = run_script(*script);
+    EXPECT_TRUE(outcome.good()) << outcome.problem << "\n" << text;
+    World world(script->knobs);
+    for (const auto& step : script->steps) {
+      EXPECT_TRUE(world.apply(step)) << to_string(step) << " does nothing in\n" << text;
+    }
+  }
+}
+
+TEST(ScriptTest, ASeedGivesTheSameScriptEveryTime) {
+  Script once;
+  Script again;
+  Script other;
+  const auto first = run_seed(77, &once);
+  const auto second = run_seed(77, &again);
+  (void)run_seed(78, &other);
+  EXPECT_EQ(once, again);
+  EXPECT_EQ(first.steps, second.steps);
+  EXPECT_EQ(first.counters, second.counters);
+  EXPECT_NE(once, other);
+}
+
+TEST(ScriptTest, ARecordedScriptRunsAsItsSeedDid) {
+  for (std::uint64_t seed = 500; seed < 600; ++seed) {
+    Script script;
+    const auto ran = run_seed(seed, &script);
+    const auto replayed = run_script(script);
+    EXPECT_EQ(ran.steps, replayed.steps) << seed;
+    EXPECT_EQ(ran.counters, replayed.counters) << seed;
+    EXPECT_EQ(ran.problem, replayed.problem) << seed;
+  }
+}
+
+TEST(ScriptTest, AScriptReadsBackAsItWasWritten) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    Script script;
+    (void)run_seed(seed, &script);
+    const auto text = to_string(script);
+    std::string bad_line;
+    const auto read = parse_script(text, bad_line);
+    ASSERT_TRUE(read) << bad_line;
+    EXPECT_EQ(*read, script) << text;
+  }
+}
+
+TEST(ScriptTest, CommentsAndEmptyLinesAreLeftOut) {
+  std::string bad_line;
+  const auto script =
+      parse_script("# a comment\n\n  knobs grace=7 # why\n\tclose connection=4\n", bad_line);
+  ASSERT_TRUE(script) << bad_line;
+  EXPECT_EQ(script->knobs.grace, 7);
+  EXPECT_EQ(to_string(*script), "knobs grace=7\nclose connection=4\n");
+}
+
+TEST(ScriptTest, ALineThatIsNoStepIsNamed) {
+  for (const std::string line :
+       {"open connection=1", "close", "close connection=", "close connection=x", "close process=1",
+        "close connection=1 process=1", "close connection=1x", "knobs nothing=1", "knobss"}) {
+    std::string bad_line;
+    EXPECT_FALSE(parse_script("knobs\n" + line + "\n", bad_line)) << line;
+    EXPECT_EQ(bad_line, line);
+  }
+}
+
+// A run without what makes the cases hard would prove little.
+TEST(RandomScriptsCoverTest, EveryKindOfThingHappensOften) {
+  Counters sum;
+  std::set<StepKind> kinds;
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+    Script script;
+    add(sum, run_seed(seed, &script).counters);
+    for (const auto& step : script.steps) kinds.insert(step.kind);
+  }
+  EXPECT_EQ(kinds.size(), kStepKinds);
+  EXPECT_GT(sum.acks, 600u);
+  EXPECT_GT(sum.timeouts, 600u);
+  EXPECT_GT(sum.failures, 400u);
+  EXPECT_GT(sum.skipped_dead, 300u);
+  EXPECT_GT(sum.redeliveries, 50u);
+  EXPECT_GT(sum.late_answers, 20u);
+  EXPECT_GT(sum.duplicate_answers, 40u);
+  EXPECT_GT(sum.unmatched_answers, 100u);
+  EXPECT_GT(sum.slow_readers, 50u);
+  EXPECT_GT(sum.protocol_errors, 60u);
+  EXPECT_GT(sum.refusals, 400u);
+}
+
+TEST(ShrinkTest, OnlyWhatMattersIsLeft) {
+  Script script;
+  for (std::int64_t i = 0; i < 100; ++i) script.steps.push_back({StepKind::kAdvance, {i}});
+  script.knobs.grace = 3;
+  script.knobs.queue = 9;
+  // Fails when 30 comes before 71 and the grace is not the usual one.
+  const auto fails = [](const Script& candidate) {
+    const auto at = [&](std::int64_t us) {
+      return std::find(candidate.steps.begin(), candidate.steps.end(),
+                       Step{StepKind::kAdvance, {us}});
+    };
+    const auto end = candidate.steps.end();
+    return at(30) != end && at(71) != end && at(30) < at(71) && candidate.knobs.grace == 3;
+  };
+  EXPECT_EQ(to_string(shrink(script, fails)), "knobs grace=3\nadvance us=30\nadvance us=71\n");
+}
+
+// --- the checks of the shell itself
+
+class SimShellTest : public ::testing::Test {
+ protected:
+  SimShellTest() : shell_(4, [](const Event&) {}), broker_({}, shell_) {}
+
+  core::ConnectionId open() {
+    const auto id = shell_.accept(1, 1).id;
+    enter();
+    return id;
+  }
+  void enter() { shell_.begin(broker_, core::SteadyTime(std::chrono::hours(1))); }
+  // What the core does wrong; empty when nothing is found.
+  template <class Call>
+  std::string wrong(Call&& call) {
+    try {
+      call();
+    } catch (const Violation& violation) {
+      return violation.what();
+    }
+    return {};
+  }
+
+  SimShell shell_;
+  core::Broker broker_;
+};
+
+TEST_F(SimShellTest, NobodyCallsItOutOfTurn) {
+  const auto id = open();
+  shell_.end();
+  EXPECT_NE(wrong([&] { shell_.hang_up(id); }), "");
+  EXPECT_NE(wrong([&] { (void)shell_.next_broadcast_id(); }), "");
+  EXPECT_NE(wrong([&] { shell_.drained(); }), "");
+  EXPECT_NE(wrong([&] { shell_.report({}); }), "");
+}
+
+TEST_F(SimShellTest, TheCoreIsNotEnteredTwice) {
+  enter();
+  EXPECT_NE(wrong([&] { enter(); }), "");
+}
+
+TEST_F(SimShellTest, AConnectionIsHungUpAndReleasedOnce) {
+  const auto id = open();
+  EXPECT_EQ(wrong([&] { shell_.hang_up(id); }), "");
+  EXPECT_NE(wrong([&] { shell_.hang_up(id); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, 1, core::CancelNotice{}); }), "");
+  EXPECT_EQ(wrong([&] { shell_.release(id); }), "");
+  EXPECT_NE(wrong([&] { shell_.release(id); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, 1, core::CancelNotice{}); }), "");
+  EXPECT_NE(wrong([&] { shell_.refuse(id, 1, {RefusalCode::kDenied, "no", {}}, false); }), "");
+}
+
+TEST_F(SimShellTest, TheNextUserOfASlotIsNotTheOneBefore) {
+  const auto first = open();
+  shell_.release(first);
+  shell_.end();
+  const auto second = shell_.accept(2, 1).id;
+  EXPECT_EQ(second.slot, first.slot);
+  enter();
+  EXPECT_NE(wrong([&] { shell_.send(first, 1, core::CancelNotice{}); }), "");
+  EXPECT_EQ(wrong([&] { shell_.send(second, 1, core::CancelNotice{}); }), "");
+}
+
+TEST_F(SimShellTest, OperationsToAConnectionComeInOrderAndAreEncodedOnce) {
+  const auto id = open();
+  const auto frame = [&](BroadcastId broadcast, int budget) {
+    OutgoingOperation operation;
+    operation.broadcast_id = broadcast;
+    operation.ack_timeout = std::chrono::milliseconds(budget);
+    return shell_.encode(operation);
+  };
+  const auto second = frame(2, 5);
+  EXPECT_NE(wrong([&] { (void)frame(2, 5); }), "");
+  EXPECT_EQ(wrong([&] { (void)frame(2, 6); }), "");
+  EXPECT_EQ(wrong([&] { shell_.send(id, second); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, second); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, frame(1, 5)); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, nullptr); }), "");
+}
+
+TEST_F(SimShellTest, ADeadlineMeansSomethingAndIsCancelledWhileItIsArmed) {
+  enter();
+  EXPECT_NE(wrong([&] { shell_.arm({}, {}); }), "");
+  EXPECT_NE(wrong([&] { shell_.arm({0, 1}, {}); }), "") << "the broker knows no such deadline";
+  EXPECT_NE(wrong([&] { shell_.cancel({0, 1}); }), "");
+}
+
+TEST_F(SimShellTest, ItDrainsOnceAndNothingIsSentAfterwards) {
+  const auto id = open();
+  EXPECT_EQ(wrong([&] { shell_.drained(); }), "");
+  EXPECT_NE(wrong([&] { shell_.send(id, 1, core::CancelNotice{}); }), "");
+  EXPECT_NE(wrong([&] { shell_.drained(); }), "");
+}
+
+TEST_F(SimShellTest, AQueueOverItsBoundEndsTheConnection) {
+  const auto id = open();
+  for (std::uint64_t i = 0; i < 4; ++i) shell_.send(id, i, core::CancelNotice{});
+  EXPECT_FALSE(shell_.line(1)->too_slow);
+  shell_.send(id, 4, core::CancelNotice{});
+  EXPECT_TRUE(shell_.line(1)->too_slow);
+}
+
+}  // namespace
+}  // namespace muster::simulator

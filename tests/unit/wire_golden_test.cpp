@@ -1,0 +1,260 @@
+// The wire as bytes: every message of both lanes, in both directions, against golden/*.hex.
+//
+// A difference here is a change of the wire. Where it is meant, the failure prints the new entry.
+#include "support/wire_golden.h"
+
+#include <gtest/gtest.h>
+
+#include "wire/backend_lane.h"
+#include "wire/control_lane.h"
+#include "wire/framing.h"
+
+namespace muster::wire {
+namespace {
+
+using namespace std::chrono_literals;
+
+BackendKey key(std::string service, Instance instance = {}, std::string replica = {}) {
+  return {std::move(instance), std::move(service), "1.4.2", std::move(replica)};
+}
+
+class WireGolden : public testing::Test {
+ protected:
+  explicit WireGolden(std::string_view file) : golden_(test::load_golden(file)) {}
+
+  // Every entry of the file was looked at.
+  void TearDown() override {
+    for (const auto& [name, frame] : golden_) EXPECT_TRUE(seen_.contains(name)) << name;
+  }
+
+  // The body of the golden frame `name`, which must be what `encoded` is.
+  std::string_view same(std::string_view name, const std::string& encoded) {
+    seen_.emplace(name, "");
+    const auto entry = golden_.find(name);
+    if (entry == golden_.end()) {
+      ADD_FAILURE() << "no such entry; it would be\n" << test::golden_entry(name, encoded);
+      return {};
+    }
+    EXPECT_EQ(test::golden_entry(name, entry->second), test::golden_entry(name, encoded));
+    return next_frame(entry->second, kMaxControlBody).body;
+  }
+
+ private:
+  test::GoldenFrames golden_;
+  test::GoldenFrames seen_;
+};
+
+class WireGoldenBackendLane : public WireGolden {
+ protected:
+  WireGoldenBackendLane() : WireGolden("backend_lane.hex") {}
+
+  template <typename Message>
+  void from_backend(std::string_view name, std::uint64_t id, const Message& message,
+                    const std::string& encoded) {
+    BackendFrame out;
+    EXPECT_EQ(BackendFrameDecoder().decode(same(name, encoded), out), "") << name;
+    EXPECT_EQ(out.request_id, id) << name;
+    EXPECT_TRUE(out.message == decltype(out.message)(message)) << name;
+  }
+  template <typename Message>
+  void from_broker(std::string_view name, std::uint64_t id, const Message& message,
+                   const std::string& encoded) {
+    BrokerFrame out;
+    EXPECT_EQ(BrokerFrameDecoder().decode(same(name, encoded), out), "") << name;
+    EXPECT_EQ(out.request_id, id) << name;
+    EXPECT_TRUE(out.message == decltype(out.message)(message)) << name;
+  }
+};
+
+TEST_F(WireGoldenBackendLane, EveryMessage) {
+  Registration small;
+  small.key = key("zccache");
+  from_backend("Register, smallest", 1, small, encode(1, small));
+  Registration registration;
+  registration.key = key("zccache", Instance::private_to("soldr"), "a:1");
+  registration.ack_timeout = 2500ms;
+  registration.idle_timeout = 60s;
+  registration.labels = {{"zone", "b"}, {"tier", "hot"}, {"a", ""}};  // written in order of names
+  registration.sdk_name = "muster-cpp";
+  registration.sdk_version = "0.1.0";
+  from_backend("Register", 1, registration, encode(1, registration));
+  from_backend("Ack", 300, Ack{}, encode(300, Ack{}));
+  const Failure failure{BroadcastFailureReason::kRejected, "busy"};
+  from_backend("Failure", 300, failure, encode(300, failure));
+  const Working working{300ms, 0, "flushing \u20ac"};  // a percent of 0 is not none
+  from_backend("Working", 300, working, encode(300, working));
+  from_backend("Activity", 0, Activity{}, encode(0, Activity{}));
+  from_backend("Deregister", 2, Deregister{}, encode(2, Deregister{}));
+  from_backend("CANCEL", 300, Cancel{}, encode_cancel(kBackendLane, 300));
+
+  Registered registered;
+  registered.incarnation = 77;
+  registered.broker_version = "0.1.0";
+  registered.limits = {65536, 1024, 1024, 300'000ms};
+  registered.active_holds = {{5, "/cache/\xFF", 1'700'000'000'000}, {6, "/", 0}};
+  from_broker("Registered", 1, registered, encode(1, registered));
+  const Refusal refusal{RefusalCode::kQuota, "too many connections of uid 1000", 1500ms};
+  from_broker("Refused, an answer", 1, refusal, encode(1, refusal, true));
+  from_broker("Refused, an event", 0, refusal, encode(0, refusal, false));
+  OutgoingOperation release;
+  release.broadcast_id = 300;
+  release.operation = BroadcastOperation::release_handles("/cache/\xFF/x");
+  release.ack_timeout = 5s;
+  release.deadline_unix_ms = 1'700'000'005'000;
+  release.hold_id = 5;
+  release.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  release.tracestate = "vendor=1";
+  from_broker("Operation, release handles", 300, release, encode(release));
+  OutgoingOperation quiesce;
+  quiesce.broadcast_id = 301;
+  quiesce.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
+  quiesce.ack_timeout = 1ms;
+  from_broker("Operation, quiesce", 301, quiesce, encode(quiesce));
+  const HoldEnded ended{5, HoldEnd::kExpired};
+  from_broker("HoldEnded", 0, ended, encode(ended));
+  from_broker("Deregistered", 2, Deregistered{}, encode(2, Deregistered{}));
+}
+
+class WireGoldenControlLane : public WireGolden {
+ protected:
+  WireGoldenControlLane() : WireGolden("control_lane.hex") {}
+
+  template <typename Message>
+  void request(std::string_view name, const Message& message) {
+    const ControlRequestFrame frame{9, message};
+    ControlRequestFrame out;
+    EXPECT_EQ(ControlRequestDecoder().decode(same(name, encode(frame)), out), "") << name;
+    EXPECT_EQ(out.request_id, 9u) << name;
+    EXPECT_TRUE(out.message == frame.message) << name;
+  }
+  void response(std::string_view name, const ControlResponse& message) {
+    std::optional<ControlAnswerFrame> out;
+    EXPECT_EQ(ControlAnswerDecoder().decode(same(name, encode(9, message)), out), "") << name;
+    ASSERT_TRUE(out) << name;
+    EXPECT_EQ(out->request_id, 9u) << name;
+    EXPECT_TRUE(out->message == decltype(out->message)(message)) << name;
+  }
+  void event(std::string_view name, const Event& message) {
+    std::optional<ControlAnswerFrame> out;
+    EXPECT_EQ(ControlAnswerDecoder().decode(same(name, encode(9, message)), out), "") << name;
+    ASSERT_TRUE(out) << name;
+    EXPECT_EQ(out->request_id, 9u) << name;
+    EXPECT_TRUE(out->message == decltype(out->message)(message)) << name;
+  }
+};
+
+BackendOutcome failed_outcome() {
+  BackendOutcome outcome;
+  outcome.key = key("soldr", Instance::explicitly("blue"));
+  outcome.incarnation = 12;
+  outcome.pid = 4242;
+  outcome.uid = 1000;
+  outcome.outcome = OutcomeKind::kFailure;
+  outcome.reason = BroadcastFailureReason::kBackendError;
+  outcome.detail = "process exited";
+  outcome.ack_timeout = 5s;
+  outcome.latency = 412us;
+  outcome.note = "flushing";
+  outcome.percent = 40;
+  outcome.extensions = 2;
+  outcome.redeliveries = 1;
+  return outcome;
+}
+
+BroadcastReport report() {
+  BroadcastReport report(BroadcastOperation::release_handles("/cache/\xFF"));
+  report.broadcast_id = 300;
+  report.state = BroadcastState::kFinished;
+  report.result.acks = {{key("zccache")}};
+  report.result.timeouts = {{key("late"), 250ms}};
+  report.result.failures = {{key("soldr"), BroadcastFailureReason::kBackendError}};
+  report.result.skipped_dead = {key("dead", Instance::private_to("soldr"))};
+  report.backends = {failed_outcome()};
+  report.late_acks = {{key("late"), 1500us, {}, ""}};
+  report.late_failures = {{key("late"), 2s, BroadcastFailureReason::kRejected, "no"}};
+  report.started_unix_ms = 1'700'000'000'000;
+  report.duration = 250'412us;
+  report.operation_key = "nightly";
+  return report;
+}
+
+TEST_F(WireGoldenControlLane, EveryMessage) {
+  request("Ping", Ping{});
+  StartBroadcast start;
+  start.request.operation = BroadcastOperation::release_handles("/cache");
+  start.request.ack_timeout = 2s;
+  start.request.selection = {Selector::parse("service=zcc*,label.tier=hot").selector,
+                             Selector::parse("replica=a").selector};
+  start.request.operation_key = "nightly";
+  start.request.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  start.request.tracestate = "vendor=1";
+  start.detach = true;
+  start.dry_run = true;
+  start.events = true;
+  request("StartBroadcast, release handles", start);
+  request("StartBroadcast, quiesce", StartBroadcast{});
+  request("GetReport", GetReport{300, true});
+  request("CancelBroadcast", CancelBroadcast{300});
+  request("ListBackends", ListBackends{{Selector::parse("version=1.*").selector}});
+  request("GetStatus", GetStatus{});
+  request("Watch", Watch{});
+  request("CANCEL", Cancel{});
+
+  response("ControlError", ControlError{ControlError::Code::kInterrupted, "the broker restarted"});
+  response("Pong", Pong{"0.1.0", 4242});
+  response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});
+  response("BroadcastReport", report());
+  response("DryRun", DryRun{{key("zccache")}, {key("dead")}});
+  response("CancelAccepted", CancelAccepted{3});
+  BackendInfo info;
+  info.key = key("zccache", {}, "a");
+  info.state = BackendState::kDead;
+  info.incarnation = 12;
+  info.pid = 4242;
+  info.uid = 1000;
+  info.labels = {{"zone", "b"}, {"tier", "hot"}};
+  info.ack_timeout = 2s;
+  info.idle_timeout = 60s;
+  info.sdk_name = "muster-cpp";
+  info.sdk_version = "0.1.0";
+  info.since_unix_ms = 1'700'000'000'000;
+  info.gone_because = "connection lost";
+  info.open_operations = 2;
+  response("BackendList", std::vector<BackendInfo>{info, {}});
+  BrokerStatus status;
+  status.version = "0.1.0";
+  status.pid = 4242;
+  status.started_unix_ms = 1'700'000'000'000;
+  status.shutting_down = true;
+  status.socket_dir = "/run/muster";
+  status.transport = "epoll";
+  status.connections = 7;
+  status.live_backends = 5;
+  status.dead_backends = 2;
+  status.running_broadcasts = {300, 301};
+  status.reports_kept = 9;
+  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  response("Status", status);
+  response("Watching", Watching{});
+
+  Event outcome;
+  outcome.kind = Event::Kind::kOutcome;
+  outcome.unix_ms = 1'700'000'000'000;
+  outcome.broadcast_id = 300;
+  outcome.key = key("soldr");
+  outcome.pid = 4242;
+  outcome.uid = 1000;
+  outcome.detail = "process exited";
+  outcome.backend_outcome = failed_outcome();
+  outcome.targets = 5;
+  outcome.acks = 1;
+  outcome.timeouts = 2;
+  outcome.failures = 3;
+  outcome.skipped_dead = 4;
+  outcome.operation = "quiesce (maintenance)";
+  event("ControlEvent, full", outcome);
+  event("ControlEvent, empty", Event{});
+}
+
+}  // namespace
+}  // namespace muster::wire

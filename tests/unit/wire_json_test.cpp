@@ -1,0 +1,121 @@
+// Values as JSON: the names and forms that scripts rely on.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "muster/json.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+
+BackendKey key(std::string service) { return {{}, std::move(service), "1.0.0", ""}; }
+
+TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
+  BroadcastReport report(BroadcastOperation::quiesce(QuiesceReason::kMaintenance));
+  report.broadcast_id = 18446744073709551615U;
+  report.state = BroadcastState::kFinished;
+  report.result.acks = {{key("a")}};
+  report.result.timeouts = {{key("b"), 250ms}};
+  report.result.failures = {{key("c"), BroadcastFailureReason::kUnsupportedOperation}};
+  report.result.skipped_dead = {key("d")};
+  BackendOutcome outcome;
+  outcome.key = key("a");
+  outcome.outcome = OutcomeKind::kAck;
+  outcome.ack_timeout = 5s;
+  outcome.latency = 412us;
+  outcome.percent = 0;
+  report.backends = {outcome};
+  report.late_acks = {{key("b"), 1001us, {}, ""}};
+  report.started_unix_ms = 1'700'000'000'000;
+  report.duration = 250'100us;
+  report.operation_key = "nightly";
+  const auto key_json = [](const std::string& name) {
+    return R"({"instance":"shared","service_name":")" + name +
+           R"(","service_version":"1.0.0","replica":""})";
+  };
+  EXPECT_EQ(
+      to_json(report),
+      R"({"broadcast_id":"18446744073709551615","state":"FINISHED","result":{"operation":)"
+      R"({"quiesce":{"reason":"MAINTENANCE"}},"acks":[{"key":)" +
+          key_json("a") + R"(}],"timeouts":[{"key":)" + key_json("b") +
+          R"(,"timeout_ms":250}],"failures":[{"key":)" + key_json("c") +
+          R"(,"reason":"UNSUPPORTED_OPERATION"}],"skipped_dead":[)" + key_json("d") +
+          R"(]},"backends":[{"key":)" + key_json("a") +
+          R"(,"incarnation":"0","pid":0,"uid":0,"outcome":"ACK","reason":"UNSPECIFIED",)"
+          R"("detail":"","ack_timeout_ms":5000,"latency_ms":0.412,"note":"","extensions":0,)"
+          R"("redeliveries":0,"percent":0}],"late_acks":[{"key":)" +
+          key_json("b") +
+          R"(,"lateness_ms":1.001,"reason":"UNSPECIFIED","detail":""}],"late_failures":[],)"
+          R"("started_unix_ms":"1700000000000","duration_ms":250.1,"operation_key":"nightly"})");
+}
+
+TEST(WireJson, APathThatIsNotTextIsShownAndGivenInBase64) {
+  BroadcastReport report(BroadcastOperation::release_handles("/a\xFF"));
+  EXPECT_NE(to_json(report).find(
+                R"("release_handles":{"path_prefix":"/a\\xff","path_prefix_bytes":"L2H/"})"),
+            std::string::npos)
+      << to_json(report);
+  report.result.operation = BroadcastOperation::release_handles("/a b");
+  EXPECT_NE(
+      to_json(report).find(R"("release_handles":{"path_prefix":"/a b","path_prefix_bytes":""})"),
+      std::string::npos)
+      << to_json(report);
+}
+
+TEST(WireJson, DurationsAreShortWhateverTheyAre) {
+  for (std::int64_t us = 1; us < 2'000'000'000'000; us = us * 7 + 1) {
+    BroadcastReport report(BroadcastOperation::quiesce(QuiesceReason::kMaintenance));
+    report.duration = std::chrono::microseconds(us);
+    const std::string json = to_json(report);
+    const auto at = json.find(R"("duration_ms":)") + 14;
+    const std::string number = json.substr(at, json.find(',', at) - at);
+    const auto point = number.find('.');
+    EXPECT_LE(number.size() - std::min(point, number.size()), 4u) << number;
+    EXPECT_EQ(std::llround(std::stod(number) * 1000.0), us) << number;
+  }
+}
+
+TEST(WireJson, AListOfBackendsIsOneObject) {
+  EXPECT_EQ(to_json(std::vector<BackendInfo>{}), R"({"backends":[]})");
+  BackendInfo info;
+  info.key = key("a");
+  info.labels = {{"zone", "b"}, {"tier", "hot"}, {"a", ""}};  // shown in order of names
+  info.ack_timeout = 2s;
+  info.since_unix_ms = 5;
+  EXPECT_EQ(
+      to_json(std::vector<BackendInfo>{info}),
+      R"({"backends":[{"key":{"instance":"shared","service_name":"a","service_version":)"
+      R"("1.0.0","replica":""},"state":"LIVE","incarnation":"0","pid":0,"uid":0,"labels":)"
+      R"({"a":"","tier":"hot","zone":"b"},"sdk_name":"","sdk_version":"",)"
+      R"("since_unix_ms":"5","gone_because":"","open_operations":0,"ack_timeout_ms":2000}]})");
+}
+
+TEST(WireJson, AStatusHasItsCounters) {
+  BrokerStatus status;
+  status.version = "0.1.0";
+  status.running_broadcasts = {1, 2};
+  status.counters.acks = 9;
+  const std::string json = to_json(status);
+  EXPECT_NE(json.find(R"("running_broadcasts":["1","2"])"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("acks":"9")"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("shutting_down":false)"), std::string::npos) << json;
+}
+
+TEST(WireJson, ADryRunAnErrorAndAnEventAreOneLineEach) {
+  EXPECT_EQ(to_json(DryRun{}), R"({"would_ask":[],"skipped_dead":[]})");
+  EXPECT_EQ(to_json(ControlError{ControlError::Code::kKeyConflict, "two\nlines \x1b \xFF"}),
+            "{\"code\":\"KEY_CONFLICT\",\"message\":\"two\\nlines \\u001b \uFFFD\"}");
+  Event event;
+  event.kind = Event::Kind::kBackendDead;
+  event.unix_ms = 5;
+  event.detail = "process exited";
+  EXPECT_EQ(to_json(event),
+            R"({"kind":"BACKEND_DEAD","unix_ms":"5","broadcast_id":"0","pid":0,"uid":0,)"
+            R"("detail":"process exited","targets":0,"acks":0,"timeouts":0,"failures":0,)"
+            R"("skipped_dead":0,"operation":""})");
+}
+
+}  // namespace
+}  // namespace muster
