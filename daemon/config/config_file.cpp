@@ -162,8 +162,8 @@ std::vector<ConfigError> parse_config(std::string_view text, Settings& settings)
     const toml::table file = toml::parse(text);
     return Reader(settings).read(file);
   } catch (const toml::parse_error& error) {
-    return {
-        error_at(error.source(), fmt::format("not TOML: {}", escape_controls(error.description())))};
+    return {error_at(error.source(),
+                     fmt::format("not TOML: {}", escape_controls(error.description())))};
   }
 }
 
