@@ -48,6 +48,8 @@ inline std::string operations(const Process& backend) {
 
 class Musterctl : public testing::Test {
  protected:
+  void TearDown() override { EXPECT_EQ(programs.leaked_by_broker(), ""); }
+
   Process& backend(const std::string& service, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"--service", service, "--ack-timeout", "5m"});
     return programs.backend(std::move(more));

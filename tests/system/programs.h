@@ -2,10 +2,12 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "support/broker_holdings.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 
@@ -18,8 +20,14 @@ class Programs {
   void start_broker() {
     brokers_.emplace_back(std::vector<std::string>{program("musterd")}, options());
     brokers_.back().wait_for("listening");
+    holdings_.emplace(dir_.path());
   }
   Process& broker() { return brokers_.back(); }
+  // Ends every backend. What the broker holds then that it did not hold at the beginning.
+  std::string leaked_by_broker() {
+    backends_.clear();
+    return holdings_->leaked();
+  }
 
   // Starts a fake backend and waits until it is registered.
   Process& backend(std::vector<std::string> arguments) {
@@ -54,6 +62,7 @@ class Programs {
  private:
   TempDir dir_;
   std::list<Process> brokers_;
+  std::optional<BrokerHoldings> holdings_;  // of the last
   std::list<Process> backends_;
 };
 

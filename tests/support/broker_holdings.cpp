@@ -1,0 +1,33 @@
+#include "support/broker_holdings.h"
+
+#include <utility>
+
+#include "muster/control.h"
+
+namespace muster::test {
+
+// Both looks are taken over a connection of ours: it is in both.
+BrokerHoldings::BrokerHoldings(std::filesystem::path socket_dir)
+    : socket_dir_(std::move(socket_dir)) {
+  ControlClient client(socket_dir_);
+  pid_ = client.ping().broker_pid;
+  before_ = holdings_of(pid_);
+}
+
+std::string BrokerHoldings::leaked(std::chrono::milliseconds patience) const {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  try {
+    ControlClient client(socket_dir_);
+    for (;;) {
+      client.ping();
+      const auto now = holdings_of(pid_);
+      if (now.descriptors.size() <= before_.descriptors.size() && now.children.empty()) return {};
+      if (std::chrono::steady_clock::now() >= until) return test::leaked(before_, now);
+    }
+  } catch (const ControlFailure& failure) {
+    const bool has_ended = holdings_of(pid_).descriptors.empty();
+    return has_ended ? std::string() : failure.what();
+  }
+}
+
+}  // namespace muster::test
