@@ -23,7 +23,7 @@ void Broker::State::release(ConnectionId connection) {
 }
 
 void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
-                           const Refusal& refusal, Now now) {
+                           const Refusal& refusal, Now now, std::string_view why) {
   auto& session = *find(connection);
   const bool answers_a_request = session.phase == Phase::kNew;
   ++counters.refusals;
@@ -33,6 +33,7 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   event.pid = session.peer.process.pid;
   event.uid = session.peer.uid;
   event.detail = refusal.reason;
+  if (!why.empty()) event.detail.append(" (").append(why).append(")");
   if (session.entry != Registry::kNone) event.key = registry.at(session.entry).enrolment->key();
   shell.refuse(connection, request_id, refusal, answers_a_request);
   if (session.phase == Phase::kNew) release(connection);
@@ -54,6 +55,7 @@ void Broker::connection_opened(ConnectionId connection, const Peer& peer, Now no
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
     return;
   }
+  if (!state.admits(connection, now)) return;
   Deadline deadline;
   deadline.kind = Deadline::Kind::kRegister;
   deadline.connection = connection;
@@ -80,6 +82,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     state.refuse(connection, request_id, {RefusalCode::kInvalid, std::move(*problem), {}}, now);
     return;
   }
+  if (!state.admits(connection, request_id, registration.key, now)) return;
 
   bool returned = false;
   if (const auto id = state.registry.find(registration.key); id != Registry::kNone) {

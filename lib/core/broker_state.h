@@ -1,5 +1,6 @@
 // The insides of core::Broker. Its functions are split by what they are about:
 //   broker_sessions.cpp    connections: register, answer out of order, leave, be refused
+//   broker_policy.cpp      whether a peer may connect and register
 //   broker_answers.cpp     what backends say of an operation
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
@@ -37,7 +38,13 @@ struct Broker::State {
   [[nodiscard]] Session* find(ConnectionId connection) noexcept;
   // The live entry of a connection that answers; null (and the peer refused) when it must not.
   Entry* answering(ConnectionId connection, std::string_view what, Now now);
-  void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal, Now now);
+  // `why` is for the log alone: what the peer need not know.
+  void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal, Now now,
+              std::string_view why = {});
+  // Whether policy lets the peer connect, or register `key`; else it is refused.
+  [[nodiscard]] bool admits(ConnectionId connection, Now now);
+  [[nodiscard]] bool admits(ConnectionId connection, std::uint64_t request_id,
+                            const BackendKey& key, Now now);
   // Forgets the connection and lets the shell do so.
   void release(ConnectionId connection);
   void disarm(DeadlineId& id);

@@ -9,6 +9,8 @@
 #include "muster/policy.h"
 #include "muster/registration.h"
 
+#include "core/access_policy.h"
+
 namespace muster::core {
 
 struct Config {
@@ -24,6 +26,8 @@ struct Config {
   std::size_t max_report_targets = 1'000'000;
   std::size_t max_dead = 4096;
   std::chrono::milliseconds dead_age = std::chrono::hours(24);
+
+  AccessPolicyPtr policy;  // null: everything is allowed
 
   std::string broker_version = "0";
   std::uint32_t max_body_bytes = 64 * 1024;  // told to backends

@@ -4,7 +4,10 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace muster::core {
 
@@ -42,11 +45,22 @@ struct ProcessId {
   friend bool operator==(const ProcessId&, const ProcessId&) = default;
 };
 
+// What is known of a process for people to read; nothing is decided by it. One for all connections
+// of a process. The shell fills it in when the first of them registers.
+struct ProcessFacts {
+  bool read = false;
+  std::string exe;                    // printable; empty where it could not be read
+  std::string exe_problem;            // why it could not
+  std::uint64_t started_unix_ms = 0;  // 0: not known
+};
+
 // Who the kernel says is at the other end.
 struct Peer {
   ProcessId process;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::shared_ptr<const std::vector<gid_t>> groups = nullptr;  // supplementary; null: none
+  std::shared_ptr<const ProcessFacts> facts = nullptr;         // null: nothing is known
 
   // A peer whose pid cannot be seen is known by its uid alone.
   [[nodiscard]] bool same_process(const Peer& other) const noexcept {

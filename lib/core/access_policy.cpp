@@ -1,0 +1,93 @@
+#include "core/access_policy.h"
+
+#include <algorithm>
+
+#include "muster/path.h"
+
+namespace muster::core {
+namespace {
+
+template <class Values, class Value>
+bool contains(const Values& values, const Value& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+// The first rule that is about `who` and that `matches`.
+template <class Rule, class Matches>
+Verdict decide(const std::vector<Rule>& rules, const Subject& who, Matches matches) {
+  for (const Rule& rule : rules) {
+    if (rule.who.include(who) && matches(rule)) {
+      return {rule.effect == Effect::kAllow, &rule.origin};
+    }
+  }
+  return {};
+}
+
+bool is_about(const ControlRule& rule, const ControlAct& act) {
+  if (!contains(rule.actions, act.action)) return false;
+  if (act.action != ControlAction::kRelease || rule.release_below.empty()) return true;
+  return std::any_of(rule.release_below.begin(), rule.release_below.end(),
+                     [&](const std::string& prefix) {
+                       if (path_is_under(prefix, act.path)) return true;
+                       return rule.effect == Effect::kDeny && path_is_under(act.path, prefix);
+                     });
+}
+
+}  // namespace
+
+bool Principals::include(const Subject& subject) const {
+  if (everybody || contains(uids, subject.uid) || contains(gids, subject.gid)) return true;
+  return std::any_of(subject.groups.begin(), subject.groups.end(),
+                     [&](gid_t group) { return contains(gids, group); });
+}
+
+std::string RuleOrigin::to_string() const {
+  if (line == 0) return "the built-in rule (" + remark + ")";
+  return "[[" + list + "]] at " + escape_bytes(file) + ":" + std::to_string(line);
+}
+
+std::string_view socket_name(Lane lane) noexcept {
+  return lane == Lane::kBackend ? "backend.sock" : "control.sock";
+}
+
+std::string_view to_string(ControlAction action) noexcept {
+  switch (action) {
+    case ControlAction::kLook:
+      return "look";
+    case ControlAction::kRelease:
+      return "release";
+    case ControlAction::kQuiesce:
+      return "quiesce";
+    case ControlAction::kCancel:
+      return "cancel";
+  }
+  return "?";
+}
+
+std::string ControlAct::to_string() const {
+  std::string text(core::to_string(action));
+  if (action == ControlAction::kRelease) text += " " + escape_bytes(path);
+  return text;
+}
+
+std::string Verdict::to_string() const {
+  if (rule == nullptr) return "denied: no rule allows it";
+  return (allowed ? "allowed by " : "denied by ") + rule->to_string();
+}
+
+Verdict AccessPolicy::may_connect(const Subject& who, Lane lane) const {
+  return decide(connect, who, [&](const ConnectRule& rule) { return rule.lane == lane; });
+}
+
+Verdict AccessPolicy::may_register(const Subject& who, const BackendKey& key) const {
+  static const Labels kNone;
+  return decide(registration, who, [&](const RegisterRule& rule) {
+    return selects(rule.services, key, kNone) && selects(rule.instances, key, kNone);
+  });
+}
+
+Verdict AccessPolicy::may_control(const Subject& who, const ControlAct& act) const {
+  return decide(control, who, [&](const ControlRule& rule) { return is_about(rule, act); });
+}
+
+}  // namespace muster::core

@@ -1,0 +1,113 @@
+// Who may do what: lists of rules over what the kernel says of a peer. Pure values and decisions.
+//
+// Rules are read in order, the first that matches decides, and what none matches is denied. Each
+// rule knows where it stands, so that whoever is refused can be told which one it was.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include "muster/backend_key.h"
+#include "muster/selector.h"
+
+namespace muster::core {
+
+// Whoever a decision is about. A view: good as long as what it was made from.
+struct Subject {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::span<const gid_t> groups;  // supplementary
+};
+
+enum class Effect : std::uint8_t { kAllow, kDeny };
+
+// Whom a rule is about: any of these users, or a member of any of these groups.
+struct Principals {
+  bool everybody = false;
+  std::vector<uid_t> uids;
+  std::vector<gid_t> gids;
+
+  [[nodiscard]] bool include(const Subject& subject) const;
+};
+
+// Where a rule stands.
+struct RuleOrigin {
+  std::string list;        // "policy.register"
+  std::string file;        // empty: built in
+  std::uint32_t line = 0;  // from 1; 0: built in
+  std::string remark;      // of one that is built in: what it is
+
+  // "[[policy.register]] at FILE:LINE", "the built-in rule (root and the broker's own user)"
+  [[nodiscard]] std::string to_string() const;
+};
+
+struct AccessRule {
+  RuleOrigin origin;
+  Effect effect = Effect::kAllow;
+  Principals who;
+};
+
+enum class Lane : std::uint8_t { kBackend, kControl };
+[[nodiscard]] std::string_view socket_name(Lane lane) noexcept;  // "backend.sock"
+
+// Who may connect to a socket.
+struct ConnectRule : AccessRule {
+  Lane lane = Lane::kBackend;
+};
+
+// Who may register as what. Both selections must match; an empty one matches every key.
+struct RegisterRule : AccessRule {
+  Selection services;
+  Selection instances;
+};
+
+// What an operator does.
+enum class ControlAction : std::uint8_t {
+  kLook,     // backends, status, watch, result, ping, explain-policy
+  kRelease,  // of a path
+  kQuiesce,
+  kCancel,
+};
+[[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
+
+// An action, with the path of a release as normalize_path_prefix() leaves it.
+struct ControlAct {
+  ControlAction action = ControlAction::kLook;
+  std::string_view path;
+
+  [[nodiscard]] std::string to_string() const;  // "release /var/cache", "look"
+};
+
+struct ControlRule : AccessRule {
+  std::vector<ControlAction> actions;
+  // Below which paths a release is meant; empty: all. A rule that allows matches what is below one
+  // of them. A rule that denies also matches what is above: who must not touch /srv/db must not
+  // release /srv either.
+  std::vector<std::string> release_below;
+};
+
+struct Verdict {
+  bool allowed = false;
+  const RuleOrigin* rule = nullptr;  // the one that decided; null: none matched
+
+  // "allowed by ...", "denied: no rule allows it"
+  [[nodiscard]] std::string to_string() const;
+};
+
+struct AccessPolicy {
+  std::vector<ConnectRule> connect;
+  std::vector<RegisterRule> registration;
+  std::vector<ControlRule> control;
+
+  [[nodiscard]] Verdict may_connect(const Subject& who, Lane lane) const;
+  [[nodiscard]] Verdict may_register(const Subject& who, const BackendKey& key) const;
+  [[nodiscard]] Verdict may_control(const Subject& who, const ControlAct& act) const;
+};
+using AccessPolicyPtr = std::shared_ptr<const AccessPolicy>;
+
+}  // namespace muster::core

@@ -1,0 +1,46 @@
+// What policy says of a peer that connects or registers, and what the peer is told.
+#include "core/broker_state.h"
+
+namespace muster::core {
+namespace {
+
+Subject subject_of(const Peer& peer) {
+  Subject subject{peer.uid, peer.gid, {}};
+  if (peer.groups) subject.groups = *peer.groups;
+  return subject;
+}
+
+// For the peer: what it was refused, and how to find out more. The rule itself goes to the log.
+Refusal denial(const Peer& peer, const std::string& what, const std::string& question) {
+  const auto uid = std::to_string(peer.uid);
+  return {RefusalCode::kDenied,
+          "policy does not let uid " + uid + " " + what + "; `musterctl explain-policy --uid " +
+              uid + question + "` says which rule decides",
+          {}};
+}
+
+}  // namespace
+
+bool Broker::State::admits(ConnectionId connection, Now now) {
+  if (!config.policy) return true;
+  const auto& peer = find(connection)->peer;
+  const auto verdict = config.policy->may_connect(subject_of(peer), Lane::kBackend);
+  if (verdict.allowed) return true;
+  refuse(connection, 0, denial(peer, "connect to backend.sock", ""), now, verdict.to_string());
+  return false;
+}
+
+bool Broker::State::admits(ConnectionId connection, std::uint64_t request_id, const BackendKey& key,
+                           Now now) {
+  if (!config.policy) return true;
+  const auto& peer = find(connection)->peer;
+  const auto verdict = config.policy->may_register(subject_of(peer), key);
+  if (verdict.allowed) return true;
+  std::string question = " --service " + key.service_name;
+  if (key.instance != Instance::shared()) question += " --instance " + key.instance.to_string();
+  refuse(connection, request_id, denial(peer, "register " + key.to_string(), question), now,
+         verdict.to_string());
+  return false;
+}
+
+}  // namespace muster::core

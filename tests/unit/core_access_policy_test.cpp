@@ -1,0 +1,236 @@
+// Policy: which rule decides, and what the core does with that.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/broker.h"
+
+namespace muster::core {
+namespace {
+
+Principals users(std::vector<uid_t> uids) { return {false, std::move(uids), {}}; }
+Principals groups(std::vector<gid_t> gids) { return {false, {}, std::move(gids)}; }
+Principals everybody() { return {true, {}, {}}; }
+
+AccessRule rule(std::uint32_t line, Effect effect, Principals who) {
+  return {{"policy.x", "musterd.toml", line, {}}, effect, std::move(who)};
+}
+
+Selection one_of(const std::string& field, const std::vector<std::string>& globs) {
+  Selection selection;
+  for (const auto& glob : globs) {
+    auto parsed = Selector::from_terms({{field, glob}});
+    EXPECT_EQ(parsed.problem, "");
+    selection.push_back(std::move(parsed.selector));
+  }
+  return selection;
+}
+
+BackendKey key(const std::string& service, Instance instance = Instance::shared()) {
+  return {std::move(instance), service, "1.0.0", ""};
+}
+
+// "line 3 allows", "line 4 denies", "none matches"
+std::string said(const Verdict& verdict) {
+  if (verdict.rule == nullptr) return verdict.allowed ? "allowed by nothing" : "none matches";
+  return "line " + std::to_string(verdict.rule->line) + (verdict.allowed ? " allows" : " denies");
+}
+
+AccessPolicy registering(std::vector<RegisterRule> rules) {
+  AccessPolicy policy;
+  policy.registration = std::move(rules);
+  return policy;
+}
+
+AccessPolicy controlling(std::vector<ControlRule> rules) {
+  AccessPolicy policy;
+  policy.control = std::move(rules);
+  return policy;
+}
+
+TEST(AccessPolicyTest, WhatNoRuleMatchesIsDenied) {
+  const AccessPolicy nothing;
+  const Subject root{0, 0, {}};
+  EXPECT_EQ(said(nothing.may_connect(root, Lane::kBackend)), "none matches");
+  EXPECT_EQ(said(nothing.may_register(root, key("a"))), "none matches");
+  EXPECT_EQ(said(nothing.may_control(root, {ControlAction::kLook, {}})), "none matches");
+}
+
+TEST(AccessPolicyTest, TheFirstRuleThatMatchesDecides) {
+  const auto policy = registering({
+      {rule(1, Effect::kDeny, users({7})), {}, {}},
+      {rule(2, Effect::kAllow, groups({100})), {}, {}},
+      {rule(3, Effect::kDeny, everybody()), {}, {}},
+  });
+  EXPECT_EQ(said(policy.may_register({7, 100, {}}, key("a"))), "line 1 denies");
+  EXPECT_EQ(said(policy.may_register({8, 100, {}}, key("a"))), "line 2 allows");
+  EXPECT_EQ(said(policy.may_register({8, 101, {}}, key("a"))), "line 3 denies");
+}
+
+TEST(AccessPolicyTest, ASupplementaryGroupCountsLikeTheFirst) {
+  const auto policy = registering({{rule(1, Effect::kAllow, groups({100})), {}, {}}});
+  const std::vector<gid_t> supplementary{20, 100};
+  EXPECT_EQ(said(policy.may_register({7, 7, supplementary}, key("a"))), "line 1 allows");
+  EXPECT_EQ(said(policy.may_register({7, 100, {}}, key("a"))), "line 1 allows");
+  EXPECT_EQ(said(policy.may_register({100, 7, {}}, key("a"))), "none matches");
+}
+
+TEST(AccessPolicyTest, ARuleIsAboutTheServicesAndInstancesThatItNames) {
+  const auto policy = registering({
+      {rule(1, Effect::kAllow, everybody()), one_of("service", {"zcc*", "soldr"}),
+       one_of("instance", {"shared", "private:*"})},
+  });
+  const Subject who{7, 7, {}};
+  EXPECT_EQ(said(policy.may_register(who, key("zccache"))), "line 1 allows");
+  EXPECT_EQ(said(policy.may_register(who, key("soldr", Instance::private_to("x")))),
+            "line 1 allows");
+  EXPECT_EQ(said(policy.may_register(who, key("soldr2"))), "none matches");
+  EXPECT_EQ(said(policy.may_register(who, key("soldr", Instance::explicitly("x")))),
+            "none matches");
+}
+
+TEST(AccessPolicyTest, ASocketsRulesAreNotTheOthers) {
+  AccessPolicy policy;
+  policy.connect = {{rule(1, Effect::kAllow, users({7})), Lane::kControl},
+                    {rule(2, Effect::kAllow, users({7})), Lane::kBackend}};
+  EXPECT_EQ(said(policy.may_connect({7, 7, {}}, Lane::kBackend)), "line 2 allows");
+  EXPECT_EQ(said(policy.may_connect({7, 7, {}}, Lane::kControl)), "line 1 allows");
+}
+
+TEST(AccessPolicyTest, AReleaseIsAllowedBelowItsPathsByWholeComponents) {
+  const auto policy = controlling(
+      {{rule(1, Effect::kAllow, everybody()), {ControlAction::kRelease}, {"/var/cache", "/srv"}}});
+  const auto release = [&](std::string_view path) {
+    return said(policy.may_control({7, 7, {}}, {ControlAction::kRelease, path}));
+  };
+  EXPECT_EQ(release("/var/cache"), "line 1 allows");
+  EXPECT_EQ(release("/srv/x/y"), "line 1 allows");
+  EXPECT_EQ(release("/var/cache2"), "none matches");
+  EXPECT_EQ(release("/var"), "none matches");
+  EXPECT_EQ(release("/"), "none matches");
+}
+
+TEST(AccessPolicyTest, ADenialOfAPathCoversWhatIsAboveIt) {
+  const auto policy =
+      controlling({{rule(1, Effect::kDeny, everybody()), {ControlAction::kRelease}, {"/srv/db"}},
+                   {rule(2, Effect::kAllow, everybody()), {ControlAction::kRelease}, {}}});
+  const auto release = [&](std::string_view path) {
+    return said(policy.may_control({7, 7, {}}, {ControlAction::kRelease, path}));
+  };
+  EXPECT_EQ(release("/srv/db/x"), "line 1 denies");
+  EXPECT_EQ(release("/srv"), "line 1 denies");
+  EXPECT_EQ(release("/"), "line 1 denies");
+  EXPECT_EQ(release("/srv/db2"), "line 2 allows");
+}
+
+TEST(AccessPolicyTest, AnActionThatARuleDoesNotNameIsNotItsAffair) {
+  const auto policy = controlling({{rule(1, Effect::kAllow, everybody()),
+                                    {ControlAction::kLook, ControlAction::kQuiesce},
+                                    {}}});
+  const Subject who{7, 7, {}};
+  EXPECT_EQ(said(policy.may_control(who, {ControlAction::kQuiesce, {}})), "line 1 allows");
+  EXPECT_EQ(said(policy.may_control(who, {ControlAction::kCancel, {}})), "none matches");
+  EXPECT_EQ(said(policy.may_control(who, {ControlAction::kRelease, "/"})), "none matches");
+}
+
+TEST(AccessPolicyTest, AVerdictNamesTheRuleAndWhereItStands) {
+  const RuleOrigin written{"policy.register", "/etc/muster/musterd.toml", 12, {}};
+  EXPECT_EQ((Verdict{true, &written}.to_string()),
+            "allowed by [[policy.register]] at /etc/muster/musterd.toml:12");
+  const RuleOrigin built_in{"policy.register", {}, 0, "root"};
+  EXPECT_EQ((Verdict{false, &built_in}.to_string()), "denied by the built-in rule (root)");
+  EXPECT_EQ(Verdict{}.to_string(), "denied: no rule allows it");
+}
+
+// --- in the core
+
+class RefusingShell final : public Shell {
+ public:
+  BroadcastId next_broadcast_id() override { return 1; }
+  FramePtr encode(const OutgoingOperation&) override { return nullptr; }
+  void send(ConnectionId, const FramePtr&) override {}
+  void send(ConnectionId, std::uint64_t, const Notice& notice) override {
+    if (std::holds_alternative<Registered>(notice)) said += "registered\n";
+  }
+  void refuse(ConnectionId, std::uint64_t, const Refusal& refusal, bool) override {
+    said += std::string(to_string(refusal.code)) + ": " + refusal.reason + "\n";
+  }
+  void hang_up(ConnectionId) override {}
+  void release(ConnectionId connection) override {
+    said += "released " + std::to_string(connection.slot) + "\n";
+  }
+  void arm(DeadlineId, SteadyTime) override { ++armed; }
+  void cancel(DeadlineId) override { --armed; }
+  bool wants_every_outcome() const noexcept override { return false; }
+  void report(const Event& event) override {
+    if (event.kind == Event::Kind::kPeerRefused) logged = event.detail;
+  }
+  void drained() override {}
+
+  std::string said;
+  std::string logged;
+  int armed = 0;
+};
+
+Config with(AccessPolicy policy) {
+  Config config;
+  config.policy = std::make_shared<const AccessPolicy>(std::move(policy));
+  return config;
+}
+
+Peer peer(uid_t uid, std::vector<gid_t> supplementary = {}) {
+  Peer peer;
+  peer.process = {42, 42};
+  peer.uid = uid;
+  peer.gid = uid;
+  peer.groups = std::make_shared<const std::vector<gid_t>>(std::move(supplementary));
+  return peer;
+}
+
+TEST(CorePolicyTest, AStrangerIsRefusedWhenItConnectsAndNothingIsArmedForIt) {
+  AccessPolicy policy;
+  policy.connect = {{rule(3, Effect::kAllow, users({7})), Lane::kBackend}};
+  RefusingShell shell;
+  Broker broker(with(policy), shell);
+  broker.connection_opened({0, 1}, peer(8), {});
+  EXPECT_EQ(shell.said,
+            "denied: policy does not let uid 8 connect to backend.sock; `musterctl explain-policy "
+            "--uid 8` says which rule decides\n"
+            "released 0\n");
+  EXPECT_EQ(shell.logged,
+            "policy does not let uid 8 connect to backend.sock; `musterctl explain-policy --uid 8` "
+            "says which rule decides (denied: no rule allows it)");
+  EXPECT_EQ(shell.armed, 0);
+}
+
+TEST(CorePolicyTest, AServiceThatIsNotItsOwnIsRefusedAndTheLogNamesTheRule) {
+  AccessPolicy policy;
+  policy.connect = {{rule(1, Effect::kAllow, everybody()), Lane::kBackend}};
+  policy.registration = {
+      {rule(2, Effect::kDeny, everybody()), {}, one_of("instance", {"explicit:*"})},
+      {rule(3, Effect::kAllow, groups({100})), one_of("service", {"zcc*"}), {}}};
+  RefusingShell shell;
+  Broker broker(with(policy), shell);
+  Registration registration;
+  registration.key = key("zccache");
+  broker.connection_opened({0, 1}, peer(8, {100}), {});
+  broker.registration({0, 1}, 1, registration, {});
+  EXPECT_EQ(shell.said, "registered\n");
+
+  shell.said.clear();
+  registration.key = key("zccache", Instance::explicitly("blue"));
+  broker.connection_opened({1, 1}, peer(8, {100}), {});
+  broker.registration({1, 1}, 1, registration, {});
+  EXPECT_EQ(shell.said,
+            "denied: policy does not let uid 8 register zccache 1.0.0 [explicit:blue]; `musterctl "
+            "explain-policy --uid 8 --service zccache --instance explicit:blue` says which rule "
+            "decides\n"
+            "released 1\n");
+  EXPECT_TRUE(shell.logged.ends_with("(denied by [[policy.x]] at musterd.toml:2)")) << shell.logged;
+  EXPECT_EQ(shell.armed, 0);
+}
+
+}  // namespace
+}  // namespace muster::core
