@@ -1,10 +1,14 @@
 #include "bench/child.h"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <fstream>
+#include <sstream>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -25,12 +29,21 @@ void die_with(pid_t parent) {
   if (getppid() != parent) _exit(1);  // it was gone before that
 }
 
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (const std::string& each : texts) pointers.push_back(const_cast<char*>(each.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 }  // namespace
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this != &other) {
     end();
     pid_ = std::exchange(other.pid_, 0);
+    executed_ = other.executed_;
   }
   return *this;
 }
@@ -50,30 +63,38 @@ Child Child::fork(const std::function<void()>& body) {
   _exit(0);
 }
 
-Child Child::run(const std::vector<std::string>& command, const std::filesystem::path& log) {
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
-  arguments.push_back(nullptr);
-
-  // Closed by a successful exec; else brings the error.
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
+Child Child::run(const std::vector<std::string>& command, const std::filesystem::path& log,
+                 const std::vector<std::string>& environment, int kept) {
+  std::vector<char*> arguments = pointers_to(command);
+  // Brings the time of the exec; then an error, or it is closed by a successful one.
+  struct {
+    std::int64_t executed_ns = 0;
+    int error = 0;
+  } news;
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2");
   const os::UniqueFd reading(ends[0]);
   os::UniqueFd writing(ends[1]);
   Child child = fork([&] {
+    for (const std::string& each : environment) ::putenv(const_cast<char*>(each.c_str()));
     const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
+    if (kept >= 0) ::fcntl(kept, F_SETFD, 0);
+    const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+    news.executed_ns = now.count();
+    if (::write(writing.get(), &news.executed_ns, sizeof(news.executed_ns)) < 0) return;
     execv(arguments[0], arguments.data());
-    const int error = errno;
-    [[maybe_unused]] const ssize_t told = ::write(writing.get(), &error, sizeof(error));
+    news.error = errno;
+    [[maybe_unused]] const ssize_t told = ::write(writing.get(), &news.error, sizeof(news.error));
   });
   writing.reset();
-  int error = 0;
-  if (::read(reading.get(), &error, sizeof(error)) == sizeof(error)) {
-    throw std::system_error(error, std::generic_category(), command.front());
+  if (::read(reading.get(), &news.executed_ns, sizeof(news.executed_ns)) < 0) fail("read");
+  if (::read(reading.get(), &news.error, sizeof(news.error)) == sizeof(news.error)) {
+    throw std::system_error(news.error, std::generic_category(), command.front());
   }
+  child.executed_ =
+      std::chrono::steady_clock::time_point(std::chrono::nanoseconds(news.executed_ns));
   return child;
 }
 
@@ -82,6 +103,15 @@ bool Child::is_running() {
   if (waitpid(pid_, nullptr, WNOHANG) != pid_) return true;
   pid_ = 0;
   return false;
+}
+
+bool Child::wait() {
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0) {
+    if (errno != EINTR) fail("waitpid");
+  }
+  pid_ = 0;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void Child::end() noexcept {
@@ -101,6 +131,21 @@ TemporaryDirectory::TemporaryDirectory() {
 TemporaryDirectory::~TemporaryDirectory() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  std::string result = text.str();
+  result.erase(result.find_last_not_of(" \n") + 1);
+  return result;
+}
+
+std::string output_of(const std::vector<std::string>& command) {
+  const TemporaryDirectory directory;
+  const std::filesystem::path log = directory.path() / "output";
+  if (!Child::run(command, log).wait()) return {};
+  return text_of(log);
 }
 
 }  // namespace muster::bench

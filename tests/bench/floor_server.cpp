@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench/frames.h"
+#include "bench/round_server.h"
 
 namespace muster::bench {
 namespace {
@@ -83,24 +84,25 @@ bool turn(int listener, int control, const std::string& registered) {
 void run_floor_server(int listener, int control) {
   const std::string operation = sample_operation_frame();
   const std::string registered = sample_registered_frame();
-  const std::array<char, kFloorAnswerBytes> answer{};
+  const AnswerRecord answer;
   epoll_set = epoll_create1(EPOLL_CLOEXEC);
   watch(listener);
   watch(control);
 
   for (;;) {
     if (turn(listener, control, registered)) continue;
-    std::array<char, kFloorRequestBytes> request;
-    if (recv(control, request.data(), request.size(), 0) <= 0) return;
-    if (request[0] == kFloorTimes) {
-      send(control, &round_count, sizeof(round_count), MSG_NOSIGNAL);
+    AskRecord ask;
+    if (recv(control, &ask, sizeof(ask), 0) <= 0) return;
+    if (ask.what == Ask::kTimes) {
+      const TimesHead head{round_count, 0};
+      send(control, &head, sizeof(head), MSG_NOSIGNAL);
       send(control, round_times.data(), round_count * sizeof(round_times[0]), MSG_NOSIGNAL);
       round_count = 0;
       continue;
     }
 
     const std::int64_t start = now_ns();
-    if (request[0] == kFloorStart) send(control, answer.data(), answer.size(), MSG_NOSIGNAL);
+    if (ask.what == Ask::kStart) send(control, &answer, sizeof(answer), MSG_NOSIGNAL);
     answers = 0;
     for (std::size_t i = 0; i < connection_count; ++i) {
       send(connections[i], operation.data(), operation.size(), MSG_NOSIGNAL);
@@ -108,7 +110,7 @@ void run_floor_server(int listener, int control) {
     // A request that is here already waits.
     while (answers < connection_count) turn(listener, control, registered);
     round_times[round_count++ % kMaxRounds] = now_ns() - start;
-    if (request[0] == kFloorFinish) send(control, answer.data(), answer.size(), MSG_NOSIGNAL);
+    if (ask.what == Ask::kFinish) send(control, &answer, sizeof(answer), MSG_NOSIGNAL);
   }
 }
 

@@ -5,20 +5,10 @@
 // one recv for each answer until all are in.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 namespace muster::bench {
 
-// What the bench asks over the control socket, 64 bytes each, answered with 16.
-inline constexpr std::size_t kFloorRequestBytes = 64;
-inline constexpr char kFloorStart = 's';   // a round; answered as it begins
-inline constexpr char kFloorFinish = 'f';  // a round; answered when it is over
-inline constexpr std::size_t kFloorAnswerBytes = 16;
-inline constexpr char kFloorTimes = 't';  // answered with a count and the rounds' times since the
-                                          // last such request, in ns, 8 bytes each
-
-// Runs until the control socket ends. Both are open; the listener is not blocking.
+// Answers the Asks of round_server.h, but kClients, until the control socket ends. Both are open;
+// the listener is not blocking.
 void run_floor_server(int listener, int control);
 
 }  // namespace muster::bench

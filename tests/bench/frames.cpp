@@ -16,6 +16,8 @@ constexpr unsigned kVarint = 0;
 constexpr unsigned kBytes = 2;
 constexpr std::uint64_t kKindField = 2;
 constexpr std::uint64_t kRequestIdField = 5;
+constexpr std::uint64_t kRequest = 0;
+constexpr std::uint64_t kResponse = 1;
 
 // False at the end of `input`. Takes what it read from its beginning.
 bool take_varint(std::string_view& input, std::uint64_t& value) noexcept {
@@ -49,11 +51,13 @@ bool read_body(std::string_view body, std::uint64_t& kind, std::uint64_t& reques
 
 }  // namespace
 
-std::string registration_frame(std::size_t index) {
+std::string registration_frame(std::size_t index,
+                               std::optional<std::chrono::milliseconds> ack_timeout) {
   Registration registration;
   registration.key.service_name = "bench";
   registration.key.service_version = "1.0.0";
   registration.key.replica = std::to_string(index);
+  registration.ack_timeout = ack_timeout;
   registration.sdk_name = "muster-bench";
   registration.sdk_version = "1";
   return wire::encode(1, registration);
@@ -77,9 +81,10 @@ std::string sample_registered_frame() {
   return wire::encode(1, registered);
 }
 
-SeenFrame see_frame(std::string_view input) noexcept {
-  SeenFrame seen;
-  if (input.size() < wire::kHeaderBytes || input[0] != wire::kFramingVersion) return seen;
+Seen see_frame(std::string_view input) noexcept {
+  Seen seen;
+  if (!input.empty() && input[0] != wire::kFramingVersion) return {Seen::Kind::kBad};
+  if (input.size() < wire::kHeaderBytes) return seen;
   std::size_t length = 0;
   for (std::size_t i = 4; i >= 1; --i) {
     length = length << 8 | static_cast<unsigned char>(input[i]);
@@ -87,9 +92,11 @@ SeenFrame see_frame(std::string_view input) noexcept {
   input.remove_prefix(wire::kHeaderBytes);
   if (length > input.size()) return seen;
 
-  std::uint64_t kind = 0;  // Protobuf leaves out what is 0: REQUEST
-  if (!read_body(input.substr(0, length), kind, seen.request_id)) return seen;
-  seen.kind = kind == 0 ? SeenFrame::Kind::kOperation : SeenFrame::Kind::kOther;
+  std::uint64_t kind = kRequest;  // Protobuf leaves out what is 0
+  if (!read_body(input.substr(0, length), kind, seen.request_id)) return {Seen::Kind::kBad};
+  seen.kind = kind == kRequest    ? Seen::Kind::kOperation
+              : kind == kResponse ? Seen::Kind::kRegistered
+                                  : Seen::Kind::kOther;
   seen.bytes = wire::kHeaderBytes + length;
   return seen;
 }

@@ -1,18 +1,22 @@
-// The few bytes of the wire that the lean client handles, without Protobuf and without allocation.
-//
-// The client is the same for the floor and for musterd, so that the server is what is compared.
+// The few bytes of musterd's wire that the lean client handles, without Protobuf and without
+// allocation. What the floor says is the same.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "bench/client_protocol.h"
+
 namespace muster::bench {
 
-// The frame with which peer `index` registers.
-[[nodiscard]] std::string registration_frame(std::size_t index);
+// The frame with which client `index` registers. Without a budget the broker's default is in force.
+[[nodiscard]] std::string registration_frame(
+    std::size_t index, std::optional<std::chrono::milliseconds> ack_timeout = {});
 
 // What the floor sends for an operation and for a registration's answer: what musterd would send.
 [[nodiscard]] std::string sample_operation_frame();
@@ -21,14 +25,8 @@ namespace muster::bench {
 // The path that is to be released: makes an operation's frame about 100 bytes.
 inline constexpr std::string_view kPath = "/var/cache/muster-bench/objects/0123456789abcdef";
 
-struct SeenFrame {
-  enum class Kind : std::uint8_t { kOperation, kOther, kBad };
-  Kind kind = Kind::kBad;
-  std::size_t bytes = 0;  // 0 where kBad
-  std::uint64_t request_id = 0;
-};
-// Looks at the frame at the beginning of `input`. kBad: it is not whole, or not a frame.
-[[nodiscard]] SeenFrame see_frame(std::string_view input) noexcept;
+// Looks at the frame at the beginning of `input`: an operation, a registration's answer, another.
+[[nodiscard]] Seen see_frame(std::string_view input) noexcept;
 
 // Writes acks: a frame made once, in which the request id is replaced.
 class AckWriter {
@@ -40,6 +38,19 @@ class AckWriter {
  private:
   std::array<char, 64> frame_{};
   std::size_t fixed_bytes_ = 0;  // all but the id
+};
+
+// Of musterd and of the floor.
+class MusterProtocol : public ClientProtocol {
+ public:
+  std::string hello(std::size_t client) const override { return registration_frame(client); }
+  Seen see(std::string_view input, bool) const noexcept override { return see_frame(input); }
+  std::string_view answer(const Seen& operation, std::size_t) noexcept override {
+    return acks_.write(operation.request_id);
+  }
+
+ private:
+  AckWriter acks_;
 };
 
 }  // namespace muster::bench

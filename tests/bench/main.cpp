@@ -1,58 +1,81 @@
 // muster-bench: musterd against the least that could do the same.
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <fstream>
 #include <iostream>
 
 #include "bench/options.h"
+#include "bench/report_json.h"
 #include "bench/run.h"
+#include "bench/scenarios.h"
+#include "bench/subjects.h"
 #include "bench/table.h"
-#include "os/descriptor_limit.h"
 
 namespace muster::bench {
 namespace {
 
-CaseOptions case_options(const Options& options, Mode mode, std::size_t count) {
-  CaseOptions one;
-  one.mode = mode;
-  one.count = count;
-  one.repetitions = options.repetitions;
-  one.turns = options.turns;
-  // Processes of their own make a round take about four times as long.
-  const double turn_ms = mode == Mode::kOneProcess ? options.turn_ms : options.turn_ms / 4;
-  one.rounds = rounds_for(count, turn_ms);
-  return one;
-}
+constexpr int kAimMissed = 3;
 
-int run(const Options& options) {
-  const auto limit = static_cast<std::size_t>(os::raise_descriptor_limit().now);
-  const bool with_musterd = !options.musterd.empty();
-  StartMusterd start;
-  if (with_musterd) {
-    start = [&](const std::filesystem::path& directory) {
-      return start_musterd(options.musterd, options.musterd_arguments, directory);
-    };
-  }
-
-  std::vector<Case> cases;
-  print_head(std::cout, with_musterd);
+void measure_rows(const Options& options, const Subjects& subjects, Results& results) {
+  print_head(std::cout);
   const auto measure = [&](Mode mode, std::size_t count) {
-    Case one;
-    one.options = case_options(options, mode, count);
-    one.skipped = why_impossible(count, limit);
-    if (one.skipped.empty()) one = run_case(one.options, start);
-    print_line(std::cout, one, with_musterd);
-    cases.push_back(std::move(one));
+    Row row;
+    row.options.mode = mode;
+    row.options.count = count;
+    row.options.repetitions = options.repetitions;
+    row.options.turns = options.turns;
+    row.options.turn_ms = options.turn_ms;
+    row.skipped = why_impossible(mode, count, results.host.descriptor_limit);
+    if (row.skipped.empty()) row = run_row(row.options, subjects.specs);
+    print_row(std::cout, row);
+    results.rows.push_back(std::move(row));
   };
   for (const std::size_t count : options.counts) measure(Mode::kOneProcess, count);
   for (const std::size_t count : options.process_counts) measure(Mode::kProcessEach, count);
+  print_growth(std::cout, growth_of(results.rows));
+}
 
-  if (options.json.empty()) return 0;
-  std::ofstream file(options.json);
-  file << to_json(cases, with_musterd) << std::flush;
-  if (file) return 0;
-  std::cerr << "muster-bench: cannot write " << options.json.native() << '\n';
-  return 1;
+void measure_scenarios(const Options& options, const Subjects& subjects, Results& results) {
+  std::cout << "\nScenarios" << std::endl;
+  for (const NamedCommand& musterd : subjects.musterds) {
+    ScenarioOptions scenario;
+    scenario.subject = musterd.name;
+    scenario.command = musterd.command;
+    scenario.repetitions = options.repetitions;
+    scenario.idle_seconds = options.idle_seconds;
+    for (const auto measure : all_scenarios()) {
+      results.scenarios.push_back(measure(scenario));
+      print_scenario(std::cout, results.scenarios.back());
+    }
+  }
+}
+
+int run(const Options& options) {
+  Results results;
+  results.host = look_at_host();
+  const Subjects subjects = choose_subjects(options);
+  results.left_out = subjects.left_out;
+  for (const SubjectSpec& spec : subjects.specs) {
+    results.subjects.push_back({spec.kind, spec.name, spec.version, spec.transport});
+  }
+  print_host(std::cout, results);
+  if (options.with_rows) measure_rows(options, subjects, results);
+  if (options.with_scenarios) measure_scenarios(options, subjects, results);
+
+  const std::vector<Aim> aims = judge(results);
+  if (options.check) print_aims(std::cout, aims);
+  if (!options.json.empty()) {
+    std::ofstream file(options.json);
+    file << to_json(results, aims) << std::flush;
+    if (!file) {
+      std::cerr << "muster-bench: cannot write " << options.json.native() << '\n';
+      return 1;
+    }
+  }
+  const bool missed = std::any_of(aims.begin(), aims.end(),
+                                  [](const Aim& aim) { return aim.verdict() == Verdict::kMissed; });
+  return options.check && missed ? kAimMissed : 0;
 }
 
 }  // namespace

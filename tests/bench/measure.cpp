@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <sched.h>
 #include <stdexcept>
 #include <string>
@@ -26,12 +28,17 @@ std::chrono::nanoseconds cpu_time(pid_t pid) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-std::size_t resident_bytes(pid_t pid) {
-  std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
-  std::size_t total = 0;
-  std::size_t resident = 0;
-  if (!(statm >> total >> resident)) throw std::runtime_error("the server is gone");
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+std::size_t own_bytes(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::size_t kib = 0;
+  bool is_there = false;
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("RssAnon:") && !line.starts_with("RssShmem:")) continue;
+    kib += std::stoull(line.substr(line.find(':') + 1));
+    is_there = true;
+  }
+  if (!is_there) throw std::runtime_error("the server is gone");
+  return kib * 1024;
 }
 
 void wait_until_idle(pid_t pid) {
@@ -51,6 +58,24 @@ void wait_until_idle(pid_t pid) {
   throw std::runtime_error("the server does not come to rest");
 }
 
+std::uint64_t context_switches(pid_t pid) {
+  std::uint64_t sum = 0;
+  std::size_t counters = 0;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      // "voluntary_ctxt_switches:\t150", and nonvoluntary_
+      const std::size_t name = line.find("voluntary_ctxt_switches:");
+      if (name == std::string::npos) continue;
+      sum += std::stoull(line.substr(line.find(':') + 1));
+      ++counters;
+    }
+  }
+  if (counters < 2) throw std::runtime_error("the server is gone");
+  return sum;
+}
+
 double quantile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   const double position = std::ceil(share * static_cast<double>(values.size()));
@@ -58,6 +83,11 @@ double quantile(std::vector<double> values, double share) {
   const auto at = values.begin() + static_cast<std::ptrdiff_t>(index);
   std::nth_element(values.begin(), at, values.end());
   return *at;
+}
+
+double mean(const std::vector<double>& values) {
+  if (values.empty()) return 0;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 double median(std::vector<double> values) {

@@ -5,24 +5,15 @@
 #include <stdexcept>
 #include <string>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <system_error>
 
 namespace muster::bench {
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "it is shared between processes");
 
-RoundBoard::RoundBoard()
-    : shared_(static_cast<Shared*>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0))),
-      wake_(eventfd(0, EFD_CLOEXEC)) {
-  if (shared_ == MAP_FAILED || !wake_) {
-    throw std::system_error(errno, std::generic_category(), "shared memory");
-  }
-  new (shared_) Shared{};
+RoundBoard::RoundBoard() : wake_(eventfd(0, EFD_CLOEXEC)) {
+  if (!wake_) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
-
-RoundBoard::~RoundBoard() { munmap(shared_, sizeof(Shared)); }
 
 void RoundBoard::expect(std::size_t count) noexcept {
   shared_->expected.store(shared_->done.load() + count);

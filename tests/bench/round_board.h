@@ -1,4 +1,4 @@
-// Memory that the bench shares with its peers: how many have registered, how many answers were
+// Memory that the bench shares with its clients: how many have registered, how many answers were
 // sent, and a descriptor that wakes the bench when that is as many as it waits for.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bench/shared_memory.h"
 #include "os/unique_fd.h"
 
 namespace muster::bench {
@@ -15,9 +16,6 @@ class RoundBoard {
  public:
   // Throws std::system_error.
   RoundBoard();
-  ~RoundBoard();
-  RoundBoard(const RoundBoard&) = delete;
-  RoundBoard& operator=(const RoundBoard&) = delete;
 
   // --- the bench
   // From now on wait() waits for `count` more.
@@ -26,7 +24,7 @@ class RoundBoard {
   void wait(int seconds = 20) const;
   [[nodiscard]] std::chrono::nanoseconds registration_time() const noexcept;
 
-  // --- the peers
+  // --- the clients
   void one_more() noexcept;
   void set_registration_time(std::chrono::nanoseconds time) noexcept;
 
@@ -36,7 +34,7 @@ class RoundBoard {
     std::atomic<std::uint64_t> expected;
     std::atomic<std::int64_t> registration_ns;
   };
-  Shared* shared_;
+  SharedMemory<Shared> shared_;
   os::UniqueFd wake_;
 };
 

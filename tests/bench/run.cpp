@@ -2,141 +2,90 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 
+#include "bench/contestant.h"
 #include "bench/measure.h"
 
 namespace muster::bench {
 namespace {
 
-constexpr double kFloorMicrosecondsEach = 6;  // about, one process
-constexpr std::size_t kOperatorRounds = 5;    // in each repetition
-
-struct Turn {
-  double median_ms = 0;
-  double cpu_us = 0;
-};
-
-// One server with its peers, and what was seen of it.
-class Contestant {
- public:
-  Contestant(std::unique_ptr<Subject> subject, const CaseOptions& options)
-      : options_(options), subject_(std::move(subject)) {
-    const std::size_t before = resident_bytes(subject_->pid());
-    peers_.emplace(subject_->socket(), options_.mode, options_.count);
-    const std::size_t after = resident_bytes(subject_->pid());
-    idle_bytes_ = (static_cast<double>(after) - static_cast<double>(before)) /
-                  static_cast<double>(options_.count);
-    // Both pay for the first rounds' cold caches and first allocations before anything counts.
-    take_turn(std::max<std::size_t>(options_.rounds / 4, 3));
-    rounds_ms_.clear();
-    turns_.clear();
-  }
-
-  void take_turn(std::size_t rounds) {
-    const auto cpu_before = cpu_time(subject_->pid());
-    for (std::size_t i = 0; i < rounds; ++i) {
-      peers_->board().expect(options_.count);
-      subject_->start_round();
-      peers_->board().wait();
-      // The answers are sent, not all are read. What is asked now would get mixed up with them.
-      wait_until_idle(subject_->pid());
-      subject_->take_acceptance();
-    }
-    const auto cpu =
-        std::chrono::duration<double, std::micro>(cpu_time(subject_->pid()) - cpu_before);
-    const std::vector<double> times = subject_->take_times(options_.count);
-    rounds_ms_.insert(rounds_ms_.end(), times.begin(), times.end());
-    turns_.push_back({median(times), cpu.count() / static_cast<double>(rounds * options_.count)});
-  }
-
-  void take_operator_rounds() {
-    for (std::size_t i = 0; i < kOperatorRounds; ++i) {
-      peers_->board().expect(options_.count);
-      operator_ms_.push_back(subject_->operator_round(options_.count));
-      peers_->board().wait();
-      wait_until_idle(subject_->pid());
-    }
-  }
-
-  // Adds what was seen to that of other repetitions.
-  void add_to(Measured& sum, std::vector<double>& idle, std::vector<double>& registrations,
-              std::vector<double>& operator_ms) const {
-    sum.rounds_ms.insert(sum.rounds_ms.end(), rounds_ms_.begin(), rounds_ms_.end());
-    idle.push_back(idle_bytes_);
-    operator_ms.insert(operator_ms.end(), operator_ms_.begin(), operator_ms_.end());
-    const auto time = std::chrono::duration<double>(peers_->registration_time()).count();
-    if (time > 0) registrations.push_back(static_cast<double>(options_.count) / time);
-  }
-  [[nodiscard]] const std::vector<Turn>& turns() const { return turns_; }
-
- private:
-  const CaseOptions& options_;
-  std::unique_ptr<Subject> subject_;
-  std::optional<Peers> peers_;
-  double idle_bytes_ = 0;
-  std::vector<Turn> turns_;
-  std::vector<double> rounds_ms_;
-  std::vector<double> operator_ms_;
-};
+constexpr double kFloorMicrosecondsEach = 6;    // about, one process
+constexpr double kProcessesMakeItSlowerBy = 4;  // about
+// Others than musterd take several times as long as the floor; with fewer rounds in a turn their
+// turns are about as long.
+constexpr std::size_t kOthersHaveFewerRoundsBy = 3;
 
 // Of one server, over all repetitions.
 struct Gathered {
-  std::vector<double> cpu_us, idle, registrations, operator_ms;
+  std::vector<double> rounds_ms, ratios, cpu_us, cpu_ratios, idle, registrations, operator_ms;
+  std::vector<double> lost;
 
-  void add(const Contestant& contestant, Measured& measured) {
-    contestant.add_to(measured, idle, registrations, operator_ms);
-    for (const Turn& turn : contestant.turns()) cpu_us.push_back(turn.cpu_us);
+  void add(const Contestant& one, const Contestant& floor) {
+    rounds_ms.insert(rounds_ms.end(), one.rounds_ms().begin(), one.rounds_ms().end());
+    operator_ms.insert(operator_ms.end(), one.operator_ms().begin(), one.operator_ms().end());
+    idle.push_back(one.idle_bytes());
+    registrations.push_back(one.registrations());
+    lost.push_back(one.lost_share());
+    for (std::size_t turn = 0; turn < one.turns().size(); ++turn) {
+      const Contestant::Turn& mine = one.turns()[turn];
+      const Contestant::Turn& least = floor.turns()[turn];
+      cpu_us.push_back(mine.cpu_us);
+      ratios.push_back(mine.median_ms / least.median_ms);
+      cpu_ratios.push_back(mine.cpu_us / least.cpu_us);
+    }
   }
-  void finish(Measured& measured) const {
-    measured.median_ms = median(measured.rounds_ms);
-    measured.p99_ms = quantile(measured.rounds_ms, 0.99);
-    measured.cpu_us = median(cpu_us);
-    measured.idle_bytes = median(idle);
-    measured.registrations = median(registrations);
-    measured.operator_ms = median(operator_ms);
+
+  [[nodiscard]] Figures figures(const std::string& subject) const {
+    Figures figures;
+    figures.subject = subject;
+    figures.median_ms = median(rounds_ms);
+    figures.p99_ms = quantile(rounds_ms, 0.99);
+    figures.ratio = median(ratios);
+    figures.cpu_us = median(cpu_us);
+    figures.cpu_ratio = median(cpu_ratios);
+    figures.idle_bytes = median(idle);
+    figures.registrations = median(registrations);
+    figures.operator_ms = median(operator_ms);
+    figures.lost_share = mean(lost);
+    figures.rounds = rounds_ms.size();
+    return figures;
   }
 };
 
 }  // namespace
 
-Case run_case(const CaseOptions& options, const StartMusterd& start_musterd) {
-  Case result;
-  result.options = options;
-  Gathered floor_sum;
-  Gathered musterd_sum;
-  std::vector<double> ratios;
-  std::vector<double> cpu_ratios;
-
+Row run_row(const RowOptions& options, const std::vector<SubjectSpec>& subjects) {
+  const double turn_ms = options.mode == Mode::kOneProcess
+                             ? options.turn_ms
+                             : options.turn_ms / kProcessesMakeItSlowerBy;
+  const std::size_t rounds = rounds_for(options.count, turn_ms);
+  std::vector<Gathered> gathered(subjects.size());
   for (std::size_t repetition = 0; repetition < options.repetitions; ++repetition) {
-    const TemporaryDirectory floor_directory;
-    const TemporaryDirectory musterd_directory;
-    Contestant floor(start_floor(floor_directory.path()), options);
-    std::unique_ptr<Contestant> musterd;
-    if (start_musterd) {
-      musterd = std::make_unique<Contestant>(start_musterd(musterd_directory.path()), options);
+    std::vector<std::unique_ptr<Contestant>> contestants;
+    for (const SubjectSpec& subject : subjects) {
+      const bool is_slow = subject.kind == SubjectSpec::Kind::kOther;
+      const std::size_t fewer = std::max<std::size_t>(rounds / kOthersHaveFewerRoundsBy, 3);
+      contestants.push_back(std::make_unique<Contestant>(subject, options.mode, options.count,
+                                                         is_slow ? fewer : rounds));
     }
     for (std::size_t turn = 0; turn < options.turns; ++turn) {
-      // Whoever goes first in one turn goes second in the next.
-      if (musterd && turn % 2 == 1) musterd->take_turn(options.rounds);
-      floor.take_turn(options.rounds);
-      if (musterd && turn % 2 == 0) musterd->take_turn(options.rounds);
+      // Whoever goes first in one turn goes last in the next.
+      for (std::size_t i = 0; i < contestants.size(); ++i) {
+        contestants[(turn + i) % contestants.size()]->take_turn();
+      }
     }
-    floor.take_operator_rounds();
-    floor_sum.add(floor, result.floor);
-    if (!musterd) continue;
-    musterd->take_operator_rounds();
-    musterd_sum.add(*musterd, result.musterd);
-    for (std::size_t turn = 0; turn < options.turns; ++turn) {
-      ratios.push_back(musterd->turns()[turn].median_ms / floor.turns()[turn].median_ms);
-      cpu_ratios.push_back(musterd->turns()[turn].cpu_us / floor.turns()[turn].cpu_us);
+    for (const auto& each : contestants) each->take_operator_rounds();
+    for (std::size_t i = 0; i < contestants.size(); ++i) {
+      gathered[i].add(*contestants[i], *contestants.front());
     }
   }
-  floor_sum.finish(result.floor);
-  musterd_sum.finish(result.musterd);
-  result.ratio = median(ratios);
-  result.cpu_ratio = median(cpu_ratios);
-  return result;
+
+  Row row;
+  row.options = options;
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    row.figures.push_back(gathered[i].figures(subjects[i].name));
+  }
+  return row;
 }
 
 std::size_t rounds_for(std::size_t count, double milliseconds) {
@@ -146,12 +95,12 @@ std::size_t rounds_for(std::size_t count, double milliseconds) {
   return std::clamp<std::size_t>(static_cast<std::size_t>(milliseconds / round_ms), 5, most);
 }
 
-std::string why_impossible(std::size_t count, std::size_t descriptor_limit) {
-  // A connection and its process's pidfd for each backend, and some for the rest.
-  const std::size_t needed = 2 * count + 64;
+std::string why_impossible(Mode mode, std::size_t count, std::size_t descriptor_limit) {
+  // A connection for each backend and a pidfd for each process, and some for the rest.
+  const std::size_t needed = (mode == Mode::kOneProcess ? count : 2 * count) + 128;
   if (needed <= descriptor_limit) return {};
-  return "musterd needs " + std::to_string(needed) + " descriptors for " + std::to_string(count) +
-         " backends (a socket and a pidfd each) and may have " + std::to_string(descriptor_limit);
+  return "a server needs " + std::to_string(needed) + " descriptors for " + std::to_string(count) +
+         " backends and may have " + std::to_string(descriptor_limit);
 }
 
 }  // namespace muster::bench

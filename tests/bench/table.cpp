@@ -1,110 +1,99 @@
 #include "bench/table.h"
 
-#include <cstdarg>
-#include <cstdio>
+#include <algorithm>
 #include <ostream>
-#include <sstream>
+
+#include "bench/text.h"
 
 namespace muster::bench {
 namespace {
 
-const char* name_of(Mode mode) {
-  return mode == Mode::kOneProcess ? "one process" : "a process each";
-}
-
-__attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text, sizeof(text), pattern, arguments);
-  va_end(arguments);
-  return text;
-}
-
-// Three significant digits, whatever the size.
-std::string milliseconds(double value) {
-  return format(value < 1 ? "%.3f" : value < 10 ? "%.2f" : "%.1f", value);
-}
-
-std::string thousands(double value) { return value > 0 ? format("%.1fk", value / 1e3) : "-"; }
-
-void put(std::ostream& out, const Measured& measured) {
-  out << format(
-      "{\"median_ms\": %.6f, \"p99_ms\": %.6f, \"cpu_us_each\": %.4f, \"idle_bytes_each\": %.0f, "
-      "\"registrations_per_s\": %.0f, \"operator_ms\": %.6f, \"rounds\": %zu}",
-      measured.median_ms, measured.p99_ms, measured.cpu_us, measured.idle_bytes,
-      measured.registrations, measured.operator_ms, measured.rounds_ms.size());
-}
+std::string ratio(double value) { return format("%.2f", value); }
 
 }  // namespace
 
-void print_head(std::ostream& out, bool with_musterd) {
-  out << format("%-14s %6s | %21s", "", "", "floor, ms");
-  if (with_musterd) out << format(" | %21s", "musterd, ms");
-  out << format(" | %-19s", "CPU us/backend");
-  out << format(" | %-15s | %-13s", "registrations/s", "with result ms");
-  out << (with_musterd ? " | idle\n" : "\n");
-
-  out << format("%-14s %6s | %8s %8s %3s", "peers", "N", "p50", "p99", "");
-  if (with_musterd) out << format(" | %8s %6s %5s", "p50", "p99", "ratio");
-  out << format(" | %5s %7s %5s", "floor", with_musterd ? "musterd" : "",
-                with_musterd ? "ratio" : "");
-  out << format(" | %7s %7s | %6s %7s", "floor", with_musterd ? "musterd" : "", "floor",
-                with_musterd ? "musterd" : "");
-  out << (with_musterd ? " | bytes each\n" : "\n");
+const char* name_of(Mode mode) noexcept {
+  return mode == Mode::kOneProcess ? "one process" : "a process each";
 }
 
-void print_line(std::ostream& out, const Case& line, bool with_musterd) {
-  const Measured& floor = line.floor;
-  const Measured& musterd = line.musterd;
-  out << format("%-14s %6zu", name_of(line.options.mode), line.options.count);
-  if (!line.skipped.empty()) {
-    out << " | left out: " << line.skipped << std::endl;
+void print_host(std::ostream& out, const Results& results) {
+  const Host& host = results.host;
+  out << format("%zu cores, Linux %s, load %.1f at the start", host.cores, host.kernel.c_str(),
+                host.load);
+  for (const SubjectFacts& subject : results.subjects) {
+    if (!subject.version.empty()) out << "; " << subject.name << ": " << subject.version;
+  }
+  out << '\n';
+  for (const LeftOut& each : results.left_out) {
+    out << "left out: " << each.what << ": " << each.why << '\n';
+  }
+}
+
+void print_head(std::ostream& out) {
+  out << format("\n%-14s %6s  %-18s %21s %6s %14s %6s %8s %8s %9s\n", "", "", "", "a round, ms",
+                "ratio", "CPU us each", "ratio", "bytes", "regis-", "with");
+  out << format("%-14s %6s  %-18s %10s %10s %6s %14s %6s %8s %8s %9s\n", "clients", "N", "server",
+                "median", "p99", "", "", "", "each", "trations", "result");
+}
+
+void print_row(std::ostream& out, const Row& row) {
+  const std::string where =
+      format("%-14s %6s", name_of(row.options.mode), grouped(row.options.count).c_str());
+  if (!row.skipped.empty()) {
+    out << where << "  left out: " << row.skipped << std::endl;
     return;
   }
-  out << format(" | %8s %8s %3s", milliseconds(floor.median_ms).c_str(),
-                milliseconds(floor.p99_ms).c_str(), "");
-  if (with_musterd) {
-    out << format(" | %8s %6s %5.2f", milliseconds(musterd.median_ms).c_str(),
-                  milliseconds(musterd.p99_ms).c_str(), line.ratio);
-    out << format(" | %5.2f %7.2f %5.2f", floor.cpu_us, musterd.cpu_us, line.cpu_ratio);
-    out << format(" | %7s %7s", thousands(floor.registrations).c_str(),
-                  thousands(musterd.registrations).c_str());
-    out << format(" | %6s %7s", milliseconds(floor.operator_ms).c_str(),
-                  milliseconds(musterd.operator_ms).c_str());
-    out << format(" | %.0f", musterd.idle_bytes);
-  } else {
-    out << format(" | %5.2f %13s | %7s %7s | %6s", floor.cpu_us, "",
-                  thousands(floor.registrations).c_str(), "",
-                  milliseconds(floor.operator_ms).c_str());
+  for (const Figures& one : row.figures) {
+    out << where
+        << format("  %-18s %10s %10s %6s", one.subject.c_str(), three_digits(one.median_ms).c_str(),
+                  three_digits(one.p99_ms).c_str(), ratio(one.ratio).c_str());
+    out << format(" %14s %6s %8.0f", three_digits(one.cpu_us).c_str(), ratio(one.cpu_ratio).c_str(),
+                  one.idle_bytes);
+    out << format(" %8s %9s", thousands(one.registrations).c_str(),
+                  three_digits(one.operator_ms).c_str());
+    if (one.lost_share > 0) out << format("  loses %.0f %% of the answers", 100 * one.lost_share);
+    out << '\n';
   }
-  out << std::endl;  // the next line may take a while
+  out << std::flush;  // the next row may take a while
 }
 
-std::string to_json(const std::vector<Case>& cases, bool with_musterd) {
-  std::ostringstream out;
-  out << "{\"cases\": [";
-  const char* separator = "\n  ";
-  for (const Case& line : cases) {
-    out << separator
-        << format("{\"peers\": \"%s\", \"n\": %zu, ", name_of(line.options.mode),
-                  line.options.count);
-    separator = ",\n  ";
-    if (!line.skipped.empty()) {
-      out << "\"skipped\": \"" << line.skipped << "\"}";
-      continue;
-    }
-    out << "\"floor\": ";
-    put(out, line.floor);
-    if (with_musterd) {
-      out << ", \"musterd\": ";
-      put(out, line.musterd);
-      out << format(", \"ratio\": %.4f, \"cpu_ratio\": %.4f", line.ratio, line.cpu_ratio);
-    }
-    out << "}";
+void print_growth(std::ostream& out, const std::vector<Growth>& all) {
+  if (all.empty()) return;
+  out << "\nThe cost for each backend at " << grouped(kGrowthTo) << ", in times of that at "
+      << grouped(kGrowthFrom) << '\n';
+  for (const Growth& growth : all) {
+    out << format("  %-18s median %s, CPU %s\n", growth.subject.c_str(),
+                  ratio(growth.median).c_str(), ratio(growth.cpu).c_str());
   }
-  out << "\n]}\n";
-  return out.str();
+}
+
+void print_scenario(std::ostream& out, const ScenarioResult& result) {
+  out << format("  %-18s %s:", result.subject.c_str(), result.scenario.c_str());
+  const char* separator = " ";
+  for (const Measurement& each : result.measurements) {
+    out << separator << figure(each.name, each.value);
+    separator = ", ";
+  }
+  out << std::endl;
+}
+
+void print_aims(std::ostream& out, const std::vector<Aim>& aims) {
+  out << format("\n%-18s %-49s %9s %-8s %-10s %s\n", "", "aim", "", "", "measured", "");
+  for (const Aim& aim : aims) {
+    const std::string measured = aim.measured ? three_digits(*aim.measured) : "-";
+    out << format("%-18s %-49s %9s %-9s %9s  %s", aim.subject.c_str(), aim.what.c_str(),
+                  aim.bound_text().c_str(), aim.unit.c_str(), measured.c_str(),
+                  name_of(aim.verdict()));
+    if (aim.measured && !aim.note.empty()) out << " (" << aim.note << ')';
+    out << '\n';
+  }
+  const auto count = [&](Verdict verdict) {
+    return std::count_if(aims.begin(), aims.end(),
+                         [&](const Aim& aim) { return aim.verdict() == verdict; });
+  };
+  out << format("%td met, %td missed, %td not measured", count(Verdict::kOk),
+                count(Verdict::kMissed), count(Verdict::kNotMeasured))
+      << std::endl;
 }
 
 }  // namespace muster::bench

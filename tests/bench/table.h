@@ -1,19 +1,21 @@
-// The figures for people, a line a case, and for programs.
+// The results for people.
 #pragma once
 
 #include <iosfwd>
-#include <string>
 #include <vector>
 
-#include "bench/run.h"
+#include "bench/aims.h"
+#include "bench/results.h"
 
 namespace muster::bench {
 
-void print_head(std::ostream& out, bool with_musterd);
-void print_line(std::ostream& out, const Case& line, bool with_musterd);
+[[nodiscard]] const char* name_of(Mode mode) noexcept;
 
-// {"cases": [{"peers": "one process", "n": 10, "floor": {...}, "musterd": {...}, "ratio": ...}]}
-// Times and sizes have their unit in the name. A case that was left out has "skipped".
-[[nodiscard]] std::string to_json(const std::vector<Case>& cases, bool with_musterd);
+void print_host(std::ostream& out, const Results& results);
+void print_head(std::ostream& out);
+void print_row(std::ostream& out, const Row& row);
+void print_growth(std::ostream& out, const std::vector<Growth>& all);
+void print_scenario(std::ostream& out, const ScenarioResult& result);
+void print_aims(std::ostream& out, const std::vector<Aim>& aims);
 
 }  // namespace muster::bench

@@ -21,27 +21,36 @@ sockaddr_un address_of(const std::filesystem::path& path) {
   return address;
 }
 
-os::UniqueFd open_socket() {
-  os::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+os::UniqueFd open_socket(int type) {
+  os::UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!fd) fail("socket");
+  return fd;
+}
+
+os::UniqueFd bound_socket(int type, const std::filesystem::path& path) {
+  const sockaddr_un address = address_of(path);
+  os::UniqueFd fd = open_socket(type);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    fail("bind");
+  }
   return fd;
 }
 
 }  // namespace
 
 os::UniqueFd listen_at(const std::filesystem::path& path) {
-  const sockaddr_un address = address_of(path);
-  os::UniqueFd fd = open_socket();
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    fail("bind");
-  }
+  os::UniqueFd fd = bound_socket(SOCK_STREAM, path);
   if (::listen(fd.get(), SOMAXCONN) != 0) fail("listen");
   return fd;
 }
 
+os::UniqueFd datagram_socket_at(const std::filesystem::path& path) {
+  return bound_socket(SOCK_DGRAM, path);
+}
+
 os::UniqueFd connect_to(const std::filesystem::path& path) {
   const sockaddr_un address = address_of(path);
-  os::UniqueFd fd = open_socket();
+  os::UniqueFd fd = open_socket(SOCK_STREAM);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     fail("connect");
   }

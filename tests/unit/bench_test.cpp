@@ -1,13 +1,17 @@
 // The bench's own parts: a client that handles frames without Protobuf must do as Protobuf would.
 #include <limits>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "bench/frames.h"
+#include "bench/json_writer.h"
 #include "bench/measure.h"
+#include "bench/options.h"
 #include "bench/run.h"
-#include "bench/table.h"
+#include "bench/text.h"
 #include "wire/backend_lane.h"
 #include "wire/framing.h"
 
@@ -25,23 +29,23 @@ TEST(BenchFrames, AnAckIsWhatTheWireWouldWrite) {
 
 TEST(BenchFrames, AnOperationIsToldFromEverythingElse) {
   const std::string operation = sample_operation_frame();
-  const SeenFrame seen = see_frame(operation + "rest");
-  EXPECT_EQ(seen.kind, SeenFrame::Kind::kOperation);
+  const Seen seen = see_frame(operation + "rest");
+  EXPECT_EQ(seen.kind, Seen::Kind::kOperation);
   EXPECT_EQ(seen.bytes, operation.size());
   EXPECT_EQ(seen.request_id, 1'000'000u);
 
   const std::string registered = sample_registered_frame();
-  EXPECT_EQ(see_frame(registered).kind, SeenFrame::Kind::kOther);
+  EXPECT_EQ(see_frame(registered).kind, Seen::Kind::kRegistered);
   EXPECT_EQ(see_frame(registered).bytes, registered.size());
-  EXPECT_EQ(see_frame(wire::encode_cancel(wire::kBackendLane, 7)).kind, SeenFrame::Kind::kOther);
+  EXPECT_EQ(see_frame(wire::encode_cancel(wire::kBackendLane, 7)).kind, Seen::Kind::kOther);
 }
 
-TEST(BenchFrames, APieceOfAFrameIsBad) {
+TEST(BenchFrames, APieceOfAFrameIsWaitedForAndAWrongOneIsBad) {
   const std::string operation = sample_operation_frame();
   for (std::size_t size = 0; size < operation.size(); ++size) {
-    EXPECT_EQ(see_frame(std::string_view(operation).substr(0, size)).kind, SeenFrame::Kind::kBad);
+    EXPECT_EQ(see_frame(std::string_view(operation).substr(0, size)).kind, Seen::Kind::kPartial);
   }
-  EXPECT_EQ(see_frame("\x02" + operation.substr(1)).kind, SeenFrame::Kind::kBad);
+  EXPECT_EQ(see_frame("\x02" + operation.substr(1)).kind, Seen::Kind::kBad);
 }
 
 // The floor sends and gets what musterd does, so it must be of the size that the comparison is
@@ -56,6 +60,8 @@ TEST(BenchMeasure, MedianAndQuantile) {
   EXPECT_EQ(median({3}), 3);
   EXPECT_EQ(median({9, 1, 5}), 5);
   EXPECT_EQ(median({4, 1, 2, 9}), 3);
+  EXPECT_EQ(mean({}), 0);
+  EXPECT_EQ(mean({1, 2, 6}), 3);
   EXPECT_EQ(quantile({}, 0.99), 0);
   EXPECT_EQ(quantile({5, 4, 3, 2, 1}, 0.5), 3);
   EXPECT_EQ(quantile({5, 4, 3, 2, 1}, 0.99), 5);
@@ -71,34 +77,51 @@ TEST(BenchRun, ATurnHasRoundsForItsTimeAndNoMoreThanTheBrokerRemembers) {
 }
 
 TEST(BenchRun, SaysWhyACountCannotBeHad) {
-  EXPECT_EQ(why_impossible(9'900, 20'000), "");
-  EXPECT_EQ(why_impossible(10'000, 20'000),
-            "musterd needs 20064 descriptors for 10000 backends (a socket and a pidfd each) and "
-            "may have 20000");
+  EXPECT_EQ(why_impossible(Mode::kOneProcess, 10'000, 20'000), "");
+  EXPECT_EQ(why_impossible(Mode::kProcessEach, 9'900, 20'000), "");
+  EXPECT_EQ(why_impossible(Mode::kProcessEach, 10'000, 20'000),
+            "a server needs 20128 descriptors for 10000 backends and may have 20000");
 }
 
-TEST(BenchTable, WritesWhatWasMeasuredAndWhatWasLeftOut) {
-  Case measured;
-  measured.options.count = 100;
-  measured.floor.median_ms = 0.5;
-  measured.musterd.median_ms = 0.75;
-  measured.musterd.rounds_ms = {0.7, 0.75, 0.8};
-  measured.ratio = 1.5;
-  measured.cpu_ratio = 1.25;
-  Case left_out;
-  left_out.options.mode = Mode::kProcessEach;
-  left_out.options.count = 10'000;
-  left_out.skipped = "too many";
-  EXPECT_EQ(to_json({measured, left_out}, true),
-            "{\"cases\": [\n"
-            "  {\"peers\": \"one process\", \"n\": 100, \"floor\": {\"median_ms\": 0.500000, "
-            "\"p99_ms\": 0.000000, \"cpu_us_each\": 0.0000, \"idle_bytes_each\": 0, "
-            "\"registrations_per_s\": 0, \"operator_ms\": 0.000000, \"rounds\": 0}, "
-            "\"musterd\": {\"median_ms\": 0.750000, \"p99_ms\": 0.000000, "
-            "\"cpu_us_each\": 0.0000, \"idle_bytes_each\": 0, \"registrations_per_s\": 0, "
-            "\"operator_ms\": 0.000000, \"rounds\": 3}, \"ratio\": 1.5000, "
-            "\"cpu_ratio\": 1.2500},\n"
-            "  {\"peers\": \"a process each\", \"n\": 10000, \"skipped\": \"too many\"}\n]}\n");
+TEST(BenchOptions, AMusterdIsNamedWithItsProgramAndItsArguments) {
+  const NamedMusterd uring = parse_named("uring=--transport io_uring");
+  EXPECT_EQ(uring.name, "uring");
+  EXPECT_EQ(uring.words, (std::vector<std::string>{"--transport", "io_uring"}));
+  EXPECT_EQ(parse_named("old=/opt/old/musterd").words,
+            std::vector<std::string>{"/opt/old/musterd"});
+  EXPECT_THROW(static_cast<void>(parse_named("nothing")), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(parse_named("=--transport epoll")), std::invalid_argument);
+}
+
+TEST(BenchText, NumbersHaveThreeDigitsAndTheirUnits) {
+  EXPECT_EQ(three_digits(0.0714), "0.071");
+  EXPECT_EQ(three_digits(4.712), "4.71");
+  EXPECT_EQ(three_digits(34.02), "34.0");
+  EXPECT_EQ(three_digits(4483.8), "4484");
+  EXPECT_EQ(grouped(10), "10");
+  EXPECT_EQ(grouped(1'000), "1,000");
+  EXPECT_EQ(grouped(1'234'567), "1,234,567");
+  EXPECT_EQ(figure("lateness_worst_ms", 1.5), "lateness worst 1.50 ms");
+  EXPECT_EQ(figure("floor_per_s", 63'000), "floor 63000/s");
+  EXPECT_EQ(figure("context_switches", 0), "context switches 0");
+}
+
+TEST(BenchJson, NestsAndEscapes) {
+  JsonWriter json;
+  json.begin_object().member("text", "a \"b\" \\ \n").member("number", 0.25).member("count", 3U);
+  json.key("list").begin_array();
+  json.begin_object().member("x", 1).key("none").begin_array().end().end();
+  json.begin_object().member("infinite", 1.0 / 0.0).end().end();
+  EXPECT_EQ(json.end().take(),
+            "{\n"
+            "  \"text\": \"a \\\"b\\\" \\\\ \\u000a\",\n"
+            "  \"number\": 0.25,\n"
+            "  \"count\": 3,\n"
+            "  \"list\": [\n"
+            "    {\"x\": 1, \"none\": []},\n"
+            "    {\"infinite\": null}\n"
+            "  ]\n"
+            "}\n");
 }
 
 }  // namespace

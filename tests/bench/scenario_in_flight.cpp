@@ -1,0 +1,93 @@
+// Many broadcasts at a time: what they cost together against what they cost one after another.
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+
+#include "bench/clients.h"
+#include "bench/frames.h"
+#include "bench/measure.h"
+#include "bench/scenarios.h"
+
+namespace muster::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kBackends = 1'000;
+constexpr std::size_t kBroadcasts = 100;
+
+class Rounds {
+ public:
+  explicit Rounds(const ScenarioOptions& options)
+      : musterd_(options.command, directory_.path()),
+        clients_(musterd_.backend_socket(), std::make_unique<MusterProtocol>(), Mode::kOneProcess,
+                 kBackends) {}
+
+  // The sum by the broker's own clock: no time between two rounds is in it.
+  double one_after_another_ms() {
+    for (std::size_t i = 0; i < kBroadcasts; ++i) {
+      clients_.board().expect(kBackends);
+      musterd_.send(frame_);
+      clients_.board().wait();
+      wait_until_idle(musterd_.pid());
+      ids_.push_back(musterd_.receive_acceptance());
+    }
+    return sum_of_durations();
+  }
+
+  double at_once_ms() {
+    std::string frames;
+    for (std::size_t i = 0; i < kBroadcasts; ++i) frames += frame_;
+    clients_.board().expect(kBackends * kBroadcasts);
+    const auto start = Clock::now();
+    musterd_.send(frames);
+    clients_.board().wait();
+    wait_until_idle(musterd_.pid());
+    const std::chrono::duration<double, std::milli> time = Clock::now() - start;
+    for (std::size_t i = 0; i < kBroadcasts; ++i) ids_.push_back(musterd_.receive_acceptance());
+    static_cast<void>(sum_of_durations());
+    return time.count();
+  }
+
+ private:
+  // Also sees that every backend acked every one of them.
+  double sum_of_durations() {
+    double sum = 0;
+    for (const BroadcastId id : ids_) {
+      const BroadcastReport report = musterd_.report(id);
+      if (report.result.acks.size() != kBackends) throw std::runtime_error("not all acked");
+      sum += std::chrono::duration<double, std::milli>(report.duration).count();
+    }
+    ids_.clear();
+    return sum;
+  }
+
+  TemporaryDirectory directory_;
+  MusterdProcess musterd_;
+  Clients clients_;
+  const std::string frame_ = start_frame(std::chrono::seconds(20), true);
+  std::vector<BroadcastId> ids_;
+};
+
+}  // namespace
+
+ScenarioResult many_in_flight(const ScenarioOptions& options) {
+  Rounds rounds(options);
+  static_cast<void>(rounds.one_after_another_ms());  // warms up
+  static_cast<void>(rounds.at_once_ms());
+  std::vector<double> alone;
+  std::vector<double> at_once;
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < options.repetitions; ++i) {
+    alone.push_back(rounds.one_after_another_ms());
+    at_once.push_back(rounds.at_once_ms());
+    ratios.push_back(at_once.back() / alone.back());
+  }
+  return {kInFlight,
+          options.subject,
+          {{"one_after_another_ms", median(alone)},
+           {"at_once_ms", median(at_once)},
+           {kTotalRatio, median(ratios)}}};
+}
+
+}  // namespace muster::bench

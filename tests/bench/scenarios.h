@@ -1,0 +1,60 @@
+// What rows do not show: silence, many broadcasts at a time, rest, starting, size.
+//
+// Each drives one musterd, the registrations beside a floor in the same run.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+#include "bench/musterd_process.h"
+#include "bench/results.h"
+
+namespace muster::bench {
+
+// The names by which results are found again.
+inline constexpr char kSilentOne[] = "one silent backend among 1,000";
+inline constexpr char kOthersRatio[] = "others_latency_ratio";  // with it to without it, median
+inline constexpr char kEndAfterDeadline[] = "end_after_deadline_worst_ms";
+inline constexpr char kSilentAll[] = "1,000 silent backends, 1,000 deadlines";
+inline constexpr char kWorstLateness[] = "lateness_worst_ms";
+inline constexpr char kInFlight[] = "100 broadcasts in flight over 1,000 backends";
+inline constexpr char kTotalRatio[] = "total_ratio";  // to 100 rounds one after another
+inline constexpr char kIdle[] = "idle";
+inline constexpr char kContextSwitches[] = "context_switches";
+inline constexpr char kRegistrations[] = "registrations";
+inline constexpr char kRateRatio[] = "rate_ratio";  // to the floor's
+inline constexpr char kStart[] = "start";
+inline constexpr char kReadyMs[] = "exec_to_ready_ms";
+inline constexpr char kPingMs[] = "ping_process_ms";
+inline constexpr char kStrippedMb[] = "stripped_mb";
+
+struct ScenarioOptions {
+  std::string subject;
+  MusterdCommand command;
+  std::size_t repetitions = 3;  // each scenario knows what to make of it
+  std::size_t idle_backends = 10'000;
+  std::size_t idle_seconds = 5;
+};
+
+// --- each throws when a server or a client fails
+// The others' latency with and without one that does not answer, alternating; and how long after
+// its deadline the broadcast ends.
+[[nodiscard]] ScenarioResult one_silent_backend(const ScenarioOptions& options);
+// All silent, each with a budget of its own: how late each outcome is.
+[[nodiscard]] ScenarioResult many_deadlines(const ScenarioOptions& options);
+// From the first request to the last answer of all, against the sum of as many rounds that run
+// alone, alternating.
+[[nodiscard]] ScenarioResult many_in_flight(const ScenarioOptions& options);
+// What the kernel counted of the broker while nothing was asked.
+[[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);
+// How many register in a second, and in how many of the floor's, alternating.
+[[nodiscard]] ScenarioResult registrations(const ScenarioOptions& options);
+// From exec to READY=1 at a notify socket; `musterctl ping` from fork to exit; the size without
+// symbols.
+[[nodiscard]] ScenarioResult start(const ScenarioOptions& options);
+
+// All of the above, in this order.
+[[nodiscard]] const std::vector<ScenarioResult (*)(const ScenarioOptions&)>& all_scenarios();
+
+}  // namespace muster::bench
