@@ -1,5 +1,6 @@
 #include "broker/deadline_timers.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -18,13 +19,11 @@ DeadlineTimers::Slot* DeadlineTimers::find(core::DeadlineId id) noexcept {
 
 void DeadlineTimers::arm(core::DeadlineId id, core::SteadyTime at) {
   while (slots_.size() <= id.slot) slots_.emplace_back(context_);
-  // So that expired(), where nobody could be told, does not allocate.
+  // So that rang(), where nobody could be told, does not allocate.
   if (passed_.capacity() < slots_.size()) passed_.reserve(2 * slots_.size());
   Slot& slot = slots_[id.slot];
-  slot.timer.expires_at(at);
-  slot.timer.async_wait(PooledHandler{&memory_, [this, id](const std::error_code& error) {
-                                        if (!error) expired(id);
-                                      }});
+  slot.at = at;
+  if (!slot.waiting || at < slot.rings) wait(id.slot, slot);
   slot.generation = id.generation;
   ++armed_;
 }
@@ -32,14 +31,37 @@ void DeadlineTimers::arm(core::DeadlineId id, core::SteadyTime at) {
 void DeadlineTimers::cancel(core::DeadlineId id) {
   Slot* const slot = find(id);
   if (slot == nullptr) return;
-  slot->generation = 0;  // it may have passed already, and then cancelling does not take it back
+  slot->generation = 0;
   --armed_;
-  slot->timer.cancel();
 }
 
-void DeadlineTimers::expired(core::DeadlineId id) {
-  if (find(id) == nullptr) return;
-  passed_.push_back(id);
+// Until the slot's deadline; what it waited for before ends.
+void DeadlineTimers::wait(std::uint32_t slot_number, Slot& slot) {
+  slot.timer.expires_at(slot.at);
+  const std::uint32_t wait = slot.wait + 1;
+  slot.timer.async_wait(
+      PooledHandler{&memory_, [this, slot_number, wait](const std::error_code& error) {
+                      if (!error && slots_[slot_number].wait == wait) rang(slot_number);
+                    }});
+  slot.wait = wait;
+  slot.rings = slot.at;
+  slot.waiting = true;
+}
+
+void DeadlineTimers::stop_waiting(Slot& slot) {
+  if (!std::exchange(slot.waiting, false)) return;
+  ++slot.wait;  // its success may be queued already
+  slot.timer.cancel();
+}
+
+void DeadlineTimers::rang(std::uint32_t slot_number) {
+  Slot& slot = slots_[slot_number];
+  slot.waiting = false;
+  if (slot.generation == 0) return schedule_sweep();
+  // What the timer's wait took has just become free for the next one: this allocates nothing.
+  const bool early = slot.at > slot.rings && slot.at > std::chrono::steady_clock::now();
+  if (early) return wait(slot_number, slot);
+  passed_.push_back({slot_number, slot.generation});
   schedule();
 }
 
@@ -65,9 +87,35 @@ void DeadlineTimers::report_batch() {
   reported_ = 0;
 }
 
+void DeadlineTimers::schedule_sweep() {
+  if (std::exchange(sweeping_, true)) return;
+  swept_ = 0;
+  asio::post(context_, PooledHandler{&memory_, [this] { sweep_batch(); }});
+}
+
+void DeadlineTimers::sweep_batch() {
+  const std::size_t end = std::min(swept_ + kBatch, slots_.size());
+  for (; swept_ < end; ++swept_) {
+    Slot& slot = slots_[swept_];
+    if (slot.generation == 0) stop_waiting(slot);
+  }
+  if (swept_ == slots_.size()) {
+    sweeping_ = false;
+    return;
+  }
+  asio::post(context_, PooledHandler{&memory_, [this] { sweep_batch(); }});
+}
+
+std::size_t DeadlineTimers::waiting() const noexcept {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < slots_.size(); ++i) count += slots_[i].waiting ? 1U : 0U;
+  return count;
+}
+
 void DeadlineTimers::stop() noexcept {
-  for (Slot& slot : slots_) {
-    if (std::exchange(slot.generation, 0) != 0) slot.timer.cancel();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].generation = 0;
+    stop_waiting(slots_[i]);
   }
   armed_ = 0;
 }

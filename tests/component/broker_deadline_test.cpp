@@ -97,6 +97,56 @@ TEST_F(DeadlineTimersTest, ManyAreReportedInSeveralTurnsAfterOneLook) {
   EXPECT_EQ(notes_.batches, 1);
 }
 
+TEST_F(DeadlineTimersTest, ATimerIsLeftToRunForTheNextDeadlineOfItsSlot) {
+  timers_.arm({0, 1}, never());
+  timers_.cancel({0, 1});
+  EXPECT_EQ(timers_.armed(), 0u);
+  EXPECT_EQ(timers_.waiting(), 1u);
+  timers_.arm({0, 2}, never());
+  EXPECT_EQ(timers_.armed(), 1u);
+  EXPECT_EQ(timers_.waiting(), 1u);
+}
+
+TEST_F(DeadlineTimersTest, AnEarlierDeadlineDoesNotWaitForATimerThatWasLeft) {
+  timers_.arm({0, 1}, never());
+  timers_.cancel({0, 1});
+  timers_.arm({0, 2}, passed());
+  settle();
+  EXPECT_THAT(notes_.passed, ElementsAre(0));
+  EXPECT_EQ(timers_.waiting(), 0u);
+}
+
+TEST_F(DeadlineTimersTest, ATimerThatRingsEarlyWaitsForTheDeadlineThatIsArmedByThen) {
+  timers_.arm({0, 1}, passed());
+  timers_.cancel({0, 1});
+  timers_.arm({0, 2}, never());
+  timers_.arm({1, 1}, passed());
+  timers_.cancel({1, 1});
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+  timers_.arm({1, 2}, soon);
+  context_.run_for(std::chrono::milliseconds(0));
+  while (notes_.passed.empty() && context_.run_one_for(std::chrono::seconds(10)) > 0) {
+  }
+  EXPECT_THAT(notes_.passed, ElementsAre(1));
+  EXPECT_GE(std::chrono::steady_clock::now(), soon);
+  EXPECT_EQ(timers_.armed(), 1u);
+  EXPECT_EQ(timers_.waiting(), 1u);
+}
+
+TEST_F(DeadlineTimersTest, TheFirstTimerThatRingsForNothingEndsAllThatWould) {
+  constexpr std::uint32_t kMany = 1500;
+  timers_.arm({kMany, 1}, never());
+  for (std::uint32_t i = 0; i < kMany; ++i) timers_.arm({i, 1}, i == 700 ? passed() : never());
+  for (std::uint32_t i = 0; i < kMany; ++i) timers_.cancel({i, 1});
+  settle();
+  EXPECT_EQ(timers_.waiting(), 1u);  // for the one that is armed
+  timers_.cancel({kMany, 1});
+  timers_.arm({kMany, 2}, passed());
+  settle();
+  EXPECT_THAT(notes_.passed, ElementsAre(kMany));
+  EXPECT_TRUE(context_.stopped()) << "something still waits";
+}
+
 TEST_F(DeadlineTimersTest, NothingKeepsTheLoopRunningAfterAStop) {
   timers_.arm({0, 1}, never());
   timers_.stop();
