@@ -6,9 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <utility>
 #include <vector>
+
+#include "core/stable_vector.h"
 
 namespace muster::broker {
 
@@ -63,7 +64,7 @@ class SlotTable {
     bool used = false;
   };
 
-  std::deque<Slot> slots_;
+  core::StableVector<Slot> slots_;
   std::vector<std::uint32_t> free_;
 };
 

@@ -15,6 +15,7 @@
 #include "muster/broker_view.h"
 #include "muster/registration.h"
 
+#include "core/stable_vector.h"
 #include "core/types.h"
 
 namespace muster::core {
@@ -112,7 +113,7 @@ class Registry {
   void compact();
   void forget_old_deaths();
 
-  std::deque<Entry> entries_;  // a deque: growing must not move 10,000 entries
+  StableVector<Entry> entries_;  // growing must not move 10,000 entries
   std::vector<EntryId> free_;
   std::vector<EntryId> order_;        // kNone where one was removed
   std::vector<std::uint32_t> place_;  // EntryId -> index in order_
