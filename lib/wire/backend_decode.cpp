@@ -6,9 +6,23 @@
 #include "wire/empty_payloads.h"
 #include "wire/envelope.h"
 #include "wire/parse.h"
+#include "wire/varint.h"
 
 namespace muster::wire {
 namespace {
+
+// How an Ack begins as everybody writes it: envelope version 1, RESPONSE, the backend lane, the
+// payload of an Ack; then its last field, the request id, of which this is the tag.
+constexpr std::string_view kAckHead = "\x08\x01\x10\x01\x18\x81\xF6\x03\x22\x02\x12\x00\x28"sv;
+
+// True when `body` is such an Ack. False says nothing about it.
+bool read_usual_ack(std::string_view body, std::uint64_t& request_id) noexcept {
+  constexpr int kMaxBytes = 9;
+  if (!body.starts_with(kAckHead)) return false;
+  const char* at = body.data() + kAckHead.size();
+  const char* const end = body.data() + body.size();
+  return read_varint(at, end, kMaxBytes, request_id) && at == end;
+}
 
 // Takes a message without fields.
 template <typename Message>
@@ -42,6 +56,11 @@ BackendFrameDecoder::BackendFrameDecoder() : scratch_(std::make_unique<Scratch>(
 BackendFrameDecoder::~BackendFrameDecoder() = default;
 
 std::string BackendFrameDecoder::decode(std::string_view body, BackendFrame& out) {
+  if (std::uint64_t id = 0; read_usual_ack(body, id)) {
+    out.request_id = id;
+    out.message = Ack{};
+    return {};
+  }
   Envelope envelope;
   auto problem = scratch_->reader.read(body, kBackendLane, envelope);
   if (!problem.empty()) return problem;

@@ -4,25 +4,12 @@
 #include "wire/envelope.h"
 #include "wire/framing.h"
 #include "wire/parse.h"
+#include "wire/varint.h"
 
 namespace muster::wire {
 namespace {
 
 constexpr std::uint32_t kEnvelopeVersion = 1;
-
-// Reads a varint of at most `max_bytes` (never more than 9, so that no bit is lost).
-bool read_varint(const char*& at, const char* end, int max_bytes, std::uint64_t& out) noexcept {
-  std::uint64_t value = 0;
-  for (int i = 0; i < max_bytes && at != end; ++i) {
-    const auto byte = static_cast<unsigned char>(*at++);
-    value |= static_cast<std::uint64_t>(byte & 0x7F) << (7 * i);
-    if (byte < 0x80) {
-      out = value;
-      return true;
-    }
-  }
-  return false;
-}
 
 bool read_bytes(const char*& at, const char* end, std::string_view& out) noexcept {
   std::uint64_t length = 0;

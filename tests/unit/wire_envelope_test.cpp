@@ -237,5 +237,32 @@ TEST_F(WireEnvelope, EveryPayloadOfTwoBytesIsTheMessageThatProtobufReads) {
   }
 }
 
+// An Ack in the usual form is read by its bytes alone: whatever stands where its id should be, it
+// is taken for what Protobuf takes it for.
+TEST_F(WireEnvelope, AnAckMeansWhatProtobufReadsWhateverItEndsWith) {
+  constexpr std::string_view kBytes("\x00\x01\x28\x38\x7F\x80\xFF", 7);
+  constexpr int kEndings = 50'000;
+  std::string head = encode(1, Ack{}).substr(kHeaderBytes);
+  head.pop_back();
+  BackendFrameDecoder decoder;
+  int acks = 0;
+  for (int i = 0; i < kEndings; ++i) {
+    std::string body = head;
+    for (auto bytes = random_.up_to(12); bytes > 0; --bytes) {
+      body += kBytes[random_.up_to(kBytes.size() - 1)];
+    }
+    v1::Frame frame;
+    const bool parses = parse(frame, body);
+    BackendFrame out;
+    const bool taken = decoder.decode(body, out).empty();
+    ASSERT_EQ(taken, parses) << testing::PrintToString(body);
+    if (!taken) continue;
+    ++acks;
+    ASSERT_TRUE(std::holds_alternative<Ack>(out.message));
+    ASSERT_EQ(out.request_id, frame.request_id()) << testing::PrintToString(body);
+  }
+  EXPECT_GT(acks, kEndings / 100);
+}
+
 }  // namespace
 }  // namespace muster::wire
