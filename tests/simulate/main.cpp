@@ -26,12 +26,14 @@ constexpr int kGood = 0;
 constexpr int kFound = 1;
 constexpr int kUsage = 2;
 
-constexpr std::string_view kHelp = R"(usage: muster-simulate [--seconds] SECONDS [[--seed] SEED]
+constexpr std::string_view kHelp =
+    R"(usage: muster-simulate [--least RATE] [--seconds] SECONDS [[--seed] SEED]
        muster-simulate --script FILE
 
 Runs random scripts, one for each seed from SEED on (a random one without it), until SECONDS are
-over or one fails. 0 seconds run one. --script runs what a failure printed; FILE - is standard
-input. Exit status: 0 all is well, 1 something was found, 2 bad usage.
+over or one fails. 0 seconds run one. With --least, fewer steps a minute than RATE are a failure,
+too. --script runs what a failure printed; FILE - is standard input.
+Exit status: 0 all is well, 1 something was found, 2 bad usage.
 )";
 
 template <class Number>
@@ -43,12 +45,13 @@ std::optional<Number> parse(std::string_view text) {
   return number;
 }
 
-int simulate(std::chrono::duration<double> time, std::uint64_t seed) {
+int simulate(std::chrono::duration<double> time, std::uint64_t seed, std::uint64_t least) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   const auto first = seed;
   std::uint64_t steps = 0;
   muster::Counters counters;
+  muster::simulator::Cases cases;
   std::cout << "seed " << seed << " and on" << std::endl;
   std::chrono::duration<double> spent{};
   do {
@@ -60,13 +63,17 @@ int simulate(std::chrono::duration<double> time, std::uint64_t seed) {
     ++seed;
     steps += outcome.steps;
     muster::simulator::add(counters, outcome.counters);
+    cases.add(outcome.cases);
     spent = Clock::now() - begin;
   } while (spent < time);
   const auto a_minute = static_cast<std::uint64_t>(static_cast<double>(steps) / spent.count() * 60);
   std::cout << seed - first << " scripts, " << steps << " steps, " << a_minute
             << " steps a minute: all good\n"
-            << muster::simulator::to_string(counters) << std::endl;
-  return kGood;
+            << muster::simulator::to_string(counters) << '\n'
+            << muster::simulator::to_string(cases) << std::endl;
+  if (a_minute >= least) return kGood;
+  std::cout << "that is too slow: at least " << least << " steps a minute are wanted" << std::endl;
+  return kFound;
 }
 
 int run_script(const std::string& file) {
@@ -102,7 +109,9 @@ int main(int argc, char** argv) {
   if (first == "--script" && argc == 3) return run_script(argv[2]);
   // The two numbers may have their names in front of them.
   std::vector<std::string_view> numbers;
-  for (int i = 1; i < argc; ++i) {
+  const bool has_least = first == "--least" && argc > 2;
+  const auto least = has_least ? parse<std::uint64_t>(argv[2]) : std::optional<std::uint64_t>(0);
+  for (int i = has_least ? 3 : 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     const bool name = word == (numbers.empty() ? "--seconds" : "--seed");
     if (!name) numbers.push_back(word);
@@ -110,9 +119,9 @@ int main(int argc, char** argv) {
   const double seconds = numbers.empty() ? -1 : parse<double>(numbers[0]).value_or(-1);
   const auto seed = numbers.size() > 1 ? parse<std::uint64_t>(numbers[1])
                                        : std::optional<std::uint64_t>(std::random_device{}());
-  if (numbers.size() > 2 || !(seconds >= 0) || !seed) {
+  if (numbers.size() > 2 || !(seconds >= 0) || !seed || !least) {
     std::cerr << kHelp;
     return kUsage;
   }
-  return simulate(std::chrono::duration<double>(seconds), *seed);
+  return simulate(std::chrono::duration<double>(seconds), *seed, *least);
 }

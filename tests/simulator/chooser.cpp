@@ -6,9 +6,21 @@
 #include "simulator/universe.h"
 
 namespace muster::simulator {
+namespace {
+
+// An hour either way, a moment, or a clock that was never set.
+std::int64_t wall_jump(Rng& rng) {
+  constexpr std::int64_t kHour = 3'600'000;
+  return rng.between(-1, 1) *
+             rng.pick(std::array{std::int64_t{1}, kHour, kHour, kHour * 24 * 4000}) +
+         rng.between(-1000, 1000);
+}
+
+}  // namespace
 
 Chooser::Chooser(Rng& rng, const Knobs& knobs)
     : rng_(rng),
+      first_id_(knobs.first_id),
       one_budget_(knobs.one_budget != 0),
       idle_(rng.chance(30)),
       keys_(rng.chance(25) ? 1 + rng.below(2) : kKeys),
@@ -48,7 +60,8 @@ Chooser::Sight Chooser::look(const World& world) {
     if (open && !line.end_told && (ends || !line.inbox.empty())) {
       sight.deliverable.push_back(number);
     }
-    if (line.exit_due && line.broker != Line::Broker::kReleased) sight.gone.push_back(number);
+    const bool is_known = open || line.broker == Line::Broker::kHungUp;
+    if (line.exit_due && is_known) sight.gone.push_back(number);
   }
   return sight;
 }
@@ -63,6 +76,10 @@ Step Chooser::any(const World& world) {
     return {StepKind::kRead, {rng_.pick(sight.readable), rng_.chance(70) ? 64 : 1}};
   }
   if (dice < 24 && !sight.gone.empty()) return {StepKind::kGone, {rng_.pick(sight.gone)}};
+  if (dice < 27 && !world.waiting().empty()) {
+    if (world.short_of_descriptors()) return {StepKind::kShortage, {0}};
+    return {StepKind::kAccept, {rng_.chance(50) ? 64 : 1}};
+  }
   if (dice < 36) return time_step(world);
   const bool lonely = sight.live.size() * 2 < company_ && rng_.chance(70);
   if (lonely) return join(world, {}, some_key(world));
@@ -148,13 +165,13 @@ Step Chooser::operator_step(const World& world) {
 
 Step Chooser::odd_step(const World& world, const Sight& sight) {
   const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
-  switch (rng_.below(16)) {
+  switch (rng_.below(18)) {
     case 0:
       return {StepKind::kShutDown, {}};
     case 1:
-      return {StepKind::kRestart, {}};
+      return restart(world);
     case 2:
-      return {StepKind::kJump, {rng_.between(-3'600'000, 3'600'000)}};
+      return {StepKind::kJump, {wall_jump(rng_)}};
     case 3:
       return {StepKind::kBogus, {rng_.below(20), rng_.between(0, 100)}};
     case 4:
@@ -175,6 +192,11 @@ Step Chooser::odd_step(const World& world, const Sight& sight) {
       return {StepKind::kDeregister, {connection}};
     case 12:
       return {StepKind::kExit, {rng_.below(processes_), 0}};
+    case 13:
+    case 14:
+      return run_short(world);
+    case 15:
+      return restart(world);
     default:
       break;
   }

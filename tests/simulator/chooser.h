@@ -54,10 +54,13 @@ class Chooser {
   Step reply(const World& world, std::uint32_t connection);
   Step die(const World& world, std::uint32_t connection);
   Step broadcast_to_all(const World& world, const Sight& sight);
+  Step restart(const World& world);
+  Step run_short(const World& world);
   void plan_join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key);
   void plan(StepKind kind, std::int64_t a = 0, std::int64_t b = 0);
 
   Rng& rng_;
+  std::int64_t first_id_;
   bool one_budget_;
   bool idle_;
   std::uint32_t keys_;

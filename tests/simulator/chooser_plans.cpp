@@ -123,4 +123,53 @@ Step Chooser::broadcast_to_all(const World& world, const Sight& sight) {
   return step;
 }
 
+// The broker is gone and comes again: killed, or told to and given time. Backends come back, each
+// when it notices; some answer what the broker before asked them.
+Step Chooser::restart(const World& world) {
+  const Step restart{StepKind::kRestart, {rng_.chance(50) ? 1 : 0}};
+  auto first = restart;
+  if (rng_.chance(40)) {
+    first = {StepKind::kShutDown, {}};
+    for (auto left = rng_.below(4); left > 0; --left) {
+      plan(StepKind::kAdvance, rng_.between(0, 300'000));
+      plan(StepKind::kFire, rng_.below(1000));
+    }
+    batch_.push_back(restart);
+  }
+  for (const auto& backend : world.shadow().backends()) {
+    const auto line = world.shell().lines().find(backend.connection);
+    if (line == world.shell().lines().end() || !rng_.chance(80)) continue;
+    const auto process = world.processes().find(line->second.process);
+    if (process != world.processes().end() && process->second.exited) continue;
+    plan_join(world, line->second.process, backend.form.key);
+    const auto connection = batch_.back().args[0];
+    if (process == world.processes().end() || process->second.known.empty()) continue;
+    if (!rng_.chance(30)) continue;
+    plan(StepKind::kAck, connection, std::int64_t(rng_.pick(process->second.known)));
+    plan(StepKind::kDeliver, connection);
+  }
+  return first;
+}
+
+// No descriptor is left: whoever connects now waits, speaks, leaves or dies before the broker
+// knows of it, until there are some again (or never).
+Step Chooser::run_short(const World& world) {
+  for (auto left = 1 + rng_.below(4); left > 0; --left) {
+    const auto step = connect(world);
+    const auto connection = step.args[0];
+    batch_.push_back(step);
+    if (rng_.chance(80)) {
+      batch_.push_back(register_as(static_cast<std::uint32_t>(connection), some_key(world)));
+    }
+    if (rng_.chance(15)) plan(StepKind::kGarbage, connection);
+    if (rng_.chance(20)) plan(StepKind::kClose, connection);
+    if (rng_.chance(20)) plan(StepKind::kExit, step.args[1], rng_.chance(25) ? 1 : 0);
+  }
+  if (rng_.chance(30)) plan(StepKind::kAdvance, rng_.between(0, 10'000'000));
+  if (rng_.chance(30)) plan(StepKind::kRestart, rng_.below(2));
+  if (rng_.chance(80)) plan(StepKind::kShortage, 0);
+  if (rng_.chance(80)) plan(StepKind::kAccept, rng_.chance(50) ? 64 : 1);
+  return {StepKind::kShortage, {1}};
+}
+
 }  // namespace muster::simulator

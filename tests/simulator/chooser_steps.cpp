@@ -105,6 +105,8 @@ Step Chooser::start(const World& world) {
 BroadcastId Chooser::some_broadcast(const World& world) {
   const auto next = world.shell().next_id();
   if (rng_.chance(10)) return next + rng_.below(3);
+  // The first that the host ever gave, and ids about it.
+  if (rng_.chance(10)) return static_cast<BroadcastId>(first_id_ + rng_.between(-1, 1));
   return next - std::min<BroadcastId>(next, rng_.below(6));
 }
 

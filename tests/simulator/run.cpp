@@ -5,7 +5,6 @@
 
 #include "simulator/chooser.h"
 #include "simulator/crash_seed.h"
-#include "simulator/world.h"
 
 namespace muster::simulator {
 namespace {
@@ -15,8 +14,8 @@ constexpr std::uint32_t kManySteps = 250;
 
 // What `steps` does to a world until it ends or fails.
 template <class Steps>
-Outcome run(const Knobs& knobs, Steps&& steps) {
-  World world(knobs);
+Outcome run(const Knobs& knobs, const Fault& fault, Steps&& steps) {
+  World world(knobs, fault);
   Outcome outcome;
   try {
     steps(world);
@@ -25,18 +24,19 @@ Outcome run(const Knobs& knobs, Steps&& steps) {
     outcome.problem = failure.what();
   }
   outcome.steps = world.steps();
+  outcome.cases = world.cases();
   outcome.counters = world.shadow().counters;
   return outcome;
 }
 
 }  // namespace
 
-Outcome run_seed(std::uint64_t seed, Script* script) {
+Outcome run_seed(std::uint64_t seed, Script* script, const Fault& fault) {
   remember_seed(seed);
   Rng rng(seed);
   const auto knobs = random_knobs(rng);
   if (script != nullptr) *script = {knobs, {}};
-  return run(knobs, [&](World& world) {
+  return run(knobs, fault, [&](World& world) {
     Chooser chooser(rng, knobs);
     const auto count = 5 + rng.below(rng.chance(5) ? kManySteps : kFewSteps);
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -47,8 +47,8 @@ Outcome run_seed(std::uint64_t seed, Script* script) {
   });
 }
 
-Outcome run_script(const Script& script) {
-  return run(script.knobs, [&](World& world) {
+Outcome run_script(const Script& script, const Fault& fault) {
+  return run(script.knobs, fault, [&](World& world) {
     for (const auto& step : script.steps) world.apply(step);
   });
 }
@@ -85,20 +85,20 @@ Script shrink(Script script, const std::function<bool(const Script&)>& fails) {
   return script;
 }
 
-std::string explain(const Script& script) {
+std::string explain(const Script& script, const Fault& fault) {
   const auto small =
-      shrink(script, [](const Script& candidate) { return !run_script(candidate).good(); });
-  return run_script(small).problem + "\n\nThe script (" + std::to_string(script.steps.size()) +
-         " steps, " + std::to_string(small.steps.size()) + " when made short):\n\n" +
-         to_string(small);
+      shrink(script, [&](const Script& candidate) { return !run_script(candidate, fault).good(); });
+  return run_script(small, fault).problem + "\n\nThe script (" +
+         std::to_string(script.steps.size()) + " steps, " + std::to_string(small.steps.size()) +
+         " when made short):\n\n" + to_string(small);
 }
 
-std::string explain(std::uint64_t seed) {
+std::string explain(std::uint64_t seed, const Fault& fault) {
   Script script;
-  const auto outcome = run_seed(seed, &script);
+  const auto outcome = run_seed(seed, &script, fault);
   const auto name = "seed " + std::to_string(seed) + ": ";
   if (outcome.good()) return name + "good";
-  return name + outcome.problem + "\n\nMade short: " + explain(script);
+  return name + outcome.problem + "\n\nMade short: " + explain(script, fault);
 }
 
 }  // namespace muster::simulator

@@ -7,13 +7,16 @@
 
 #include "muster/broker_view.h"
 
+#include "simulator/cases.h"
 #include "simulator/script.h"
+#include "simulator/world.h"
 
 namespace muster::simulator {
 
 struct Outcome {
   std::uint64_t steps = 0;
   Counters counters;    // of the last broker
+  Cases cases;          // of all
   std::string problem;  // empty: the core and the oracle agreed, and nothing was left
 
   [[nodiscard]] bool good() const noexcept { return problem.empty(); }
@@ -21,15 +24,16 @@ struct Outcome {
 
 // The same seed gives the same script and the same outcome, everywhere. `script`, when given, is
 // the script as far as it came.
-[[nodiscard]] Outcome run_seed(std::uint64_t seed, Script* script = nullptr);
-[[nodiscard]] Outcome run_script(const Script& script);
+[[nodiscard]] Outcome run_seed(std::uint64_t seed, Script* script = nullptr,
+                               const Fault& fault = {});
+[[nodiscard]] Outcome run_script(const Script& script, const Fault& fault = {});
 
 // A script that fails as well, from which no single step can be left out. REQUIRES: fails(script).
 [[nodiscard]] Script shrink(Script script, const std::function<bool(const Script&)>& fails);
 
 // For a failing seed: the seed, what is wrong, and a short script that shows it.
-[[nodiscard]] std::string explain(std::uint64_t seed);
+[[nodiscard]] std::string explain(std::uint64_t seed, const Fault& fault = {});
 // The same for a script that fails.
-[[nodiscard]] std::string explain(const Script& script);
+[[nodiscard]] std::string explain(const Script& script, const Fault& fault = {});
 
 }  // namespace muster::simulator

@@ -22,6 +22,7 @@ constexpr std::array kFields = {
     Field{"max_report_targets", &Knobs::max_report_targets},
     Field{"max_dead", &Knobs::max_dead},
     Field{"dead_age", &Knobs::dead_age},
+    Field{"first_id", &Knobs::first_id},
     Field{"queue", &Knobs::queue},
     Field{"curious", &Knobs::curious},
     Field{"one_budget", &Knobs::one_budget},
@@ -66,6 +67,7 @@ Knobs random_knobs(Rng& rng) {
   if (rng.chance(15)) knobs.max_report_targets = rng.between(0, 6);
   if (rng.chance(30)) knobs.max_dead = rng.between(0, 2);
   if (rng.chance(30)) knobs.dead_age = rng.pick(std::array{0, 1, 100, 2000});
+  if (rng.chance(30)) knobs.first_id = rng.between(2, 1'000'000);
   if (rng.chance(20)) knobs.queue = rng.between(1, 4);
   return knobs;
 }
@@ -94,6 +96,7 @@ core::Config config_of(const Knobs& knobs) {
   config.max_report_targets = static_cast<std::size_t>(knobs.max_report_targets);
   config.max_dead = static_cast<std::size_t>(knobs.max_dead);
   config.dead_age = milliseconds(knobs.dead_age);
+  config.first_id_ever = static_cast<BroadcastId>(knobs.first_id);
   return config;
 }
 

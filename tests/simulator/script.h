@@ -25,6 +25,7 @@ struct Knobs {
   std::int64_t max_report_targets = 1'000'000;
   std::int64_t max_dead = 4096;
   std::int64_t dead_age = 86'400'000;
+  std::int64_t first_id = 1;    // that this host ever gave
   std::int64_t queue = 64;      // messages that wait for a backend before it is a slow reader
   std::int64_t curious = 0;     // 1: whoever gets an event looks at the broker at once
   std::int64_t one_budget = 0;  // 1: no timeout but the broker's, and nobody asks for more time

@@ -19,6 +19,7 @@
 #include "muster/control_error.h"
 
 #include "core/broker.h"
+#include "simulator/cases.h"
 #include "simulator/script.h"
 #include "simulator/traffic.h"
 
@@ -86,8 +87,9 @@ class Shadow {
     std::vector<LateAnswer> late_failures;
   };
 
-  // `first_id`: the first that this run of the broker may give.
-  Shadow(const Knobs& knobs, BroadcastId first_id) : knobs_(knobs), first_id_(first_id) {}
+  // `first_id`: the first that this run of the broker may give. `cases` must outlive it.
+  Shadow(const Knobs& knobs, BroadcastId first_id, Cases& cases)
+      : cases_(cases), knobs_(knobs), first_id_(first_id) {}
 
   // --- events, as core::Broker has them
   void opened(std::uint32_t connection, const core::Peer& peer, Now now);
@@ -172,6 +174,7 @@ class Shadow {
   void cancel(Cast& cast, Now now);
   void trim_dead(Now now);
 
+  Cases& cases_;
   Knobs knobs_;
   BroadcastId first_id_;  // of this run of the broker
   BroadcastId last_id_ = 0;

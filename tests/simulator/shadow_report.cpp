@@ -106,7 +106,8 @@ std::variant<const Shadow::Cast*, Code> Shadow::find_report(BroadcastId id) cons
   if (id == 0 && newest != nullptr) return newest;
   const bool of_this_run = !casts_.empty() && id >= casts_.begin()->first && id <= last_id_;
   if (id != 0 && of_this_run) return Code::kExpired;
-  return id != 0 && id < first_id_ ? Code::kInterrupted : Code::kNotFound;
+  const bool of_another_run = id >= static_cast<BroadcastId>(knobs_.first_id) && id < first_id_;
+  return of_another_run ? Code::kInterrupted : Code::kNotFound;
 }
 
 std::vector<BackendInfo> Shadow::list(std::int64_t selection) const {

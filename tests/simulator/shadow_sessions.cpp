@@ -79,11 +79,16 @@ void Shadow::registration(std::uint32_t connection, std::uint64_t request, const
     same_process = holder->peer.uid == who->peer.uid && holder->peer.process == who->peer.process;
     const bool dead = holder->state == BackendState::kDead;
     if (!dead && holder->peer.uid != who->peer.uid) {
+      cases_.saw(Case::kOtherUid);
       return refuse(connection, request, RefusalCode::kDenied);
     }
     if (holder->state == BackendState::kLive) {
+      cases_.saw(same_process ? Case::kReplacedBySame : Case::kReplacedByOther);
       send(holder->connection, Sent::Kind::kRefused, 0,
            Sent::refusal(RefusalCode::kReplaced, false));
+    }
+    if (holder->state == BackendState::kReconnecting && same_process) {
+      cases_.saw(Case::kReturned);
     }
     if (!dead) release(holder->connection);
     if (!dead && !same_process) {

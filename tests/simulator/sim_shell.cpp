@@ -28,15 +28,21 @@ void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
   drained_now = false;
 }
 
-Line& SimShell::accept(std::uint32_t connection, std::uint32_t process) {
+Line& SimShell::connect(std::uint32_t connection, std::uint32_t process) {
+  auto& line = lines_[connection];
+  line.process = process;
+  return line;
+}
+
+Line& SimShell::accept(std::uint32_t connection) {
   auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.used; });
   if (free == slots_.end()) free = slots_.insert(free, Slot{});
   free->used = true;
   ++free->generation;
   free->connection = connection;
-  auto& line = lines_[connection];
+  auto& line = lines_.at(connection);
   line.id = {static_cast<std::uint32_t>(free - slots_.begin()), free->generation};
-  line.process = process;
+  line.broker = Line::Broker::kOpen;
   return line;
 }
 
@@ -45,8 +51,9 @@ Line* SimShell::line(std::int64_t connection) {
   return found == lines_.end() ? nullptr : &found->second;
 }
 
-void SimShell::reset() {
+void SimShell::reset(bool keep_sockets) {
   for (auto& [number, line] : lines_) {
+    if (keep_sockets && line.broker == Line::Broker::kWaiting) continue;
     line.broker = Line::Broker::kReleased;
     line.inbox.clear();
   }

@@ -24,11 +24,16 @@ namespace muster::simulator {
 
 // One connection, seen from both ends.
 struct Line {
-  enum class Broker : std::uint8_t { kOpen, kHungUp, kReleased };
+  enum class Broker : std::uint8_t {
+    kWaiting,  // in the listener's queue: the backend may speak, nobody listens
+    kOpen,
+    kHungUp,
+    kReleased,
+  };
 
   core::ConnectionId id;
   std::uint32_t process = 0;
-  Broker broker = Broker::kOpen;
+  Broker broker = Broker::kWaiting;
   // To the broker: what the backend said and the broker did not read yet.
   std::deque<Step> inbox;
   bool closed = false;    // by the backend, after what is in the inbox
@@ -51,13 +56,16 @@ class SimShell final : public core::Shell {
   // The events of one call into the core lie between begin() and end().
   void begin(const core::Broker& broker, core::SteadyTime now);
   void end() { in_core_ = false; }
-  // A new connection of that number in a slot that is free.
-  Line& accept(std::uint32_t connection, std::uint32_t process);
+  // A new connection of that number, which waits.
+  Line& connect(std::uint32_t connection, std::uint32_t process);
+  // Gives it a slot that is free.
+  Line& accept(std::uint32_t connection);
   [[nodiscard]] Line* line(std::int64_t connection);
   [[nodiscard]] std::map<std::uint32_t, Line>& lines() noexcept { return lines_; }
   [[nodiscard]] const std::map<std::uint32_t, Line>& lines() const noexcept { return lines_; }
-  // The broker was killed: every connection is closed, no deadline is left.
-  void reset();
+  // The broker was killed: every connection is closed, no deadline is left. Who waits to be
+  // accepted still does if the sockets are kept.
+  void reset(bool keep_sockets);
 
   struct Armed {
     core::DeadlineId id;

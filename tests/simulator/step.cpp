@@ -39,7 +39,9 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"list", {"selection"}},
     {"watch", {"on"}},
     {"shut_down", {}},
-    {"restart", {}},
+    {"restart", {"keep"}},
+    {"shortage", {"on"}},
+    {"accept", {"most"}},
 }};
 
 std::string_view take_word(std::string_view& text) {

@@ -43,9 +43,12 @@ enum class StepKind : std::uint8_t {
   kList,      // selection
   kWatch,     // 1: somebody wants every outcome
   kShutDown,  //
-  kRestart,   // the broker is killed and starts again
+  kRestart,   // the broker is killed and starts again; 1: its sockets are kept, and who waits there
+  // What the broker's process runs into.
+  kShortage,  // 1: no descriptor is left, so nobody is accepted; 0: there are some again
+  kAccept,    // how many of those that wait, the oldest first
 };
-inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kRestart) + 1;
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kAccept) + 1;
 
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot

@@ -103,14 +103,14 @@ const std::string& operation_key_of(std::int64_t key) {
   return entry(kTable, key);
 }
 
-core::Peer peer_of(std::int64_t process) {
+core::Peer peer_of(std::int64_t process, bool exited) {
   const auto number = static_cast<std::uint64_t>(process);
   core::Peer peer;
   peer.uid = number % 4 == 3 ? 1001 : 1000;
   peer.gid = peer.uid;
   if (number % 11 != 10) {
     peer.process.pid = static_cast<pid_t>(100 + number / 2);
-    peer.process.unique = 5000 + number;
+    peer.process.unique = exited && number % 2 == 0 ? 0 : 5000 + number;
   }
   return peer;
 }

@@ -36,6 +36,7 @@ inline constexpr std::uint32_t kOperationKeys = 4;
 
 // Every fourth process is of another user, and pids are used twice. Every eleventh cannot be seen
 // (pid 0): all of those are one to the broker.
-[[nodiscard]] core::Peer peer_of(std::int64_t process);
+// Whoever `exited` before the broker looked is known by its pid alone, if its parent was quick.
+[[nodiscard]] core::Peer peer_of(std::int64_t process, bool exited = false);
 
 }  // namespace muster::simulator

@@ -14,32 +14,39 @@ constexpr std::int64_t kEpochMs = 1'750'000'000'000;
 
 }  // namespace
 
-World::World(const Knobs& knobs)
+World::World(const Knobs& knobs, Fault fault)
     : knobs_(knobs),
+      fault_(std::move(fault)),
       now_(kUptime),
       wall_offset_ms_(kEpochMs),
       shell_(static_cast<std::size_t>(knobs.queue), [this](const Event& e) { on_event(e); }) {
+  shell_.at_least_id(static_cast<BroadcastId>(knobs_.first_id));
   start_broker();
 }
 
 core::Now World::at() const {
   const auto ms = std::chrono::duration_cast<milliseconds>(now_.time_since_epoch()).count();
-  return {now_, static_cast<std::uint64_t>(ms + wall_offset_ms_)};
+  return {now_, static_cast<std::uint64_t>(std::max<std::int64_t>(ms + wall_offset_ms_, 0))};
 }
 
 void World::start_broker() {
   auto config = config_of(knobs_);
   config.next_id_at_start = shell_.next_id();
   config.started_unix_ms = at().unix_ms;
-  shadow_ = std::make_unique<Shadow>(knobs_, config.next_id_at_start);
+  if (fault_) fault_(config);
+  shadow_ = std::make_unique<Shadow>(knobs_, shell_.next_id(), cases_);
   shadow_->watched = shell_.watched;
   broker_ = std::make_unique<core::Broker>(std::move(config), shell_);
 }
 
 // As after kill -9: nobody is told, every connection is closed, ids go on.
-void World::restart() {
+void World::restart(bool keep_sockets) {
+  if (shadow_->running() != 0) cases_.saw(Case::kRestartWhileRunning);
+  if (!keep_sockets) cases_.saw(Case::kNeverAccepted, waiting_.size());
   broker_.reset();
-  shell_.reset();
+  shell_.reset(keep_sockets);
+  if (!keep_sockets) waiting_.clear();
+  shortage_ = false;
   start_broker();
 }
 
@@ -84,6 +91,7 @@ bool World::do_step(const Step& step) {
       now_ += std::chrono::microseconds(std::max<std::int64_t>(step.args[0], 0));
       return true;
     case StepKind::kJump:
+      if (shadow_->running() != 0) cases_.saw(Case::kClockJumpWhileRunning);
       wall_offset_ms_ += step.args[0];
       return true;
     case StepKind::kStart:
@@ -103,8 +111,13 @@ bool World::do_step(const Step& step) {
     case StepKind::kShutDown:
       return shut_down();
     case StepKind::kRestart:
-      restart();
+      restart(step.args[0] != 0);
       return true;
+    case StepKind::kShortage:
+      shortage_ = step.args[0] != 0;
+      return true;
+    case StepKind::kAccept:
+      return accept(step.args[0]);
   }
   return false;
 }
@@ -112,7 +125,9 @@ bool World::do_step(const Step& step) {
 bool World::say(const Step& step) {
   auto* line = shell_.line(step.args[0]);
   if (line == nullptr || line->closed || processes_[line->process].exited) return false;
-  if (line->broker != Line::Broker::kOpen || line->too_slow) return false;
+  const bool reaches =
+      line->broker == Line::Broker::kOpen || line->broker == Line::Broker::kWaiting;
+  if (!reaches || line->too_slow) return false;
   line->inbox.push_back(step);
   return true;
 }
@@ -121,10 +136,26 @@ bool World::connect(const Step& step) {
   const auto number = static_cast<std::uint32_t>(step.args[0]);
   const auto process = static_cast<std::uint32_t>(step.args[1]);
   if (shell_.line(number) != nullptr || processes_[process].exited) return false;
-  const auto peer = peer_of(process);
-  const auto id = shell_.accept(number, process).id;
-  shadow_->opened(number, peer, at());
-  call([&] { broker_->connection_opened(id, peer, at()); });
+  shell_.connect(number, process);
+  waiting_.push_back(number);
+  // A broker that is well accepts whoever comes.
+  if (waiting_.size() == 1 && accept(1)) return true;
+  cases_.saw(Case::kAcceptedLate);
+  return true;
+}
+
+bool World::accept(std::int64_t most) {
+  if (shortage_ || waiting_.empty()) return false;
+  for (; most > 0 && !waiting_.empty(); --most) {
+    const auto number = waiting_.front();
+    waiting_.pop_front();
+    const auto& line = shell_.accept(number);
+    const bool exited = processes_[line.process].exited;
+    if (exited) cases_.saw(Case::kAcceptedDead);
+    const auto peer = peer_of(line.process, exited);
+    shadow_->opened(number, peer, at());
+    call([&] { broker_->connection_opened(line.id, peer, at()); });
+  }
   return true;
 }
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,9 +19,13 @@
 
 namespace muster::simulator {
 
+// Something that is wrong on purpose, to see that it is found.
+using Fault = std::function<void(core::Config&)>;
+
 class World {
  public:
-  explicit World(const Knobs& knobs);
+  // `fault` is put into the broker's configuration, and the oracle does not know.
+  explicit World(const Knobs& knobs, Fault fault = {});
 
   // False, and nothing happens, when what the step is about is not there.
   bool apply(const Step& step);
@@ -39,8 +45,12 @@ class World {
   }
   [[nodiscard]] const SimShell& shell() const noexcept { return shell_; }
   [[nodiscard]] const Shadow& shadow() const noexcept { return *shadow_; }
+  [[nodiscard]] const Cases& cases() const noexcept { return cases_; }
   [[nodiscard]] SteadyTime now() const noexcept { return now_; }
   [[nodiscard]] std::size_t due() const;
+  // Connections that wait to be accepted, the oldest first.
+  [[nodiscard]] const std::deque<std::uint32_t>& waiting() const noexcept { return waiting_; }
+  [[nodiscard]] bool short_of_descriptors() const noexcept { return shortage_; }
 
  private:
   // Calls the core, which the oracle was told of before, and compares what came of it.
@@ -65,6 +75,7 @@ class World {
   bool do_step(const Step& step);
   bool say(const Step& step);
   bool connect(const Step& step);
+  bool accept(std::int64_t most);
   bool read(const Step& step);
   bool close(const Step& step);
   bool exit(const Step& step);
@@ -82,7 +93,7 @@ class World {
   bool report(BroadcastId id);
   bool list(std::int64_t selection);
   bool shut_down();
-  void restart();
+  void restart(bool keep_sockets);
   void start_broker();
 
   void deliver_all();
@@ -94,12 +105,16 @@ class World {
   [[nodiscard]] core::Now at() const;
 
   Knobs knobs_;
+  Fault fault_;
+  Cases cases_;
   SteadyTime now_;
   std::int64_t wall_offset_ms_;
   SimShell shell_;
   std::unique_ptr<core::Broker> broker_;
   std::unique_ptr<Shadow> shadow_;
   std::map<std::uint32_t, Process> processes_;
+  std::deque<std::uint32_t> waiting_;
+  bool shortage_ = false;
   std::vector<Told> told_;  // by the core, in this call
   std::uint64_t requests_ = 0;
   std::uint64_t steps_ = 0;

@@ -48,6 +48,8 @@ void World::pass_until(SteadyTime end) {
 }
 
 void World::wind_down() {
+  // Unless there is a shortage: then they wait for ever.
+  while (accept(1)) ++steps_;
   deliver_all();
   answer_all();
   while (shadow_->running() != 0) {

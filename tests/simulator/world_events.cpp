@@ -110,7 +110,10 @@ void World::dispatch(std::uint32_t connection, core::ConnectionId id, const Step
 
 bool World::gone(std::uint32_t connection) {
   auto* line = shell_.line(connection);
-  if (line == nullptr || !line->exit_due || line->broker == Line::Broker::kReleased) return false;
+  if (line == nullptr || !line->exit_due) return false;
+  if (line->broker == Line::Broker::kReleased || line->broker == Line::Broker::kWaiting) {
+    return false;
+  }
   // What it wrote before comes first, while anybody reads it.
   const bool unread =
       line->broker == Line::Broker::kOpen && !line->too_slow && !line->inbox.empty();

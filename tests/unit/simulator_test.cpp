@@ -156,13 +156,20 @@ TEST(ScriptTest, ALineThatIsNoStepIsNamed) {
 // A run without what makes the cases hard would prove little.
 TEST(RandomScriptsCoverTest, EveryKindOfThingHappensOften) {
   Counters sum;
+  Cases cases;
   std::set<StepKind> kinds;
-  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 2'000; ++seed) {
     Script script;
-    add(sum, run_seed(seed, &script).counters);
+    const auto outcome = run_seed(seed, &script);
+    add(sum, outcome.counters);
+    cases.add(outcome.cases);
     for (const auto& step : script.steps) kinds.insert(step.kind);
   }
   EXPECT_EQ(kinds.size(), kStepKinds);
+  for (std::size_t i = 0; i < kCases; ++i) {
+    const auto what = static_cast<Case>(i);
+    EXPECT_GE(cases.of(what), 5u) << to_string(what);
+  }
   EXPECT_GT(sum.acks, 600u);
   EXPECT_GT(sum.timeouts, 600u);
   EXPECT_GT(sum.failures, 400u);
@@ -199,8 +206,12 @@ class SimShellTest : public ::testing::Test {
  protected:
   SimShellTest() : shell_(4, [](const Event&) {}), broker_({}, shell_) {}
 
+  core::ConnectionId connect(std::uint32_t connection) {
+    shell_.connect(connection, 1);
+    return shell_.accept(connection).id;
+  }
   core::ConnectionId open() {
-    const auto id = shell_.accept(1, 1).id;
+    const auto id = connect(1);
     enter();
     return id;
   }
@@ -249,7 +260,7 @@ TEST_F(SimShellTest, TheNextUserOfASlotIsNotTheOneBefore) {
   const auto first = open();
   shell_.release(first);
   shell_.end();
-  const auto second = shell_.accept(2, 1).id;
+  const auto second = connect(2);
   EXPECT_EQ(second.slot, first.slot);
   enter();
   EXPECT_NE(wrong([&] { shell_.send(first, 1, core::CancelNotice{}); }), "");

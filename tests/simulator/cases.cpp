@@ -1,0 +1,38 @@
+#include "simulator/cases.h"
+
+namespace muster::simulator {
+namespace {
+
+// In the order of Case.
+constexpr std::array<std::string_view, kCases> kNames = {
+    "returned in time",
+    "replaced by the same process",
+    "replaced by another process",
+    "denied to another uid",
+    "accepted late",
+    "accepted when dead",
+    "never accepted",
+    "restarts while broadcasts ran",
+    "clock jumps while broadcasts ran",
+};
+static_assert(!kNames.back().empty());
+
+}  // namespace
+
+void Cases::add(const Cases& more) noexcept {
+  for (std::size_t i = 0; i < kCases; ++i) count_[i] += more.count_[i];
+}
+
+std::string_view to_string(Case what) { return kNames[static_cast<std::size_t>(what)]; }
+
+std::string to_string(const Cases& cases) {
+  std::string text;
+  for (std::size_t i = 0; i < kCases; ++i) {
+    if (i != 0) text += ", ";
+    text.append(kNames[i]).append(1, ' ');
+    text += std::to_string(cases.of(static_cast<Case>(i)));
+  }
+  return text;
+}
+
+}  // namespace muster::simulator

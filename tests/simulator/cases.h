@@ -1,0 +1,45 @@
+// Cases that are hard and must not be missing: a run that never came across one proves nothing
+// about it. Counted by the oracle and the world, and held above zero by a test.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace muster::simulator {
+
+enum class Case : std::uint8_t {
+  kReturned,        // the process of a lost connection came back in time
+  kReplacedBySame,  // a second connection of the same process took a live key
+  kReplacedByOther,
+  kOtherUid,  // wanted a live key, and was denied
+  kAcceptedLate,
+  kAcceptedDead,   // its process exited while it waited
+  kNeverAccepted,  // the broker ended first
+  kRestartWhileRunning,
+  kClockJumpWhileRunning,
+  kEnd,
+};
+inline constexpr std::size_t kCases = static_cast<std::size_t>(Case::kEnd);
+
+class Cases {
+ public:
+  void saw(Case what, std::uint64_t times = 1) noexcept {
+    count_[static_cast<std::size_t>(what)] += times;
+  }
+  [[nodiscard]] std::uint64_t of(Case what) const noexcept {
+    return count_[static_cast<std::size_t>(what)];
+  }
+  void add(const Cases& more) noexcept;
+  friend bool operator==(const Cases&, const Cases&) = default;
+
+ private:
+  std::array<std::uint64_t, kCases> count_{};
+};
+
+[[nodiscard]] std::string_view to_string(Case what);
+[[nodiscard]] std::string to_string(const Cases& cases);
+
+}  // namespace muster::simulator

@@ -1,0 +1,72 @@
+// Does the simulator find what is wrong, and show it in a script that a person can read? Each fault
+// here is put into the broker's configuration on purpose.
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "simulator/run.h"
+#include "simulator/world.h"
+
+namespace muster::simulator {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Planted {
+  const char* name = "";
+  Fault fault;
+};
+
+std::ostream& operator<<(std::ostream& out, const Planted& planted) { return out << planted.name; }
+
+class PlantedFaultTest : public ::testing::TestWithParam<Planted> {};
+
+TEST_P(PlantedFaultTest, IsFoundSoonAndShownAsAShortScript) {
+  constexpr std::uint64_t kEnoughSeeds = 2'000;
+  constexpr std::ptrdiff_t kShort = 16;
+  const auto& fault = GetParam().fault;
+  std::uint64_t seed = 1;
+  while (seed < kEnoughSeeds && run_seed(seed, nullptr, fault).good()) ++seed;
+  const auto shown = explain(seed, fault);
+  ASSERT_NE(shown, "seed " + std::to_string(seed) + ": good") << "not found";
+  EXPECT_TRUE(shown.starts_with("seed " + std::to_string(seed) + ": ")) << shown;
+
+  // What is shown is a script: it fails with the fault, and is good without.
+  std::string bad_line;
+  const auto script = parse_script(shown.substr(shown.rfind("\n\nknobs")), bad_line);
+  ASSERT_TRUE(script) << bad_line << '\n' << shown;
+  EXPECT_FALSE(run_script(*script, fault).good()) << shown;
+  EXPECT_TRUE(run_script(*script).good()) << shown;
+  EXPECT_LE(static_cast<std::ptrdiff_t>(script->steps.size()), kShort) << shown;
+  // Nothing can be left out.
+  for (std::size_t i = 0; i < script->steps.size(); ++i) {
+    auto less = *script;
+    less.steps.erase(less.steps.begin() + static_cast<std::ptrdiff_t>(i));
+    EXPECT_TRUE(run_script(less, fault).good()) << to_string(script->steps[i]) << '\n' << shown;
+  }
+}
+
+template <class Member, class Value>
+Planted off_by(const char* name, Member core::Config::*member, Value by) {
+  return {name, [=](core::Config& config) { config.*member += by; }};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, PlantedFaultTest,
+    ::testing::Values(
+        off_by("an answer has a millisecond more", &core::Config::ack_timeout, milliseconds(1)),
+        off_by("the longest timeout is longer", &core::Config::max_ack_timeout, milliseconds(1)),
+        off_by("the grace is longer", &core::Config::reconnect_grace, milliseconds(1)),
+        off_by("registering has more time", &core::Config::register_timeout, milliseconds(1)),
+        off_by("one broadcast more", &core::Config::max_broadcasts, 1U),
+        off_by("one report more", &core::Config::max_reports, 1U),
+        off_by("one target more in the reports", &core::Config::max_report_targets, 1U),
+        off_by("one dead entry more", &core::Config::max_dead, 1U),
+        off_by("the dead stay longer", &core::Config::dead_age, milliseconds(1)),
+        off_by("ids of this run begin too high", &core::Config::next_id_at_start, 1U),
+        off_by("ids of the host begin too high", &core::Config::first_id_ever, 1U)));
+
+}  // namespace
+}  // namespace muster::simulator
