@@ -45,7 +45,7 @@ class Peers {
     std::string input;
     while (frames > 0) {
       const auto seen = bench::see_frame(input);
-      if (seen.kind == bench::SeenFrame::Kind::kBad) {
+      if (seen.bytes == 0) {
         const ssize_t size = ::recv(fd, buffer_.data(), buffer_.size(), 0);
         if (size <= 0) throw std::runtime_error("the broker ended a connection");
         input.append(buffer_.data(), static_cast<std::size_t>(size));
@@ -53,7 +53,7 @@ class Peers {
       }
       input.erase(0, seen.bytes);
       --frames;
-      if (seen.kind == bench::SeenFrame::Kind::kOperation) acks += ack_.write(seen.request_id);
+      if (seen.kind == bench::Seen::Kind::kOperation) acks += ack_.write(seen.request_id);
     }
     if (!input.empty()) throw std::runtime_error("the broker sent more than was expected");
     bench::send_all(fd, acks);
