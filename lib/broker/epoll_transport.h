@@ -34,6 +34,7 @@ class EpollTransport final : public Transport {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
+  void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
   void send(ConnectionId connection, const core::FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;
   void drain(ConnectionId connection) override;
@@ -56,6 +57,7 @@ class EpollTransport final : public Transport {
     bool wants_to_write = false;
     bool broken = false;  // writing failed, or the stream is no frames: a lost() is on its way
     std::unique_ptr<SendQueue> queue;
+    core::QueueAccount* account = nullptr;  // its user's; charged by the queue
     PartialFrame partial;
   };
   struct Watch {

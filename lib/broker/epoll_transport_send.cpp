@@ -8,6 +8,10 @@
 
 namespace muster::broker {
 
+void EpollTransport::charge(ConnectionId id, core::QueueAccount& account) noexcept {
+  if (Connection* const connection = connections_.find(id)) connection->account = &account;
+}
+
 void EpollTransport::send(ConnectionId id, const core::FramePtr& frame) {
   Connection* const connection = connections_.find(id);
   if (connection == nullptr || !connection->socket || connection->broken) return;
@@ -46,7 +50,14 @@ void EpollTransport::enqueue(ConnectionId id, Connection& connection,
       break_later(id, connection, core::LossCause::kSlowReader);
       return;
     }
-    if (connection.queue == nullptr) connection.queue = std::make_unique<SendQueue>();
+    if (!connection.broken && connection.account != nullptr &&
+        !connection.account->has_room_for(left)) {
+      break_later(id, connection, core::LossCause::kUserQuota);
+      return;
+    }
+    if (connection.queue == nullptr) {
+      connection.queue = std::make_unique<SendQueue>(connection.account);
+    }
     connection.queue->push(std::move(frame), written);
     want_write(id, connection, true);
   } catch (const std::exception&) {

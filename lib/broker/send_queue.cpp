@@ -34,6 +34,7 @@ void SendQueue::push(std::shared_ptr<const OutboundBytes> frame, std::size_t wri
   frames_.push_back(std::move(frame));
   if (only) written_ = written;
   bytes_ += left;
+  if (account_ != nullptr) account_->used += left;
 }
 
 SendQueue::State SendQueue::flush(int fd) noexcept {
@@ -60,6 +61,7 @@ SendQueue::State SendQueue::flush(int fd) noexcept {
 
 void SendQueue::consume(std::size_t written) noexcept {
   bytes_ -= written;
+  settle(written);
   while (first_ < frames_.size()) {
     const std::size_t left = frames_[first_]->bytes.size() - written_;
     if (written < left) {

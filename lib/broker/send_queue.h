@@ -17,6 +17,12 @@ class SendQueue {
     kBroken,   // it never will
   };
 
+  // `account`, which outlives it, is charged with what waits; null: nobody is.
+  explicit SendQueue(core::QueueAccount* account) noexcept : account_(account) {}
+  ~SendQueue() { settle(bytes_); }
+  SendQueue(const SendQueue&) = delete;
+  SendQueue& operator=(const SendQueue&) = delete;
+
   // `written` bytes of the frame are on their way already.
   void push(std::shared_ptr<const OutboundBytes> frame, std::size_t written);
   // Writes what the socket takes, without blocking.
@@ -25,7 +31,11 @@ class SendQueue {
 
  private:
   void consume(std::size_t written) noexcept;
+  void settle(std::size_t bytes) noexcept {
+    if (account_ != nullptr) account_->used -= bytes;
+  }
 
+  core::QueueAccount* account_;
   std::vector<std::shared_ptr<const OutboundBytes>> frames_;
   std::size_t first_ = 0;    // the first of frames_ that is not written
   std::size_t written_ = 0;  // of the first

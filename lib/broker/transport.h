@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "core/broker.h"
+#include "core/queue_account.h"
 #include "core/shell.h"
 #include "core/types.h"
 #include "os/unique_fd.h"
@@ -70,6 +71,12 @@ class Transport {
   // Takes a connected, non-blocking stream socket. Throws std::system_error when it cannot be
   // watched; the socket is closed then.
   [[nodiscard]] virtual ConnectionId open(os::UniqueFd socket) = 0;
+
+  // What waits for the connection is counted in `account` from now on, until hang_up() or
+  // release(): so long `account` must live. Over the limit the connection ends with
+  // LossCause::kUserQuota. A write that the socket takes at once counts nothing. REQUIRES: nothing
+  // was sent yet.
+  virtual void charge(ConnectionId connection, core::QueueAccount& account) noexcept = 0;
 
   // Both: in order, never blocking, nothing for a connection that is not open. What goes wrong is
   // reported by lost(), later. REQUIRES: the frame is an OutboundBytes.

@@ -31,6 +31,7 @@ namespace muster::core {
 enum class LossCause {
   kClosed,      // end of file or a reset
   kSlowReader,  // its queue went over the bound
+  kUserQuota,   // what waits for all of its user's backends went over that user's quota
 };
 
 // What start_broadcast() did.

@@ -187,13 +187,15 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   auto& state = *state_;
   const auto* session = state.find(connection);
   if (session == nullptr || session->phase == Phase::kLost) return;
-  const bool slow = cause == LossCause::kSlowReader;
-  if (slow) ++state.counters.slow_readers;
+  auto reason = GoneReason::kConnectionLost;
+  if (cause == LossCause::kSlowReader) reason = GoneReason::kSlowReader;
+  if (cause == LossCause::kUserQuota) reason = GoneReason::kUserQuota;
+  if (reason != GoneReason::kConnectionLost) ++state.counters.slow_readers;
   if (session->phase == Phase::kNew) {
     state.release(connection);
     return;
   }
-  state.lose(session->entry, slow ? GoneReason::kSlowReader : GoneReason::kConnectionLost, now);
+  state.lose(session->entry, reason, now);
 }
 
 void Broker::process_exited(ConnectionId connection, Now now) {

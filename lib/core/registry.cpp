@@ -10,6 +10,8 @@ std::string_view to_string(GoneReason reason) noexcept {
       return "connection lost";
     case GoneReason::kSlowReader:
       return "connection lost (slow reader)";
+    case GoneReason::kUserQuota:
+      return "connection lost (slow reader, over its user's quota of queued bytes)";
     case GoneReason::kProtocolError:
       return "connection lost (protocol error)";
     case GoneReason::kReplaced:

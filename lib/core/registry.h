@@ -38,6 +38,7 @@ enum class GoneReason : std::uint8_t {
   kProcessExited,
   kConnectionLost,
   kSlowReader,
+  kUserQuota,  // of queued bytes: it does not read either
   kProtocolError,
   kReplaced,      // another process took the key
   kDeregistered,  // only as the detail of an outcome: a deregistered key is gone, not dead

@@ -64,8 +64,10 @@ struct Notes final : Transport::Events, Transport::Watcher {
     said.push_back(std::to_string(connection.slot) + " broken: " + problem);
   }
   void lost(ConnectionId connection, core::LossCause cause) override {
-    said.push_back(std::to_string(connection.slot) +
-                   (cause == core::LossCause::kClosed ? " lost" : " slow"));
+    said.push_back(std::to_string(connection.slot) + (cause == core::LossCause::kClosed ? " lost"
+                                                      : cause == core::LossCause::kSlowReader
+                                                          ? " slow"
+                                                          : " over its user's quota"));
     if (throws_when_lost) throw std::runtime_error("still no memory");
   }
   void handling_failed(ConnectionId connection, std::string_view what) noexcept override {
@@ -224,6 +226,38 @@ TEST_F(TransportTest, APeerThatIsTooSlowIsReportedLaterAndItsAnswersFirst) {
   settle();
   EXPECT_THAT(notes_.said, ElementsAre("0: an answer", "0 slow"));
   EXPECT_EQ(transport_->open_count(), 0u);
+}
+
+TEST_F(TransportTest, WhatWaitsForConnectionsOfOneAccountIsBoundedForAllOfThemTogether) {
+  core::QueueAccount account;
+  core::QueueAccount other;
+  account.limit = 150'000;
+  Pair a;
+  Pair b;
+  Pair c;
+  const auto first = transport_->open(std::move(a.ours));
+  const auto second = transport_->open(std::move(b.ours));
+  const auto stranger = transport_->open(std::move(c.ours));
+  transport_->charge(first, account);
+  transport_->charge(second, account);
+  transport_->charge(stranger, other);
+  const auto bytes = std::make_shared<const OutboundBytes>(std::string(50'000, 'x'));
+  transport_->send(first, bytes);
+  EXPECT_EQ(account.used, 0u) << "the socket took it at once: nothing waits";
+  while (account.used < 100'000) transport_->send(first, bytes);
+  for (int i = 0; i < 10; ++i) transport_->send(second, bytes);
+  for (int i = 0; i < 10; ++i) transport_->send(stranger, bytes);
+  EXPECT_LE(account.used, account.limit);
+  EXPECT_GT(other.used, 0u);
+  settle();
+  EXPECT_THAT(notes_.said, ElementsAre("1 over its user's quota"));
+  // What was read, and what will never be, does not count any more.
+  while (account.used != 0) {
+    ASSERT_NE(a.heard(), "nothing");
+    settle();
+  }
+  transport_->hang_up(stranger);
+  EXPECT_EQ(other.used, 0u);
 }
 
 TEST_F(TransportTest, OneFrameForManyArrivesWholeAndInOrderWhateverTheSocketsTake) {

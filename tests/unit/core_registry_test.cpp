@@ -192,6 +192,8 @@ TEST(GoneReasonTest, EveryReasonIsASentencePart) {
   EXPECT_EQ(to_string(GoneReason::kProcessExited), "process exited");
   EXPECT_EQ(to_string(GoneReason::kConnectionLost), "connection lost");
   EXPECT_EQ(to_string(GoneReason::kSlowReader), "connection lost (slow reader)");
+  EXPECT_EQ(to_string(GoneReason::kUserQuota),
+            "connection lost (slow reader, over its user's quota of queued bytes)");
   EXPECT_EQ(to_string(GoneReason::kProtocolError), "connection lost (protocol error)");
   EXPECT_EQ(to_string(GoneReason::kReplaced),
             "connection lost (another process registered the key)");
