@@ -36,17 +36,18 @@ void Acceptor::listen(os::UniqueFd listener) {
 
 void Acceptor::readable(std::uint64_t token) {
   try {
-    accept_batch(listeners_[token].socket.get());
+    accept_batch(token);
   } catch (const std::exception& e) {
     events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
   }
 }
 
-void Acceptor::accept_batch(int listener) {
+void Acceptor::accept_batch(std::size_t number) {
+  const int listener = listeners_[number].socket.get();
   for (int i = 0; i < kBatch; ++i) {
     os::UniqueFd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
-      if (!introduce(std::move(socket))) return;
+      if (!introduce(std::move(socket), number)) return;
       continue;
     }
     const std::error_code error(errno, std::generic_category());
@@ -62,16 +63,26 @@ void Acceptor::say_recovered() noexcept {
   events_.accept_trouble("connections are accepted again");
 }
 
-bool Acceptor::introduce(os::UniqueFd socket) {
+bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   std::error_code error;
-  auto peer = os::peer_of(socket.get(), error);
+  auto peer = os::credentials_of(socket.get(), error);
   if (!peer) {
     events_.accept_trouble("a connection was dropped: who made it cannot be told: " +
                            error.message());
     return true;
   }
+  const bool known = last_.unique != 0 && last_.pid == peer->process.pid &&
+                     last_listener_ == listener && events_.still_runs(last_);
+  if (known) {
+    peer->process = last_;
+  } else {
+    os::find_process(socket.get(), *peer);
+    last_ = peer->pidfd ? peer->process : os::ProcessIdentity{};
+    last_listener_ = listener;
+  }
   if (is_shortage(peer->trouble)) {
     waiting_ = std::move(socket);
+    waiting_listener_ = listener;
     pause(peer->trouble);
     return false;
   }
@@ -98,7 +109,7 @@ void Acceptor::pause(const std::error_code& why) {
 void Acceptor::resume() {
   try {
     if (waiting_) {
-      if (!introduce(std::exchange(waiting_, {}))) return;
+      if (!introduce(std::exchange(waiting_, {}), waiting_listener_)) return;
       say_recovered();
     }
     for (std::size_t i = 0; i < listeners_.size(); ++i) {

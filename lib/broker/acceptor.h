@@ -4,6 +4,11 @@
 // not starve those that are there. When descriptors or memory run out it pauses, says so once, and
 // goes on by itself; a connection that was accepted but whose process could not be looked up for
 // want of a descriptor waits through that pause. One thread, the io_context's.
+//
+// A process that connects again and again is looked up once. That is exact: a listener hands out
+// connections in the order in which they were made, so if a process that was accepted from it
+// before still runs, it has had its pid since before this connection was made, and nobody else can
+// have made it with that pid.
 #pragma once
 
 #include <chrono>
@@ -29,7 +34,10 @@ class Acceptor final : Transport::Watcher {
   class Events {
    public:
     virtual ~Events() = default;
+    // `peer` has no pidfd where still_runs() said yes to its process.
     virtual void accepted(os::UniqueFd socket, os::Peer peer) = 0;
+    // Whether the process of a peer that was accepted before is watched, and runs at this moment.
+    [[nodiscard]] virtual bool still_runs(const os::ProcessIdentity& process) const noexcept = 0;
     // One sentence for whoever looks after the broker.
     virtual void accept_trouble(std::string_view sentence) noexcept = 0;
   };
@@ -52,9 +60,9 @@ class Acceptor final : Transport::Watcher {
   };
 
   void readable(std::uint64_t token) override;
-  void accept_batch(int listener);
-  // False when it must wait for descriptors.
-  bool introduce(os::UniqueFd socket);
+  void accept_batch(std::size_t listener);
+  // False when it must wait for descriptors. `listener`: the number of the one it came from.
+  bool introduce(os::UniqueFd socket, std::size_t listener);
   void pause(const std::error_code& why);
   void resume();
   void say_recovered() noexcept;
@@ -63,6 +71,9 @@ class Acceptor final : Transport::Watcher {
   Events& events_;
   std::vector<Listener> listeners_;
   os::UniqueFd waiting_;  // accepted, its process not looked up yet
+  std::size_t waiting_listener_ = 0;
+  os::ProcessIdentity last_;  // the process that was looked up last; unique 0: none
+  std::size_t last_listener_ = 0;
   bool short_of_descriptors_ = false;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>,

@@ -1,5 +1,6 @@
 #include "broker/process_watch.h"
 
+#include <poll.h>
 #include <utility>
 
 #include <asio/post.hpp>
@@ -18,7 +19,7 @@ ProcessWatch::~ProcessWatch() { stop(); }
 void ProcessWatch::add(ConnectionId connection, os::Peer& peer) {
   if (connection.slot >= links_.size()) links_.resize(connection.slot + 1);
   links_[connection.slot] = {};
-  if (!peer.pidfd && !peer.exited) return;
+  if (!peer.pidfd && !peer.exited && !by_identity_.contains(peer.process)) return;
   const ProcessId id = find_or_watch(peer);
   Process& process = *processes_.find(id);
   Link& link = links_[connection.slot];
@@ -54,6 +55,15 @@ ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
     throw;
   }
   return id;
+}
+
+bool ProcessWatch::still_runs(const os::ProcessIdentity& process) const noexcept {
+  const auto known = by_identity_.find(process);
+  if (known == by_identity_.end()) return false;
+  const Process* const watched = processes_.find(known->second);
+  if (watched == nullptr || watched->exited || !watched->pidfd) return false;
+  pollfd exit{watched->pidfd.get(), POLLIN, 0};
+  return ::poll(&exit, 1, 0) == 0;
 }
 
 void ProcessWatch::readable(std::uint64_t token) {

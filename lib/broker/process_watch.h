@@ -27,14 +27,16 @@ class ProcessWatch final : Transport::Watcher {
                std::function<void(ConnectionId)> exited);
   ~ProcessWatch() override;
 
-  // Takes the peer's pidfd, or drops it when the process is watched already. A peer without one is
-  // not watched, unless it is known to have exited: then it is reported soon.
-  // Throws std::system_error when it cannot be watched.
+  // Takes the peer's pidfd, or drops it when the process is watched already. A peer without one,
+  // whose process is not watched, is not either, unless it is known to have exited: then it is
+  // reported soon. Throws std::system_error when it cannot be watched.
   void add(ConnectionId connection, os::Peer& peer);
   // The connection's slot is about to be used again.
   void remove(ConnectionId connection) noexcept;
   void stop() noexcept;
 
+  // Whether it is watched, and has not exited at this very moment: the kernel is asked.
+  [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept;
   [[nodiscard]] std::size_t process_count() const noexcept { return processes_.size(); }
 
  private:

@@ -86,6 +86,10 @@ void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
   }
 }
 
+bool BrokerServer::Impl::still_runs(const os::ProcessIdentity& process) const noexcept {
+  return processes.still_runs(process);
+}
+
 void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {
   sink.on_trouble(sentence);
 }

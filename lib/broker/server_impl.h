@@ -60,6 +60,7 @@ struct BrokerServer::Impl final : core::Shell,
 
   // Acceptor::Events
   void accepted(os::UniqueFd socket, os::Peer peer) override;
+  [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept override;
   void accept_trouble(std::string_view sentence) noexcept override;
 
   void process_exited(ConnectionId connection);

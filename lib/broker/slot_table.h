@@ -38,6 +38,10 @@ class SlotTable {
     return place.used && place.generation == id.generation ? &place.value : nullptr;
   }
 
+  [[nodiscard]] const T* find(Id id) const noexcept {
+    return const_cast<SlotTable*>(this)->find(id);
+  }
+
   void erase(Id id) noexcept {
     if (find(id) == nullptr) return;
     Slot& place = slots_[id.slot];

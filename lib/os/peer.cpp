@@ -132,7 +132,7 @@ ProcessIdentity identify(pid_t pid, int pidfd) {
   return process;
 }
 
-std::optional<Peer> peer_of(int socket, std::error_code& error) {
+std::optional<Peer> credentials_of(int socket, std::error_code& error) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
@@ -143,16 +143,25 @@ std::optional<Peer> peer_of(int socket, std::error_code& error) {
   std::optional<Peer> peer(std::in_place);
   peer->uid = credentials.uid;
   peer->gid = credentials.gid;
-  if (credentials.pid > 0) {
-    std::error_code trouble;
-    peer->pidfd = pidfd_of_peer(socket, trouble);
-    if (is_unsupported(trouble)) peer->pidfd = pidfd_of_pid(credentials.pid, trouble);
-    peer->exited = is_gone(trouble);
-    if (trouble && !peer->exited) peer->trouble = trouble;
-    peer->process.pid = credentials.pid;
-    // Of a process that is gone /proc shows nothing, or a stranger.
-    if (!peer->exited) peer->process = identify(credentials.pid, peer->pidfd.get());
-  }
+  if (credentials.pid > 0) peer->process.pid = credentials.pid;
+  return peer;
+}
+
+void find_process(int socket, Peer& peer) {
+  const pid_t pid = peer.process.pid;
+  if (pid <= 0) return;
+  std::error_code trouble;
+  peer.pidfd = pidfd_of_peer(socket, trouble);
+  if (is_unsupported(trouble)) peer.pidfd = pidfd_of_pid(pid, trouble);
+  peer.exited = is_gone(trouble);
+  if (trouble && !peer.exited) peer.trouble = trouble;
+  // Of a process that is gone /proc shows nothing, or a stranger.
+  if (!peer.exited) peer.process = identify(pid, peer.pidfd.get());
+}
+
+std::optional<Peer> peer_of(int socket, std::error_code& error) {
+  auto peer = credentials_of(socket, error);
+  if (peer) find_process(socket, *peer);
   return peer;
 }
 

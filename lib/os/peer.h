@@ -39,6 +39,11 @@ struct Peer {
 
 // --- the parts, each with what older kernels lack
 
+// SO_PEERCRED alone: pid, uid and gid. Its process is not told from others of the same pid yet.
+[[nodiscard]] std::optional<Peer> credentials_of(int socket, std::error_code& error);
+// Adds what the pidfd tells to what credentials_of() told.
+void find_process(int socket, Peer& peer);
+
 // SO_PEERPIDFD (Linux 6.5): exactly the process that connected, even if its pid was reused.
 [[nodiscard]] UniqueFd pidfd_of_peer(int socket, std::error_code& error);
 // pidfd_open(2): whoever has that pid now.

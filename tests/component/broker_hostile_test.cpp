@@ -357,17 +357,31 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
 }
 
 TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {
-  auto& waiting = connect();
-  waiting.registers("waiting");
+  // Of another process: this one is known already.
+  Child other([&](Child::Side& side) {
+    TestBackend waiting(socket());
+    waiting.registers("waiting");
+    side.say("connected");
+    side.wait_to_be_told();
+  });
+  EXPECT_EQ(other.hear(), "connected");
   {
     const Shortage one(1);  // for the connection, but not for its pidfd
     ASSERT_TRUE(run_until([&] { return !sink_.troubles.empty(); }));
-    EXPECT_EQ(waiting.has_heard(), "nothing");
+    EXPECT_EQ(sink_.count(Event::Kind::kBackendRegistered), 1u) << "the witness alone";
   }
-  EXPECT_EQ(waiting.hears(), "registered");
-  EXPECT_EQ(outcome(release_handles("/cache"), "waiting").pid, ::getpid());
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered, 2));
+  EXPECT_EQ(outcome(release_handles("/cache"), "waiting").pid, other.pid());
   settle();
   EXPECT_EQ(sink_.troubles.back(), "connections are accepted again");
+}
+
+TEST_F(DescriptorTest, AConnectionOfAProcessThatIsKnownNeedsNoDescriptorButItsOwn) {
+  auto& another = connect();
+  another.registers("another");
+  const Shortage one(1);
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered, 2));
+  EXPECT_EQ(outcome(release_handles("/cache"), "another").pid, ::getpid());
 }
 
 }  // namespace

@@ -111,6 +111,35 @@ TEST_F(ProcessWatchTest, AProcessThatWasGoneAtAcceptIsReportedWithoutAPidfd) {
   EXPECT_EQ(watch_.process_count(), 0u);
 }
 
+TEST_F(ProcessWatchTest, AProcessRunsUntilItExitsWhetherTheLoopHasSeenThatOrNot) {
+  test::Child child([](test::Child::Side& side) { side.wait_to_be_told(); });
+  os::Peer peer = peer_of(child.pid());
+  const os::ProcessIdentity process = peer.process;
+  EXPECT_FALSE(watch_.still_runs(process)) << "nobody watches it";
+  add(0, std::move(peer));
+  EXPECT_TRUE(watch_.still_runs(process));
+  EXPECT_FALSE(watch_.still_runs({process.pid, process.unique + 1}));
+  child.kill();
+  child.reap();
+  EXPECT_FALSE(watch_.still_runs(process));
+  settle();
+  EXPECT_FALSE(watch_.still_runs(process));
+}
+
+TEST_F(ProcessWatchTest, AConnectionOfAProcessThatIsWatchedNeedsNoPidfdOfItsOwn) {
+  test::Child child([](test::Child::Side& side) { side.wait_to_be_told(); });
+  os::Peer first = peer_of(child.pid());
+  os::Peer second;
+  second.process = first.process;
+  add(0, std::move(first));
+  add(1, std::move(second));
+  EXPECT_EQ(watch_.process_count(), 1u);
+  child.kill();
+  child.reap();
+  settle();
+  EXPECT_THAT(exited_, UnorderedElementsAre(0, 1));
+}
+
 TEST_F(ProcessWatchTest, AProcessThatCannotBeSeenIsNotWatched) {
   add(0, {});
   EXPECT_EQ(watch_.process_count(), 0u);
