@@ -1,5 +1,7 @@
 #include "core/registry.h"
 
+#include <algorithm>
+
 namespace muster::core {
 
 std::string_view to_string(GoneReason reason) noexcept {
@@ -22,14 +24,23 @@ std::string_view to_string(GoneReason reason) noexcept {
   return "?";
 }
 
-EntryId Registry::find(const BackendKey& key) const {
-  const auto found = by_key_.find(key);
-  return found == by_key_.end() ? kNone : found->second;
+EntryId Registry::find(const BackendKey& key) const { return find(key, BackendKeyHash{}(key)); }
+
+EntryId Registry::find(const BackendKey& key, std::size_t hash) const {
+  const auto [begin, end] = by_key_.equal_range(hash);
+  const auto found = std::find_if(begin, end, [&](const auto& candidate) {
+    return entries_[candidate.second].enrolment->key() == key;
+  });
+  return found == end ? kNone : found->second;
 }
 
 EntryId Registry::put(Enrolment enrolment) {
-  EntryId id = find(enrolment.key());
-  if (id == kNone) {
+  const std::size_t hash = BackendKeyHash{}(enrolment.key());
+  EntryId id = find(enrolment.key(), hash);
+  const bool is_new = id == kNone;
+  enrolment.order = is_new ? next_order_++ : entries_[id].enrolment->order;
+  auto shared = std::make_shared<const Enrolment>(std::move(enrolment));
+  if (is_new) {
     if (free_.empty()) {
       id = static_cast<EntryId>(entries_.size());
       entries_.emplace_back();
@@ -38,24 +49,24 @@ EntryId Registry::put(Enrolment enrolment) {
       id = free_.back();
       free_.pop_back();
     }
+    // Whoever is found has an enrolment, even if one of the next two runs out of memory.
+    entries_[id].enrolment = std::move(shared);
     place_[id] = static_cast<std::uint32_t>(order_.size());
     order_.push_back(id);
-    enrolment.order = next_order_++;
-    by_key_.emplace(enrolment.key(), id);
+    by_key_.emplace(hash, id);
   } else {
-    enrolment.order = entries_[id].enrolment->order;
+    entries_[id].enrolment = std::move(shared);
     if (entries_[id].state == BackendState::kDead) --dead_;
   }
-  auto& entry = entries_[id];
-  entry.enrolment = std::make_shared<const Enrolment>(std::move(enrolment));
-  entry.state = BackendState::kLive;
+  entries_[id].state = BackendState::kLive;
   return id;
 }
 
 void Registry::remove(EntryId id) {
   auto& entry = entries_[id];
   if (entry.state == BackendState::kDead) --dead_;
-  by_key_.erase(entry.enrolment->key());
+  const auto [begin, end] = by_key_.equal_range(BackendKeyHash{}(entry.enrolment->key()));
+  by_key_.erase(std::find_if(begin, end, [&](const auto& one) { return one.second == id; }));
   order_[place_[id]] = kNone;
   ++removed_;
   entry = Entry{};

@@ -110,6 +110,7 @@ class Registry {
     std::uint64_t number = 0;  // Entry::death
     SteadyTime when;
   };
+  [[nodiscard]] EntryId find(const BackendKey& key, std::size_t hash) const;
   [[nodiscard]] bool is_current(const Death& death) const;
   void compact();
   void forget_old_deaths();
@@ -119,7 +120,8 @@ class Registry {
   std::vector<EntryId> order_;        // kNone where one was removed
   std::vector<std::uint32_t> place_;  // EntryId -> index in order_
   std::size_t removed_ = 0;           // kNones in order_
-  std::unordered_map<BackendKey, EntryId, BackendKeyHash> by_key_;
+  // By the hash of the key, which is computed once; the key itself stands in the enrolment.
+  std::unordered_multimap<std::size_t, EntryId> by_key_;
   std::deque<Death> deaths_;  // oldest first; some are no longer true
   std::size_t dead_ = 0;
   std::uint64_t last_death_ = 0;
