@@ -79,7 +79,8 @@ void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
   const ConnectionId connection = transport->open(std::move(socket));
   try {
     processes.add(connection, peer);
-    core.connection_opened(connection, who, clock.now());
+    auto* const account = core.connection_opened(connection, who, clock.now());
+    if (account != nullptr) transport->charge(connection, *account);
   } catch (...) {
     release(connection);
     throw;

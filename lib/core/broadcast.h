@@ -70,6 +70,7 @@ struct Broadcast {
   SteadyTime ended;  // when complete
   BroadcastState state = BroadcastState::kRunning;
   bool cancelling = false;
+  std::optional<uid_t> asked_by;  // in whose account it counts while it runs
 
   std::vector<Target> targets;
   std::vector<SkippedTarget> skipped;

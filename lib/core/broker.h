@@ -13,8 +13,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <variant>
 #include <vector>
 
@@ -51,8 +53,10 @@ class Broker {
   Broker& operator=(const Broker&) = delete;
 
   // --- a connection of the backend lane. REQUIRES: the slot of an opened connection is not in use
-  // (Shell::release() was called for the one before).
-  void connection_opened(ConnectionId connection, const Peer& peer, Now now);
+  // (Shell::release() was called for the one before). What waits to be sent to it is charged to
+  // what is returned, which is good until the shell was told to hang up or release; null when the
+  // connection was refused.
+  QueueAccount* connection_opened(ConnectionId connection, const Peer& peer, Now now);
   void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
                     Now now);
   void acked(ConnectionId connection, BroadcastId id, Now now);
@@ -70,15 +74,16 @@ class Broker {
   void deadline_passed(DeadlineId id, Now now);
 
   // --- an operator
-  [[nodiscard]] std::variant<Started, ControlError> start_broadcast(BroadcastRequest request,
-                                                                    Now now);
+  // It counts against the quota of `asked_by` until it has ended; without one, against nobody's.
+  [[nodiscard]] std::variant<Started, ControlError> start_broadcast(
+      BroadcastRequest request, Now now, std::optional<uid_t> asked_by = std::nullopt);
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(const BroadcastRequest& request) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
   // id 0: the newest.
   [[nodiscard]] std::variant<BroadcastReport, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
-  // What the core knows of it: counters, backends, broadcasts.
+  // What the core knows of it: counters, backends, broadcasts, users.
   void fill_status(BrokerStatus& status) const;
   // For the shell's own counts (refusals at accept, slow readers are the core's).
   [[nodiscard]] Counters& counters() noexcept;

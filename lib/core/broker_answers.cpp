@@ -148,6 +148,7 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
 
 void Broker::State::finish(Broadcast& broadcast, Now now) {
   ++counters.broadcasts_finished;
+  if (broadcast.asked_by) accounts.give_back(Resource::kBroadcast, *broadcast.asked_by);
   log.finished(broadcast);
   tell(Event::Kind::kBroadcastFinished, broadcast, now);
   expire_reports(now);

@@ -47,7 +47,8 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
   return std::nullopt;
 }
 
-std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest request, Now now) {
+std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest request, Now now,
+                                                            std::optional<uid_t> asked_by) {
   auto& state = *state_;
   if (state.shutting_down) {
     return error(ControlError::Code::kShuttingDown,
@@ -73,13 +74,23 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                                                 " broadcasts in flight, the most that this "
                                                 "broker takes; try again when some have ended");
   }
-  const auto& broadcast = state.launch(std::move(request), Registry::kNone, now);
+  if (asked_by) {
+    if (auto over = state.accounts.refusal(Resource::kBroadcast, *asked_by)) {
+      ++state.counters.over_quota;
+      return error(ControlError::Code::kBusy,
+                   *std::move(over) + "; try again when one has ended, or cancel one");
+    }
+  }
+  const auto& broadcast = state.launch(std::move(request), Registry::kNone, asked_by, now);
   return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
 }
 
-Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only, Now now) {
+Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only,
+                                 std::optional<uid_t> asked_by, Now now) {
   auto& broadcast = log.add(shell.next_broadcast_id());
+  broadcast.asked_by = asked_by;
+  if (asked_by) accounts.take(Resource::kBroadcast, *asked_by);
   broadcast.request = std::move(request);
   broadcast.started = now.steady;
   broadcast.started_unix_ms = now.unix_ms;
@@ -240,6 +251,7 @@ void Broker::fill_status(BrokerStatus& status) const {
       [&](const Broadcast& broadcast) { status.running_broadcasts.push_back(broadcast.id); });
   status.reports_kept = state_->log.kept();
   status.counters = state_->counters;
+  status.users = state_->usage();
 }
 
 }  // namespace muster::core

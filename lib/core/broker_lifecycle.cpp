@@ -13,8 +13,10 @@ void Broker::State::lose(EntryId id, GoneReason reason, Now now) {
   entry.gone = reason;
   entry.since_unix_ms = now.unix_ms;
   disarm(entry.idle);
-  find(entry.connection)->phase = Session::Phase::kLost;
+  auto& session = *find(entry.connection);
+  session.phase = Session::Phase::kLost;
   shell.hang_up(entry.connection);
+  uncount(session);
   Deadline deadline;
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
@@ -30,6 +32,7 @@ void Broker::State::die(EntryId id, GoneReason reason, Now now) {
   disarm(entry.idle);
   release(entry.connection);
   entry.connection = {};
+  accounts.give_back(Resource::kRegistration, who->peer.uid);
   registry.mark_dead(id, now);
   tell(Event::Kind::kBackendDead, *who, now, to_string(reason));
   fail_open(entry, to_string(reason), now);
@@ -96,7 +99,7 @@ void Broker::State::idle_passed(EntryId id, Now now) {
   }
   BroadcastRequest request;
   request.operation = BroadcastOperation::quiesce(QuiesceReason::kIdleTimeout);
-  launch(std::move(request), id, now);
+  launch(std::move(request), id, std::nullopt, now);
 }
 
 void Broker::State::expire_dead(Now now) {
@@ -143,7 +146,7 @@ void Broker::shut_down(Now now) {
   }
   BroadcastRequest request;
   request.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
-  state.launch(std::move(request), Registry::kNone, now);
+  state.launch(std::move(request), Registry::kNone, std::nullopt, now);
   state.maybe_drained();
 }
 

@@ -1,4 +1,6 @@
 // Connections of the backend lane: who may say what when.
+#include <utility>
+
 #include "muster/path.h"
 
 #include "core/broker_state.h"
@@ -15,11 +17,13 @@ Session* Broker::State::find(ConnectionId connection) noexcept {
 }
 
 void Broker::State::release(ConnectionId connection) {
+  Session released;
   if (auto* session = find(connection)) {
     disarm(session->register_deadline);
-    *session = Session{};
+    released = std::exchange(*session, Session{});
   }
   shell.release(connection);
+  uncount(released);
 }
 
 void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
@@ -27,6 +31,7 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   auto& session = *find(connection);
   const bool answers_a_request = session.phase == Phase::kNew;
   ++counters.refusals;
+  if (refusal.code == RefusalCode::kQuota) ++counters.over_quota;
   Event event;
   event.kind = Event::Kind::kPeerRefused;
   event.unix_ms = now.unix_ms;
@@ -40,11 +45,12 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   shell.report(event);
 }
 
-void Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
+QueueAccount* Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
   auto& state = *state_;
   ++state.counters.connections_accepted;
   if (connection.slot >= state.sessions.size()) state.sessions.resize(connection.slot + 1);
   auto& session = state.sessions[connection.slot];
+  state.uncount(session);  // of one that an exception left behind
   session = Session{};
   session.phase = Phase::kNew;
   session.generation = connection.generation;
@@ -53,13 +59,15 @@ void Broker::connection_opened(ConnectionId connection, const Peer& peer, Now no
     state.refuse(
         connection, 0,
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
-    return;
+    return nullptr;
   }
-  if (!state.admits(connection, now)) return;
+  if (!state.admits(connection, now)) return nullptr;
+  if (!state.has_room(connection, now)) return nullptr;
   Deadline deadline;
   deadline.kind = Deadline::Kind::kRegister;
   deadline.connection = connection;
   session.register_deadline = state.arm(deadline, now.steady + state.config.register_timeout);
+  return &state.accounts.queue_of(peer.uid);
 }
 
 void Broker::registration(ConnectionId connection, std::uint64_t request_id,
@@ -85,9 +93,13 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   if (!state.admits(connection, request_id, registration.key, now)) return;
 
   bool returned = false;
-  if (const auto id = state.registry.find(registration.key); id != Registry::kNone) {
-    const auto& holder = *state.registry.at(id).enrolment;
-    const bool dead = state.registry.at(id).state == BackendState::kDead;
+  const auto known = state.registry.find(registration.key);
+  const bool dead =
+      known != Registry::kNone && state.registry.at(known).state == BackendState::kDead;
+  const bool adds = known == Registry::kNone || dead;
+  if (adds && !state.has_room(connection, request_id, now)) return;
+  if (known != Registry::kNone) {
+    const auto& holder = *state.registry.at(known).enrolment;
     if (!dead && holder.peer.uid != session->peer.uid) {
       state.refuse(connection, request_id,
                    {RefusalCode::kDenied,
@@ -100,7 +112,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
       return;
     }
     returned = holder.peer.same_process(session->peer);
-    if (!dead) state.displace(id, session->peer, now);
+    if (!dead) state.displace(known, session->peer, now);
   }
 
   state.disarm(session->register_deadline);
@@ -109,6 +121,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   enrolment.peer = session->peer;
   enrolment.incarnation = ++state.last_incarnation;
   const auto id = state.registry.put(std::move(enrolment));
+  if (adds) state.accounts.take(Resource::kRegistration, session->peer.uid);
   session->phase = Phase::kRegistered;
   session->entry = id;
   auto& entry = state.registry.at(id);
@@ -156,6 +169,7 @@ void Broker::deregister(ConnectionId connection, std::uint64_t request_id, Now n
   state.shell.send(connection, request_id, DeregisteredNotice{});
   state.fail_open(*entry, to_string(GoneReason::kDeregistered), now);
   state.registry.remove(id);
+  state.accounts.give_back(Resource::kRegistration, who->peer.uid);
   state.release(connection);
   state.tell(Event::Kind::kBackendDeregistered, *who, now);
 }
@@ -191,6 +205,7 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   if (cause == LossCause::kSlowReader) reason = GoneReason::kSlowReader;
   if (cause == LossCause::kUserQuota) reason = GoneReason::kUserQuota;
   if (reason != GoneReason::kConnectionLost) ++state.counters.slow_readers;
+  if (reason == GoneReason::kUserQuota) ++state.counters.over_quota;
   if (session->phase == Phase::kNew) {
     state.release(connection);
     return;

@@ -1,17 +1,20 @@
 // The insides of core::Broker. Its functions are split by what they are about:
 //   broker_sessions.cpp    connections: register, answer out of order, leave, be refused
 //   broker_policy.cpp      whether a peer may connect and register
+//   broker_quota.cpp       what each user has and may have
 //   broker_answers.cpp     what backends say of an operation
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/broadcast_log.h"
 #include "core/broker.h"
 #include "core/deadlines.h"
+#include "core/quota.h"
 #include "core/registry.h"
 
 namespace muster::core {
@@ -24,6 +27,7 @@ struct Session {
     kLost,        // the socket is closed, the process is still watched for its entry
   };
   Phase phase = Phase::kFree;
+  bool counted = false;  // in its user's account: its socket is open
   std::uint32_t generation = 0;
   EntryId entry = Registry::kNone;
   DeadlineId register_deadline;
@@ -31,7 +35,7 @@ struct Session {
 };
 
 struct Broker::State {
-  State(Config c, Shell& s) : config(std::move(c)), shell(s) {}
+  State(Config c, Shell& s) : config(std::move(c)), shell(s), accounts(config.quotas) {}
 
   // --- sessions
   // Null when the connection is not known (any more).
@@ -45,8 +49,13 @@ struct Broker::State {
   [[nodiscard]] bool admits(ConnectionId connection, Now now);
   [[nodiscard]] bool admits(ConnectionId connection, std::uint64_t request_id,
                             const BackendKey& key, Now now);
+  // Takes one of the user's connections, looks for room for one more registration; else refuses.
+  [[nodiscard]] bool has_room(ConnectionId connection, Now now);
+  [[nodiscard]] bool has_room(ConnectionId connection, std::uint64_t request_id, Now now);
   // Forgets the connection and lets the shell do so.
   void release(ConnectionId connection);
+  // The shell has closed its socket: it does not count any more.
+  void uncount(Session& session);
   void disarm(DeadlineId& id);
   DeadlineId arm(Deadline what, SteadyTime at);
 
@@ -62,7 +71,7 @@ struct Broker::State {
 
   // --- one broadcast
   // Sends to every live backend that is selected, or to `only` alone.
-  Broadcast& launch(BroadcastRequest request, EntryId only, Now now);
+  Broadcast& launch(BroadcastRequest request, EntryId only, std::optional<uid_t> asked_by, Now now);
   void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome,
               BroadcastFailureReason reason, std::string detail, Now now);
   void finish(Broadcast& broadcast, Now now);
@@ -75,6 +84,8 @@ struct Broker::State {
   [[nodiscard]] std::optional<ControlError> check(BroadcastRequest& request) const;
 
   // --- housekeeping
+  // Of every user who has something in use or in the list of the dead, in ascending order.
+  [[nodiscard]] std::vector<UserUsage> usage() const;
   void expire_dead(Now now);
   void expire_reports(Now now);
   void maybe_drained();
@@ -87,6 +98,7 @@ struct Broker::State {
 
   Config config;
   Shell& shell;
+  Accounts accounts;
   Registry registry;
   Deadlines deadlines;
   BroadcastLog log;

@@ -10,6 +10,7 @@
 #include "muster/registration.h"
 
 #include "core/access_policy.h"
+#include "core/quota.h"
 
 namespace muster::core {
 
@@ -24,8 +25,12 @@ struct Config {
   // Bounds the memory of kept reports whatever the number of backends: one target of one report
   // is about 80 bytes, so 1,000,000 are 80 MB.
   std::size_t max_report_targets = 1'000'000;
+  // Over it, the longest dead of the user who has the most goes.
   std::size_t max_dead = 4096;
   std::chrono::milliseconds dead_age = std::chrono::hours(24);
+
+  // Of one user's share of all of the above and of what waits in the shell's queues.
+  Quotas quotas;
 
   AccessPolicyPtr policy;  // null: everything is allowed
 

@@ -55,8 +55,8 @@ EntryId Registry::put(Enrolment enrolment) {
     order_.push_back(id);
     by_key_.emplace(hash, id);
   } else {
+    if (entries_[id].state == BackendState::kDead) forget_death(entries_[id]);
     entries_[id].enrolment = std::move(shared);
-    if (entries_[id].state == BackendState::kDead) --dead_;
   }
   entries_[id].state = BackendState::kLive;
   return id;
@@ -64,7 +64,7 @@ EntryId Registry::put(Enrolment enrolment) {
 
 void Registry::remove(EntryId id) {
   auto& entry = entries_[id];
-  if (entry.state == BackendState::kDead) --dead_;
+  if (entry.state == BackendState::kDead) forget_death(entry);
   const auto [begin, end] = by_key_.equal_range(BackendKeyHash{}(entry.enrolment->key()));
   by_key_.erase(std::find_if(begin, end, [&](const auto& one) { return one.second == id; }));
   order_[place_[id]] = kNone;
@@ -74,47 +74,68 @@ void Registry::remove(EntryId id) {
   compact();
 }
 
+void Registry::mark_dead(EntryId id, Now now) {
+  auto& entry = entries_[id];
+  if (entry.state == BackendState::kDead) forget_death(entry);
+  entry.state = BackendState::kDead;
+  entry.since_unix_ms = now.unix_ms;
+  entry.death = ++last_death_;
+  auto& dead = dead_by_user_[entry.enrolment->peer.uid];
+  ++dead.count;
+  ++dead_;
+  dead.deaths.push_back({id, entry.death, now.steady});
+  // A backend that dies and comes back again and again leaves a record each time, behind one that
+  // stays dead.
+  if (dead.deaths.size() < 2 * dead.count + 64) return;
+  std::erase_if(dead.deaths, [&](const Death& death) { return !is_current(death); });
+}
+
+void Registry::forget_death(const Entry& entry) {
+  const auto user = dead_by_user_.find(entry.enrolment->peer.uid);
+  if (user == dead_by_user_.end()) return;  // a registration that ran out of memory
+  --dead_;
+  if (--user->second.count == 0) dead_by_user_.erase(user);
+}
+
 bool Registry::is_current(const Death& death) const {
   const auto& entry = entries_[death.id];
   return entry.enrolment != nullptr && entry.state == BackendState::kDead &&
          entry.death == death.number;
 }
 
-void Registry::mark_dead(EntryId id, Now now) {
-  auto& entry = entries_[id];
-  if (entry.state != BackendState::kDead) ++dead_;
-  entry.state = BackendState::kDead;
-  entry.since_unix_ms = now.unix_ms;
-  entry.death = ++last_death_;
-  deaths_.push_back({id, entry.death, now.steady});
-  forget_old_deaths();
-}
-
-// A backend that dies and comes back again and again leaves a record each time, behind one that
-// stays dead.
-void Registry::forget_old_deaths() {
-  if (deaths_.size() < 2 * dead_ + 64) return;
-  std::erase_if(deaths_, [&](const Death& death) { return !is_current(death); });
+const Registry::Death& Registry::longest(DeadOfUser& dead) const {
+  while (!is_current(dead.deaths.front())) dead.deaths.pop_front();
+  return dead.deaths.front();
 }
 
 void Registry::evict_dead(std::size_t max_dead) {
   while (dead_ > max_dead) {
-    const Death oldest = deaths_.front();
-    deaths_.pop_front();
-    if (is_current(oldest)) remove(oldest.id);
+    std::size_t most = 0;
+    for (const auto& [uid, dead] : dead_by_user_) most = std::max(most, dead.count);
+    const Death* victim = nullptr;
+    for (auto& [uid, dead] : dead_by_user_) {
+      if (dead.count != most) continue;
+      const Death& candidate = longest(dead);
+      if (victim == nullptr || candidate.number < victim->number) victim = &candidate;
+    }
+    remove(victim->id);
   }
 }
 
 SteadyTime Registry::expire_dead(SteadyTime before) {
-  while (!deaths_.empty()) {
-    const Death oldest = deaths_.front();
-    if (is_current(oldest)) {
-      if (oldest.when > before) return oldest.when;
-      remove(oldest.id);
+  auto oldest = SteadyTime::max();
+  for (auto user = dead_by_user_.begin(); user != dead_by_user_.end();) {
+    auto& dead = (user++)->second;  // removing its last one removes the user
+    for (auto left = dead.count; left > 0; --left) {
+      const Death& death = longest(dead);
+      if (death.when > before) {
+        oldest = std::min(oldest, death.when);
+        break;
+      }
+      remove(death.id);
     }
-    deaths_.pop_front();
   }
-  return SteadyTime::max();
+  return oldest;
 }
 
 // Removing is O(1) by leaving a hole; half of the order may be holes.

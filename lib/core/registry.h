@@ -82,7 +82,9 @@ class Registry {
   void remove(EntryId id);
 
   void mark_dead(EntryId id, Now now);
-  // Removes the longest dead until at most `max_dead` are left.
+  // Removes dead ones until at most `max_dead` are left: each time the longest dead of the user who
+  // has the most; of users with as many, the one who has the longest dead. So nobody pushes out
+  // another's dead by dying often.
   void evict_dead(std::size_t max_dead);
   // Removes those that died before `before`. The time at which the oldest of the rest died, or
   // SteadyTime::max().
@@ -101,6 +103,11 @@ class Registry {
       if (id != kNone) visit(id, entries_[id]);
     }
   }
+  // Calls visit(uid_t, std::size_t) for each user with dead entries, in no order.
+  template <class Visit>
+  void for_each_with_dead(Visit&& visit) const {
+    for (const auto& [uid, dead] : dead_by_user_) visit(uid, dead.count);
+  }
   // At least as many as are registered, dead ones included.
   [[nodiscard]] std::size_t size_hint() const noexcept { return order_.size(); }
 
@@ -110,10 +117,18 @@ class Registry {
     std::uint64_t number = 0;  // Entry::death
     SteadyTime when;
   };
+  // Records are in the order of dying; some are no longer true.
+  struct DeadOfUser {
+    std::deque<Death> deaths;
+    std::size_t count = 0;  // of those that are true, never 0
+  };
+
   [[nodiscard]] EntryId find(const BackendKey& key, std::size_t hash) const;
   [[nodiscard]] bool is_current(const Death& death) const;
   void compact();
-  void forget_old_deaths();
+  const Death& longest(DeadOfUser& dead) const;
+  // The entry is not dead any more, or about to go.
+  void forget_death(const Entry& entry);
 
   StableVector<Entry> entries_;  // growing must not move 10,000 entries
   std::vector<EntryId> free_;
@@ -122,7 +137,7 @@ class Registry {
   std::size_t removed_ = 0;           // kNones in order_
   // By the hash of the key, which is computed once; the key itself stands in the enrolment.
   std::unordered_multimap<std::size_t, EntryId> by_key_;
-  std::deque<Death> deaths_;  // oldest first; some are no longer true
+  std::unordered_map<uid_t, DeadOfUser> dead_by_user_;
   std::size_t dead_ = 0;
   std::uint64_t last_death_ = 0;
   std::uint64_t next_order_ = 1;

@@ -1,5 +1,6 @@
 // The oracle: who may say what, who is live, lost or dead.
 #include <algorithm>
+#include <map>
 
 #include "simulator/shadow.h"
 #include "simulator/universe.h"
@@ -210,23 +211,30 @@ void Shadow::die(Backend& backend, const std::string& why, Now now) {
   trim_dead(now);
 }
 
-// The longest dead go first: over the number, then over the age.
+// Over the number, the longest dead of a user who has the most goes; then all that are too old.
 void Shadow::trim_dead(Now now) {
   for (;;) {
-    std::size_t dead = 0;
-    const Backend* longest = nullptr;
+    std::map<uid_t, std::size_t> dead;
+    std::size_t sum = 0;
+    std::size_t most = 0;
     for (const auto& backend : backends_) {
       if (backend.state != BackendState::kDead) continue;
-      ++dead;
-      if (longest == nullptr || backend.death < longest->death) longest = &backend;
+      ++sum;
+      most = std::max(most, ++dead[backend.peer.uid]);
     }
-    const bool too_many = dead > static_cast<std::size_t>(knobs_.max_dead);
-    const bool too_old =
-        longest != nullptr && longest->died + milliseconds(knobs_.dead_age) <= now.steady;
-    if (!too_many && !too_old) return;
-    const auto serial = longest->serial;
+    if (sum <= static_cast<std::size_t>(knobs_.max_dead)) break;
+    const Backend* victim = nullptr;
+    for (const auto& backend : backends_) {
+      if (backend.state != BackendState::kDead || dead[backend.peer.uid] != most) continue;
+      if (victim == nullptr || backend.death < victim->death) victim = &backend;
+    }
+    const auto serial = victim->serial;
     std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
   }
+  std::erase_if(backends_, [&](const Backend& backend) {
+    return backend.state == BackendState::kDead &&
+           backend.died + milliseconds(knobs_.dead_age) <= now.steady;
+  });
 }
 
 void Shadow::expire_dead(Now now) { trim_dead(now); }

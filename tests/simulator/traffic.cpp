@@ -28,6 +28,7 @@ constexpr std::array kCounters = {
     Counter{"duplicates", &Counters::duplicate_answers},
     Counter{"unmatched", &Counters::unmatched_answers},
     Counter{"slow readers", &Counters::slow_readers},
+    Counter{"over quota", &Counters::over_quota},
 };
 
 }  // namespace

@@ -188,6 +188,45 @@ TEST_F(RegistryTest, OneThatDiesAndComesBackForEverLeavesNothingBehind) {
   EXPECT_EQ(registry.expire_dead(at(0)), at(1));
 }
 
+TEST_F(RegistryTest, OverTheNumberTheUserWithTheMostDeadLosesTheLongestDead) {
+  const auto dies = [&](const std::string& service, uid_t uid, int when) {
+    auto who = enrolment(service);
+    who.peer.uid = uid;
+    registry.mark_dead(registry.put(std::move(who)), now(when));
+  };
+  dies("quiet", 1, 1);
+  for (int i = 0; i < 5; ++i) {
+    dies("noisy-" + std::to_string(i), 2, 2 + i);
+    registry.evict_dead(3);
+  }
+  EXPECT_EQ(listed(), "quiet(dead) noisy-3(dead) noisy-4(dead)");
+  dies("other", 3, 7);
+  registry.evict_dead(3);
+  EXPECT_EQ(listed(), "quiet(dead) noisy-4(dead) other(dead)");
+  registry.evict_dead(2);
+  EXPECT_EQ(listed(), "noisy-4(dead) other(dead)") << "all have as many: the longest dead goes";
+  put("noisy-4");
+  dies("noisy-4", 4, 8);
+  registry.evict_dead(1);
+  EXPECT_EQ(listed(), "noisy-4(dead)");
+  EXPECT_EQ(registry.expire_dead(at(7)), at(8));
+  EXPECT_EQ(registry.expire_dead(at(8)), SteadyTime::max());
+  EXPECT_EQ(listed(), "");
+}
+
+TEST_F(RegistryTest, TheDeadOfAllUsersExpireByTheirAgeAlone) {
+  for (int i = 0; i < 6; ++i) {
+    auto who = enrolment("s" + std::to_string(i));
+    who.peer.uid = static_cast<uid_t>(i % 3);
+    registry.mark_dead(registry.put(std::move(who)), now(i));
+  }
+  EXPECT_EQ(registry.expire_dead(at(3)), at(4));
+  EXPECT_EQ(listed(), "s4(dead) s5(dead)");
+  std::string counts;
+  registry.for_each_with_dead([&](uid_t, std::size_t count) { counts += std::to_string(count); });
+  EXPECT_EQ(counts, "11") << "a user without dead ones is not kept";
+}
+
 TEST(GoneReasonTest, EveryReasonIsASentencePart) {
   EXPECT_EQ(to_string(GoneReason::kProcessExited), "process exited");
   EXPECT_EQ(to_string(GoneReason::kConnectionLost), "connection lost");

@@ -5,40 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "core/broker.h"
+#include "support/keeping_shell.h"
 
 namespace muster::core {
 namespace {
 
 using std::chrono::milliseconds;
-
-class NoFrame final : public OutboundFrame {};
-
-// Keeps what was refused, and the last that was asked of it.
-class KeepingShell final : public Shell {
- public:
-  BroadcastId next_broadcast_id() override { return next_id++; }
-  FramePtr encode(const OutgoingOperation&) override { return std::make_shared<NoFrame>(); }
-  void send(ConnectionId, const FramePtr&) override {}
-  void send(ConnectionId, std::uint64_t, const Notice& notice) override {
-    if (const auto* sent = std::get_if<Registered>(&notice)) registered = *sent;
-  }
-  void refuse(ConnectionId, std::uint64_t, const Refusal& refusal, bool) override {
-    refusals.push_back(refusal);
-  }
-  void hang_up(ConnectionId) override {}
-  void release(ConnectionId) override {}
-  void arm(DeadlineId id, SteadyTime) override { armed.push_back(id); }
-  void cancel(DeadlineId) override {}
-  bool wants_every_outcome() const noexcept override { return false; }
-  void report(const Event& event) override { events.push_back(event); }
-  void drained() override {}
-
-  BroadcastId next_id = 20;
-  Registered registered;
-  std::vector<Refusal> refusals;
-  std::vector<DeadlineId> armed;
-  std::vector<Event> events;
-};
+using test::KeepingShell;
 
 class CoreSentencesTest : public ::testing::Test {
  protected:

@@ -75,8 +75,41 @@ struct Counters {
   std::uint64_t duplicate_answers = 0;
   std::uint64_t unmatched_answers = 0;  // for a broadcast that nobody knows (any more)
   std::uint64_t slow_readers = 0;
+  // Connections, registrations and broadcasts that were refused and connections that were ended
+  // because of their user's quota.
+  std::uint64_t over_quota = 0;
 
   friend bool operator==(const Counters&, const Counters&) = default;
+};
+
+struct Share {
+  std::uint64_t used = 0;
+  std::uint64_t quota = 0;
+
+  friend bool operator==(const Share&, const Share&) = default;
+};
+
+// What one user has of the broker, and may have.
+struct UserUsage {
+  uid_t uid = 0;
+  Share connections;    // of backends, registered or not
+  Share registrations;  // live and reconnecting backends
+  Share queued_bytes;   // what its backends do not read
+  Share broadcasts;     // in flight, asked for by it
+  std::uint64_t dead_backends = 0;
+
+  friend bool operator==(const UserUsage&, const UserUsage&) = default;
+};
+
+// Open files of the broker: each backend costs one, and each process of backends another.
+struct DescriptorUsage {
+  std::uint64_t used = 0;
+  std::uint64_t limit = 0;
+  std::uint64_t reserve = 0;  // kept for operators and the broker's own files
+  // Used up to the reserve: backends that connect wait until there are some.
+  bool exhausted = false;
+
+  friend bool operator==(const DescriptorUsage&, const DescriptorUsage&) = default;
 };
 
 struct BrokerStatus {
@@ -92,6 +125,8 @@ struct BrokerStatus {
   std::vector<BroadcastId> running_broadcasts;
   std::uint64_t reports_kept = 0;
   Counters counters;
+  std::vector<UserUsage> users;  // in ascending order
+  DescriptorUsage descriptors;
 
   friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };

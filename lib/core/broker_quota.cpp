@@ -1,0 +1,74 @@
+// What each user has of the broker, and what happens to those who want more than they may have.
+#include <map>
+#include <utility>
+
+#include "core/broker_state.h"
+
+namespace muster::core {
+
+namespace {
+
+// Nothing tells when another backend of the same user will be gone.
+constexpr std::chrono::seconds kRegistrationRetry{5};
+
+}  // namespace
+
+bool Broker::State::has_room(ConnectionId connection, Now now) {
+  auto& session = *find(connection);
+  auto over = accounts.refusal(Resource::kConnection, session.peer.uid);
+  if (!over) {
+    accounts.take(Resource::kConnection, session.peer.uid);
+    session.counted = true;
+    return true;
+  }
+  // By then those that do not register are gone.
+  refuse(connection, 0,
+         {RefusalCode::kQuota, *std::move(over) + "; try again when one has ended",
+          config.register_timeout},
+         now);
+  return false;
+}
+
+bool Broker::State::has_room(ConnectionId connection, std::uint64_t request_id, Now now) {
+  auto over = accounts.refusal(Resource::kRegistration, find(connection)->peer.uid);
+  if (!over) return true;
+  refuse(
+      connection, request_id,
+      {RefusalCode::kQuota, *std::move(over) + "; try again when one is gone", kRegistrationRetry},
+      now);
+  return false;
+}
+
+void Broker::State::uncount(Session& session) {
+  if (!std::exchange(session.counted, false)) return;
+  accounts.give_back(Resource::kConnection, session.peer.uid);
+}
+
+std::vector<UserUsage> Broker::State::usage() const {
+  std::map<uid_t, UserUsage> users;
+  for (const uid_t uid : accounts.users()) {
+    const auto& account = *accounts.find(uid);
+    auto& user = users[uid];
+    user.connections.used = account.connections;
+    user.registrations.used = account.registrations;
+    user.queued_bytes.used = account.queue.used;
+    user.broadcasts.used = account.broadcasts;
+  }
+  registry.for_each_with_dead(
+      [&](uid_t uid, std::size_t dead) { users[uid].dead_backends = dead; });
+
+  std::vector<UserUsage> list;
+  list.reserve(users.size());
+  for (auto& [uid, user] : users) {
+    const auto quota = accounts.quota_of(uid);
+    user.uid = uid;
+    user.connections.quota = quota.connections;
+    user.registrations.quota = quota.registrations;
+    user.queued_bytes.quota = quota.queued_bytes;
+    user.broadcasts.quota = quota.broadcasts;
+    list.push_back(user);
+  }
+  return list;
+}
+
+}  // namespace muster::core

@@ -1,0 +1,81 @@
+// How much of the broker one user may take, and how much each one has. Pure.
+//
+// What is counted goes to the account of the user who caused it, as the kernel names it: a
+// connection and a registration to the backend's, a broadcast to the operator's, what waits to be
+// sent to that of the backend that does not read. An account is there while any of it is.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <unordered_map>
+#include <vector>
+
+#include "core/queue_account.h"
+
+namespace muster::core {
+
+// The most that one user may have at a time. The defaults leave room for 10,000 backends of one
+// user, all of which reconnect at once: the old connection may be there when the new one comes.
+struct Quota {
+  std::uint64_t connections = 32'768;  // of backends, registered or not
+  std::uint64_t registrations = 16'384;
+  std::uint64_t queued_bytes = 64ULL * 1024 * 1024;  // over all its backends
+  std::uint64_t broadcasts = 512;                    // in flight
+
+  friend bool operator==(const Quota&, const Quota&) = default;
+};
+
+// What is said of one user apart; the rest is as for everybody.
+struct QuotaOverride {
+  std::optional<std::uint64_t> connections;
+  std::optional<std::uint64_t> registrations;
+  std::optional<std::uint64_t> queued_bytes;
+  std::optional<std::uint64_t> broadcasts;
+};
+
+struct Quotas {
+  Quota each;
+  std::map<uid_t, QuotaOverride> of_uid;
+
+  [[nodiscard]] Quota of(uid_t uid) const;
+};
+
+enum class Resource : std::uint8_t { kConnection, kRegistration, kBroadcast };
+
+class Accounts {
+ public:
+  struct Account {
+    Quota quota;
+    std::uint64_t connections = 0;
+    std::uint64_t registrations = 0;
+    std::uint64_t broadcasts = 0;
+    QueueAccount queue;
+  };
+
+  explicit Accounts(Quotas quotas) : quotas_(std::move(quotas)) {}
+
+  // Nothing when there is room for one more. Else the beginning of a sentence that says how much is
+  // used and what the quota is: "uid 1000 has 512 broadcasts in flight, and its quota is 512".
+  [[nodiscard]] std::optional<std::string> refusal(Resource resource, uid_t uid) const;
+  void take(Resource resource, uid_t uid);
+  // REQUIRES: it was taken.
+  void give_back(Resource resource, uid_t uid) noexcept;
+  // Stays where it is while the user has a connection. REQUIRES: it has one.
+  [[nodiscard]] QueueAccount& queue_of(uid_t uid) { return accounts_.at(uid).queue; }
+  [[nodiscard]] Quota quota_of(uid_t uid) const { return quotas_.of(uid); }
+
+  // Null when nothing is in use.
+  [[nodiscard]] const Account* find(uid_t uid) const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return accounts_.size(); }
+  // Those who have something in use, in ascending order.
+  [[nodiscard]] std::vector<uid_t> users() const;
+
+ private:
+  Quotas quotas_;
+  std::unordered_map<uid_t, Account> accounts_;
+};
+
+}  // namespace muster::core
