@@ -6,11 +6,16 @@
 namespace muster::core {
 namespace {
 
-// Oldest first, and answers mostly come in that order.
+// What an entry owes is in the order in which it was asked: ids ascend.
+std::vector<OpenOperation>::iterator place_of(std::vector<OpenOperation>& open, BroadcastId id) {
+  if (!open.empty() && open.front().id == id) return open.begin();
+  return std::lower_bound(open.begin(), open.end(), id,
+                          [](const OpenOperation& one, BroadcastId i) { return one.id < i; });
+}
+
 OpenOperation* find_open(Entry& entry, BroadcastId id) {
-  const auto found = std::find_if(entry.open.begin(), entry.open.end(),
-                                  [&](const OpenOperation& open) { return open.id == id; });
-  return found == entry.open.end() ? nullptr : &*found;
+  const auto found = place_of(entry.open, id);
+  return found == entry.open.end() || found->id != id ? nullptr : &*found;
 }
 
 }  // namespace
@@ -126,9 +131,8 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
   auto& target = broadcast.targets[index];
   disarm(target.deadline);
   auto& open = registry.at(target.entry).open;
-  const auto done = std::find_if(open.begin(), open.end(),
-                                 [&](const OpenOperation& o) { return o.id == broadcast.id; });
-  if (done != open.end()) open.erase(done);
+  const auto done = place_of(open, broadcast.id);
+  if (done != open.end() && done->id == broadcast.id) open.erase(done);
   switch (outcome) {
     case OutcomeKind::kAck:
       ++counters.acks;
