@@ -43,6 +43,13 @@ endif()
 # would give them different options.
 add_compile_options(-fPIE -ffunction-sections -fdata-sections)
 add_link_options(-pie LINKER:--gc-sections)
+# Relocations of a position-independent program are 24 bytes each unless they are packed: 5 % of
+# musterd. Needs glibc 2.36, that of Debian 12.
+include(CheckLinkerFlag)
+check_linker_flag(CXX LINKER:-z,pack-relative-relocs MUSTER_PACKED_RELOCATIONS)
+if(MUSTER_PACKED_RELOCATIONS AND MUSTER_STATIC)
+  add_link_options(LINKER:-z,pack-relative-relocs)
+endif()
 add_compile_definitions($<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 
 # ccache, when it is there. Precompiled headers need its tolerance for their macros; the base
