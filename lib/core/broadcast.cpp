@@ -78,6 +78,15 @@ void Broadcast::add_frame(std::chrono::milliseconds budget, FramePtr frame) {
   frames.insert(place, {budget, std::move(frame)});
 }
 
+void Broadcast::give_back_room() {
+  constexpr std::size_t kLittle = 16;
+  const auto give_back = [](auto& list) {
+    if (list.capacity() > 2 * list.size() + kLittle) list.shrink_to_fit();
+  };
+  give_back(targets);
+  give_back(skipped);
+}
+
 BackendOutcome Broadcast::outcome_of(std::uint32_t index) const {
   const auto& target = targets[index];
   auto outcome = describe(*target.who);

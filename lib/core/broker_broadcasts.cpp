@@ -138,6 +138,7 @@ Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only,
     deadline.index = i;
     broadcast.targets[i].deadline = arm(deadline, broadcast.targets[i].deadline_at);
   }
+  broadcast.give_back_room();
 
   ++counters.broadcasts_started;
   counters.operations_sent += broadcast.targets.size();

@@ -185,5 +185,25 @@ TEST_F(BroadcastLogTest, OneThatIsUsedAgainIsEmptyAndHasRoom) {
   EXPECT_EQ(again.request.traceparent, "");
 }
 
+TEST_F(BroadcastLogTest, AReportOfFewKeepsNoRoomForMany) {
+  run(1, 10'000);
+  end(1, 1);
+  run(2);
+  end(2, 2);
+  trim(1);  // the first goes, and the next broadcast gets its room
+  auto& next = run(3);
+  EXPECT_GE(next.targets.capacity(), 10'000u);
+  next.give_back_room();
+  EXPECT_LE(next.targets.capacity(), 16u);
+  EXPECT_EQ(next.targets.size(), 1u);
+}
+
+TEST_F(BroadcastLogTest, ABroadcastToAsManyAsBeforeKeepsItsRoom) {
+  auto& broadcast = run(1, 1'000);
+  const auto* const before = broadcast.targets.data();
+  broadcast.give_back_room();
+  EXPECT_EQ(broadcast.targets.data(), before);
+}
+
 }  // namespace
 }  // namespace muster::core
