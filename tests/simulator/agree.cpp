@@ -49,4 +49,21 @@ std::string show(const std::vector<BackendInfo>& backends) {
   return text.empty() ? "    nobody\n" : text;
 }
 
+std::string show(const std::vector<UserUsage>& users) {
+  std::string text;
+  const auto add = [&](const char* what, const Share& share) {
+    text.append(what).append(std::to_string(share.used)).append(" of ");
+    text += std::to_string(share.quota);
+  };
+  for (const auto& user : users) {
+    text += "    uid " + std::to_string(user.uid);
+    add(": connections ", user.connections);
+    add(", registrations ", user.registrations);
+    add(", queued ", user.queued_bytes);
+    add(", broadcasts ", user.broadcasts);
+    text += ", dead " + std::to_string(user.dead_backends) + '\n';
+  }
+  return text.empty() ? "    nobody\n" : text;
+}
+
 }  // namespace muster::simulator

@@ -33,5 +33,6 @@ void must_agree(const std::string& what, const std::variant<Value, ControlError>
 [[nodiscard]] std::string show(const BroadcastReport& report);
 [[nodiscard]] std::string show(const BackendOutcome& outcome);
 [[nodiscard]] std::string show(const std::vector<BackendInfo>& backends);
+[[nodiscard]] std::string show(const std::vector<UserUsage>& users);
 
 }  // namespace muster::simulator

@@ -14,6 +14,12 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "never accepted",
     "restarts while broadcasts ran",
     "clock jumps while broadcasts ran",
+    "may not connect",
+    "may not register",
+    "connections used up",
+    "registrations used up",
+    "broadcasts used up",
+    "queue used up",
 };
 static_assert(!kNames.back().empty());
 

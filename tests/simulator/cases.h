@@ -20,6 +20,12 @@ enum class Case : std::uint8_t {
   kNeverAccepted,  // the broker ended first
   kRestartWhileRunning,
   kClockJumpWhileRunning,
+  kMayNotConnect,
+  kMayNotRegister,
+  kConnectionsUsedUp,
+  kRegistrationsUsedUp,
+  kBroadcastsUsedUp,
+  kQueueUsedUp,
   kEnd,
 };
 inline constexpr std::size_t kCases = static_cast<std::size_t>(Case::kEnd);

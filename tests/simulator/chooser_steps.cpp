@@ -91,13 +91,14 @@ Step Chooser::answer(const World& world, std::uint32_t connection) {
 }
 
 Step Chooser::start(const World& world) {
-  Step step{StepKind::kStart, {std::int64_t(world.shell().next_id()), 0, -1, 0, 0}};
+  Step step{StepKind::kStart, {std::int64_t(world.shell().next_id()), 0, -1, 0, 0, 0}};
   if (rng_.chance(10)) step.args[0] += rng_.below(3);
   step.args[1] = rng_.chance(95) ? rng_.below(kGoodOperations) : rng_.below(kOperations);
   if (!one_budget_ && rng_.chance(50)) {
     step.args[2] = rng_.pick(std::array<std::int64_t, 6>{0, 1, 30, 250, 5000, kMaxU32});
   }
   if (rng_.chance(25)) step.args[3] = rng_.below(kSelections);
+  step.args[5] = rng_.below(kUsers + 1);
   if (rng_.chance(20)) step.args[4] = rng_.chance(90) ? 1 + rng_.below(2) : 3;
   return step;
 }

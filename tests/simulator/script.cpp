@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "simulator/universe.h"
+
 namespace muster::simulator {
 namespace {
 
@@ -22,6 +24,12 @@ constexpr std::array kFields = {
     Field{"max_report_targets", &Knobs::max_report_targets},
     Field{"max_dead", &Knobs::max_dead},
     Field{"dead_age", &Knobs::dead_age},
+    Field{"policy", &Knobs::policy},
+    Field{"connections_each", &Knobs::connections_each},
+    Field{"registrations_each", &Knobs::registrations_each},
+    Field{"broadcasts_each", &Knobs::broadcasts_each},
+    Field{"queued_each", &Knobs::queued_each},
+    Field{"more", &Knobs::more},
     Field{"first_id", &Knobs::first_id},
     Field{"queue", &Knobs::queue},
     Field{"curious", &Knobs::curious},
@@ -67,6 +75,12 @@ Knobs random_knobs(Rng& rng) {
   if (rng.chance(15)) knobs.max_report_targets = rng.between(0, 6);
   if (rng.chance(30)) knobs.max_dead = rng.between(0, 2);
   if (rng.chance(30)) knobs.dead_age = rng.pick(std::array{0, 1, 100, 2000});
+  if (rng.chance(20)) knobs.policy = rng.between(1, kPolicies - 1);
+  if (rng.chance(12)) knobs.connections_each = rng.between(1, 5);
+  if (rng.chance(12)) knobs.registrations_each = rng.between(1, 4);
+  if (rng.chance(12)) knobs.broadcasts_each = rng.between(0, 2);
+  if (rng.chance(12)) knobs.queued_each = rng.between(2, 12);
+  if (rng.chance(30)) knobs.more = rng.between(1, 2);
   if (rng.chance(30)) knobs.first_id = rng.between(2, 1'000'000);
   if (rng.chance(20)) knobs.queue = rng.between(1, 4);
   return knobs;
@@ -96,6 +110,20 @@ core::Config config_of(const Knobs& knobs) {
   config.max_report_targets = static_cast<std::size_t>(knobs.max_report_targets);
   config.max_dead = static_cast<std::size_t>(knobs.max_dead);
   config.dead_age = milliseconds(knobs.dead_age);
+  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  auto& each = config.quotas.each;
+  each.connections = count(knobs.connections_each);
+  each.registrations = count(knobs.registrations_each);
+  each.broadcasts = count(knobs.broadcasts_each);
+  each.queued_bytes = count(knobs.queued_each);
+  if (knobs.more != 0) {
+    auto& first = config.quotas.of_uid[uid_of(0)];
+    first.connections = each.connections + count(knobs.more);
+    first.registrations = each.registrations + count(knobs.more);
+    first.broadcasts = each.broadcasts + count(knobs.more);
+    first.queued_bytes = each.queued_bytes + count(knobs.more);
+  }
+  config.policy = policy_of(knobs.policy);
   config.first_id_ever = static_cast<BroadcastId>(knobs.first_id);
   return config;
 }

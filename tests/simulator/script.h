@@ -25,6 +25,13 @@ struct Knobs {
   std::int64_t max_report_targets = 1'000'000;
   std::int64_t max_dead = 4096;
   std::int64_t dead_age = 86'400'000;
+  std::int64_t policy = 0;  // see policy_of()
+  // Of each user; the first has `more` of each.
+  std::int64_t connections_each = 32'768;
+  std::int64_t registrations_each = 16'384;
+  std::int64_t broadcasts_each = 512;
+  std::int64_t queued_each = 1'000'000;  // messages
+  std::int64_t more = 0;
   std::int64_t first_id = 1;    // that this host ever gave
   std::int64_t queue = 64;      // messages that wait for a backend before it is a slow reader
   std::int64_t curious = 0;     // 1: whoever gets an event looks at the broker at once

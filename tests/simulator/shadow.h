@@ -77,6 +77,7 @@ class Shadow {
     BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
     std::int64_t selection = 0;
     std::string operation_key;
+    std::optional<uid_t> by;
     SteadyTime started;
     std::uint64_t started_unix_ms = 0;
     SteadyTime ended;
@@ -105,7 +106,7 @@ class Shadow {
   std::variant<core::Started, ControlError::Code> start(BroadcastId next, std::int64_t operation,
                                                         std::optional<milliseconds> ack_timeout,
                                                         std::int64_t selection, std::int64_t key,
-                                                        Now now);
+                                                        std::optional<uid_t> by, Now now);
   std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
   void shut_down(BroadcastId next, Now now);
 
@@ -132,6 +133,8 @@ class Shadow {
   [[nodiscard]] std::vector<BackendInfo> list(std::int64_t selection) const;
   [[nodiscard]] std::variant<DryRun, ControlError::Code> dry_run(std::int64_t operation,
                                                                  std::int64_t selection) const;
+  // Of each user who has anything; what waits in queues is the shell's to know.
+  [[nodiscard]] std::vector<UserUsage> usage() const;
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::size_t open_targets() const;
   [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
@@ -173,6 +176,9 @@ class Shadow {
                std::optional<std::uint64_t> only, Now now);
   void cancel(Cast& cast, Now now);
   void trim_dead(Now now);
+  // What a user has, counted anew each time.
+  [[nodiscard]] UserUsage usage_of(uid_t uid) const;
+  static bool is_full(const Share& share) { return share.used >= share.quota; }
 
   Cases& cases_;
   Knobs knobs_;

@@ -11,7 +11,8 @@ using Code = ControlError::Code;
 
 std::variant<core::Started, Code> Shadow::start(BroadcastId next, std::int64_t operation,
                                                 std::optional<milliseconds> ack_timeout,
-                                                std::int64_t selection, std::int64_t key, Now now) {
+                                                std::int64_t selection, std::int64_t key,
+                                                std::optional<uid_t> by, Now now) {
   const auto& choice = operation_of(operation);
   const auto& operation_key = operation_key_of(key);
   if (shutting_down_) return Code::kShuttingDown;
@@ -32,8 +33,14 @@ std::variant<core::Started, Code> Shadow::start(BroadcastId next, std::int64_t o
     return started(cast, true);
   }
   if (running() >= static_cast<std::size_t>(knobs_.max_broadcasts)) return Code::kBusy;
+  if (by && is_full(usage_of(*by).broadcasts)) {
+    cases_.saw(Case::kBroadcastsUsedUp);
+    ++counters.over_quota;
+    return Code::kBusy;
+  }
 
   Cast cast;
+  cast.by = by;
   cast.id = next;
   cast.operation = *choice.accepted;
   cast.selection = selection;

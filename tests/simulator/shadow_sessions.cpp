@@ -52,6 +52,7 @@ void Shadow::release(std::uint32_t connection) {
 void Shadow::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code) {
   const auto& who = connections_.at(connection);
   ++counters.refusals;
+  if (code == RefusalCode::kQuota) ++counters.over_quota;
   send(connection, Sent::Kind::kRefused, request, Sent::refusal(code, !who.registered));
   const auto key = who.registered ? by_serial(who.serial)->form.key : kKeys;
   told.push_back({Event::Kind::kPeerRefused, 0, key, who.peer.process.pid, who.peer.uid, 0});
@@ -64,7 +65,16 @@ void Shadow::opened(std::uint32_t connection, const core::Peer& peer, Now now) {
   added.peer = peer;
   added.register_by = now.steady + milliseconds(knobs_.register_timeout);
   connections_[connection] = added;
-  if (shutting_down_) refuse(connection, 0, RefusalCode::kShuttingDown);
+  if (shutting_down_) return refuse(connection, 0, RefusalCode::kShuttingDown);
+  if (!may_connect(knobs_.policy, peer.uid)) {
+    cases_.saw(Case::kMayNotConnect);
+    return refuse(connection, 0, RefusalCode::kDenied);
+  }
+  const auto share = usage_of(peer.uid).connections;  // this one among them
+  if (share.used > share.quota) {
+    cases_.saw(Case::kConnectionsUsedUp);
+    refuse(connection, 0, RefusalCode::kQuota);
+  }
 }
 
 void Shadow::registration(std::uint32_t connection, std::uint64_t request, const Form& form,
@@ -74,7 +84,16 @@ void Shadow::registration(std::uint32_t connection, std::uint64_t request, const
   if (who->registered) return garbage(connection, request, now);
   if (form.bad) return refuse(connection, request, RefusalCode::kInvalid);
 
+  if (!may_register(knobs_.policy, who->peer.uid, form.key)) {
+    cases_.saw(Case::kMayNotRegister);
+    return refuse(connection, request, RefusalCode::kDenied);
+  }
   auto* holder = by_key(form.key);
+  const bool is_new = holder == nullptr || holder->state == BackendState::kDead;
+  if (is_new && is_full(usage_of(who->peer.uid).registrations)) {
+    cases_.saw(Case::kRegistrationsUsedUp);
+    return refuse(connection, request, RefusalCode::kQuota);
+  }
   bool same_process = false;
   if (holder != nullptr) {
     same_process = holder->peer.uid == who->peer.uid && holder->peer.process == who->peer.process;
@@ -173,10 +192,15 @@ void Shadow::garbage(std::uint32_t connection, std::uint64_t request, Now now) {
 void Shadow::lost(std::uint32_t connection, core::LossCause cause, Now now) {
   const auto* who = known(connection);
   if (who == nullptr || who->lost) return;
-  const bool slow = cause == core::LossCause::kSlowReader;
-  if (slow) ++counters.slow_readers;
+  const bool over_quota = cause == core::LossCause::kUserQuota;
+  if (cause != core::LossCause::kClosed) ++counters.slow_readers;
+  if (over_quota) ++counters.over_quota;
+  if (over_quota) cases_.saw(Case::kQueueUsedUp);
   if (!who->registered) return release(connection);
-  lose(*by_serial(who->serial), slow ? "connection lost (slow reader)" : "connection lost", now);
+  std::string why = "connection lost";
+  if (cause == core::LossCause::kSlowReader) why += " (slow reader)";
+  if (over_quota) why += " (slow reader, over its user's quota of queued bytes)";
+  lose(*by_serial(who->serial), why, now);
 }
 
 void Shadow::exited(std::uint32_t connection, Now now) {

@@ -55,6 +55,7 @@ void SimShell::reset(bool keep_sockets) {
   for (auto& [number, line] : lines_) {
     if (keep_sockets && line.broker == Line::Broker::kWaiting) continue;
     line.broker = Line::Broker::kReleased;
+    line.account = nullptr;  // gone with the core
     line.inbox.clear();
   }
   for (auto& slot : slots_) slot.used = false;
@@ -119,8 +120,28 @@ void SimShell::put(core::ConnectionId id, Sent message) {
   message.connection = number;
   sent.push_back(message);
   if (line->too_slow) return;
+  const bool user_has_room = line->account == nullptr || line->account->has_room_for(1);
+  if (line->outbox.size() >= queue_bound_ || !user_has_room) {
+    line->too_slow = true;
+    line->why_slow = line->outbox.size() >= queue_bound_ ? core::LossCause::kSlowReader
+                                                         : core::LossCause::kUserQuota;
+    return;
+  }
   line->outbox.push_back(message);
-  line->too_slow = line->outbox.size() > queue_bound_;
+  if (line->account != nullptr) ++line->account->used;
+}
+
+Sent SimShell::take_message(Line& line) {
+  const auto message = line.outbox.front();
+  line.outbox.pop_front();
+  if (line.account != nullptr) --line.account->used;
+  return message;
+}
+
+// While the core still has the account.
+void SimShell::discharge(Line& line) {
+  if (line.account != nullptr) line.account->used -= line.outbox.size();
+  line.account = nullptr;
 }
 
 BroadcastId SimShell::next_broadcast_id() {
@@ -171,6 +192,7 @@ void SimShell::hang_up(core::ConnectionId connection) {
   auto [number, line] = known(connection, "nobody hangs up a connection that was released");
   expect(line->broker == Line::Broker::kOpen, "a connection is hung up once");
   line->broker = Line::Broker::kHungUp;
+  discharge(*line);
   line->inbox.clear();
   sent.push_back({number, Sent::Kind::kHangUp, 0, 0});
 }
@@ -178,6 +200,7 @@ void SimShell::hang_up(core::ConnectionId connection) {
 void SimShell::release(core::ConnectionId connection) {
   auto [number, line] = known(connection, "a connection is released once");
   line->broker = Line::Broker::kReleased;
+  discharge(*line);
   line->inbox.clear();
   slots_[connection.slot].used = false;
   sent.push_back({number, Sent::Kind::kRelease, 0, 0});

@@ -39,7 +39,9 @@ struct Line {
   bool closed = false;    // by the backend, after what is in the inbox
   bool end_told = false;  // connection_lost() was reported
   bool exit_due = false;  // process_exited() is to be reported
-  bool too_slow = false;  // its queue went over the bound; nothing is read or written any more
+  bool too_slow = false;  // its queue went over a bound; nothing is read or written any more
+  core::LossCause why_slow = core::LossCause::kSlowReader;
+  core::QueueAccount* account = nullptr;  // of its user: one for each message that waits
   // To the backend: what it did not read yet.
   std::deque<Sent> outbox;
   BroadcastId last_operation = 0;  // that was sent; they ascend
@@ -60,6 +62,12 @@ class SimShell final : public core::Shell {
   Line& connect(std::uint32_t connection, std::uint32_t process);
   // Gives it a slot that is free.
   Line& accept(std::uint32_t connection);
+  // What waits for it is charged to that account from now on.
+  void charge(std::uint32_t connection, core::QueueAccount* account) {
+    lines_.at(connection).account = account;
+  }
+  // The backend reads a message. REQUIRES: there is one.
+  static Sent take_message(Line& line);
   [[nodiscard]] Line* line(std::int64_t connection);
   [[nodiscard]] std::map<std::uint32_t, Line>& lines() noexcept { return lines_; }
   [[nodiscard]] const std::map<std::uint32_t, Line>& lines() const noexcept { return lines_; }
@@ -117,6 +125,7 @@ class SimShell final : public core::Shell {
   void expect(bool good, const char* rule) const;
   std::pair<std::uint32_t, Line*> known(core::ConnectionId id, const char* rule);
   void put(core::ConnectionId id, Sent message);
+  static void discharge(Line& line);
 
   std::size_t queue_bound_;
   OnEvent on_event_;

@@ -8,7 +8,7 @@ namespace {
 
 struct Spec {
   std::string_view name;
-  std::array<std::string_view, 5> args{};
+  std::array<std::string_view, 6> args{};
 };
 
 // In the order of StepKind.
@@ -32,7 +32,7 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"ghost", {"connection", "what"}},
     {"advance", {"us"}},
     {"jump", {"ms"}},
-    {"start", {"id", "operation", "ack", "selection", "key"}},
+    {"start", {"id", "operation", "ack", "selection", "key", "by"}},
     {"dry_run", {"operation", "selection"}},
     {"cancel", {"id"}},
     {"report", {"id"}},

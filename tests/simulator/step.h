@@ -36,7 +36,8 @@ enum class StepKind : std::uint8_t {
   kAdvance,  // microseconds
   kJump,     // milliseconds that the wall clock jumps
   // What an operator does.
-  kStart,     // id (or above), operation, ack timeout (ms; -1: none), selection, operation key
+  kStart,     // id (or above), operation, ack timeout (ms; -1: none), selection, operation key,
+              // by whom (0: nobody who counts, else a user)
   kDryRun,    // operation, selection
   kCancel,    // broadcast
   kReport,    // broadcast
@@ -56,7 +57,7 @@ inline constexpr std::int64_t kBad = 2;  // breaks a rule
 
 struct Step {
   StepKind kind = StepKind::kAdvance;
-  std::array<std::int64_t, 5> args{};
+  std::array<std::int64_t, 6> args{};
 
   friend bool operator==(const Step&, const Step&) = default;
 };

@@ -5,6 +5,9 @@
 namespace muster::simulator {
 namespace {
 
+constexpr gid_t kStaff = 50;   // of the third user
+constexpr gid_t kGuests = 60;  // a supplementary one of the third user
+
 template <class Table>
 const auto& entry(const Table& table, std::int64_t index) {
   return table[static_cast<std::size_t>(index) % table.size()];
@@ -103,11 +106,16 @@ const std::string& operation_key_of(std::int64_t key) {
   return entry(kTable, key);
 }
 
+uid_t uid_of(std::int64_t user) { return 1000 + static_cast<uid_t>(user % kUsers); }
+
 core::Peer peer_of(std::int64_t process, bool exited) {
   const auto number = static_cast<std::uint64_t>(process);
   core::Peer peer;
-  peer.uid = number % 4 == 3 ? 1001 : 1000;
-  peer.gid = peer.uid;
+  const bool third = number % 8 == 6;
+  peer.uid = uid_of(third ? 2 : number % 4 == 3 ? 1 : 0);
+  peer.gid = third ? kStaff : peer.uid;
+  static const auto kGroups = std::make_shared<const std::vector<gid_t>>(std::vector{kGuests});
+  if (third) peer.groups = kGroups;
   if (number % 11 != 10) {
     peer.process.pid = static_cast<pid_t>(100 + number / 2);
     peer.process.unique = exited && number % 2 == 0 ? 0 : 5000 + number;

@@ -7,6 +7,7 @@
 
 #include "muster/broker_view.h"
 
+#include "core/access_policy.h"
 #include "core/types.h"
 
 namespace muster::simulator {
@@ -34,9 +35,19 @@ inline constexpr std::uint32_t kGoodOperations = 5;  // the first of them
 inline constexpr std::uint32_t kOperationKeys = 4;
 [[nodiscard]] const std::string& operation_key_of(std::int64_t key);
 
-// Every fourth process is of another user, and pids are used twice. Every eleventh cannot be seen
-// (pid 0): all of those are one to the broker.
-// Whoever `exited` before the broker looked is known by its pid alone, if its parent was quick.
+// The three who exist.
+inline constexpr std::uint32_t kUsers = 3;
+[[nodiscard]] uid_t uid_of(std::int64_t user);
+
+// Policy 0 is none at all. may_connect() and may_register() say by hand what policy_of() means.
+inline constexpr std::uint32_t kPolicies = 4;
+[[nodiscard]] core::AccessPolicyPtr policy_of(std::int64_t policy);
+[[nodiscard]] bool may_connect(std::int64_t policy, uid_t uid);
+[[nodiscard]] bool may_register(std::int64_t policy, uid_t uid, std::uint32_t key);
+
+// Every fourth process is of the second user, every eighth of the third, and pids are used twice.
+// Every eleventh cannot be seen (pid 0): all of those are one to the broker. Whoever `exited`
+// before the broker looked is known by its pid alone, if its parent was quick.
 [[nodiscard]] core::Peer peer_of(std::int64_t process, bool exited = false);
 
 }  // namespace muster::simulator

@@ -154,7 +154,7 @@ bool World::accept(std::int64_t most) {
     if (exited) cases_.saw(Case::kAcceptedDead);
     const auto peer = peer_of(line.process, exited);
     shadow_->opened(number, peer, at());
-    call([&] { broker_->connection_opened(line.id, peer, at()); });
+    call([&] { shell_.charge(number, broker_->connection_opened(line.id, peer, at())); });
   }
   return true;
 }
@@ -165,8 +165,7 @@ bool World::read(const Step& step) {
   auto& process = processes_[line->process];
   if (process.exited) return false;
   for (auto left = step.args[1]; left > 0 && !line->outbox.empty(); --left) {
-    const auto message = line->outbox.front();
-    line->outbox.pop_front();
+    const auto message = SimShell::take_message(*line);
     if (message.kind != Sent::Kind::kOperation) continue;
     auto& known = process.known;
     if (std::find(known.begin(), known.end(), message.a) == known.end()) known.push_back(message.a);

@@ -67,6 +67,7 @@ class World {
   void check_armed(const SimShell::Armed& armed) const;
   void check_report(BroadcastId id) const;
   void check_status() const;
+  void check_usage(const std::vector<UserUsage>& users) const;
   // While the core is at it.
   void on_event(const Event& event);
   void check_outcome(const Event& event) const;

@@ -132,6 +132,22 @@ void World::check_status() const {
   must(status.dead_backends == shadow_->backends().size() - live, "status: not as many are dead");
   must(status.shutting_down == shadow_->shutting_down(), "status: it goes down, or does not");
   must(status.counters == shadow_->counters, "status: other counters");
+  check_usage(status.users);
+}
+
+// What each user has, what waits for it among that; each of the three.
+void World::check_usage(const std::vector<UserUsage>& users) const {
+  auto should = shadow_->usage();
+  for (const auto& [number, line] : shell_.lines()) {
+    if (line.broker != Line::Broker::kOpen) continue;
+    for (auto& user : should) {
+      if (user.uid == peer_of(line.process).uid) user.queued_bytes.used += line.outbox.size();
+    }
+  }
+  if (users != should) {
+    throw Violation("status: the users have\n" + show(users) + "  and should have\n" +
+                    show(should));
+  }
 }
 
 void World::on_event(const Event& event) {

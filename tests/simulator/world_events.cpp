@@ -59,7 +59,7 @@ bool World::deliver(std::uint32_t connection) {
   auto* line = shell_.line(connection);
   if (line == nullptr || line->broker != Line::Broker::kOpen || line->end_told) return false;
   if (line->too_slow || (line->inbox.empty() && line->closed)) {
-    const auto cause = line->too_slow ? core::LossCause::kSlowReader : core::LossCause::kClosed;
+    const auto cause = line->too_slow ? line->why_slow : core::LossCause::kClosed;
     line->end_told = true;
     shadow_->lost(connection, cause, at());
     call([&] { broker_->connection_lost(line->id, cause, at()); });

@@ -19,10 +19,12 @@ bool World::start(const Step& step) {
   request.ack_timeout = optional_ms(step.args[2]);
   request.selection = selection_of(step.args[3]);
   request.operation_key = operation_key_of(step.args[4]);
+  std::optional<uid_t> by;
+  if (step.args[5] != 0) by = uid_of(step.args[5] - 1);
   const auto should = shadow_->start(shell_.next_id(), step.args[1], request.ack_timeout,
-                                     step.args[3], step.args[4], at());
+                                     step.args[3], step.args[4], by, at());
   call([&] {
-    const auto is = broker_->start_broadcast(std::move(request), at());
+    const auto is = broker_->start_broadcast(std::move(request), at(), by);
     must_agree("start", is, should, [](const core::Started& a, const core::Started& b) {
       must(a.id == b.id && a.targets == b.targets && a.skipped_dead == b.skipped_dead &&
                a.joined == b.joined,

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "simulator/run.h"
+#include "simulator/universe.h"
 #include "simulator/world.h"
 
 namespace muster::simulator {
@@ -53,6 +54,10 @@ Planted off_by(const char* name, Member core::Config::*member, Value by) {
   return {name, [=](core::Config& config) { config.*member += by; }};
 }
 
+Planted quota(const char* name, std::uint64_t core::Quota::*member) {
+  return {name, [=](core::Config& config) { ++(config.quotas.each.*member); }};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,
     ::testing::Values(
@@ -65,6 +70,16 @@ INSTANTIATE_TEST_SUITE_P(
         off_by("one target more in the reports", &core::Config::max_report_targets, 1U),
         off_by("one dead entry more", &core::Config::max_dead, 1U),
         off_by("the dead stay longer", &core::Config::dead_age, milliseconds(1)),
+        Planted{"no policy", [](core::Config& config) { config.policy = nullptr; }},
+        Planted{"another policy",
+                [](core::Config& config) {
+                  if (config.policy != nullptr) config.policy = policy_of(1);
+                }},
+        quota("one connection more", &core::Quota::connections),
+        quota("one registration more", &core::Quota::registrations),
+        quota("one broadcast more of a user", &core::Quota::broadcasts),
+        quota("one message more of a user", &core::Quota::queued_bytes),
+        Planted{"nobody has more", [](core::Config& config) { config.quotas.of_uid.clear(); }},
         off_by("ids of this run begin too high", &core::Config::next_id_at_start, 1U),
         off_by("ids of the host begin too high", &core::Config::first_id_ever, 1U)));
 
