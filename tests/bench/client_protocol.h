@@ -17,7 +17,7 @@ struct Seen {
   enum class Kind : std::uint8_t {
     kPartial,     // the rest of it has not arrived
     kBad,         // nothing that this server may say
-    kGreeting,    // what comes once, before the first frame
+    kGreeting,    // comes once, and the client says more()
     kRegistered,  // from now on operations may come
     kOperation,   // is to be answered
     kOther,       // is nothing to the client
@@ -31,9 +31,10 @@ class ClientProtocol {
  public:
   virtual ~ClientProtocol() = default;
 
-  // What client `client` sends when it has connected. All of it at once: no server here minds.
+  // What client `client` sends when it has connected, and after the server's greeting.
   [[nodiscard]] virtual std::string hello(std::size_t client) const = 0;
-  // What stands at the beginning of `input`. `greeted`: a kGreeting was seen on this connection.
+  [[nodiscard]] virtual std::string more(std::size_t) const { return {}; }
+  // What stands at the beginning of `input`. `greeted`: it is not the first on this connection.
   [[nodiscard]] virtual Seen see(std::string_view input, bool greeted) const noexcept = 0;
   // The answer to an operation; good until the next call. Empty: none is sent.
   [[nodiscard]] virtual std::string_view answer(const Seen& operation,

@@ -50,7 +50,10 @@ class Reader {
       }
       input.remove_prefix(seen.bytes);
       if (seen.kind == Seen::Kind::kOperation) answer(connection, seen);
-      if (seen.kind == Seen::Kind::kGreeting) connection.greeted = true;
+      if (seen.kind == Seen::Kind::kGreeting) {
+        send_all(connection.fd.get(), protocol_.more(connection.client));
+      }
+      connection.greeted = true;
       if (seen.kind == Seen::Kind::kRegistered) ++registered;
     }
     return registered;

@@ -65,7 +65,7 @@ std::string registration_frame(std::size_t index,
 
 std::string sample_operation_frame() {
   OutgoingOperation operation;
-  operation.broadcast_id = 1'000'000;
+  operation.broadcast_id = kSampleId;
   operation.operation = BroadcastOperation::release_handles(std::string(kPath));
   operation.ack_timeout = kDefaultBroadcastAckTimeout;
   operation.deadline_unix_ms = 1'900'000'000'000;

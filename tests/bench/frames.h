@@ -18,6 +18,9 @@ namespace muster::bench {
 [[nodiscard]] std::string registration_frame(
     std::size_t index, std::optional<std::chrono::milliseconds> ack_timeout = {});
 
+// The request id in the samples.
+inline constexpr std::uint64_t kSampleId = 1'000'000;
+
 // What the floor sends for an operation and for a registration's answer: what musterd would send.
 [[nodiscard]] std::string sample_operation_frame();
 [[nodiscard]] std::string sample_registered_frame();

@@ -56,7 +56,7 @@ void put_facts(JsonWriter& json, const Results& results) {
   put(json, results.host);
   json.key("payload").begin_object();
   json.member("request_bytes", sample_operation_frame().size());
-  json.member("answer_bytes", AckWriter().write(1'000'000).size()).end();
+  json.member("answer_bytes", AckWriter().write(kSampleId).size()).end();
 
   json.key("subjects").begin_array();
   for (const SubjectFacts& subject : results.subjects) {

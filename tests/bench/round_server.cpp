@@ -39,7 +39,7 @@ class Rounds {
         send_all(control_, bytes_of(AnswerRecord{}));
         break;
       case Ask::kClients:
-        while (server_.client_count() < ask.count) server_.idle(-1);
+        server_.expect_clients(ask.count);
         send_all(control_, bytes_of(AnswerRecord{}));
         break;
       case Ask::kTimes:

@@ -15,7 +15,7 @@ enum class Ask : std::uint64_t {
   kStart,   // a round; answered as it begins
   kFinish,  // a round; answered when it is over
   kTimes,   // answered with TimesHead and the rounds' times since the last such request
-  kClients  // answered when there are `count` clients
+  kClients  // answered when there are `count` clients; rounds ask these
 };
 struct AskRecord {
   Ask what = Ask::kStart;
@@ -36,7 +36,8 @@ class RoundServer {
   virtual ~RoundServer() = default;
   // Serves clients that come until `control` is readable.
   virtual void idle(int control) = 0;
-  [[nodiscard]] virtual std::size_t client_count() const = 0;
+  // From now on a round asks so many. Returns when they are there.
+  virtual void expect_clients(std::size_t count) = 0;
   // Asks all clients and waits for their answers. Returns how many are missing, and sets `end` to
   // when the last one came.
   virtual std::size_t round(std::chrono::steady_clock::time_point& end) = 0;

@@ -1,4 +1,0 @@
-#include "bench/subjects.h"
-namespace muster::bench {
-void add_peers(Subjects&) {}
-}  // namespace muster::bench
