@@ -13,11 +13,11 @@
 #include <variant>
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include "muster/path.h"
 
 #include "config/keys.h"
+#include "config/toml.h"
 #include "config/values.h"
 #include "os/unique_fd.h"
 

@@ -2,34 +2,11 @@
 // nothing else.
 #include <exception>
 #include <utility>
-#include <variant>
 
+#include "broker/deliver.h"
 #include "broker/server_impl.h"
 
 namespace muster::broker {
-namespace {
-
-// A decoded message, told to the core.
-struct Deliver {
-  core::Broker& core;
-  ConnectionId from;
-  std::uint64_t request_id;
-  core::Now now;
-
-  void operator()(const Ack&) const { core.acked(from, request_id, now); }
-  void operator()(const Failure& failure) const { core.failed(from, request_id, failure, now); }
-  void operator()(const Working& working) const { core.working(from, request_id, working, now); }
-  void operator()(const Activity&) const { core.activity(from, now); }
-  void operator()(Registration& registration) const {
-    core.registration(from, request_id, std::move(registration), now);
-  }
-  void operator()(const Deregister&) const { core.deregister(from, request_id, now); }
-  // The broker asks, backends answer: there is nothing of theirs to cancel.
-  void operator()(const wire::Cancel&) const {}
-};
-
-}  // namespace
-
 void BrokerServer::Impl::turn_begins() noexcept { clock.refresh(); }
 
 void BrokerServer::Impl::frame_arrived(ConnectionId connection, std::string_view body) {
@@ -38,7 +15,7 @@ void BrokerServer::Impl::frame_arrived(ConnectionId connection, std::string_view
     core.protocol_error(connection, 0, std::move(problem), clock.now());
     return;
   }
-  std::visit(Deliver{core, connection, incoming.request_id, clock.now()}, incoming.message);
+  deliver(core, connection, incoming, clock.now());
 }
 
 void BrokerServer::Impl::stream_broken(ConnectionId connection, std::string problem) {

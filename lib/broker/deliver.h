@@ -1,0 +1,36 @@
+// A decoded message of a backend, told to the core: where the wire and the core meet.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <variant>
+
+#include "core/broker.h"
+#include "wire/backend_lane.h"
+
+namespace muster::broker {
+
+// Takes what is in `frame`.
+inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFrame& frame,
+                    core::Now now) {
+  struct Deliver {
+    core::Broker& core;
+    core::ConnectionId from;
+    std::uint64_t request_id;
+    core::Now now;
+
+    void operator()(const Ack&) const { core.acked(from, request_id, now); }
+    void operator()(const Failure& failure) const { core.failed(from, request_id, failure, now); }
+    void operator()(const Working& working) const { core.working(from, request_id, working, now); }
+    void operator()(const Activity&) const { core.activity(from, now); }
+    void operator()(Registration& registration) const {
+      core.registration(from, request_id, std::move(registration), now);
+    }
+    void operator()(const Deregister&) const { core.deregister(from, request_id, now); }
+    // The broker asks, backends answer: there is nothing of theirs to cancel.
+    void operator()(const wire::Cancel&) const {}
+  };
+  std::visit(Deliver{core, from, frame.request_id, now}, frame.message);
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,161 @@
+// The backend lane against live sessions: any sequence of connections, bytes, deadlines, ends and
+// operators' wishes.
+//
+// Input: how the broker is set up, then steps, each a byte that says which and what it needs.
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "fuzz/broker_stage.h"
+#include "fuzz/input.h"
+#include "fuzz/spoil.h"
+
+namespace muster::fuzz {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMaxSteps = 300;
+constexpr std::array<const char*, 6> kServices{"zccache", "soldr", "a", "B", "", "a-b"};
+constexpr std::array<const char*, 6> kPaths{"/cache", "/", "", "rel", "/a/../b//", "/x\x01\xff"};
+constexpr std::array kTimes{milliseconds(0), milliseconds(1), milliseconds(500),
+                            milliseconds(5'000), milliseconds(3'600'000)};
+
+core::Config config_of(Input& input) {
+  core::Config config;
+  const auto choice = input.byte();
+  if ((choice & 1U) != 0) config.max_broadcasts = 2;
+  if ((choice & 2U) != 0) config.max_reports = 1;
+  if ((choice & 4U) != 0) config.max_dead = 1;
+  if ((choice & 8U) != 0) config.reconnect_grace = milliseconds(0);
+  if ((choice & 16U) != 0) config.max_ack_timeout = milliseconds(1'000);
+  if ((choice & 32U) != 0) config.max_report_targets = 2;
+  config.first_id_ever = 1;
+  return config;
+}
+
+std::string registration(Input& input) {
+  Registration said;
+  said.key.service_name = kServices[input.choose(kServices.size())];
+  said.key.service_version = "1.0.0";
+  const auto more = input.byte();
+  if ((more & 1U) != 0) said.ack_timeout = kTimes[input.choose(kTimes.size())];
+  if ((more & 2U) != 0) said.idle_timeout = kTimes[input.choose(kTimes.size())];
+  if ((more & 4U) != 0) said.labels.emplace("tier", std::string(input.bytes(input.choose(80))));
+  if ((more & 8U) != 0) said.key.replica = std::string(input.bytes(input.choose(70)));
+  if ((more & 16U) != 0) said.min_protocol = 2;
+  if ((more & 32U) != 0) said.key.instance = Instance::private_to("soldr");
+  return wire::encode(1, said);
+}
+
+std::string answer(Input& input, BroadcastId last) {
+  // Mostly of a broadcast that there is.
+  const BroadcastId id = last + 2 - input.choose(6);
+  switch (input.choose(6)) {
+    case 0:
+      return wire::encode(id, Failure{static_cast<BroadcastFailureReason>(input.choose(3)),
+                                      std::string(input.bytes(input.byte()))});
+    case 1:
+      return wire::encode(id, Working{kTimes[input.choose(kTimes.size())], input.choose(120),
+                                      std::string(input.bytes(input.byte()))});
+    case 2:
+      return wire::encode(1, Activity{});
+    case 3:
+      return wire::encode(2, Deregister{});
+    default:
+      return wire::encode(id, Ack{});
+  }
+}
+
+BroadcastRequest request(Input& input) {
+  BroadcastRequest asked;
+  const auto more = input.byte();
+  if ((more & 1U) != 0) {
+    asked.operation = BroadcastOperation::release_handles(kPaths[input.choose(kPaths.size())]);
+  }
+  if ((more & 2U) != 0) asked.ack_timeout = kTimes[input.choose(kTimes.size())];
+  if ((more & 4U) != 0)
+    asked.operation_key = std::string(1, static_cast<char>('a' + input.choose(2)));
+  if ((more & 8U) != 0) {
+    asked.selection.push_back(Selector::parse(std::string(input.bytes(input.choose(40)))).selector);
+  }
+  // The wire's strings are UTF-8 when they come here.
+  if ((more & 16U) != 0) asked.traceparent = std::string(input.byte(), 't');
+  if ((more & 32U) != 0) {
+    asked.operation = BroadcastOperation::release_handles(std::string(input.text()));
+  }
+  return asked;
+}
+
+void take_step(BrokerStage& stage, Input& input) {
+  const auto kind = input.choose(16);
+  const auto one = [&] {
+    const auto number = input.byte();
+    return static_cast<std::uint32_t>(stage.connections() == 0 ? 0 : number % stage.connections());
+  };
+  const auto id = [&] { return stage.last_id() + 1 - input.choose(5); };
+  switch (kind) {
+    case 0:
+      return stage.connect(input.byte());
+    case 1: {
+      const auto to = one();
+      return stage.bytes(to, input.text());
+    }
+    case 2: {
+      const auto to = one();
+      return stage.bytes(to, framed(input.text()));
+    }
+    case 3: {
+      const auto to = one();
+      return stage.bytes(to, registration(input));
+    }
+    case 4:
+    case 5: {
+      const auto to = one();
+      return stage.bytes(to, answer(input, stage.last_id()));
+    }
+    case 6: {
+      const auto to = one();
+      auto frame = input.choose(2) == 0 ? registration(input) : answer(input, stage.last_id());
+      return stage.bytes(to, spoiled(std::move(frame), input));
+    }
+    case 7:
+      return stage.close(one());
+    case 8:
+      return stage.read(one());
+    case 9:
+      return stage.exit(input.byte());
+    case 10:
+      return stage.start(request(input));
+    case 11:
+      return stage.cancel(id());
+    case 12:
+      (void)stage.next_deadline();
+      return;
+    case 13:
+      return stage.pass(milliseconds(input.word()));
+    case 14:
+      return stage.look(id(), request(input).selection);
+    default:
+      switch (input.choose(4)) {
+        case 0:
+          return stage.shut_down();
+        case 1:
+          return stage.stale_deadline();
+        default:
+          return stage.watched(input.choose(2) == 0);
+      }
+  }
+}
+
+}  // namespace
+
+void backend_lane(std::string_view bytes) {
+  Input input(bytes);
+  BrokerStage stage(config_of(input));
+  for (std::size_t step = 0; !input.empty() && step < kMaxSteps; ++step) take_step(stage, input);
+  stage.wind_down();
+}
+
+}  // namespace muster::fuzz

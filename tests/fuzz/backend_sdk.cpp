@@ -1,0 +1,356 @@
+// What a broker sends to the SDK: any bytes, connections that come and go, handlers that do all
+// that handlers may do.
+//
+// Input: which handlers there are, then steps, each a byte that says which and what it needs.
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "broker/frame_splitter.h"
+#include "fuzz/input.h"
+#include "fuzz/spoil.h"
+#include "fuzz/targets.h"
+#include "sdk/backend_core.h"
+
+namespace muster::fuzz {
+namespace {
+
+using std::chrono::milliseconds;
+using Timer = BackendPort::Timer;
+
+constexpr std::size_t kMaxSteps = 300;
+constexpr std::array kTimes{milliseconds(0), milliseconds(1), milliseconds(700),
+                            milliseconds(5'000), milliseconds(0xFFFF'FFFF)};
+
+// The backend's surroundings; holds the core to what sdk/backend_core.h promises.
+class Port final : public BackendPort {
+ public:
+  // The core catches what handlers throw, so a broken promise is kept until the step is over.
+  void promise(bool holds, const char* what) noexcept {
+    if (!holds && broken == nullptr) broken = what;
+  }
+  std::string connect() override {
+    promise(!connected, "a backend has one connection");
+    if (!broker_there) return "nobody is there";
+    connected = true;
+    registered = false;
+    first = true;
+    answered.clear();
+    partial.reset();
+    return {};
+  }
+  void send(const wire::BackendFrame& frame) override {
+    promise(connected, "nothing is sent without a connection");
+    promise(std::exchange(first, false) == std::holds_alternative<Registration>(frame.message),
+            "a connection begins with Register, and has one");
+    const bool is_answer = std::holds_alternative<Ack>(frame.message) ||
+                           std::holds_alternative<Failure>(frame.message);
+    promise(!is_answer || registered, "no answer is sent before Registered");
+    promise(!is_answer || answered.insert(frame.request_id).second,
+            "no answer is sent twice on a connection");
+    must_be_read(frame);
+  }
+  void disconnect() override { connected = false; }
+  void arm(Timer timer, milliseconds delay) override {
+    promise(delay.count() >= 0, "no timer goes back");
+    armed[static_cast<std::size_t>(timer)] = delay;
+  }
+  void disarm(Timer timer) override { armed[static_cast<std::size_t>(timer)].reset(); }
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const override { return time; }
+  [[nodiscard]] std::uint64_t now_unix_ms() const override {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
+  }
+  void state_changed(ConnectionState now_in) override {
+    state = now_in;
+    registered = registered || now_in == ConnectionState::kRegistered;
+  }
+
+  const char* broken = nullptr;
+  bool broker_there = true;
+  bool connected = false;
+  bool registered = false;  // on this connection
+  bool first = false;
+  std::set<BroadcastId> answered;  // on this connection
+  broker::PartialFrame partial;
+  std::array<std::optional<milliseconds>, kTimers> armed;
+  std::chrono::steady_clock::time_point time{std::chrono::hours(1000)};
+  ConnectionState state = ConnectionState::kConnecting;
+
+ private:
+  // By the broker.
+  void must_be_read(const wire::BackendFrame& frame) {
+    const auto bytes = std::visit(
+        [&](const auto& message) -> std::string {
+          if constexpr (requires { wire::encode(frame.request_id, message); }) {
+            return wire::encode(frame.request_id, message);
+          } else {
+            return wire::encode_cancel(wire::kBackendLane, frame.request_id);
+          }
+        },
+        frame.message);
+    const auto view = wire::next_frame(bytes, wire::kMaxBackendBody);
+    promise(view.status == wire::FrameView::Status::kComplete,
+            "a backend keeps to the lane's limit");
+    promise(decoder_.decode(view.body, heard_).empty(),
+            "what a backend sends is what brokers read");
+  }
+
+  wire::BackendFrameDecoder decoder_;
+  wire::BackendFrame heard_;
+};
+
+class Sink final : public AnswerSink {
+ public:
+  void answer(BroadcastId id, Answer answer) override {
+    if (core != nullptr) core->deliver(AnswerGiven{id, std::move(answer)});
+  }
+  void working(BroadcastId id, Working working) override {
+    if (core != nullptr) core->deliver(MoreTimeAsked{id, std::move(working)});
+  }
+  [[nodiscard]] bool on_loop() const override { return true; }
+
+  BackendCore* core = nullptr;
+};
+
+Registration registration() {
+  Registration said;
+  said.key.service_name = "zccache";
+  said.key.service_version = "1.0.0";
+  said.idle_timeout = milliseconds(1000);
+  return said;
+}
+
+class Stage {
+ public:
+  explicit Stage(std::string_view bytes)
+      : input_(bytes),
+        sink_(std::make_shared<Sink>()),
+        core_(registration(), Backoff(milliseconds(100), milliseconds(10'000), 1), port_, sink_,
+              activity_) {
+    sink_->core = &core_;
+    core_.set_handlers(handlers());
+  }
+  ~Stage() { sink_->core = nullptr; }
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  void run() {
+    for (std::size_t step = 0; !input_.empty() && step < kMaxSteps; ++step) {
+      take_step();
+      must_hold();
+    }
+    if (input_.choose(2) == 0) {
+      (void)core_.abandon({});
+      return must_hold();
+    }
+    core_.deliver(StopAsked{milliseconds(0)});
+    port_.promise(port_.state == ConnectionState::kStopped && !port_.connected, "stop ends it");
+    for (const auto& timer : port_.armed) port_.promise(!timer, "stop leaves nothing armed");
+    must_hold();
+  }
+
+ private:
+  void must_hold() const {
+    if (port_.broken != nullptr) throw Broken(port_.broken);
+  }
+
+  BackendHandlers handlers() {
+    BackendHandlers all;
+    const auto missing = input_.byte();
+    const auto operation = [this](Request& request) { handle(request); };
+    if ((missing & 1U) == 0) all.release_handles = operation;
+    if ((missing & 2U) == 0) all.quiesce = operation;
+    all.cancel = [this](BroadcastId) { meddle(); };
+    all.state = [this](const StateChange& change) {
+      port_.promise(change.state == port_.state,
+                    "who asks for the state is told what its handler is told");
+      meddle();
+    };
+    all.active_holds = [this](const std::vector<ActiveHold>&) { meddle(); };
+    all.hold_ended = [](const HoldEnded&) { throw std::runtime_error("a listener that fails"); };
+    return all;
+  }
+
+  // What a handler may do besides.
+  void meddle() {
+    switch (input_.choose(8)) {
+      case 0:
+        return core_.deliver(StopAsked{kTimes[input_.choose(kTimes.size())]});
+      case 1:
+        return pending_.clear();
+      case 2:
+        throw std::runtime_error("a handler that fails");
+      default:
+        return;
+    }
+  }
+
+  void handle(Request& request) {
+    port_.promise(port_.state == ConnectionState::kRegistered, "operations come when registered");
+    port_.promise(handled_.insert(request.broadcast_id()).second,
+                  "an id is handed to its handler once");
+    (void)request.covers("/cache/x");
+    (void)request.deadline();
+    switch (input_.choose(8)) {
+      case 0:
+        return request.reject(std::string(input_.bytes(input_.byte())));
+      case 1:
+        throw std::runtime_error(std::string(input_.bytes(input_.byte())));
+      case 2:
+        throw 1;
+      case 3:
+      case 4:
+        pending_.push_back(request.defer());
+        return;
+      case 5:
+        (void)request.defer();
+        return;
+      case 6:
+        request.working(kTimes[input_.choose(kTimes.size())], std::string(input_.bytes(20)),
+                        input_.byte());
+        return meddle();
+      default:
+        return;
+    }
+  }
+
+  void bytes(std::string_view stream) {
+    if (!port_.connected) return;
+    wire::BrokerFrame frame;
+    auto partial = std::move(port_.partial);
+    const auto problem =
+        broker::split_frames(partial, stream, wire::kMaxBackendBody, [&](std::string_view body) {
+          auto wrong = decoder_.decode(body, frame);
+          if (wrong.empty()) {
+            core_.received(frame);
+          } else {
+            core_.malformed(wrong);
+          }
+          return port_.connected;
+        });
+    if (!problem.empty() && port_.connected) return core_.malformed(problem);
+    if (port_.connected) port_.partial = std::move(partial);
+  }
+
+  std::string message() {
+    const BroadcastId id = input_.choose(6);
+    switch (input_.choose(7)) {
+      case 0:
+      case 1: {
+        Registered said;
+        said.incarnation = id;
+        said.protocol = input_.choose(16) == 0 ? 2 : 1;
+        said.limits.max_ack_timeout = kTimes[input_.choose(kTimes.size())];
+        if (input_.choose(2) == 0) said.active_holds.push_back({1, "/cache", 1});
+        return wire::encode(1, said);
+      }
+      case 2:
+      case 3: {
+        OutgoingOperation said;
+        said.broadcast_id = id;
+        if (input_.choose(2) == 0) {
+          said.operation = BroadcastOperation::release_handles("/cache");
+        }
+        said.ack_timeout = kTimes[input_.choose(kTimes.size())];
+        said.deadline_unix_ms = input_.choose(3) == 0 ? 0 : port_.now_unix_ms();
+        return wire::encode(said);
+      }
+      case 4:
+        return wire::encode_cancel(wire::kBackendLane, id);
+      case 5:
+        return wire::encode(
+            1,
+            Refusal{static_cast<RefusalCode>(input_.choose(7)),
+                    std::string(input_.bytes(input_.byte())), kTimes[input_.choose(kTimes.size())]},
+            input_.choose(2) == 0);
+      default:
+        return input_.choose(2) == 0 ? wire::encode(id, wire::Deregistered{})
+                                     : wire::encode(HoldEnded{id, HoldEnd::kExpired});
+    }
+  }
+
+  void fire(Timer timer) {
+    auto& slot = port_.armed[static_cast<std::size_t>(timer)];
+    if (!slot) return;
+    port_.time += *std::exchange(slot, std::nullopt);
+    core_.timer_fired(timer);
+  }
+
+  void take_step() {
+    switch (input_.choose(14)) {
+      case 0:
+        return core_.deliver(StartAsked{});
+      case 1:
+        return bytes(input_.text());
+      case 2:
+        return bytes(framed(input_.text()));
+      case 3:
+      case 4:
+      case 5:
+        return bytes(message());
+      case 6: {
+        auto frame = message();
+        return bytes(spoiled(std::move(frame), input_));
+      }
+      case 7:
+        if (!std::exchange(port_.connected, false)) return;
+        return core_.disconnected("gone");
+      case 8:
+        return fire(Timer(input_.choose(BackendPort::kTimers)));
+      case 9:
+        if (activity_.raise()) core_.deliver(ActivitySeen{});
+        return;
+      case 10:
+        port_.broker_there = input_.choose(4) != 0;
+        return;
+      case 11:
+        return answer();
+      case 12:
+        port_.time += kTimes[input_.choose(4)];
+        return;
+      default:
+        if (input_.choose(8) == 0) return core_.deliver(StopAsked{milliseconds(input_.byte())});
+        return core_.broke_down("out of memory");
+    }
+  }
+
+  // One that was deferred.
+  void answer() {
+    if (pending_.empty()) return;
+    auto one = std::move(pending_.back());
+    pending_.pop_back();
+    switch (input_.choose(4)) {
+      case 0:
+        return one.fail(std::string(input_.bytes(input_.byte())));
+      case 1:
+        one.working(kTimes[input_.choose(kTimes.size())]);
+        return;
+      default:
+        return one.ack();
+    }
+  }
+
+  Input input_;
+  Port port_;
+  ActivityFlag activity_;
+  std::shared_ptr<Sink> sink_;
+  BackendCore core_;
+  wire::BrokerFrameDecoder decoder_;
+  std::set<BroadcastId> handled_;
+  std::vector<PendingAnswer> pending_;
+};
+
+}  // namespace
+
+void backend_sdk(std::string_view input) { Stage(input).run(); }
+
+}  // namespace muster::fuzz

@@ -1,0 +1,63 @@
+// Durations, sizes and modes as people write them, in the configuration and on the command line.
+#include "config/values.h"
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "muster/backend_key.h"
+
+#include "ctl/duration.h"
+#include "fuzz/shown.h"
+#include "fuzz/targets.h"
+
+namespace muster::fuzz {
+namespace {
+
+void check_command_line(std::string_view text) {
+  const auto duration = ctl::parse_duration(text);
+  if (!duration.problem.empty()) {
+    must_be_fit_to_show(duration.problem);
+    return;
+  }
+  must(duration.value.count() >= 0, "a duration is not negative");
+  must(duration.value.count() <= 0xFFFF'FFFF, "a duration fits into the wire's 32 bits");
+  must_be_fit_to_show(ctl::show_exactly(duration.value));
+  must_be_fit_to_show(ctl::show_measured(duration.value));
+}
+
+void check_configuration(std::string_view text) {
+  if (const auto duration = daemon::parse_duration(text)) {
+    must(duration->count() >= 0, "a duration is not negative");
+    must(daemon::parse_duration(daemon::format_duration(*duration)) == duration,
+         "a duration that is shown is read back");
+  }
+  if (const auto size = daemon::parse_size(text)) {
+    must(daemon::parse_size(daemon::format_size(*size)) == size, "a size is read back");
+  }
+  if (const auto mode = daemon::parse_mode(text)) must(*mode <= 0777, "a mode is permission bits");
+  static constexpr std::array<std::string_view, 3> kKnown{"ack_timeout", "connections", "x"};
+  (void)daemon::nearest_word(text, kKnown);
+}
+
+void check_key(std::string_view text) {
+  if (const auto instance = Instance::parse(text)) {
+    must(Instance::parse(instance->to_string()) == instance, "an instance is read back");
+  }
+  BackendKey key;
+  key.service_name = text;
+  key.service_version = text;
+  key.replica = text;
+  const auto problem = key.problem();
+  must_be_fit_to_show(problem ? *problem : key.to_string());
+}
+
+}  // namespace
+
+void values(std::string_view input) {
+  check_command_line(input);
+  check_configuration(input);
+  check_key(input);
+}
+
+}  // namespace muster::fuzz
