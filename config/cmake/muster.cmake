@@ -83,7 +83,10 @@ if(MUSTER_COVERAGE)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "MUSTER_COVERAGE needs clang: use ./dev coverage")
   endif()
-  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  # Counters that can be moved are what lets a process write them all along (%c): without that a
+  # process that is killed, or only told to write so, leaves nothing.
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping
+    "SHELL:-mllvm -runtime-counter-relocation")
   add_link_options(-fprofile-instr-generate)
 endif()
 
