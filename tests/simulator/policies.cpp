@@ -41,10 +41,11 @@ RegisterRule enrol(Effect effect, Principals who, const char* services = "",
   return rule;
 }
 
-AccessPolicy no_beta_of_the_second() {
+// Of two instances of one service one.
+AccessPolicy no_private_beta_of_the_second() {
   AccessPolicy policy;
   policy.connect = {connect(Effect::kAllow, everybody())};
-  policy.registration = {enrol(Effect::kDeny, user(kSecond), "service=beta"),
+  policy.registration = {enrol(Effect::kDeny, user(kSecond), "service=beta", "instance=private:*"),
                          enrol(Effect::kAllow, everybody())};
   return policy;
 }
@@ -76,7 +77,7 @@ AccessPolicy in_order() {
 
 core::AccessPolicyPtr policy_of(std::int64_t policy) {
   static const std::array<core::AccessPolicyPtr, kPolicies> kTable = {
-      nullptr, std::make_shared<const AccessPolicy>(no_beta_of_the_second()),
+      nullptr, std::make_shared<const AccessPolicy>(no_private_beta_of_the_second()),
       std::make_shared<const AccessPolicy>(by_groups()),
       std::make_shared<const AccessPolicy>(in_order())};
   return kTable[static_cast<std::size_t>(policy) % kPolicies];
@@ -87,11 +88,11 @@ bool may_connect(std::int64_t policy, uid_t uid) {
 }
 
 bool may_register(std::int64_t policy, uid_t uid, std::uint32_t key) {
-  const bool beta = key == 3 || key == 4;
+  const bool private_beta = key == 4;
   const bool delta = key >= 6;
   switch (static_cast<std::size_t>(policy) % kPolicies) {
     case 1:
-      return !(uid == kSecond && beta);
+      return !(uid == kSecond && private_beta);
     case 2:
       return uid == kThird || (uid == kFirst && key <= 2);
     case 3:
