@@ -1,4 +1,5 @@
-// Who hears of the broker's events: the log, and operators that follow or watch. The loop's thread.
+// Who hears of the broker's events: the log, operators that follow or watch, and who gives memory
+// back when it is quiet again. The loop's thread.
 #pragma once
 
 #include <chrono>
@@ -8,17 +9,20 @@
 #include "control/control_plane.h"
 #include "log/event_log.h"
 #include "log/log.h"
+#include "service/memory_trim.h"
 
 namespace muster::daemon {
 
 class Audience final : public broker::EventSink {
  public:
-  // Both outlive it.
-  Audience(Log& log, ControlPlane& control) : log_(log), events_(log), control_(control) {}
+  // All outlive it.
+  Audience(Log& log, ControlPlane& control, MemoryTrim& memory)
+      : log_(log), events_(log), control_(control), memory_(memory) {}
 
   void on_event(const Event& event) override {
     events_.write(event, std::chrono::steady_clock::now());
     control_.on_event(event);
+    memory_.noticed();
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
@@ -29,6 +33,7 @@ class Audience final : public broker::EventSink {
   Log& log_;
   EventLog events_;
   ControlPlane& control_;
+  MemoryTrim& memory_;
 };
 
 }  // namespace muster::daemon

@@ -19,6 +19,7 @@
 #include "control/control_plane.h"
 #include "os/descriptor_limit.h"
 #include "service/audience.h"
+#include "service/memory_trim.h"
 #include "service/notify.h"
 #include "service/sockets.h"
 #include "state/broadcast_ids.h"
@@ -56,7 +57,8 @@ class Daemon {
         started_(unix_ms()),
         control_(loop.get_executor(), settings.control,
                  ControlFacts{MUSTER_VERSION, sockets.dir, started_}, log),
-        audience_(log, control_),
+        memory_(loop.get_executor()),
+        audience_(log, control_, memory_),
         server_(loop, server_options(settings, ids, started_), audience_),
         service_(loop.get_executor()),
         signals_(loop) {
@@ -104,6 +106,7 @@ class Daemon {
   // answers were posted before this.
   void drained() {
     asio::post(loop_, [this] {
+      memory_.stop();
       control_.shut_down();
       signals_.cancel();
       service_.done();
@@ -115,6 +118,7 @@ class Daemon {
   std::function<void()> reload_;
   std::uint64_t started_;
   ControlPlane control_;
+  MemoryTrim memory_;
   Audience audience_;
   broker::BrokerServer server_;
   ServiceManager service_;
