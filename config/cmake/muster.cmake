@@ -90,6 +90,15 @@ if(MUSTER_COVERAGE)
   add_link_options(-fprofile-instr-generate)
 endif()
 
+# For what must run where neither sanitizers nor coverage have begun.
+set(MUSTER_UNINSTRUMENTED)
+if(MUSTER_SANITIZE)
+  list(APPEND MUSTER_UNINSTRUMENTED -fno-sanitize=all)
+endif()
+if(MUSTER_COVERAGE)
+  list(APPEND MUSTER_UNINSTRUMENTED -fno-profile-instr-generate -fno-coverage-mapping)
+endif()
+
 # Compile options of our own code.
 function(muster_own_code target)
   target_compile_options(${target} PRIVATE ${MUSTER_WARNINGS})

@@ -3,15 +3,9 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MUSTER_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MUSTER_SANITIZED 1
-#endif
-#endif
+#include "support/sanitized.h"
 
-#ifdef MUSTER_SANITIZED
+#if MUSTER_SANITIZED
 
 namespace muster::test {
 

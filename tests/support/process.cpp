@@ -63,13 +63,15 @@ std::array<os::UniqueFd, 2> make_terminal(unsigned short columns) {
 
 // In the child, after fork(): only what is safe there.
 [[noreturn]] void become(char* const* command, char* const* environment, const char* directory,
-                         int in, int out, int err, pid_t parent) {
+                         int in, int out, int err, pid_t parent,
+                         const std::function<bool()>& before_exec) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before that
   if (::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(126);
   if (::isatty(0) == 1 && (::setsid() < 0 || ::ioctl(0, TIOCSCTTY, 0) != 0)) ::_exit(126);
   if (*directory != '\0' && ::chdir(directory) != 0) ::_exit(126);
   for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_DFL);
+  if (before_exec && !before_exec()) ::_exit(126);
   ::execve(command[0], command, environment);
   ::_exit(127);
 }
@@ -106,7 +108,7 @@ Process::Process(std::vector<std::string> command, const ProcessOptions& options
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ == 0) {
     become(argv.data(), envp.data(), directory.c_str(), in.get(), out ? out.get() : in.get(),
-           err ? err.get() : in.get(), parent);
+           err ? err.get() : in.get(), parent, options.before_exec);
   }
 }
 
@@ -160,11 +162,13 @@ void Process::wait_until_shown(std::string_view text) {
   }
 }
 
-void Process::read_more(Clock::time_point until) {
+bool Process::read_more(Clock::time_point until) {
   // A descriptor below zero is skipped.
   std::array<pollfd, 2> entries{{{out_.fd.get(), POLLIN, 0}, {err_.fd.get(), POLLIN, 0}}};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-  if (::poll(entries.data(), entries.size(), static_cast<int>(left < 0 ? 0 : left)) <= 0) return;
+  if (::poll(entries.data(), entries.size(), static_cast<int>(left < 0 ? 0 : left)) <= 0) {
+    return false;
+  }
   for (Stream* stream : {&out_, &err_}) {
     if (entries[stream == &out_ ? 0 : 1].revents == 0) continue;
     std::array<char, 16 * 1024> chunk{};
@@ -174,6 +178,12 @@ void Process::read_more(Clock::time_point until) {
     } else if (got == 0 || errno != EINTR) {
       stream->fd.reset();
     }
+  }
+  return true;
+}
+
+void Process::look() {
+  while ((out_.fd || err_.fd) && read_more(Clock::now())) {
   }
 }
 

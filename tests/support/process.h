@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -25,6 +26,8 @@ struct ProcessOptions {
   std::filesystem::path directory;                               // empty: the test's own
   // Its standard streams are a terminal of so many columns (out() is what it shows); 0: pipes.
   unsigned short terminal_columns = 0;
+  // Runs in the child before the program does: only what is safe after fork(). False: no program.
+  std::function<bool()> before_exec = {};
 };
 
 struct Finished {
@@ -51,6 +54,9 @@ class Process {
   std::string wait_for(std::string_view text);
   // The same for text that no line's end follows, anywhere in what was printed.
   void wait_until_shown(std::string_view text);
+  // Takes what it printed so far and does not wait for more. A program that prints much while
+  // nobody looks would find its pipe full.
+  void look();
   void signal(int number) const;
   // Waits for its end.
   Finished finish();
@@ -69,8 +75,8 @@ class Process {
     std::size_t looked_at = 0;  // by wait_for()
   };
 
-  // Reads what is there, waiting for something until the patience is over.
-  void read_more(std::chrono::steady_clock::time_point until);
+  // Reads what is there, waiting for something until then. False: nothing was there.
+  bool read_more(std::chrono::steady_clock::time_point until);
   [[noreturn]] void fail(const std::string& what) const;
   static bool next_line(Stream& stream, std::string_view text, std::string& line);
 

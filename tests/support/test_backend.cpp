@@ -72,9 +72,9 @@ TestBackend::TestBackend(const std::filesystem::path& socket, Pump pump)
       pump_(std::move(pump)),
       decoder_(std::make_unique<wire::BrokerFrameDecoder>()) {}
 
-bool TestBackend::pump() {
+bool TestBackend::pump(short events) {
   if (pump_) return pump_();
-  pollfd look{socket_.get(), POLLIN, 0};
+  pollfd look{socket_.get(), events, 0};
   const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(kPatience);
   return ::poll(&look, 1, static_cast<int>(patience.count())) == 1;
 }
@@ -85,7 +85,7 @@ bool TestBackend::send(std::string_view bytes) {
         ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno != EAGAIN || !pump()) {
+    } else if (errno != EAGAIN || !pump(POLLOUT)) {
       return false;
     }
   }
@@ -149,7 +149,7 @@ std::string TestBackend::has_heard() {
 std::string TestBackend::hears() {
   for (;;) {
     auto text = has_heard();
-    if (text != kNothing || !pump()) return text;
+    if (text != kNothing || !pump(POLLIN)) return text;
   }
 }
 

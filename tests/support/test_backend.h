@@ -61,7 +61,8 @@ class TestBackend {
 
  private:
   bool take_frame(std::string& text);
-  bool pump();
+  // Waits until the socket may be read from, or may take more.
+  bool pump(short events);
 
   os::UniqueFd socket_;
   Pump pump_;

@@ -1,0 +1,90 @@
+// The wall clock steps by an hour: deadlines and ages do not notice, ids still only grow.
+//
+// Only the broker's clock is stepped (tests/clock_shim), while it runs.
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "system/fault_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kHour = 3600;
+
+class FaultClockTest : public FaultTest {
+ protected:
+  FaultClockTest() {
+    step(0);
+    setup_.environment = {{"LD_PRELOAD", program("libmuster_clock_shim.so")},
+                          {"MUSTER_CLOCK_FILE", file_.native()}};
+  }
+  // In place: it is mapped.
+  void step(std::int64_t seconds) const {
+    std::fstream file(file_, std::ios::in | std::ios::out | std::ios::binary);
+    if (!file) file.open(file_, std::ios::out | std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&seconds), sizeof(seconds));
+  }
+  // How far ahead of this process's clock the broker's is, in hours.
+  static std::int64_t hours_ahead(const BroadcastReport& report) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto ours = std::chrono::duration_cast<milliseconds>(now).count();
+    const auto ahead = static_cast<std::int64_t>(report.started_unix_ms) - ours;
+    return (ahead + (ahead > 0 ? 1800 : -1800) * 1000) / (kHour * 1000);
+  }
+
+  TempDir dir_;
+  std::filesystem::path file_ = dir_ / "clock";
+  BrokerSetup setup_;
+};
+
+TEST_F(FaultClockTest, AnHourForwardOrBackMovesNoDeadline) {
+  setup_.broker["register_timeout"] = "\"50ms\"";
+  // What an hour would make old.
+  setup_.broker["report_age"] = "\"30m\"";
+  setup_.broker["dead_age"] = "\"30m\"";
+  inflict(setup_, [this](FaultStage& stage) {
+    step(0);
+    Process& mute = stage.backend("mute", {"--on-release", "silent"});
+    stage.backend("dies").end(SIGKILL);
+    const BroadcastId open = stage.release("/open");
+    for (const std::int64_t hours : {1, -1}) {
+      step(hours * kHour);
+      const BroadcastId short_one = stage.release("/short", milliseconds(20));
+      stage.operators().report(short_one, true);
+      const BroadcastReport kept = stage.operators().report(short_one);
+      EXPECT_EQ(hours_ahead(kept), hours) << "the clock was not stepped";
+      EXPECT_EQ(kept.result.timeouts.size(), 1u) << "a deadline that was due did not come";
+      TestBackend shy = stage.connect();
+      EXPECT_EQ(shy.hears(), "refused (too slow): no Register came within 0.05 s");
+      if (hours == -1) stage.at_its_worst();
+      EXPECT_EQ(stage.operators().report(open).state, BroadcastState::kRunning)
+          << "a deadline that was far away came";
+      EXPECT_EQ(stage.operators().backends().size(), 2u) << "the dead one is not old";
+    }
+    mute.end(SIGKILL);
+    EXPECT_EQ(stage.operators().report(open, true).result.failures.size(), 1u);
+  });
+}
+
+TEST_F(FaultClockTest, NoIdIsUsedAgainByABrokerThatStartsAnHourEarlier) {
+  inflict(setup_, [this](FaultStage& stage) {
+    step(0);
+    stage.backend("quick");
+    const BroadcastId before = stage.release("/before");
+    step(-kHour);
+    stage.restart_broker();
+    const BroadcastId after = stage.release("/after");
+    EXPECT_EQ(hours_ahead(stage.operators().report(after)), -1) << "the clock was not stepped";
+    EXPECT_GT(after, before);
+    stage.at_its_worst();
+  });
+}
+
+}  // namespace
+}  // namespace muster::test

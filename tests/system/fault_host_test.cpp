@@ -1,0 +1,120 @@
+// The host runs out of disk or of file size: the broker goes on, says so once, and is
+// well again by itself.
+#include <cerrno>
+#include <fcntl.h>
+#include <fstream>
+#include <sched.h>
+#include <string>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "system/fault_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using testing::HasSubstr;
+
+// After so many broadcasts the broker writes its ids down: a block of them is 1,024, and it asks
+// for the next one when half of it is left.
+constexpr std::size_t kUntilIdsAreWritten = 600;
+
+void ask_nobody(FaultStage& stage, std::size_t times) {
+  for (std::size_t i = 0; i < times; ++i) {
+    EXPECT_EQ(stage.result(stage.release("/cache")).substr(0, 23), "release-handles /cache:") << i;
+  }
+}
+
+// --- a disk of the broker's own, as small as a disk can be
+
+// In the broker's process: a file system at DIRECTORY/state that nobody else sees.
+bool mount_small_disk(const std::string& directory) {
+  const std::string place = directory + "/state";
+  if (::unshare(CLONE_NEWNS) != 0) return false;
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return false;
+  return ::mount("tmpfs", place.c_str(), "tmpfs", 0, "size=64k,mode=700") == 0;
+}
+
+// The same, and standard error goes there.
+bool log_to_small_disk(const std::string& directory) {
+  if (!mount_small_disk(directory)) return false;
+  const std::string log = directory + "/state/log";
+  const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  return fd >= 0 && ::dup2(fd, STDERR_FILENO) == STDERR_FILENO;
+}
+
+std::filesystem::path filler(const FaultStage& stage) {
+  return stage.as_broker_sees(stage.dir() / "state" / "filler");
+}
+
+void fill_disk(const FaultStage& stage) {
+  std::ofstream file(filler(stage), std::ios::binary);
+  const std::string page(4096, 'f');
+  while (file.write(page.data(), 4096).flush()) {
+  }
+  file.clear();
+  while (file.put('f').flush()) {
+  }
+  ASSERT_GE(std::filesystem::file_size(filler(stage)), 4096u);
+}
+
+TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a small disk";
+  BrokerSetup setup;
+  setup.before_exec = mount_small_disk;
+  inflict(setup, [](FaultStage& stage) {
+    Process& quick = stage.spawn({"--service", "quick", "--quiet"});
+    quick.wait_for("ready");
+    fill_disk(stage);
+    ask_nobody(stage, kUntilIdsAreWritten);
+    EXPECT_THAT(stage.broker().wait_for("cannot be written down"), HasSubstr("No space left"));
+    stage.at_its_worst();
+    std::filesystem::remove(filler(stage));
+    ask_nobody(stage, kUntilIdsAreWritten);
+    stage.broker().wait_for("broadcast ids are written down again");
+  });
+}
+
+TEST_F(FaultTest, AFullDiskUnderTheLogLosesLinesIsToldAndStopsNobody) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a small disk";
+  BrokerSetup setup;
+  setup.before_exec = log_to_small_disk;
+  inflict(setup, [](FaultStage& stage) {
+    const auto log = stage.as_broker_sees(stage.dir() / "state" / "log");
+    fill_disk(stage);
+    ask_nobody(stage, 20);
+    const auto size = std::filesystem::file_size(log);
+    stage.at_its_worst();
+    std::filesystem::remove(filler(stage));
+    ask_nobody(stage, 2);
+    std::string text((std::istreambuf_iterator<char>(std::ifstream(log).rdbuf())), {});
+    EXPECT_THAT(text.substr(size), HasSubstr("log lines before this one are missing"));
+    std::filesystem::resize_file(log, 0);
+  });
+}
+
+TEST_F(FaultTest, AFileSizeLimitUnderTheIdsIsToldAndStopsNobody) {
+  inflict([](FaultStage& stage) {
+    const auto limit_files_to = [&](rlim_t bytes) {
+      const rlimit limit{bytes, RLIM_INFINITY};
+      ASSERT_EQ(::prlimit(stage.broker().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+    };
+    limit_files_to(0);
+    ask_nobody(stage, kUntilIdsAreWritten);
+    EXPECT_THAT(stage.broker().wait_for("cannot be written down"), HasSubstr("File too large"));
+    stage.at_its_worst();
+    limit_files_to(RLIM_INFINITY);
+    ask_nobody(stage, kUntilIdsAreWritten);
+    stage.broker().wait_for("broadcast ids are written down again");
+  });
+}
+
+}  // namespace
+}  // namespace muster::test
