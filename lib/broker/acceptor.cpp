@@ -45,6 +45,7 @@ void Acceptor::readable(std::uint64_t token) {
 void Acceptor::accept_batch(std::size_t number) {
   const int listener = listeners_[number].socket.get();
   for (int i = 0; i < kBatch; ++i) {
+    if (pauses_for_shortage()) return;
     os::UniqueFd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
       if (!introduce(std::move(socket), number)) return;
@@ -53,7 +54,7 @@ void Acceptor::accept_batch(std::size_t number) {
     const std::error_code error(errno, std::generic_category());
     if (error.value() == EAGAIN || error.value() == EWOULDBLOCK) break;
     if (error.value() == ECONNABORTED || error.value() == EINTR) continue;
-    return pause(error);
+    return pause(error.message());
   }
   say_recovered();
 }
@@ -83,7 +84,7 @@ bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   if (is_shortage(peer->trouble)) {
     waiting_ = std::move(socket);
     waiting_listener_ = listener;
-    pause(peer->trouble);
+    pause(peer->trouble.message());
     return false;
   }
   if (peer->trouble) {
@@ -95,19 +96,43 @@ bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   return true;
 }
 
-void Acceptor::pause(const std::error_code& why) {
+bool Acceptor::pauses_for_shortage() {
+  const std::string why = events_.shortage();
+  if (why.empty()) return false;
+  pause(why);
+  return true;
+}
+
+void Acceptor::pause(const std::string& why) {
   for (Listener& listener : listeners_) transport_.unwatch(std::exchange(listener.watch, {}));
-  pause_.expires_after(kPause);
+  paused_ = true;
+  wait(kPause);
+  if (std::exchange(short_of_descriptors_, true)) return;
+  events_.accept_trouble("no connection can be accepted (" + why + "): trying again every " +
+                         std::to_string(kPause.count()) + " ms");
+}
+
+void Acceptor::wait(std::chrono::milliseconds time) {
+  pause_.expires_after(time);
   pause_.async_wait([this](const std::error_code& cancelled) {
     if (!cancelled) resume();
   });
-  if (std::exchange(short_of_descriptors_, true)) return;
-  events_.accept_trouble("no connection can be accepted (" + why.message() +
-                         "): trying again every " + std::to_string(kPause.count()) + " ms");
+}
+
+void Acceptor::descriptors_came_back() noexcept {
+  if (!paused_ || std::exchange(hurried_, true)) return;
+  try {
+    wait(std::chrono::milliseconds::zero());
+  } catch (const std::exception&) {
+    hurried_ = false;  // the pause goes on, or the next who comes back ends it
+  }
 }
 
 void Acceptor::resume() {
+  hurried_ = false;
   try {
+    if (pauses_for_shortage()) return;
+    paused_ = false;
     if (waiting_) {
       if (!introduce(std::exchange(waiting_, {}), waiting_listener_)) return;
       say_recovered();
@@ -116,9 +141,11 @@ void Acceptor::resume() {
       Listener& listener = listeners_[i];
       listener.watch = transport_.watch(listener.socket.get(), *this, i);
     }
+    // Not only when somebody comes: whether it goes on is to be said now.
+    for (std::size_t i = 0; i < listeners_.size() && !paused_; ++i) accept_batch(i);
   } catch (const std::exception& e) {
     events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
-    pause(std::make_error_code(std::errc::not_enough_memory));
+    pause(std::make_error_code(std::errc::not_enough_memory).message());
   }
 }
 
@@ -126,6 +153,7 @@ void Acceptor::stop() noexcept {
   for (const Listener& listener : listeners_) transport_.unwatch(listener.watch);
   listeners_.clear();
   waiting_.reset();
+  paused_ = false;
   pause_.cancel();
 }
 

@@ -1,9 +1,11 @@
 // Takes connections from listening sockets, and says who connected.
 //
 // A bounded number for each time that a listener is readable, so that a storm of connections does
-// not starve those that are there. When descriptors or memory run out it pauses, says so once, and
-// goes on by itself; a connection that was accepted but whose process could not be looked up for
-// want of a descriptor waits through that pause. One thread, the io_context's.
+// not starve those that are there. When descriptors or memory run out, or what is left of
+// descriptors is kept for others, it pauses, says so once, and goes on by itself: when it is told
+// that some came back, and every 100 ms, since others may give some back as well; a connection that
+// was accepted but whose process could not be looked up for want of a descriptor waits through that
+// pause. One thread, the io_context's.
 //
 // A process that connects again and again is looked up once. That is exact: a listener hands out
 // connections in the order in which they were made, so if a process that was accepted from it
@@ -38,6 +40,8 @@ class Acceptor final : Transport::Watcher {
     virtual void accepted(os::UniqueFd socket, os::Peer peer) = 0;
     // Whether the process of a peer that was accepted before is watched, and runs at this moment.
     [[nodiscard]] virtual bool still_runs(const os::ProcessIdentity& process) const noexcept = 0;
+    // Empty when one more connection may have descriptors; else why not.
+    [[nodiscard]] virtual std::string shortage() = 0;
     // One sentence for whoever looks after the broker.
     virtual void accept_trouble(std::string_view sentence) noexcept = 0;
   };
@@ -47,6 +51,9 @@ class Acceptor final : Transport::Watcher {
 
   // REQUIRES: a listening, non-blocking Unix stream socket. Throws std::system_error.
   void listen(os::UniqueFd listener);
+  // Looks soon, not from here, whether it can go on.
+  void descriptors_came_back() noexcept;
+  [[nodiscard]] bool is_paused() const noexcept { return paused_; }
   // Closes the listeners, for good.
   void stop() noexcept;
 
@@ -63,8 +70,11 @@ class Acceptor final : Transport::Watcher {
   void accept_batch(std::size_t listener);
   // False when it must wait for descriptors. `listener`: the number of the one it came from.
   bool introduce(os::UniqueFd socket, std::size_t listener);
-  void pause(const std::error_code& why);
+  void pause(const std::string& why);
+  void wait(std::chrono::milliseconds time);
   void resume();
+  // Pauses, when it must, and says whether it did.
+  bool pauses_for_shortage();
   void say_recovered() noexcept;
 
   Transport& transport_;
@@ -74,7 +84,9 @@ class Acceptor final : Transport::Watcher {
   std::size_t waiting_listener_ = 0;
   os::ProcessIdentity last_;  // the process that was looked up last; unique 0: none
   std::size_t last_listener_ = 0;
-  bool short_of_descriptors_ = false;
+  bool short_of_descriptors_ = false;  // and it was said
+  bool paused_ = false;
+  bool hurried_ = false;  // the pause is over in the next turn of the loop
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>,
                              asio::io_context::executor_type>

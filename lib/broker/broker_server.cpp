@@ -10,6 +10,7 @@ BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, Event
     : context(io_context),
       options(std::move(opts)),
       sink(event_sink),
+      budget(options.descriptor_reserve),
       transport(make_transport(options.transport, context, options.max_queued_bytes, *this)),
       timers(context, *this),
       processes(context, *transport,
@@ -41,6 +42,16 @@ BrokerServer::BrokerServer(asio::io_context& context, ServerOptions options, Eve
 BrokerServer::~BrokerServer() = default;
 
 void BrokerServer::listen(os::UniqueFd listener) { impl_->acceptor.listen(std::move(listener)); }
+
+void BrokerServer::measure_descriptors() {
+  impl_->budget.measure(impl_->descriptors_of_backends());
+}
+
+DescriptorUsage BrokerServer::descriptors() const {
+  auto usage = impl_->budget.usage(impl_->descriptors_of_backends());
+  usage.exhausted = impl_->acceptor.is_paused();
+  return usage;
+}
 
 core::Broker& BrokerServer::core() noexcept { return impl_->core; }
 

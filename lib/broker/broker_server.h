@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,6 +38,8 @@ struct ServerOptions {
   core::Config core;
   std::size_t max_queued_bytes = 256 * 1024;  // a connection's send queue
   std::string transport = "epoll";
+  // Descriptors that backends never get. 0: they may use up all, and status has no reserve to show.
+  std::uint64_t descriptor_reserve = 0;
   // Gives each new broadcast its id.
   std::function<BroadcastId()> next_broadcast_id;
 };
@@ -54,6 +57,11 @@ class BrokerServer {
   // The operator's functions of the core; give them now().
   [[nodiscard]] core::Broker& core() noexcept;
   [[nodiscard]] core::Now now() const;
+  // To be called when all is open that the process keeps open: what is open now apart from
+  // backends does not count as theirs.
+  void measure_descriptors();
+  // What measure_descriptors() found, and what backends have open.
+  [[nodiscard]] DescriptorUsage descriptors() const;
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;

@@ -49,6 +49,7 @@ ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
       process.watch = transport_.watch(peer.pidfd.get(), *this,
                                        static_cast<std::uint64_t>(id.generation) << 32 | id.slot);
       process.pidfd = std::move(peer.pidfd);
+      ++descriptors_;
     }
   } catch (...) {
     forget(id);
@@ -77,6 +78,7 @@ void ProcessWatch::mark_exited(ProcessId id) {
   schedule();
   process->exited = true;
   transport_.unwatch(process->watch);  // else it would be readable for ever
+  if (process->pidfd) --descriptors_;
   process->pidfd.reset();
 }
 
@@ -133,6 +135,7 @@ void ProcessWatch::forget(ProcessId id) noexcept {
     by_identity_.erase(known);
   }
   transport_.unwatch(process->watch);
+  if (process->pidfd) --descriptors_;
   processes_.erase(id);
 }
 

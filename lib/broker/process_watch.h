@@ -38,6 +38,8 @@ class ProcessWatch final : Transport::Watcher {
   // Whether it is watched, and has not exited at this very moment: the kernel is asked.
   [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept;
   [[nodiscard]] std::size_t process_count() const noexcept { return processes_.size(); }
+  // How many of them have a pidfd open.
+  [[nodiscard]] std::size_t descriptor_count() const noexcept { return descriptors_; }
 
  private:
   static constexpr std::size_t kBatch = 256;  // connections reported in one turn
@@ -83,6 +85,7 @@ class ProcessWatch final : Transport::Watcher {
   std::unordered_map<os::ProcessIdentity, ProcessId, IdentityHash> by_identity_;
   std::vector<Link> links_;
   std::vector<ProcessId> gone_;  // exited, some of their connections not reported yet
+  std::size_t descriptors_ = 0;
   bool scheduled_ = false;
 };
 

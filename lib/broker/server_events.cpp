@@ -68,6 +68,15 @@ bool BrokerServer::Impl::still_runs(const os::ProcessIdentity& process) const no
   return processes.still_runs(process);
 }
 
+std::string BrokerServer::Impl::shortage() {
+  const std::uint64_t mine = descriptors_of_backends();
+  if (acceptor.is_paused()) budget.look_up_limit();
+  if (budget.has_room(mine)) return {};
+  const auto usage = budget.usage(mine);
+  return std::to_string(usage.used) + " descriptors of " + std::to_string(usage.limit) +
+         " are in use, and the rest is kept for operators";
+}
+
 void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {
   sink.on_trouble(sentence);
 }

@@ -17,6 +17,7 @@
 #include "broker/broker_server.h"
 #include "broker/clock.h"
 #include "broker/deadline_timers.h"
+#include "broker/descriptor_budget.h"
 #include "broker/process_watch.h"
 #include "broker/transport.h"
 #include "core/broker.h"
@@ -61,8 +62,13 @@ struct BrokerServer::Impl final : core::Shell,
   // Acceptor::Events
   void accepted(os::UniqueFd socket, os::Peer peer) override;
   [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept override;
+  [[nodiscard]] std::string shortage() override;
   void accept_trouble(std::string_view sentence) noexcept override;
 
+  // Of connections and their processes.
+  [[nodiscard]] std::uint64_t descriptors_of_backends() const noexcept {
+    return transport->open_count() + processes.descriptor_count();
+  }
   void process_exited(ConnectionId connection);
   void shut_down(std::function<void()> done);
   void stop() noexcept;
@@ -71,6 +77,7 @@ struct BrokerServer::Impl final : core::Shell,
   ServerOptions options;
   EventSink& sink;
   Clock clock;
+  DescriptorBudget budget;
   std::unique_ptr<Transport> transport;
   DeadlineTimers timers;
   ProcessWatch processes;

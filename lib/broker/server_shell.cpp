@@ -42,11 +42,15 @@ void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_i
   transport->send(connection, wire::encode(request_id, refusal, answers_a_request));
 }
 
-void BrokerServer::Impl::hang_up(ConnectionId connection) { transport->hang_up(connection); }
+void BrokerServer::Impl::hang_up(ConnectionId connection) {
+  transport->hang_up(connection);
+  acceptor.descriptors_came_back();
+}
 
 void BrokerServer::Impl::release(ConnectionId connection) {
   processes.remove(connection);
   transport->release(connection);
+  acceptor.descriptors_came_back();
 }
 
 void BrokerServer::Impl::arm(core::DeadlineId id, core::SteadyTime at) {
