@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <tuple>
 #include <unistd.h>
@@ -25,6 +26,7 @@ namespace muster::daemon {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = 1 << 20;
+constexpr std::string_view kQuota = "quota";
 
 ConfigError error_at(const toml::source_region& where, std::string text) {
   return {where.begin.line, where.begin.column, std::move(text)};
@@ -128,6 +130,10 @@ class Reader {
  private:
   void read_section(std::string_view section, const toml::table& table) {
     for (const auto& [name, node] : table) {
+      if (section == kQuota && name.str() == "uid") {
+        read_quotas_of_users(node);
+        continue;
+      }
       const ConfigKey* key = find_config_key(section, name.str());
       if (key == nullptr) {
         errors_.push_back(
@@ -141,6 +147,55 @@ class Reader {
         errors_.push_back(
             error_at(node.source(), fmt::format("[{}] {} {}", section, key->name, problem)));
       }
+    }
+  }
+
+  void read_quotas_of_users(const toml::node& node) {
+    const auto* list = node.as_array();
+    const auto is_table = [](const toml::node& one) { return one.is_table(); };
+    if (list == nullptr || !std::all_of(list->begin(), list->end(), is_table)) {
+      errors_.push_back(
+          error_at(node.source(),
+                   "[quota] uid is a section for each user: write [[quota.uid]] on a "
+                   "line of its own, and below it uid = \"NAME\" and what is different"));
+      return;
+    }
+    for (const toml::node& one : *list) read_quota_of_user(*one.as_table());
+  }
+
+  // The keys of [quota] once more, for one user.
+  void read_quota_of_user(const toml::table& table) {
+    std::optional<uid_t> uid;
+    core::QuotaOverride own;
+    Settings scratch;
+    bool is_named = false;
+    for (const auto& [name, node] : table) {
+      const ConfigKey* key = find_config_key(kQuota, name.str());
+      std::string problem;
+      if (name.str() == "uid") {
+        is_named = true;
+        problem = parse_user(value_of(node), uid);
+      } else if (key != nullptr) {
+        problem = key->set(scratch, value_of(node));
+        set_own_quota(key->name, scratch.broker.quotas.each, own);
+      } else {
+        auto known = key_names(kQuota);
+        known.insert(known.begin(), "uid");
+        errors_.push_back(
+            error_at(name.source(), fmt::format("unknown key {} in [[quota.uid]]{}",
+                                                quoted(name.str()), advice(name.str(), known))));
+        continue;
+      }
+      if (problem.empty()) continue;
+      errors_.push_back(
+          error_at(node.source(), fmt::format("[[quota.uid]] {} {}", name.str(), problem)));
+    }
+    if (!is_named) {
+      errors_.push_back(error_at(
+          table.source(), "[[quota.uid]] does not say whose it is: give uid, a name or a number"));
+    } else if (uid && !settings_.broker.quotas.of_uid.emplace(*uid, own).second) {
+      errors_.push_back(
+          error_at(table.source(), fmt::format("[[quota.uid]] for uid {} is there already", *uid)));
     }
   }
 

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <limits>
 #include <optional>
+#include <pwd.h>
 #include <utility>
 #include <vector>
 
@@ -168,6 +169,11 @@ std::vector<ConfigKey> make_keys() {
     return count(
         [field](Settings & s) -> auto& { return s.broker.*field; }, least, most);
   };
+  // 0: that user may have none.
+  const auto quota_count = [](std::uint64_t core::Quota::*field) {
+    return count(
+        [field](Settings & s) -> auto& { return s.broker.quotas.each.*field; }, 0, 10'000'000);
+  };
   using Config = core::Config;
   constexpr milliseconds kDay = 24h;
   constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLevels{
@@ -213,6 +219,13 @@ std::vector<ConfigKey> make_keys() {
       {"control", "event_queue",
        size(
            [](Settings & s) -> auto& { return s.control.event_queue; }, 16U << 10U, 1ULL << 30U)},
+      {"quota", "connections", quota_count(&core::Quota::connections)},
+      {"quota", "registrations", quota_count(&core::Quota::registrations)},
+      {"quota", "queued_bytes",
+       size(
+           [](Settings & s) -> auto& { return s.broker.quotas.each.queued_bytes; }, 16U << 10U,
+           1ULL << 40U)},
+      {"quota", "broadcasts", quota_count(&core::Quota::broadcasts)},
       {"log", "level",
        word(
            [](Settings & s) -> auto& { return s.log.level; }, kLevels)},
@@ -235,6 +248,32 @@ const ConfigKey* find_config_key(std::string_view section, std::string_view name
     if (key.section == section && key.name == name) return &key;
   }
   return nullptr;
+}
+
+std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid) {
+  constexpr std::string_view kForm = "a user's name or number";
+  if (const auto* number = std::get_if<std::int64_t>(&value)) {
+    // The highest is what chown() takes for "leave it".
+    if (*number < 0 || *number >= std::numeric_limits<uid_t>::max()) return wants(kForm, value);
+    uid = static_cast<uid_t>(*number);
+    return {};
+  }
+  const auto* name = std::get_if<std::string>(&value);
+  if (name == nullptr || name->empty()) return wants(kForm, value);
+  // Read at start, before there is a second thread.
+  const ::passwd* found = ::getpwnam(name->c_str());  // NOLINT(concurrency-mt-unsafe)
+  if (found == nullptr) {
+    return fmt::format("names the user {}, whom this host does not have", shown(value));
+  }
+  uid = found->pw_uid;
+  return {};
+}
+
+void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOverride& own) {
+  if (name == "connections") own.connections = from.connections;
+  if (name == "registrations") own.registrations = from.registrations;
+  if (name == "queued_bytes") own.queued_bytes = from.queued_bytes;
+  if (name == "broadcasts") own.broadcasts = from.broadcasts;
 }
 
 std::vector<Contradiction> contradictions(const Settings& settings) {

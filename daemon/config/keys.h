@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <variant>
 #include <vector>
 
@@ -31,6 +33,12 @@ struct ConfigKey {
 [[nodiscard]] std::span<const ConfigKey> config_keys();
 // Null when there is none.
 [[nodiscard]] const ConfigKey* find_config_key(std::string_view section, std::string_view name);
+
+// A user's name or number. Empty when it went well, else a sentence as ConfigKey::set() gives.
+[[nodiscard]] std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid);
+
+// What the key `name` of [quota] put into `from` becomes that of one user.
+void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOverride& own);
 
 // Two keys of a section that do not fit together: a sentence that follows "[section] name".
 struct Contradiction {

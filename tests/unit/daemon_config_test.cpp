@@ -100,7 +100,8 @@ TEST(DaemonConfig, AGroupOpensTheSocketToIt) {
 }
 
 TEST(DaemonConfig, AllMistakesAreToldInTheOrderOfTheFile) {
-  EXPECT_EQ(errors_in(R"(verbose = true
+  EXPECT_EQ(
+      errors_in(R"(verbose = true
 ack_timeout = "1s"
 
 [broker]
@@ -125,7 +126,7 @@ control_group = "no-such-group-here"
 x = 1
 [state.dir]
 )"),
-            R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, log, state
+      R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, quota, log, state
 m.toml:2:1: unknown key "ack_timeout": it belongs under [broker]
 m.toml:5:1: unknown key "ack_timout" in [broker]; did you mean "ack_timeout"?
 m.toml:6:19: [broker] max_ack_timeout takes a duration such as "5s", "250ms" or "1h30m", not 5
@@ -181,9 +182,9 @@ TEST(DaemonConfig, ASocketDirectoryThatDoesNotFitIsRefused) {
 }
 
 TEST(DaemonConfig, NothingRawGetsOutOfAnError) {
-  EXPECT_EQ(
-      errors_in("\"a\\u001b[31m\" = 1"),
-      "m.toml:1:1: unknown key \"a\\x1b[31m\"; there is broker, sockets, control, log, state\n");
+  EXPECT_EQ(errors_in("\"a\\u001b[31m\" = 1"),
+            "m.toml:1:1: unknown key \"a\\x1b[31m\"; there is broker, sockets, control, quota, "
+            "log, state\n");
   EXPECT_LT(errors_in('"' + std::string(5000, 'k') + "\" = 1").size(), 200U);
 }
 
@@ -200,6 +201,63 @@ TEST(DaemonConfig, AFileThatCannotBeReadIsAnError) {
   ASSERT_EQ(endless.size(), 1U);
   EXPECT_EQ(to_string(endless[0], "f"),
             "f: is larger than 1MiB: that is no configuration of musterd");
+}
+
+TEST(DaemonConfig, AQuotaForOneUserChangesWhatItSaysAndNothingElse) {
+  const Settings settings = good(R"([[quota.uid]]
+uid = "root"
+connections = 10
+queued_bytes = "1MiB"
+[[quota.uid]]
+uid = 1234
+broadcasts = 0
+[quota]
+connections = 20
+registrations = 30
+)");
+  const auto& quotas = settings.broker.quotas;
+  core::Quota expected;
+  expected.connections = 20;
+  expected.registrations = 30;
+  EXPECT_EQ(quotas.of(7), expected);
+  core::Quota limited = expected;
+  limited.broadcasts = 0;
+  EXPECT_EQ(quotas.of(1234), limited);
+  expected.connections = 10;
+  expected.queued_bytes = 1024 * 1024;
+  EXPECT_EQ(quotas.of(0), expected) << "by name";
+}
+
+TEST(DaemonConfig, EachMistakeInAQuotaIsToldWithItsPlace) {
+  EXPECT_EQ(errors_in(R"([quota]
+connections = "many"
+queued_bytes = 5
+broadcast = 1
+[[quota.uid]]
+connections = -1
+[[quota.uid]]
+uid = "no-such-user-here"
+registration = 3
+[[quota.uid]]
+uid = 5
+[[quota.uid]]
+uid = 5
+[[quota.uid]]
+uid = -1
+)"),
+            R"(m.toml:2:15: [quota] connections takes a whole number, not "many"
+m.toml:3:16: [quota] queued_bytes takes a size such as "256KiB" or "1MiB", not 5
+m.toml:4:1: unknown key "broadcast" in [quota]; did you mean "broadcasts"?
+m.toml:5:1: [[quota.uid]] does not say whose it is: give uid, a name or a number
+m.toml:6:15: [[quota.uid]] connections must be between 0 and 10000000, not -1
+m.toml:8:7: [[quota.uid]] uid names the user "no-such-user-here", whom this host does not have
+m.toml:9:1: unknown key "registration" in [[quota.uid]]; did you mean "registrations"?
+m.toml:12:1: [[quota.uid]] for uid 5 is there already
+m.toml:15:7: [[quota.uid]] uid takes a user's name or number, not -1
+)");
+  EXPECT_EQ(errors_in("[quota]\nuid = 5\n"),
+            "m.toml:2:7: [quota] uid is a section for each user: write [[quota.uid]] on a line of "
+            "its own, and below it uid = \"NAME\" and what is different\n");
 }
 
 TEST(DaemonConfig, TheDefaultConfigurationFileIsGoodAndNamesEveryKeyWithItsDefault) {
@@ -235,6 +293,8 @@ TEST(DaemonConfig, TheDefaultConfigurationFileIsGoodAndNamesEveryKeyWithItsDefau
   EXPECT_EQ(given.transport, defaults.transport);
   EXPECT_EQ(given.control.connections, defaults.control.connections);
   EXPECT_EQ(given.control.event_queue, defaults.control.event_queue);
+  EXPECT_EQ(given.broker.quotas.each, defaults.broker.quotas.each);
+  EXPECT_TRUE(given.broker.quotas.of_uid.empty());
   EXPECT_EQ(given.log.level, defaults.log.level);
   EXPECT_EQ(given.log.format, defaults.log.format);
 }
