@@ -1,7 +1,9 @@
 #include "control/control_plane.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <list>
+#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,10 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
   static asio::awaitable<void> serve(std::shared_ptr<State> self,
                                      std::shared_ptr<ControlSession> session);
   void accepted(os::UniqueFd socket);
+  // Lets in one who waits when there are no more descriptors, in the place of the spare one. False
+  // when it is in use already, or nobody waits.
+  bool accept_with_spare(Acceptor& acceptor);
+  void keep_spare();
 
   net::TaskFailure on_failure() {
     return [shared = context](const char* task, std::string_view what) {
@@ -43,13 +49,16 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
   std::shared_ptr<ControlContext> context;
   std::vector<std::shared_ptr<Acceptor>> acceptors;
   std::vector<std::shared_ptr<ControlSession>> sessions;
+  os::UniqueFd spare;
   bool closing = false;
 };
 
 ControlPlane::ControlPlane(const asio::any_io_executor& loop, ControlSettings settings,
                            ControlFacts facts, Log& log)
     : state_(std::make_shared<State>(std::make_shared<ControlContext>(
-          ControlContext{loop, settings, std::move(facts), log}))) {}
+          ControlContext{loop, settings, std::move(facts), log}))) {
+  state_->keep_spare();
+}
 
 ControlPlane::~ControlPlane() = default;
 
@@ -72,18 +81,41 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
     if (self->closing) break;
     if (!error) {
       failing = false;
+      self->keep_spare();
       std::error_code released;
       const int fd = socket.release(released);
       self->accepted(os::UniqueFd(fd));
       continue;
     }
     // Descriptors that ran out come back; leaving this loop would not.
+    const bool is_let_in = self->accept_with_spare(*acceptor);
     if (!std::exchange(failing, true)) {
-      self->context->log.error("cannot accept operators; trying again", {{"why", error.message()}});
+      self->context->log.error(is_let_in ? "an operator was let in on the last descriptor"
+                                         : "cannot accept operators; trying again",
+                               {{"why", error.message()}});
     }
+    if (is_let_in) continue;
     pause.expires_after(kAcceptPause);
     co_await pause.async_wait(kUseTuple);
+    self->keep_spare();
   }
+}
+
+bool ControlPlane::State::accept_with_spare(Acceptor& acceptor) {
+  if (!spare) return false;
+  spare.reset();
+  os::UniqueFd socket(
+      ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket) {
+    keep_spare();
+    return false;
+  }
+  accepted(std::move(socket));
+  return true;
+}
+
+void ControlPlane::State::keep_spare() {
+  if (!spare) spare.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
 void ControlPlane::State::accepted(os::UniqueFd socket) {
@@ -115,7 +147,10 @@ asio::awaitable<void> ControlPlane::State::serve(std::shared_ptr<State> self,
   struct Leave {
     std::shared_ptr<State> plane;
     std::shared_ptr<ControlSession> session;
-    ~Leave() { std::erase(plane->sessions, session); }
+    ~Leave() {
+      std::erase(plane->sessions, session);
+      plane->keep_spare();
+    }
   };
   const Leave leave{std::move(self), session};
   co_await ControlSession::run(std::move(session));

@@ -61,8 +61,8 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     // The broadcast's first events come before its id is known here.
     open_request->starting = true;
   }
-  const auto answer = server.core().start_broadcast(std::move(request.request), server.now());
-  if (const auto* error = std::get_if<ControlError>(&answer)) return respond(id, *error);
+  const auto answer = server.core().start_broadcast(std::move(request.request), server.now(), uid_);
+  if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
   const auto& started = std::get<core::Started>(answer);
   context_->log.info(started.joined ? "operator joined a broadcast" : "broadcast asked for",
@@ -79,6 +79,18 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   open_request->starting = false;
   if (started.joined) return join(*open_request, started.id);
   open_request->broadcast = started.id;
+}
+
+void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
+  if (why.code == ControlError::Code::kBusy) {
+    if (const auto left_out = context_->busy.admit(std::chrono::steady_clock::now())) {
+      context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(pid_)},
+                                                 {"uid", static_cast<std::uint64_t>(uid_)},
+                                                 {"why", why.message},
+                                                 {"left_out", *left_out}});
+    }
+  }
+  respond(id, why);
 }
 
 void ControlSession::join(Open& request, BroadcastId broadcast) {
@@ -129,6 +141,8 @@ void ControlSession::handle(std::uint64_t id, wire::GetStatus /*request*/) {
   status.socket_dir = context_->facts.socket_dir;
   status.transport = server.transport_name();
   status.connections = server.connection_count();
+  status.descriptors = server.descriptors();
+  status.descriptors.used += context_->connections;
   respond(id, std::move(status));
 }
 

@@ -36,9 +36,12 @@ ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::Uniq
       pid_(pid),
       uid_(uid),
       missing_timer_(context_->loop),
-      linger_timer_(context_->loop) {}
+      linger_timer_(context_->loop) {
+  ++context_->connections;
+}
 
 ControlSession::~ControlSession() {
+  --context_->connections;
   for (const Open& request : requests_) context_->followers -= request.events ? 1 : 0;
 }
 

@@ -34,6 +34,8 @@ struct ControlContext {
   broker::BrokerServer* server = nullptr;
   std::size_t followers = 0;  // requests that get events
   LineLimit bad_input{50, 10};
+  LineLimit busy{50, 10};
+  std::size_t connections = 0;  // open descriptors of operators
 };
 
 class ControlSession : public std::enable_shared_from_this<ControlSession> {
@@ -76,6 +78,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, wire::Cancel request);
   void start(std::uint64_t id, wire::StartBroadcast request);
+  // It is not started: says so to the operator, and to the log where the broker is too busy.
+  void not_started(std::uint64_t id, const ControlError& why);
   // Another operator's broadcast is followed from now on: how it stands comes first.
   void join(Open& request, BroadcastId broadcast);
   void answer_when_finished(std::uint64_t id);

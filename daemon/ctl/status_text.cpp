@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "muster/path.h"
 
@@ -13,6 +16,7 @@ namespace {
 
 constexpr std::size_t kNameColumns = 13;
 constexpr std::size_t kMostIds = 20;
+constexpr std::size_t kMostUsers = 20;
 
 std::string line(std::string_view name, const std::string& value) {
   return padded(std::string(name), kNameColumns) + value + '\n';
@@ -29,6 +33,51 @@ std::string running(const std::vector<BroadcastId>& ids) {
   }
   if (ids.size() > kMostIds) text += ", ...";
   return ids.empty() ? text : text + ')';
+}
+
+std::string used_of(const Share& share, std::string_view what) {
+  return std::to_string(share.used) + " of " + std::to_string(share.quota) + ' ' +
+         std::string(what);
+}
+
+// How much of that quota is used of which most is.
+double fullness(const UserUsage& user) {
+  double most = 0;
+  for (const Share& share :
+       {user.connections, user.registrations, user.queued_bytes, user.broadcasts}) {
+    most = std::max(most, static_cast<double>(share.used) /
+                              static_cast<double>(std::max<std::uint64_t>(share.quota, 1)));
+  }
+  return most;
+}
+
+// Those who are nearest to a quota come first.
+std::string show_users(std::vector<UserUsage> users, const UserName& name_of) {
+  std::stable_sort(users.begin(), users.end(), [](const UserUsage& a, const UserUsage& b) {
+    return fullness(a) > fullness(b);
+  });
+  std::string text;
+  for (std::size_t i = 0; i < users.size() && i < kMostUsers; ++i) {
+    const UserUsage& user = users[i];
+    const std::string name = name_of(user.uid);
+    text += line("user " + std::to_string(user.uid) + ' ',
+                 (name.empty() ? "" : escape_bytes(name) + ": ") +
+                     used_of(user.connections, "connections, ") +
+                     used_of(user.registrations, "registered, ") +
+                     used_of(user.queued_bytes, "bytes queued, ") +
+                     used_of(user.broadcasts, "broadcasts, ") + number(user.dead_backends, "dead"));
+  }
+  if (users.size() > kMostUsers) {
+    text += line("users", number(users.size() - kMostUsers, "more"));
+  }
+  return text;
+}
+
+std::string show_descriptors(const DescriptorUsage& usage, const Paint& paint) {
+  std::string text = std::to_string(usage.used) + " of " + std::to_string(usage.limit) +
+                     " in use, " + number(usage.reserve, "kept for operators");
+  if (usage.exhausted) text += paint.bad(", used up: backends that connect wait");
+  return line("descriptors", text);
 }
 
 }  // namespace
@@ -63,7 +112,10 @@ std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
                             number(count.registrations, "registered, ") +
                             number(count.refusals, "refused, ") +
                             counted(count.protocol_errors, "protocol error") + ", " +
-                            counted(count.slow_readers, "slow reader"));
+                            counted(count.slow_readers, "slow reader") + ", " +
+                            number(count.over_quota, "over a quota"));
+  text += show_descriptors(status.descriptors, style.paint);
+  text += show_users(status.users, style.user);
   return text;
 }
 

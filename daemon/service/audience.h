@@ -8,6 +8,7 @@
 #include "broker/broker_server.h"
 #include "control/control_plane.h"
 #include "log/event_log.h"
+#include "log/line_limit.h"
 #include "log/log.h"
 #include "service/memory_trim.h"
 
@@ -27,11 +28,18 @@ class Audience final : public broker::EventSink {
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
   }
-  void on_trouble(std::string_view sentence) noexcept override { log_.warning(sentence); }
+  void on_trouble(std::string_view sentence) noexcept override {
+    // Peers can bring it about: by coming and going when descriptors have run out, say.
+    const auto left_out = troubles_.admit(std::chrono::steady_clock::now());
+    if (!left_out) return;
+    if (*left_out == 0) return log_.warning(sentence);
+    log_.warning(sentence, {{"left_out", *left_out}});
+  }
 
  private:
   Log& log_;
   EventLog events_;
+  LineLimit troubles_{50, 10};
   ControlPlane& control_;
   MemoryTrim& memory_;
 };

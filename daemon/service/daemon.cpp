@@ -33,6 +33,10 @@ std::uint64_t unix_ms() {
       std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
+// Kept beside one for each operator: for what the broker opens for a moment (the id file, files of
+// /proc), a connection of a backend that waits for its process to be looked up, and the spare one.
+constexpr std::uint64_t kOwnDescriptors = 16;
+
 broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids,
                                      std::uint64_t started) {
   broker::ServerOptions options;
@@ -43,6 +47,7 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   options.core.next_id_at_start = ids.next_at_start();
   options.max_queued_bytes = settings.send_queue;
   options.transport = settings.transport;
+  options.descriptor_reserve = settings.control.connections + kOwnDescriptors;
   options.next_broadcast_id = [&ids] { return ids.next(); };
   return options;
 }
@@ -67,6 +72,7 @@ class Daemon {
     for (auto& socket : sockets.control) control_.listen(std::move(socket));
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
     await_signal();
+    server_.measure_descriptors();
     const std::string where = escape_bytes(sockets.dir);
     log.info("listening", {{"version", MUSTER_VERSION},
                            {"pid", static_cast<std::int64_t>(::getpid())},

@@ -22,6 +22,7 @@ void put_counters(const Counters& counters, v1::Counters& out) {
   out.set_duplicate_answers(counters.duplicate_answers);
   out.set_unmatched_answers(counters.unmatched_answers);
   out.set_slow_readers(counters.slow_readers);
+  out.set_over_quota(counters.over_quota);
 }
 
 void take_counters(const v1::Counters& in, Counters& counters) {
@@ -41,6 +42,34 @@ void take_counters(const v1::Counters& in, Counters& counters) {
   counters.duplicate_answers = in.duplicate_answers();
   counters.unmatched_answers = in.unmatched_answers();
   counters.slow_readers = in.slow_readers();
+  counters.over_quota = in.over_quota();
+}
+
+void put_share(const Share& share, v1::Share& out) {
+  out.set_used(share.used);
+  out.set_quota(share.quota);
+}
+
+Share share_of(const v1::Share& in) { return {in.used(), in.quota()}; }
+
+void put_user(const UserUsage& user, v1::UserUsage& out) {
+  out.set_uid(user.uid);
+  put_share(user.connections, *out.mutable_connections());
+  put_share(user.registrations, *out.mutable_registrations());
+  put_share(user.queued_bytes, *out.mutable_queued_bytes());
+  put_share(user.broadcasts, *out.mutable_broadcasts());
+  out.set_dead_backends(user.dead_backends);
+}
+
+UserUsage user_of(const v1::UserUsage& in) {
+  UserUsage user;
+  user.uid = in.uid();
+  user.connections = share_of(in.connections());
+  user.registrations = share_of(in.registrations());
+  user.queued_bytes = share_of(in.queued_bytes());
+  user.broadcasts = share_of(in.broadcasts());
+  user.dead_backends = in.dead_backends();
+  return user;
 }
 
 }  // namespace
@@ -58,6 +87,12 @@ void to_proto(const BrokerStatus& status, v1::Status& out) {
   for (const BroadcastId id : status.running_broadcasts) out.add_running_broadcasts(id);
   out.set_reports_kept(status.reports_kept);
   put_counters(status.counters, *out.mutable_counters());
+  for (const UserUsage& user : status.users) put_user(user, *out.add_users());
+  auto& descriptors = *out.mutable_descriptors();
+  descriptors.set_used(status.descriptors.used);
+  descriptors.set_limit(status.descriptors.limit);
+  descriptors.set_reserve(status.descriptors.reserve);
+  descriptors.set_exhausted(status.descriptors.exhausted);
 }
 
 void from_proto(const v1::Status& in, BrokerStatus& status) {
@@ -73,6 +108,9 @@ void from_proto(const v1::Status& in, BrokerStatus& status) {
   status.running_broadcasts.assign(in.running_broadcasts().begin(), in.running_broadcasts().end());
   status.reports_kept = in.reports_kept();
   take_counters(in.counters(), status.counters);
+  for (const auto& user : in.users()) status.users.push_back(user_of(user));
+  status.descriptors = {in.descriptors().used(), in.descriptors().limit(),
+                        in.descriptors().reserve(), in.descriptors().exhausted()};
 }
 
 }  // namespace muster::wire

@@ -205,9 +205,14 @@ BrokerStatus WireRandom::status() {
        {&c.connections_accepted, &c.registrations, &c.refusals, &c.protocol_errors,
         &c.broadcasts_started, &c.broadcasts_finished, &c.operations_sent, &c.redeliveries, &c.acks,
         &c.timeouts, &c.failures, &c.skipped_dead, &c.late_answers, &c.duplicate_answers,
-        &c.unmatched_answers, &c.slow_readers}) {
+        &c.unmatched_answers, &c.slow_readers, &c.over_quota}) {
     *counter = number();
   }
+  status.users = some(3, [&] {
+    const auto share = [&] { return Share{number(), number()}; };
+    return UserUsage{number32(), share(), share(), share(), share(), number()};
+  });
+  status.descriptors = {number(), number(), number(), chance()};
   return status;
 }
 

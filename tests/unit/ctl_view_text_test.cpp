@@ -68,17 +68,42 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
   status.dead_backends = 2;
   status.running_broadcasts = {17, 19};
   status.reports_kept = 100;
-  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1};
-  EXPECT_EQ(show_status(status, style),
-            "musterd 0.1.0, pid 4711, up 3 h 12 min, since 08:50:20\n"
-            "sockets      /run/muster\n"
-            "transport    epoll\n"
-            "backends     10 live, 2 dead or reconnecting, 12 connections\n"
-            "broadcasts   2 running (17, 19), 5 started, 6 finished, 100 reports kept\n"
-            "operations   7 sent, 8 sent again after a reconnect, 12 not sent (dead)\n"
-            "outcomes     9 acked, 10 timed out, 11 failed\n"
-            "late answers 13 late, 14 twice, 15 for no known broadcast\n"
-            "peers        1 accepted, 2 registered, 3 refused, 4 protocol errors, 1 slow reader\n");
+  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 6};
+  status.users = {{1000, {12, 32'768}, {10, 16'384}, {0, 67'108'864}, {0, 512}, 2},
+                  {7, {0, 32'768}, {0, 16'384}, {0, 67'108'864}, {500, 512}, 0}};
+  status.descriptors = {214, 1024, 80, false};
+  EXPECT_EQ(
+      show_status(status, style),
+      "musterd 0.1.0, pid 4711, up 3 h 12 min, since 08:50:20\n"
+      "sockets      /run/muster\n"
+      "transport    epoll\n"
+      "backends     10 live, 2 dead or reconnecting, 12 connections\n"
+      "broadcasts   2 running (17, 19), 5 started, 6 finished, 100 reports kept\n"
+      "operations   7 sent, 8 sent again after a reconnect, 12 not sent (dead)\n"
+      "outcomes     9 acked, 10 timed out, 11 failed\n"
+      "late answers 13 late, 14 twice, 15 for no known broadcast\n"
+      "peers        1 accepted, 2 registered, 3 refused, 4 protocol errors, 1 slow reader, 6 over "
+      "a quota\n"
+      "descriptors  214 of 1024 in use, 80 kept for operators\n"
+      "user 7       0 of 32768 connections, 0 of 16384 registered, 0 of 67108864 bytes "
+      "queued, 500 of 512 broadcasts, 0 dead\n"
+      "user 1000    alice: 12 of 32768 connections, 10 of 16384 registered, 0 of 67108864 "
+      "bytes queued, 0 of 512 broadcasts, 2 dead\n")
+      << "who is nearest to a quota comes first";
+}
+
+TEST_F(ViewText, OfAStatusSaysThatDescriptorsAreUsedUpAndLeavesOutUsersOfAHundred) {
+  BrokerStatus status;
+  status.descriptors = {944, 1024, 80, true};
+  for (uid_t uid = 0; uid < 100; ++uid) status.users.push_back({uid, {1, 2}, {}, {}, {}, 0});
+  const std::string text = show_status(status, style);
+  EXPECT_NE(text.find("944 of 1024 in use, 80 kept for operators, used up: backends that connect "
+                      "wait\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("user 19 "), std::string::npos) << text;
+  EXPECT_EQ(text.find("user 20 "), std::string::npos) << text;
+  EXPECT_NE(text.find("users        80 more\n"), std::string::npos) << text;
 }
 
 TEST_F(ViewText, OfAStatusSaysThatTheBrokerGoesDown) {

@@ -233,7 +233,9 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   status.dead_backends = 2;
   status.running_broadcasts = {300, 301};
   status.reports_kept = 9;
-  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+  status.users = {{1000, {1, 32'768}, {2, 16'384}, {3, 67'108'864}, {4, 512}, 5}};
+  status.descriptors = {200, 1024, 80, true};
   response("Status", status);
   response("Watching", Watching{});
 
