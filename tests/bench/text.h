@@ -7,7 +7,7 @@
 
 namespace muster::bench {
 
-__attribute__((format(printf, 1, 2))) [[nodiscard]] std::string format(const char* pattern, ...);
+[[nodiscard]] __attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ...);
 
 // Three significant digits, whatever the size.
 [[nodiscard]] std::string three_digits(double value);

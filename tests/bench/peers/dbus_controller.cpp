@@ -35,7 +35,7 @@ void listen_on(sd_bus* controller, int listener) {
   constexpr std::uint64_t kNone = 0;
   constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
   constexpr int kYes = 1;
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   const int result = sd_bus_call_method(
       controller, nullptr, "/org/bus1/DBus/Broker", "org.bus1.DBus.Broker", "AddListener", &error,
       nullptr, "ohv", "/org/bus1/DBus/Listener/0", listener, kPolicy,
