@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <exception>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <type_traits>
+#include <unistd.h>
 #include <utility>
 
 #include <asio/post.hpp>
@@ -71,17 +75,21 @@ class BackendLoop::Sink final : public AnswerSink {
 };
 
 std::shared_ptr<BackendLoop> BackendLoop::make(asio::io_context& context, std::string socket_path,
-                                               Registration registration, Backoff backoff) {
-  const std::shared_ptr<BackendLoop> loop(new BackendLoop(
-      context, std::move(socket_path), std::move(registration), std::move(backoff)));
+                                               Registration registration, Backoff backoff,
+                                               MayConnect may_connect) {
+  const std::shared_ptr<BackendLoop> loop(
+      new BackendLoop(context, std::move(socket_path), std::move(registration), std::move(backoff),
+                      std::move(may_connect)));
   loop->sink_->attach(loop);
   return loop;
 }
 
 BackendLoop::BackendLoop(asio::io_context& context, std::string socket_path,
-                         Registration registration, Backoff backoff)
+                         Registration registration, Backoff backoff, MayConnect may_connect)
     : context_(context),
       socket_path_(std::move(socket_path)),
+      may_connect_(std::move(may_connect)),
+      pid_(::getpid()),
       sink_(std::make_shared<Sink>(context)),
       core_(std::move(registration), std::move(backoff), *this, sink_, activity_),
       deadlines_{Deadline(context), Deadline(context), Deadline(context)} {}
@@ -121,10 +129,35 @@ void BackendLoop::abandon() {
   asio::post(context_, [self = shared_from_this()] { self->release(); });
 }
 
+void BackendLoop::remember_socket() noexcept {
+  struct stat found {};
+  const int fd = stream_->native_handle();
+  if (::fstat(fd, &found) != 0) return;
+  socket_.inode = found.st_ino;
+  socket_.fd = fd;
+}
+
+// Not closed: whoever still has the number, the loop that was left behind above all, must not hit
+// something else that got it. It becomes a socket at its end.
+void BackendLoop::let_go_in_forked_child() noexcept {
+  struct stat found {};
+  const int fd = socket_.fd;
+  if (fd < 0 || ::fstat(fd, &found) != 0 || found.st_ino != socket_.inode) return;
+  int ends[2];
+  if (!S_ISSOCK(found.st_mode) ||
+      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    return;
+  }
+  (void)::dup3(ends[0], fd, O_CLOEXEC);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 // --- the loop
 
 template <class Work>
 void BackendLoop::enter(Work work) {
+  if (in_forked_child()) return;  // what happens here is the parent's
   const std::lock_guard lock(mutex_);
   if (abandoned_) return;
   try {
@@ -150,6 +183,7 @@ asio::awaitable<void> BackendLoop::read(std::shared_ptr<BackendLoop> self,
 
 bool BackendLoop::received(const std::shared_ptr<net::FramedStream>& stream,
                            const net::Received& what) {
+  if (in_forked_child()) return false;
   enter([&](BackendCore& core) {
     if (stream != stream_) return;
     if (what.error == net::Errc::kBadFrame) return core.malformed(what.problem);
@@ -175,6 +209,9 @@ void BackendLoop::release() {
 // --- what the core asks for
 
 std::string BackendLoop::connect() {
+  if (may_connect_) {
+    if (auto why_not = may_connect_(); !why_not.empty()) return why_not;
+  }
   net::UnixConnection connection = net::connect_unix(socket_path_);
   if (connection.error) {
     return "there is no broker at " + escape_bytes(socket_path_) + ": " +
@@ -184,6 +221,7 @@ std::string BackendLoop::connect() {
   limits.queued_bytes = kMaxQueuedBytes;
   stream_ = std::make_shared<net::FramedStream>(context_.get_executor(),
                                                 std::move(connection.socket), limits);
+  remember_socket();
   const auto failed = [self = shared_from_this()](const char*, std::string_view what) {
     self->enter([&](BackendCore& core) { core.broke_down(what); });
   };

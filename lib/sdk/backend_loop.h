@@ -12,9 +12,11 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unistd.h>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
@@ -28,11 +30,14 @@ namespace muster {
 
 class BackendLoop final : public BackendPort, public std::enable_shared_from_this<BackendLoop> {
  public:
+  // Asked before each attempt to connect, on the loop: a sentence where it must not be yet.
+  using MayConnect = std::function<std::string()>;
+
   // `context` outlives every handler that is pending on it.
   [[nodiscard]] static std::shared_ptr<BackendLoop> make(asio::io_context& context,
                                                          std::string socket_path,
-                                                         Registration registration,
-                                                         Backoff backoff);
+                                                         Registration registration, Backoff backoff,
+                                                         MayConnect may_connect = {});
   ~BackendLoop() override = default;
 
   // --- any thread
@@ -47,6 +52,10 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   // for a handler that runs, unless it is called by that handler. No handler is called any more.
   void abandon();
 
+  // In a child that was forked, instead of everything else: its copy of the connection is let go,
+  // which the parent's goes on without. Takes no lock.
+  void let_go_in_forked_child() noexcept;
+
  private:
   class Sink;
   struct Deadline {
@@ -56,7 +65,7 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   };
 
   BackendLoop(asio::io_context& context, std::string socket_path, Registration registration,
-              Backoff backoff);
+              Backoff backoff, MayConnect may_connect);
 
   std::string connect() override;
   void send(const wire::BackendFrame& frame) override;
@@ -76,9 +85,21 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   static asio::awaitable<void> read(std::shared_ptr<BackendLoop> self,
                                     std::shared_ptr<net::FramedStream> stream);
   void release();
+  [[nodiscard]] bool in_forked_child() const noexcept { return ::getpid() != pid_; }
+  void remember_socket() noexcept;
+
+  // The connection's descriptor, for whoever may take no lock; its inode tells whether it still is
+  // that.
+  struct SocketCopy {
+    std::atomic<int> fd = -1;
+    std::atomic<std::uint64_t> inode = 0;
+  };
 
   asio::io_context& context_;
   const std::string socket_path_;
+  const MayConnect may_connect_;
+  const pid_t pid_;
+  SocketCopy socket_;
   ActivityFlag activity_;
   std::shared_ptr<Sink> sink_;
 

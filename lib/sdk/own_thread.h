@@ -20,6 +20,10 @@ class OwnThread {
 
   [[nodiscard]] asio::io_context& context() noexcept { return *context_; }
 
+  [[nodiscard]] bool is_this_thread() const noexcept {
+    return thread_.get_id() == std::this_thread::get_id();
+  }
+
   // Throws std::system_error. Once. The thread takes no signals, so that they reach those threads
   // that the daemon meant them for; faults (SIGSEGV and such) are left alone.
   void start();

@@ -21,8 +21,18 @@
 // The own thread takes no signals (a process that a handler starts there inherits that mask); none
 // of this ever raises SIGPIPE.
 //
-// Connect after you fork: the broker knows a backend by the process that connected. In a child that
-// was forked later an inherited Backend does nothing, and may be destroyed.
+// Connect after you fork: the broker knows a backend by the process that connected, and closes that
+// connection when it exits, whoever still has the socket.
+//
+// A child that fork() makes later lets go of its copy of the connection at once. With a thread of
+// its own the Backend goes on there when the process that it was forked from has exited, as a
+// daemon's does that goes into the background: a new thread in the child waits for that, then
+// connects and registers the same key, within longest_retry. While the parent lives it is the
+// backend, and the child's is kConnecting; requests that the parent was given stay the parent's.
+// Handlers run in the child with what they had captured when start() was called. See
+// BackendOptions::follow_fork to do without. posix_spawn() and vfork() do none of this.
+// On a caller's io_context the Backend does nothing in a child, and may be destroyed: make a new
+// one there.
 #pragma once
 
 #include <chrono>
@@ -56,6 +66,11 @@ struct BackendOptions {
   // between a half and the whole of it.
   std::chrono::milliseconds first_retry{100};
   std::chrono::milliseconds longest_retry{2'000};
+  // Whether a Backend with a thread of its own goes on in a child that was forked, once the parent
+  // has exited. The child has a thread more for that from the beginning: say no in a process whose
+  // children must have one alone (unshare(CLONE_NEWUSER) wants that). Without it, and always under
+  // ThreadSanitizer, which forbids such a thread, a Backend does nothing in a child.
+  bool follow_fork = true;
 };
 
 enum class ConnectionState {

@@ -1,0 +1,23 @@
+// Tells objects that they are in a child now that was forked.
+//
+// By pthread_atfork(3): fork() runs it, posix_spawn() and vfork() do not. Any thread.
+#pragma once
+
+namespace muster {
+
+class ForkWatcher {
+ public:
+  ForkWatcher() = default;
+  ForkWatcher(const ForkWatcher&) = delete;
+  ForkWatcher& operator=(const ForkWatcher&) = delete;
+  virtual ~ForkWatcher() = default;
+  // In the child, before fork() returns there, on its only thread. Locks that other threads of the
+  // parent held are held for ever.
+  virtual void in_forked_child() noexcept = 0;
+};
+
+// From then on until unwatch_forks(), which waits for a fork that is going on.
+void watch_forks(ForkWatcher& watcher);
+void unwatch_forks(ForkWatcher& watcher) noexcept;
+
+}  // namespace muster
