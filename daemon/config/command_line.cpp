@@ -24,8 +24,8 @@ Environment:
 
 Signals:
   SIGTERM, SIGINT     quiesce every backend, wait for the answers, exit; a second one stops waiting
-  SIGHUP              read the configuration again: the log level changes, all else at the next
-                      start
+  SIGHUP              read the configuration again: log level and policy change, all else at the
+                      next start
 
 Exit status:
   0   stopped as asked (or the configuration is good)

@@ -1,4 +1,4 @@
-// The only file that includes toml++.
+// With policy_section.cpp, all that includes toml++.
 #include "config/config_file.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@
 #include "muster/path.h"
 
 #include "config/keys.h"
+#include "config/policy_section.h"
 #include "config/toml.h"
 #include "config/values.h"
 #include "os/unique_fd.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr std::string_view kQuota = "quota";
+constexpr std::string_view kPolicy = "policy";  // rules, not keys
 
 ConfigError error_at(const toml::source_region& where, std::string text) {
   return {where.begin.line, where.begin.column, std::move(text)};
@@ -70,6 +72,7 @@ std::vector<std::string_view> section_names() {
   for (const ConfigKey& key : config_keys()) {
     if (names.empty() || names.back() != key.section) names.push_back(key.section);
   }
+  names.push_back(kPolicy);
   return names;
 }
 
@@ -96,7 +99,8 @@ std::string unknown_at_top(std::string_view name, bool is_section) {
 
 class Reader {
  public:
-  explicit Reader(Settings& settings) : settings_(settings) {}
+  Reader(Settings& settings, const std::filesystem::path& file)
+      : settings_(settings), file_(file) {}
 
   std::vector<ConfigError> read(const toml::table& file) {
     const auto sections = section_names();
@@ -105,7 +109,13 @@ class Reader {
       if (!known) {
         errors_.push_back(error_at(key.source(), unknown_at_top(key.str(), node.is_table())));
       } else if (const auto* section = node.as_table()) {
-        read_section(key.str(), *section);
+        if (key.str() == kPolicy) {
+          for (ConfigError& error : read_policy(*section, file_, settings_.policy)) {
+            errors_.push_back(std::move(error));
+          }
+        } else {
+          read_section(key.str(), *section);
+        }
       } else {
         errors_.push_back(error_at(
             key.source(),
@@ -200,6 +210,7 @@ class Reader {
   }
 
   Settings& settings_;
+  const std::filesystem::path& file_;
   std::vector<ConfigError> errors_;
   std::map<std::pair<std::string_view, std::string_view>, toml::source_region> seen_;
 };
@@ -212,10 +223,11 @@ std::string to_string(const ConfigError& error, const std::filesystem::path& fil
   return fmt::format("{}:{}:{}: {}", name, error.line, error.column, error.text);
 }
 
-std::vector<ConfigError> parse_config(std::string_view text, Settings& settings) {
+std::vector<ConfigError> parse_config(std::string_view text, Settings& settings,
+                                      const std::filesystem::path& file) {
   try {
-    const toml::table file = toml::parse(text);
-    return Reader(settings).read(file);
+    const toml::table parsed = toml::parse(text);
+    return Reader(settings, file).read(parsed);
   } catch (const toml::parse_error& error) {
     return {error_at(error.source(),
                      fmt::format("not TOML: {}", escape_controls(error.description())))};
@@ -236,7 +248,7 @@ std::vector<ConfigError> load_config(const std::filesystem::path& file, Settings
     const ssize_t got = ::read(fd.get(), text.data() + before, kChunk);
     if (got < 0 && errno != EINTR) return failed(errno);
     text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return parse_config(text, settings);
+    if (got == 0) return parse_config(text, settings, file);
     if (text.size() > kMaxFileBytes) {
       return {{0, 0, "is larger than 1MiB: that is no configuration of musterd"}};
     }

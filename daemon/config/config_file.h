@@ -23,8 +23,10 @@ struct ConfigError {
 [[nodiscard]] std::string to_string(const ConfigError& error, const std::filesystem::path& file);
 
 // Puts what `text` says into `settings`. Returns what is wrong with it, in the order of the text;
-// with errors, `settings` is not good for anything.
-[[nodiscard]] std::vector<ConfigError> parse_config(std::string_view text, Settings& settings);
+// with errors, `settings` is not good for anything. `file` is where rules say that they stand.
+[[nodiscard]] std::vector<ConfigError> parse_config(
+    std::string_view text, Settings& settings,
+    const std::filesystem::path& file = kDefaultConfigFile);
 
 // The same of a file.
 [[nodiscard]] std::vector<ConfigError> load_config(const std::filesystem::path& file,

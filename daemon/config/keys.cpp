@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <grp.h>
 #include <limits>
 #include <optional>
 #include <pwd.h>
@@ -15,6 +14,7 @@
 #include "muster/path.h"
 #include "muster/socket_dir.h"
 
+#include "config/accounts.h"
 #include "config/values.h"
 
 namespace muster::daemon {
@@ -124,12 +124,11 @@ Setter group(Field field) {
     }
     const auto* name = std::get_if<std::string>(&value);
     if (name == nullptr || name->empty()) return wants("a group's name or number", value);
-    // Read at start, before there is a second thread.
-    const ::group* found = ::getgrnam(name->c_str());  // NOLINT(concurrency-mt-unsafe)
-    if (found == nullptr) {
+    const auto found = find_group(*name);
+    if (!found) {
       return fmt::format("names the group {}, which this host does not have", shown(value));
     }
-    field(settings) = found->gr_gid;
+    field(settings) = *found;
     return {};
   };
 }

@@ -63,6 +63,7 @@ struct Settings {
   std::string transport = "epoll";
   SocketSettings sockets;
   ControlSettings control;
+  core::AccessPolicy policy;  // the rules of the file: effective_policy() makes what is in force
   LogSettings log;
   std::filesystem::path state_dir;  // empty: find_state_dir() decides
 };

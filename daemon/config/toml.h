@@ -1,4 +1,5 @@
-// toml++, with what a hostile file finds in version 3.3 mended. Include it in one file only.
+// toml++, with what a hostile file finds in version 3.3 mended. Include this and never toml++
+// itself, so that there is one toml++ in the program; and in few files, since it costs seconds.
 #pragma once
 
 // It asserts what a file may break ("[=") and then handles that all the same. Where assertions are

@@ -127,12 +127,14 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   }
   const pid_t pid = peer->process.pid;
   const bool is_full = sessions.size() >= context->settings.connections;
-  auto session = std::make_shared<ControlSession>(context, std::move(socket), pid, peer->uid);
+  Operator who{pid, peer->uid, peer->gid, os::groups_of_peer(socket.get())};
+  auto session = std::make_shared<ControlSession>(context, std::move(socket), std::move(who));
+  if (const auto denied = session->connect_denied()) return session->turn_away(*denied);
   if (is_full) {
-    session->turn_away(
-        fmt::format("{} operators are connected, which is the most that the "
-                    "configuration allows: try again when one is done",
-                    sessions.size()));
+    session->turn_away({ControlError::Code::kBusy,
+                        fmt::format("{} operators are connected, which is the most that the "
+                                    "configuration allows: try again when one is done",
+                                    sessions.size())});
     return;
   }
   context->log.debug("operator connected", {{"pid", static_cast<std::int64_t>(pid)},
@@ -154,6 +156,10 @@ asio::awaitable<void> ControlPlane::State::serve(std::shared_ptr<State> self,
   };
   const Leave leave{std::move(self), session};
   co_await ControlSession::run(std::move(session));
+}
+
+void ControlPlane::set_policy(core::AccessPolicyPtr policy) noexcept {
+  state_->context->facts.policy = std::move(policy);
 }
 
 void ControlPlane::on_event(const Event& event) {

@@ -14,6 +14,7 @@
 #include "muster/broker_view.h"
 
 #include "config/settings.h"
+#include "core/access_policy.h"
 #include "log/log.h"
 #include "os/unique_fd.h"
 
@@ -28,6 +29,7 @@ struct ControlFacts {
   std::string version;
   std::string socket_dir;
   std::uint64_t started_unix_ms = 0;
+  core::AccessPolicyPtr policy = nullptr;  // null: everybody may do everything
 };
 
 class ControlPlane {
@@ -44,6 +46,9 @@ class ControlPlane {
   void serve(broker::BrokerServer& server);
   // A listening, non-blocking Unix stream socket. May be called for several.
   void listen(os::UniqueFd listener);
+
+  // From now on, for each request. Null allows everything.
+  void set_policy(core::AccessPolicyPtr policy) noexcept;
 
   void on_event(const Event& event);
   [[nodiscard]] bool wants_every_outcome() const noexcept;

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "broker/broker_server.h"
+#include "control/control_access.h"
 #include "control/control_session.h"
+#include "core/access_explain.h"
 
 namespace muster::daemon {
 namespace {
@@ -41,6 +43,48 @@ Event how_it_stands(const BroadcastReport& report, std::uint64_t now_unix_ms) {
 
 }  // namespace
 
+std::optional<ControlError> ControlSession::denial(const core::Verdict& verdict,
+                                                   const std::string& what,
+                                                   const std::string& question) {
+  if (verdict.allowed) return std::nullopt;
+  ++context_->server->core().counters().refusals;
+  if (const auto left_out = context_->denials.admit(std::chrono::steady_clock::now())) {
+    context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                               {"uid", static_cast<std::uint64_t>(who_.uid)},
+                                               {"what", what},
+                                               {"rule", verdict.to_string()},
+                                               {"left_out", *left_out}});
+  }
+  return ControlError{
+      ControlError::Code::kDenied,
+      fmt::format("policy does not let uid {0} {1}; `musterctl explain-policy --uid {0}{2}`, run "
+                  "by somebody who may look, says which rule decides",
+                  who_.uid, what, question)};
+}
+
+std::optional<ControlError> ControlSession::connect_denied() {
+  const auto& policy = context_->facts.policy;
+  if (!policy) return std::nullopt;
+  const core::Subject subject{who_.uid, who_.gid, who_.groups};
+  return denial(policy->may_connect(subject, core::Lane::kControl), "connect to control.sock", "");
+}
+
+std::optional<ControlError> ControlSession::denied(
+    const decltype(wire::ControlRequestFrame::message)& request) {
+  const auto& policy = context_->facts.policy;
+  std::string path;
+  const auto act = act_of(request, path);
+  if (!policy || !act) return std::nullopt;
+  const core::Subject subject{who_.uid, who_.gid, who_.groups};
+  const std::string what = act->to_string();
+  return denial(policy->may_control(subject, *act), what, " --" + what);
+}
+
+void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {
+  auto answer = core::explain(context_->facts.policy, question);
+  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+}
+
 void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
   respond(id, wire::Pong{context_->facts.version, ::getpid()});
 }
@@ -61,14 +105,15 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     // The broadcast's first events come before its id is known here.
     open_request->starting = true;
   }
-  const auto answer = server.core().start_broadcast(std::move(request.request), server.now(), uid_);
+  const auto answer =
+      server.core().start_broadcast(std::move(request.request), server.now(), who_.uid);
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
   const auto& started = std::get<core::Started>(answer);
   context_->log.info(started.joined ? "operator joined a broadcast" : "broadcast asked for",
                      {{"broadcast", started.id},
-                      {"pid", static_cast<std::int64_t>(pid_)},
-                      {"uid", static_cast<std::uint64_t>(uid_)},
+                      {"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)},
                       {"key", operation_key}});
   if (request.detach) {
     return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
@@ -84,8 +129,8 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
 void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
   if (why.code == ControlError::Code::kBusy) {
     if (const auto left_out = context_->busy.admit(std::chrono::steady_clock::now())) {
-      context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(pid_)},
-                                                 {"uid", static_cast<std::uint64_t>(uid_)},
+      context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                                 {"uid", static_cast<std::uint64_t>(who_.uid)},
                                                  {"why", why.message},
                                                  {"left_out", *left_out}});
     }
@@ -121,8 +166,8 @@ void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& reque
   const auto cancelled = std::get<std::uint32_t>(answer);
   context_->log.info("operator cancelled a broadcast",
                      {{"broadcast", request.id},
-                      {"pid", static_cast<std::int64_t>(pid_)},
-                      {"uid", static_cast<std::uint64_t>(uid_)},
+                      {"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)},
                       {"targets", static_cast<std::uint64_t>(cancelled)}});
   respond(id, wire::CancelAccepted{cancelled});
 }

@@ -30,11 +30,10 @@ net::StreamLimits limits_for(const ControlSettings& settings) {
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket,
-                               pid_t pid, uid_t uid)
+                               Operator who)
     : context_(std::move(context)),
       stream_(context_->loop, std::move(socket), limits_for(context_->settings)),
-      pid_(pid),
-      uid_(uid),
+      who_(std::move(who)),
       missing_timer_(context_->loop),
       linger_timer_(context_->loop) {
   ++context_->connections;
@@ -68,6 +67,10 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
                                        frame.request_id));
       break;
     }
+    if (const auto why_not = self->denied(frame.message)) {
+      self->respond(frame.request_id, *why_not);
+      continue;
+    }
     std::visit([&](auto& request) { self->handle(frame.request_id, std::move(request)); },
                frame.message);
   }
@@ -91,8 +94,8 @@ void ControlSession::finish() {
   });
 }
 
-void ControlSession::turn_away(const std::string& why) {
-  respond(0, ControlError{ControlError::Code::kBusy, why});
+void ControlSession::turn_away(const ControlError& why) {
+  respond(0, why);
   finish();
 }
 
@@ -101,8 +104,8 @@ void ControlSession::protocol_error(std::uint64_t id, const std::string& problem
   ++counters.protocol_errors;
   if (const auto left_out = context_->bad_input.admit(std::chrono::steady_clock::now())) {
     context_->log.warning("operator breaks the protocol",
-                          {{"pid", static_cast<std::int64_t>(pid_)},
-                           {"uid", static_cast<std::uint64_t>(uid_)},
+                          {{"pid", static_cast<std::int64_t>(who_.pid)},
+                           {"uid", static_cast<std::uint64_t>(who_.uid)},
                            {"why", problem},
                            {"left_out", *left_out}});
   }
@@ -228,9 +231,9 @@ void ControlSession::respond(std::uint64_t id, const wire::ControlResponse& resp
 
 void ControlSession::sent(std::error_code error) {
   if (error != net::Errc::kQueueFull) return;  // any other ends receive(), too
-  context_->log.warning(
-      "operator does not read its answers: its connection is closed",
-      {{"pid", static_cast<std::int64_t>(pid_)}, {"uid", static_cast<std::uint64_t>(uid_)}});
+  context_->log.warning("operator does not read its answers: its connection is closed",
+                        {{"pid", static_cast<std::int64_t>(who_.pid)},
+                         {"uid", static_cast<std::uint64_t>(who_.uid)}});
   finishing_ = true;
   stream_.close();
 }

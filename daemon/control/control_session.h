@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,14 @@
 
 namespace muster::daemon {
 
+// Who the kernel says is at the other end.
+struct Operator {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary
+};
+
 // What all sessions share.
 struct ControlContext {
   asio::any_io_executor loop;
@@ -36,14 +45,14 @@ struct ControlContext {
   LineLimit bad_input{50, 10};
   LineLimit busy{50, 10};
   std::size_t connections = 0;  // open descriptors of operators
+  LineLimit denials{50, 10};
 };
 
 class ControlSession : public std::enable_shared_from_this<ControlSession> {
  public:
   static constexpr std::size_t kMaxOpenRequests = 256;  // of one connection
 
-  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, pid_t pid,
-                 uid_t uid);
+  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, Operator who);
   ~ControlSession();
   ControlSession(const ControlSession&) = delete;
   ControlSession& operator=(const ControlSession&) = delete;
@@ -55,8 +64,10 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // Takes no more requests; closes when what is queued is sent, or after
   // ControlSettings::linger.
   void finish();
+  // What to turn the operator away with, when policy does not let it connect. Logged.
+  [[nodiscard]] std::optional<ControlError> connect_denied();
   // Instead of run(): says why, and closes.
-  void turn_away(const std::string& why);
+  void turn_away(const ControlError& why);
 
  private:
   // A request that is not done with: it gets events, or waits for a broadcast to end, or both.
@@ -76,7 +87,13 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, const wire::ListBackends& request);
   void handle(std::uint64_t id, wire::GetStatus request);
   void handle(std::uint64_t id, wire::Watch request);
+  void handle(std::uint64_t id, const PolicyQuestion& question);
   void handle(std::uint64_t id, wire::Cancel request);
+  [[nodiscard]] std::optional<ControlError> denied(
+      const decltype(wire::ControlRequestFrame::message)& request);
+  // Nothing when it is allowed; else what to answer, and a line in the log that names the rule.
+  std::optional<ControlError> denial(const core::Verdict& verdict, const std::string& what,
+                                     const std::string& question);
   void start(std::uint64_t id, wire::StartBroadcast request);
   // It is not started: says so to the operator, and to the log where the broker is too busy.
   void not_started(std::uint64_t id, const ControlError& why);
@@ -101,8 +118,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   std::shared_ptr<ControlContext> context_;
   net::FramedStream stream_;
-  pid_t pid_;
-  uid_t uid_;
+  const Operator who_;
   wire::ControlRequestDecoder decoder_;
   std::vector<Open> requests_;
   asio::steady_timer missing_timer_;

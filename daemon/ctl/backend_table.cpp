@@ -12,7 +12,18 @@
 namespace muster::ctl {
 namespace {
 
-enum Column : std::size_t { kKey, kState, kPid, kUser, kSince, kOpen, kLabels, kColumns };
+enum Column : std::size_t {
+  kKey,
+  kState,
+  kPid,
+  kUser,
+  kSince,
+  kIncarnation,
+  kOpen,
+  kExe,
+  kLabels,
+  kColumns
+};
 using Row = std::array<std::string, kColumns>;
 
 constexpr std::string_view kBetween = "  ";
@@ -32,13 +43,20 @@ std::string shown_state(const BackendInfo& backend) {
   return text;
 }
 
+std::string shown_exe(const BackendInfo& backend) {
+  if (!backend.exe.empty()) return escape_controls(backend.exe);
+  return backend.exe_problem.empty() ? "-" : '(' + escape_bytes(backend.exe_problem) + ')';
+}
+
 Row row_of(const BackendInfo& backend, const ViewStyle& style) {
   return {shown(backend.key),
           shown_state(backend),
-          backend.pid > 0 ? std::to_string(backend.pid) : "-",
+          backend.pid > 0 ? std::to_string(backend.pid) : "pid not visible",
           shown_user(backend.uid, style.user),
           local_time(backend.since_unix_ms, style.now_unix_ms),
+          std::to_string(backend.incarnation),
           std::to_string(backend.open_operations),
+          shown_exe(backend),
           shown_labels(backend.labels)};
 }
 
@@ -70,7 +88,7 @@ std::string totals(const std::vector<BackendInfo>& backends) {
 
 std::string show_backends(const std::vector<BackendInfo>& backends, const ViewStyle& style) {
   if (backends.empty()) return "no backend\n";
-  const Row header{"BACKEND", "STATE", "PID", "USER", "SINCE", "OPEN", "LABELS"};
+  const Row header{"BACKEND", "STATE", "PID", "USER", "SINCE", "INC", "OPEN", "EXE", "LABELS"};
   std::vector<Row> rows;
   rows.reserve(backends.size());
   for (const BackendInfo& backend : backends) rows.push_back(row_of(backend, style));

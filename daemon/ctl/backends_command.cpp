@@ -20,8 +20,10 @@ class BackendsCommand : public Command {
   void declare(Options& options) override {
     declare_select(options, selection_);
     options.epilogue(
-        "SINCE is when the backend came into its state, OPEN how many operations it was asked and\n"
-        "has not answered.\n"
+        "PID, USER and EXE are what the kernel says of the process that connected; EXE as it was\n"
+        "when it registered, or why it could not be read. SINCE is when the backend came into its\n"
+        "state. INC is its incarnation, one for each connection; OPEN how many operations it was\n"
+        "asked and has not answered.\n"
         "\n"
         "Examples:\n"
         "  musterctl backends\n"

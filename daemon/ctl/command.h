@@ -45,6 +45,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> result_command();
 [[nodiscard]] std::unique_ptr<Command> cancel_command();
 [[nodiscard]] std::unique_ptr<Command> watch_command();
+[[nodiscard]] std::unique_ptr<Command> explain_policy_command();
 [[nodiscard]] std::unique_ptr<Command> ping_command();
 
 }  // namespace muster::ctl

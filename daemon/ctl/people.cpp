@@ -38,7 +38,7 @@ std::string shown_user(uid_t uid, const UserName& name) {
 
 std::string shown_process(pid_t pid, uid_t uid, const UserName& name) {
   std::string text;
-  if (pid > 0) text = "pid " + std::to_string(pid) + ", ";
+  text = pid > 0 ? "pid " + std::to_string(pid) + ", " : "pid not visible, ";
   text += "uid " + std::to_string(uid);
   const std::string known = name(uid);
   if (!known.empty()) text += ' ' + known;

@@ -19,7 +19,8 @@ namespace {
 constexpr char kEpilogue[] =
     "Exit status:\n"
     "  0  every live backend acked; of other commands: done\n"
-    "  1  not every live backend acked: the output says which did not and why\n"
+    "  1  not every live backend acked: the output says which did not and why; of\n"
+    "     explain-policy: the answer is no\n"
     "  2  the command line is wrong\n"
     "  3  the broker cannot be reached, or the connection to it ended\n"
     "  4  the broker refused\n"
@@ -145,6 +146,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(result_command());
   commands.push_back(cancel_command());
   commands.push_back(watch_command());
+  commands.push_back(explain_policy_command());
   commands.push_back(ping_command());
   return commands;
 }

@@ -15,10 +15,12 @@
 #include "muster/path.h"
 
 #include "broker/broker_server.h"
+#include "config/effective_policy.h"
 #include "config/exit_status.h"
 #include "control/control_plane.h"
 #include "os/descriptor_limit.h"
 #include "service/audience.h"
+#include "service/door.h"
 #include "service/memory_trim.h"
 #include "service/notify.h"
 #include "service/sockets.h"
@@ -38,9 +40,10 @@ std::uint64_t unix_ms() {
 constexpr std::uint64_t kOwnDescriptors = 16;
 
 broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids,
-                                     std::uint64_t started) {
+                                     core::AccessPolicyPtr policy, std::uint64_t started) {
   broker::ServerOptions options;
   options.core = settings.broker;
+  options.core.policy = std::move(policy);
   options.core.broker_version = MUSTER_VERSION;
   options.core.started_unix_ms = started;
   options.core.first_id_ever = ids.first_ever();
@@ -52,21 +55,38 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   return options;
 }
 
+void warn_of_closed_doors(const core::AccessPolicy& policy, const ServerSockets& sockets,
+                          Log& log) {
+  for (const auto& [list, lane] : {std::pair(&sockets.backend, core::Lane::kBackend),
+                                   std::pair(&sockets.control, core::Lane::kControl)}) {
+    for (const os::UniqueFd& socket : *list) {
+      const auto door = door_of(socket.get(), lane);
+      if (!door) continue;
+      for (const std::string& problem : door_problems(policy, *door)) log.warning(problem);
+    }
+  }
+}
+
 class Daemon {
  public:
+  // Reads the configuration again. Null: it is not good, and nothing of it is taken.
+  using Reload = std::function<core::AccessPolicyPtr()>;
+
   Daemon(asio::io_context& loop, const Settings& settings, ServerSockets& sockets,
-         BroadcastIds& ids, Log& log, std::function<void()> reload)
+         BroadcastIds& ids, Log& log, Reload reload)
       : loop_(loop),
         log_(log),
         reload_(std::move(reload)),
         started_(unix_ms()),
+        policy_(effective_policy(settings.policy, ::geteuid())),
         control_(loop.get_executor(), settings.control,
-                 ControlFacts{MUSTER_VERSION, sockets.dir, started_}, log),
+                 ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_}, log),
         memory_(loop.get_executor()),
         audience_(log, control_, memory_),
-        server_(loop, server_options(settings, ids, started_), audience_),
+        server_(loop, server_options(settings, ids, policy_, started_), audience_),
         service_(loop.get_executor()),
         signals_(loop) {
+    warn_of_closed_doors(*policy_, sockets, log);
     control_.serve(server_);
     for (auto& socket : sockets.backend) server_.listen(std::move(socket));
     for (auto& socket : sockets.control) control_.listen(std::move(socket));
@@ -91,9 +111,15 @@ class Daemon {
       if (signal != SIGHUP) return stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
       if (stopping_) return;
       service_.reloading();
-      reload_();
+      if (auto policy = reload_()) take(std::move(policy));
       service_.ready(status_);
     });
+  }
+
+  void take(core::AccessPolicyPtr policy) {
+    policy_ = std::move(policy);
+    server_.set_policy(policy_);
+    control_.set_policy(policy_);
   }
 
   void stop(std::string_view signal) {
@@ -121,8 +147,9 @@ class Daemon {
 
   asio::io_context& loop_;
   Log& log_;
-  std::function<void()> reload_;
+  Reload reload_;
   std::uint64_t started_;
+  core::AccessPolicyPtr policy_;
   ControlPlane control_;
   MemoryTrim memory_;
   Audience audience_;
@@ -133,20 +160,21 @@ class Daemon {
   bool stopping_ = false;
 };
 
-// SIGHUP: what can change while running is the log level.
-void reload(const CommandLine& line, const Environment& environment, Log& log) {
+// SIGHUP: what can change while running is the log level and the policy.
+core::AccessPolicyPtr reload(const CommandLine& line, const Environment& environment, Log& log) {
   const Loaded fresh = load_settings(line, environment, std::string(kDefaultConfigFile));
   for (const std::string& problem : fresh.problems) log.error(problem);
   if (!fresh.problems.empty()) {
     log.error("the configuration is not taken: all stays as it was");
-    return;
+    return nullptr;
   }
   log.set_level(fresh.settings.log.level);
   log.info(
-      "the configuration was read again: the log level is taken now, all else at the next "
+      "the configuration was read again: log level and policy are taken now, all else at the next "
       "start",
       {{"file", fresh.file ? escape_bytes(fresh.file->native()) : "none"},
        {"level", to_string(log.level())}});
+  return effective_policy(fresh.settings.policy, ::geteuid());
 }
 
 // What a handler throws ends that handler alone: out of memory for one operator's list, say.
@@ -182,7 +210,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
   }
   {
     const Daemon daemon(loop, settings, sockets, *opened.ids, log,
-                        [&] { reload(line, environment, log); });
+                        [&] { return reload(line, environment, log); });
     run(loop, log);
   }
   opened.ids->close();

@@ -16,6 +16,7 @@ BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, Event
       processes(context, *transport,
                 [this](ConnectionId connection) { process_exited(connection); }),
       acceptor(context, *transport, *this),
+      reads_groups(options.core.policy && options.core.policy->mentions_groups()),
       core(options.core, *this) {}
 
 BrokerServer::Impl::~Impl() { stop(); }
@@ -51,6 +52,11 @@ DescriptorUsage BrokerServer::descriptors() const {
   auto usage = impl_->budget.usage(impl_->descriptors_of_backends());
   usage.exhausted = impl_->acceptor.is_paused();
   return usage;
+}
+
+void BrokerServer::set_policy(core::AccessPolicyPtr policy) noexcept {
+  impl_->reads_groups = policy && policy->mentions_groups();
+  impl_->core.set_policy(std::move(policy));
 }
 
 core::Broker& BrokerServer::core() noexcept { return impl_->core; }

@@ -66,6 +66,9 @@ class BrokerServer {
   [[nodiscard]] std::size_t connection_count() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;
 
+  // As core::Broker::set_policy().
+  void set_policy(core::AccessPolicyPtr policy) noexcept;
+
   // Stops accepting, quiesces (core::Broker::shut_down), then closes every connection and calls
   // `on_drained`; nothing of this server keeps the io_context running after that. Called again
   // while it waits, it cancels what is still open.

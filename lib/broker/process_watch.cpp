@@ -5,7 +5,28 @@
 
 #include <asio/post.hpp>
 
+#include "muster/path.h"
+
+#include "os/process_facts.h"
+
 namespace muster::broker {
+namespace {
+
+std::shared_ptr<const core::ProcessFacts> nothing_but(const char* problem) {
+  core::ProcessFacts facts;
+  facts.read = true;
+  facts.exe_problem = problem;
+  return std::make_shared<const core::ProcessFacts>(std::move(facts));
+}
+
+// Of those that are known by their connection alone.
+std::shared_ptr<const core::ProcessFacts> facts_without_pidfd(const os::Peer& peer) {
+  static const auto kInvisible = nothing_but("it is in another pid namespace");
+  static const auto kNoPidfd = nothing_but("it cannot be watched");
+  return peer.process.pid == 0 ? kInvisible : kNoPidfd;
+}
+
+}  // namespace
 
 ProcessWatch::ProcessWatch(asio::io_context& context, Transport& transport,
                            std::function<void(ConnectionId)> exited)
@@ -16,10 +37,13 @@ ProcessWatch::ProcessWatch(asio::io_context& context, Transport& transport,
 
 ProcessWatch::~ProcessWatch() { stop(); }
 
-void ProcessWatch::add(ConnectionId connection, os::Peer& peer) {
+std::shared_ptr<const core::ProcessFacts> ProcessWatch::add(ConnectionId connection,
+                                                            os::Peer& peer) {
   if (connection.slot >= links_.size()) links_.resize(connection.slot + 1);
   links_[connection.slot] = {};
-  if (!peer.pidfd && !peer.exited && !by_identity_.contains(peer.process)) return;
+  if (!peer.pidfd && !peer.exited && !by_identity_.contains(peer.process)) {
+    return facts_without_pidfd(peer);
+  }
   const ProcessId id = find_or_watch(peer);
   Process& process = *processes_.find(id);
   Link& link = links_[connection.slot];
@@ -28,7 +52,26 @@ void ProcessWatch::add(ConnectionId connection, os::Peer& peer) {
   link.next = process.first;
   if (process.first != kNone) links_[process.first].previous = connection.slot;
   process.first = connection.slot;
+  auto facts = process.facts;
   if (peer.exited || process.exited) mark_exited(id);
+  return facts;
+}
+
+void ProcessWatch::learn(ConnectionId connection) {
+  if (connection.slot >= links_.size()) return;
+  const Link& link = links_[connection.slot];
+  const Process* const process = processes_.find(link.process);
+  if (process == nullptr || link.generation != connection.generation) return;
+  core::ProcessFacts& facts = *process->facts;
+  if (std::exchange(facts.read, true)) return;
+  if (!process->pidfd) {
+    facts.exe_problem = "the process has exited";
+    return;
+  }
+  os::ProcessFacts found = os::facts_of(process->identity.pid, process->pidfd.get());
+  facts.exe = escape_bytes(found.exe);
+  facts.exe_problem = std::move(found.exe_problem);
+  facts.started_unix_ms = found.started_unix_ms;
 }
 
 ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
@@ -40,9 +83,11 @@ ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
       return known->second;
     }
   }
-  const ProcessId id = processes_.insert({});
+  Process fresh;
+  fresh.identity = peer.process;
+  fresh.facts = std::make_shared<core::ProcessFacts>();
+  const ProcessId id = processes_.insert(std::move(fresh));
   Process& process = *processes_.find(id);
-  process.identity = peer.process;
   try {
     if (shareable) by_identity_.emplace(peer.process, id);
     if (peer.pidfd) {

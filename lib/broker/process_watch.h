@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -29,8 +30,11 @@ class ProcessWatch final : Transport::Watcher {
 
   // Takes the peer's pidfd, or drops it when the process is watched already. A peer without one,
   // whose process is not watched, is not either, unless it is known to have exited: then it is
-  // reported soon. Throws std::system_error when it cannot be watched.
-  void add(ConnectionId connection, os::Peer& peer);
+  // reported soon. Returns what is known of the process, which learn() may make more.
+  // Throws std::system_error when it cannot be watched.
+  std::shared_ptr<const core::ProcessFacts> add(ConnectionId connection, os::Peer& peer);
+  // Looks what program the connection's process is; once for each process.
+  void learn(ConnectionId connection);
   // The connection's slot is about to be used again.
   void remove(ConnectionId connection) noexcept;
   void stop() noexcept;
@@ -53,6 +57,7 @@ class ProcessWatch final : Transport::Watcher {
     os::ProcessIdentity identity;
     os::UniqueFd pidfd;
     Transport::WatchId watch;
+    std::shared_ptr<core::ProcessFacts> facts;
     std::uint32_t first = kNone;  // connections, newest first: a list through links_
     bool exited = false;
   };

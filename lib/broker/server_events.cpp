@@ -52,10 +52,11 @@ void BrokerServer::Impl::deadline_passed(core::DeadlineId id) {
 }
 
 void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
-  const core::Peer who{{peer.process.pid, peer.process.unique}, peer.uid, peer.gid};
+  core::Peer who{{peer.process.pid, peer.process.unique}, peer.uid, peer.gid};
+  if (reads_groups) who.groups = groups.of(socket.get());
   const ConnectionId connection = transport->open(std::move(socket));
   try {
-    processes.add(connection, peer);
+    who.facts = processes.add(connection, peer);
     auto* const account = core.connection_opened(connection, who, clock.now());
     if (account != nullptr) transport->charge(connection, *account);
   } catch (...) {

@@ -18,6 +18,7 @@
 #include "broker/clock.h"
 #include "broker/deadline_timers.h"
 #include "broker/descriptor_budget.h"
+#include "broker/peer_groups.h"
 #include "broker/process_watch.h"
 #include "broker/transport.h"
 #include "core/broker.h"
@@ -82,6 +83,8 @@ struct BrokerServer::Impl final : core::Shell,
   DeadlineTimers timers;
   ProcessWatch processes;
   Acceptor acceptor;
+  PeerGroups groups;
+  bool reads_groups;  // whether any rule of the policy is about groups
   wire::BackendFrameDecoder decoder;
   wire::BackendFrame incoming;  // kept, so that its strings keep their memory
   std::function<void()> on_drained;

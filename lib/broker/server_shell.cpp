@@ -34,6 +34,8 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
       return wire::encode_cancel(wire::kBackendLane, request_id);
     }
   };
+  // Before it knows that it is registered, and may exit.
+  if (std::holds_alternative<Registered>(notice)) processes.learn(connection);
   transport->send(connection, std::visit(Encode{request_id}, notice));
 }
 

@@ -50,29 +50,23 @@ std::string_view socket_name(Lane lane) noexcept {
   return lane == Lane::kBackend ? "backend.sock" : "control.sock";
 }
 
-std::string_view to_string(ControlAction action) noexcept {
-  switch (action) {
-    case ControlAction::kLook:
-      return "look";
-    case ControlAction::kRelease:
-      return "release";
-    case ControlAction::kQuiesce:
-      return "quiesce";
-    case ControlAction::kCancel:
-      return "cancel";
-  }
-  return "?";
-}
-
 std::string ControlAct::to_string() const {
-  std::string text(core::to_string(action));
-  if (action == ControlAction::kRelease) text += " " + escape_bytes(path);
+  std::string text(muster::to_string(action));
+  if (!path.empty()) text += " " + escape_bytes(path);
   return text;
 }
 
 std::string Verdict::to_string() const {
   if (rule == nullptr) return "denied: no rule allows it";
   return (allowed ? "allowed by " : "denied by ") + rule->to_string();
+}
+
+bool AccessPolicy::mentions_groups() const {
+  const auto any = [](const auto& rules) {
+    return std::any_of(rules.begin(), rules.end(),
+                       [](const AccessRule& rule) { return !rule.who.gids.empty(); });
+  };
+  return any(connect) || any(registration) || any(control);
 }
 
 Verdict AccessPolicy::may_connect(const Subject& who, Lane lane) const {

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "muster/access.h"
 #include "muster/backend_key.h"
 #include "muster/selector.h"
 
@@ -66,15 +67,6 @@ struct RegisterRule : AccessRule {
   Selection instances;
 };
 
-// What an operator does.
-enum class ControlAction : std::uint8_t {
-  kLook,     // backends, status, watch, result, ping, explain-policy
-  kRelease,  // of a path
-  kQuiesce,
-  kCancel,
-};
-[[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
-
 // An action, with the path of a release as normalize_path_prefix() leaves it.
 struct ControlAct {
   ControlAction action = ControlAction::kLook;
@@ -103,6 +95,9 @@ struct AccessPolicy {
   std::vector<ConnectRule> connect;
   std::vector<RegisterRule> registration;
   std::vector<ControlRule> control;
+
+  // Whether any rule is about groups: else nobody needs to know a peer's.
+  [[nodiscard]] bool mentions_groups() const;
 
   [[nodiscard]] Verdict may_connect(const Subject& who, Lane lane) const;
   [[nodiscard]] Verdict may_register(const Subject& who, const BackendKey& key) const;

@@ -88,6 +88,9 @@ class Broker {
   // For the shell's own counts (refusals at accept, slow readers are the core's).
   [[nodiscard]] Counters& counters() noexcept;
 
+  // From now on; null allows everything. Who is connected or registered already stays so.
+  void set_policy(AccessPolicyPtr policy) noexcept;
+
   // --- going down
   // Refuses what is new, quiesces every live backend (BrokerShutdown), and asks Shell::drained()
   // when every outcome of every broadcast is in. A second call cancels what is still open.

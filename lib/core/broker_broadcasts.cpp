@@ -233,6 +233,12 @@ std::vector<BackendInfo> Broker::backends(const Selection& selection) const {
     info.since_unix_ms = entry.since_unix_ms;
     if (entry.state != BackendState::kLive) info.gone_because = to_string(entry.gone);
     info.open_operations = static_cast<std::uint32_t>(entry.open.size());
+    info.gid = entry.enrolment->peer.gid;
+    if (const auto& facts = entry.enrolment->peer.facts) {
+      info.exe = facts->exe;
+      info.exe_problem = facts->exe_problem;
+      info.process_started_unix_ms = facts->started_unix_ms;
+    }
     list.push_back(std::move(info));
   });
   return list;

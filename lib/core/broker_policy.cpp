@@ -1,4 +1,6 @@
 // What policy says of a peer that connects or registers, and what the peer is told.
+#include <utility>
+
 #include "core/broker_state.h"
 
 namespace muster::core {
@@ -20,6 +22,10 @@ Refusal denial(const Peer& peer, const std::string& what, const std::string& que
 }
 
 }  // namespace
+
+void Broker::set_policy(AccessPolicyPtr policy) noexcept {
+  state_->config.policy = std::move(policy);
+}
 
 bool Broker::State::admits(ConnectionId connection, Now now) {
   if (!config.policy) return true;

@@ -1,6 +1,7 @@
 // Every enumeration and value as the word that people read.
 #include <string>
 
+#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 #include "muster/path.h"
@@ -25,6 +26,20 @@ std::string BroadcastOperation::to_string() const {
     return "release-handles " + escape_bytes(release->path_prefix);
   }
   return "quiesce (" + std::string(muster::to_string(as_quiesce()->reason)) + ')';
+}
+
+std::string_view to_string(ControlAction action) noexcept {
+  switch (action) {
+    case ControlAction::kLook:
+      return "look";
+    case ControlAction::kRelease:
+      return "release";
+    case ControlAction::kQuiesce:
+      return "quiesce";
+    case ControlAction::kCancel:
+      return "cancel";
+  }
+  return "?";
 }
 
 std::string_view to_string(BroadcastFailureReason reason) noexcept {

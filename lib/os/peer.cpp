@@ -61,6 +61,22 @@ bool is_unsupported(const std::error_code& error) {
 
 }  // namespace
 
+std::vector<gid_t> groups_of_peer(int socket) {
+  constexpr std::size_t kUsual = 32;
+  std::vector<gid_t> groups(kUsual);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
+      groups.resize(size / sizeof(gid_t));
+      return groups;
+    }
+    // Too small: `size` says what it takes.
+    const std::size_t needed = size / sizeof(gid_t);
+    if (errno != ERANGE || needed <= groups.size()) return {};
+    groups.resize(needed);
+  }
+}
+
 UniqueFd pidfd_of_peer(int socket, std::error_code& error) {
   int fd = -1;
   socklen_t size = sizeof(fd);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sys/types.h>
 #include <system_error>
+#include <vector>
 
 #include "os/unique_fd.h"
 
@@ -36,6 +37,10 @@ struct Peer {
 // The process that connected `socket`, as it was when it connected. Nothing when the socket has no
 // credentials to show (then `error` says why).
 [[nodiscard]] std::optional<Peer> peer_of(int socket, std::error_code& error);
+
+// SO_PEERGROUPS (Linux 4.13): the supplementary groups that it had when it connected. None where
+// the kernel does not tell: then no rule about them matches.
+[[nodiscard]] std::vector<gid_t> groups_of_peer(int socket);
 
 // --- the parts, each with what older kernels lack
 

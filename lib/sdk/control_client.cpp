@@ -257,6 +257,10 @@ BrokerStatus ControlClient::status() {
   return impl_->ask<BrokerStatus>(wire::GetStatus{}, impl_->deadline());
 }
 
+PolicyExplanation ControlClient::explain_policy(const PolicyQuestion& question) {
+  return impl_->ask<PolicyExplanation>(question, impl_->deadline());
+}
+
 void ControlClient::watch(const EventHandler& on_event, const Tick& tick) {
   impl_->send(wire::Watch{});
   static_cast<void>(impl_->wait_for<wire::Watching>(impl_->deadline()));

@@ -55,6 +55,12 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
     case v1::ControlResponse::kWatching:
       out.emplace(Watching{});
       return {};
+    case v1::ControlResponse::kPolicyExplanation: {
+      PolicyExplanation explanation;
+      from_proto(in.policy_explanation(), explanation);
+      out.emplace(std::move(explanation));
+      return {};
+    }
     case v1::ControlResponse::RESPONSE_NOT_SET:
       break;
   }

@@ -38,6 +38,9 @@ struct ToProto {
   }
   void operator()(const BrokerStatus& status) const { to_proto(status, *out.mutable_status()); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
+  void operator()(const PolicyExplanation& explanation) const {
+    to_proto(explanation, *out.mutable_policy_explanation());
+  }
 };
 
 Envelope envelope_of(FrameKind kind, std::uint64_t request_id) {

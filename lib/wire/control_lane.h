@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 
@@ -59,7 +60,7 @@ struct Watch {
 struct ControlRequestFrame {
   std::uint64_t request_id = 0;
   std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
-               Cancel>
+               PolicyQuestion, Cancel>
       message;
 };
 
@@ -90,7 +91,7 @@ struct Watching {
 
 using ControlResponse =
     std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
-                 std::vector<BackendInfo>, BrokerStatus, Watching>;
+                 std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;

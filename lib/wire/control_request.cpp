@@ -46,6 +46,8 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
     case v1::ControlRequest::kWatch:
       message = Watch{};
       return {};
+    case v1::ControlRequest::kExplainPolicy:
+      return from_proto(in.explain_policy(), message.emplace<PolicyQuestion>());
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -75,6 +77,9 @@ struct ToProto {
   }
   void operator()(const GetStatus& /*get*/) const { out.mutable_get_status(); }
   void operator()(const Watch& /*watch*/) const { out.mutable_watch(); }
+  void operator()(const PolicyQuestion& question) const {
+    to_proto(question, *out.mutable_explain_policy());
+  }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };
 

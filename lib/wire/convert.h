@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 #include "muster/registration.h"
@@ -102,6 +103,13 @@ void to_proto(const BrokerStatus& status, v1::Status& out);
 void from_proto(const v1::Status& in, BrokerStatus& status);
 void to_proto(const Event& event, v1::ControlEvent& out);
 [[nodiscard]] std::string from_proto(const v1::ControlEvent& in, Event& event);
+
+// --- convert_access.cpp
+
+void to_proto(const PolicyQuestion& question, v1::ExplainPolicy& out);
+[[nodiscard]] std::string from_proto(const v1::ExplainPolicy& in, PolicyQuestion& question);
+void to_proto(const PolicyExplanation& explanation, v1::PolicyExplanation& out);
+void from_proto(const v1::PolicyExplanation& in, PolicyExplanation& explanation);
 
 // --- convert_request.cpp
 

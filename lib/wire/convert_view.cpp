@@ -46,6 +46,10 @@ void to_proto(const BackendInfo& info, v1::BackendInfo& out) {
   out.set_since_unix_ms(info.since_unix_ms);
   out.set_gone_because(to_utf8(info.gone_because, kMaxDetailBytes));
   out.set_open_operations(info.open_operations);
+  out.set_gid(info.gid);
+  out.set_exe(to_utf8(info.exe));
+  out.set_exe_problem(to_utf8(info.exe_problem));
+  out.set_process_started_unix_ms(info.process_started_unix_ms);
 }
 
 std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
@@ -62,6 +66,10 @@ std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
   info.since_unix_ms = in.since_unix_ms();
   info.gone_because = in.gone_because();
   info.open_operations = in.open_operations();
+  info.gid = in.gid();
+  info.exe = in.exe();
+  info.exe_problem = in.exe_problem();
+  info.process_started_unix_ms = in.process_started_unix_ms();
   return problem;
 }
 

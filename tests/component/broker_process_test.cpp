@@ -2,6 +2,7 @@
 // less leave unsaid.
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <optional>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ class ProcessWatchTest : public ::testing::Test {
     EXPECT_FALSE(error);
     return peer;
   }
-  void add(std::uint32_t slot, os::Peer peer) { watch_.add({slot, 1}, peer); }
+  void add(std::uint32_t slot, os::Peer peer) { (void)watch_.add({slot, 1}, peer); }
 
   asio::io_context context_;
   Deaf deaf_;
@@ -173,6 +174,31 @@ TEST_F(ProcessWatchTest, ARemovedConnectionIsNotReportedWhileOthersAre) {
   watch_.remove({1, 1});
   settle();
   EXPECT_THAT(exited_, UnorderedElementsAre(0, 2));
+}
+
+TEST_F(ProcessWatchTest, WhatProgramAProcessIsIsLookedUpOnceAndKnownToAllItsConnections) {
+  test::Child child([](test::Child::Side& side) { side.wait_to_be_told(); });
+  os::Peer one = peer_of(child.pid());
+  os::Peer two = peer_of(child.pid());
+  const auto facts = watch_.add({0, 1}, one);
+  EXPECT_EQ(watch_.add({1, 1}, two), facts);
+  EXPECT_FALSE(facts->read) << "not before somebody wants to know";
+  watch_.learn({1, 1});
+  EXPECT_TRUE(facts->read);
+  EXPECT_EQ(facts->exe, std::filesystem::canonical("/proc/self/exe").native());
+  watch_.learn({7, 1});  // nobody's
+}
+
+TEST_F(ProcessWatchTest, OfWhomThereIsNoPidfdNothingButThatIsKnown) {
+  os::Peer invisible;
+  EXPECT_EQ(watch_.add({0, 1}, invisible)->exe_problem, "it is in another pid namespace");
+  os::Peer gone;
+  gone.process.pid = 4711;
+  gone.exited = true;
+  const auto facts = watch_.add({1, 1}, gone);
+  watch_.learn({1, 1});
+  EXPECT_EQ(facts->exe_problem, "the process has exited");
+  settle();
 }
 
 }  // namespace

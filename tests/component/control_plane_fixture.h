@@ -112,9 +112,11 @@ class ControlPlaneTest : public ::testing::Test {
     facts.version = "1.2.3";
     facts.socket_dir = dir_->path().native();
     facts.started_unix_ms = options_.core.started_unix_ms;
+    facts.policy = policy_;
     context_.emplace();
     control_.emplace(context_->get_executor(), settings_, facts, log_);
-    audience_.emplace(log_, *control_);
+    memory_.emplace(context_->get_executor());
+    audience_.emplace(log_, *control_, *memory_);
     server_.emplace(*context_, options_, *audience_);
     control_->serve(*server_);
     auto backends = os::listen_unix(*dir_ / "backend.sock", 0600);
@@ -147,6 +149,7 @@ class ControlPlaneTest : public ::testing::Test {
     }
     server_.reset();
     audience_.reset();
+    memory_.reset();
     control_.reset();
     context_.reset();
     operators_.clear();
@@ -205,10 +208,12 @@ class ControlPlaneTest : public ::testing::Test {
   broker::ServerOptions options_;
   std::optional<asio::io_context> context_;
   std::optional<daemon::ControlPlane> control_;
+  std::optional<daemon::MemoryTrim> memory_;
   std::optional<daemon::Audience> audience_;
   std::optional<broker::BrokerServer> server_;
   std::deque<TestBackend> backends_;
   std::deque<TestOperator> operators_;
+  core::AccessPolicyPtr policy_;  // of operators
   BroadcastId last_id_ = 99;
   bool drained_ = false;
   long descriptors_before_ = 0;
@@ -250,6 +255,15 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
     }
     std::string operator()(const BrokerStatus&) const { return "status"; }
     std::string operator()(const wire::Watching&) const { return "watching"; }
+    std::string operator()(const PolicyExplanation& explanation) const {
+      std::string text = explanation.allowed() ? "policy allowed" : "policy denied";
+      char before = ':';
+      for (const auto& step : explanation.steps) {
+        text += before + (' ' + step.question) + " by " + step.rule;
+        before = ',';
+      }
+      return text;
+    }
     std::string operator()(const wire::ControlResponse& response) const {
       return std::visit(*this, response);
     }

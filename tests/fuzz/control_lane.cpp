@@ -262,7 +262,8 @@ class Stage {
       std::make_shared<spdlog::sinks::null_sink_mt>(), {}, daemon::Log::Reader::kJournal};
   bool reading_ = true;
   daemon::ControlPlane control_;
-  daemon::Audience audience_{log_, control_};
+  daemon::MemoryTrim memory_{context_.get_executor()};
+  daemon::Audience audience_{log_, control_, memory_};
   std::optional<broker::BrokerServer> server_;
   std::deque<Operator> operators_;
   std::vector<os::UniqueFd> backends_;

@@ -42,9 +42,9 @@ std::string show(const std::vector<BackendInfo>& backends) {
     text += "    " + info.key.to_string() + ' ';
     text += to_string(info.state);
     text += " incarnation " + std::to_string(info.incarnation) + " pid " +
-            std::to_string(info.pid) + " uid " + std::to_string(info.uid) + " since " +
-            std::to_string(info.since_unix_ms) + " gone '" + info.gone_because + "' owes " +
-            std::to_string(info.open_operations) + '\n';
+            std::to_string(info.pid) + " uid " + std::to_string(info.uid) + " gid " +
+            std::to_string(info.gid) + " since " + std::to_string(info.since_unix_ms) + " gone '" +
+            info.gone_because + "' owes " + std::to_string(info.open_operations) + '\n';
   }
   return text.empty() ? "    nobody\n" : text;
 }

@@ -120,6 +120,7 @@ std::vector<BackendInfo> Shadow::list(std::int64_t selection) const {
     info.incarnation = backend.incarnation;
     info.pid = backend.peer.process.pid;
     info.uid = backend.peer.uid;
+    info.gid = backend.peer.gid;
     if (backend.form.hot) info.labels["tier"] = "hot";
     info.ack_timeout = backend.form.ack_timeout;
     info.idle_timeout = backend.form.idle_timeout;

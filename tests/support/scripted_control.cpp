@@ -41,6 +41,9 @@ struct Describe {
   }
   std::string operator()(const wire::GetStatus&) const { return "status"; }
   std::string operator()(const wire::Watch&) const { return "watch"; }
+  std::string operator()(const PolicyQuestion& question) const {
+    return "explain policy for uid " + std::to_string(question.uid);
+  }
   std::string operator()(const wire::Cancel&) const { return "no more events"; }
 };
 

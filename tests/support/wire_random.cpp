@@ -184,6 +184,10 @@ BackendInfo WireRandom::info() {
   info.since_unix_ms = number();
   info.gone_because = text(100);
   info.open_operations = number32();
+  info.gid = number32();
+  info.exe = text(100);
+  info.exe_problem = text(100);
+  info.process_started_unix_ms = number();
   return info;
 }
 
@@ -234,6 +238,16 @@ Event WireRandom::event() {
   return event;
 }
 
+PolicyQuestion WireRandom::question() {
+  PolicyQuestion question{number32(), number32(), some(5, [&] { return gid_t{number32()}; }), {}};
+  if (chance()) {
+    question.about = PolicyQuestion::Registration{text(64), key().instance};
+  } else if (chance()) {
+    question.about = PolicyQuestion::Control{any(ControlAction::kCancel), text(100)};
+  }
+  return question;
+}
+
 wire::ControlRequestFrame WireRandom::request(std::size_t which) {
   wire::ControlRequestFrame frame;
   frame.request_id = number();
@@ -270,6 +284,9 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
     case 6:
       frame.message = wire::Watch{};
       break;
+    case 7:
+      frame.message = question();
+      break;
     default:
       frame.message = wire::Cancel{};
   }
@@ -294,8 +311,12 @@ wire::ControlResponse WireRandom::response(std::size_t which) {
       return some(5, [&] { return info(); });
     case 7:
       return status();
-    default:
+    case 8:
       return wire::Watching{};
+    default:
+      return PolicyExplanation{some(4, [&] {
+        return PolicyStep{text(50), chance(), text(100), text(100), number32()};
+      })};
   }
 }
 

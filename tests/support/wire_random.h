@@ -50,6 +50,7 @@ class WireRandom {
   [[nodiscard]] LateAnswer late();
   [[nodiscard]] BroadcastReport report();
   [[nodiscard]] BackendInfo info();
+  [[nodiscard]] PolicyQuestion question();
   [[nodiscard]] BrokerStatus status();
   [[nodiscard]] Event event();
   // `which`: the alternative's index.

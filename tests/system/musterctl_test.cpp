@@ -224,10 +224,12 @@ TEST_F(Musterctl, ShowsBackendsAndStatus) {
   const Finished table = programs.ctl({"backends"});
   EXPECT_EQ(table.status, 0);
   EXPECT_TRUE(std::regex_match(
-      table.out, std::regex("BACKEND +STATE +PID +USER +SINCE +OPEN +LABELS\n"
-                            "zccache 1\\.0\\.0 \\[private:soldr\\]  live +[0-9]+ .* 0 +tier=hot\n"
-                            "dead 1\\.0\\.0 +dead, process exited  [0-9]+ .* 0\n"
-                            "1 live, 1 dead\n")))
+      table.out,
+      std::regex("BACKEND +STATE +PID +USER +SINCE +INC +OPEN +EXE +LABELS\n"
+                 "zccache 1\\.0\\.0 \\[private:soldr\\]  live +[0-9]+ .* 0 "
+                 "+/.*/muster-fake-backend +tier=hot\n"
+                 "dead 1\\.0\\.0 +dead, process exited  [0-9]+ .* 0 +/.*/muster-fake-backend\n"
+                 "1 live, 1 dead\n")))
       << table.out;
   EXPECT_EQ(programs.ctl({"backends", "--select", "service=none"}).out, "no backend\n");
   const Finished status = programs.ctl({"status"});

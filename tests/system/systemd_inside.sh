@@ -78,6 +78,11 @@ equal "its user" "$(ps -o user= -p "$(property musterd.service MainPID)")" muste
 musterctl ping
 musterctl backends | tee /tmp/backends
 grep -q zccache /tmp/backends || fail "musterctl backends does not show zccache"
+musterctl explain-policy --uid nobody --gid muster --service zccache | tee /tmp/explained
+grep -q 'register zccache: \[\[policy.register\]\] at /etc/muster/musterd.toml:' /tmp/explained ||
+  fail "a member of the group muster may register for another reason"
+! musterctl explain-policy --uid nobody --service zccache || fail "so may who is not in it"
+! musterctl explain-policy --uid nobody --gid muster --look || fail "its members may look"
 musterctl release-handles /srv/cache || fail "release-handles: exit status $?"
 backend_says 'operation * release-handles /srv/cache'
 

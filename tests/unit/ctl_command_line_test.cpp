@@ -32,7 +32,7 @@ std::string help(const std::vector<std::string>& arguments) {
 
 TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   const std::string commands =
-      "release-handles, quiesce, backends, status, result, cancel, watch, ping\n";
+      "release-handles, quiesce, backends, status, result, cancel, watch, explain-policy, ping\n";
   EXPECT_EQ(said({}), "2 |  | musterctl: name a command: " + commands);
   EXPECT_EQ(
       said({"relase-handles", "/x"}),

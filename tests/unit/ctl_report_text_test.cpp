@@ -74,7 +74,7 @@ TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
       "  failed      gone 1.0.0 (pid 817, uid 1000 alice): process exited\n"
       "  failed      back 1.0.0 (pid 818, uid 1000 alice): \"disk on fire\"; asked again after it "
       "reconnected\n"
-      "  unsupported odd 1.0.0 (uid 1000 alice): it has no handler for this operation\n"
+      "  unsupported odd 1.0.0 (pid not visible, uid 1000 alice): it has no handler for this operation\n"
       "  rejected    mute 1.0.0 (pid 819, uid 1000 alice): it gave no reason\n"
       "  skipped     old 1.0.0 (pid 700, uid 1000 alice): dead since 12:01:11, process exited\n"
       "  skipped     older 1.0.0 (pid 701, uid 1000 alice): it was dead\n"

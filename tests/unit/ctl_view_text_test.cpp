@@ -38,21 +38,25 @@ TEST_F(ViewText, OfBackendsIsAlignedAndSafe) {
   auto live = backend(key_of("zccache", "1.4.2"), BackendState::kLive, 812, 1000);
   live.labels = {{"tier", "hot"}, {"größe", "\x1b[31mXL"}};
   live.open_operations = 2;
+  live.incarnation = 12;
+  live.exe = "/usr/bin/zcc\\x1b";
   auto away = backend(key_of("soldr", "2.0.1", "r2"), BackendState::kReconnecting, 0, 65534);
+  away.exe_problem = "it is in another pid namespace";
   away.key.instance = Instance::private_to("zccache");
   auto dead = backend(key_of("old"), BackendState::kDead, 700, 0);
   dead.gone_because = "process exited";
   dead.since_unix_ms -= 86'400'000;
   EXPECT_EQ(
       show_backends({live, away, dead}, style),
-      "BACKEND                            STATE                 PID  USER          SINCE       "
-      "         OPEN  LABELS\n"
-      "zccache 1.4.2                      live                  812  alice (1000)  12:02:11    "
-      "         2     größe=\\x1b[31mXL tier=hot\n"
-      "soldr 2.0.1 [private:zccache] #r2  reconnecting          -    65534         12:02:11    "
-      "         0\n"
-      "old 1.0.0                          dead, process exited  700  0             2024-02-29 "
-      "12:02:11  0\n"
+      "BACKEND                            STATE                 PID              USER          "
+      "SINCE                INC  OPEN  EXE                               LABELS\n"
+      "zccache 1.4.2                      live                  812              alice (1000)  "
+      "12:02:11             12   2     /usr/bin/zcc\\x1b                  größe=\\x1b[31mXL "
+      "tier=hot\n"
+      "soldr 2.0.1 [private:zccache] #r2  reconnecting          pid not visible  65534         "
+      "12:02:11             0    0     (it is in another pid namespace)\n"
+      "old 1.0.0                          dead, process exited  700              0             "
+      "2024-02-29 12:02:11  0    0     -\n"
       "1 live, 1 reconnecting, 1 dead\n");
 }
 

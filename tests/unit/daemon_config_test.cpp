@@ -1,5 +1,7 @@
 // musterd's configuration file: every key, every mistake.
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -126,7 +128,7 @@ control_group = "no-such-group-here"
 x = 1
 [state.dir]
 )"),
-      R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, quota, log, state
+      R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, quota, log, state, policy
 m.toml:2:1: unknown key "ack_timeout": it belongs under [broker]
 m.toml:5:1: unknown key "ack_timout" in [broker]; did you mean "ack_timeout"?
 m.toml:6:19: [broker] max_ack_timeout takes a duration such as "5s", "250ms" or "1h30m", not 5
@@ -184,7 +186,7 @@ TEST(DaemonConfig, ASocketDirectoryThatDoesNotFitIsRefused) {
 TEST(DaemonConfig, NothingRawGetsOutOfAnError) {
   EXPECT_EQ(errors_in("\"a\\u001b[31m\" = 1"),
             "m.toml:1:1: unknown key \"a\\x1b[31m\"; there is broker, sockets, control, quota, "
-            "log, state\n");
+            "log, state, policy\n");
   EXPECT_LT(errors_in('"' + std::string(5000, 'k') + "\" = 1").size(), 200U);
 }
 
@@ -260,13 +262,22 @@ m.toml:15:7: [[quota.uid]] uid takes a user's name or number, not -1
             "its own, and below it uid = \"NAME\" and what is different\n");
 }
 
+// The file that is installed, on a host that has no group muster (yet).
+std::string shipped() {
+  std::ifstream in(MUSTER_TEST_DATA_DIR "/../config/musterd.toml");
+  std::string all((std::istreambuf_iterator<char>(in)), {});
+  const std::string group = "groups = \"muster\"";
+  const auto at = all.find('\n' + group);
+  EXPECT_NE(at, std::string::npos);
+  if (at != std::string::npos) all.replace(at + 1, group.size(), "groups = \"root\"");
+  return all;
+}
+
 TEST(DaemonConfig, TheDefaultConfigurationFileIsGoodAndNamesEveryKeyWithItsDefault) {
-  const std::filesystem::path file = MUSTER_TEST_DATA_DIR "/../config/musterd.toml";
-  Settings settings;
-  EXPECT_TRUE(load_config(file, settings).empty());
+  EXPECT_EQ(errors_in(shipped()), "");
 
   // With every key in it switched on it says what holds without it.
-  std::ifstream in(file);
+  std::istringstream in(shipped());
   std::string all;
   for (std::string line; std::getline(in, line);) {
     const bool is_key = line.starts_with("#") && line.find(" = ") != std::string::npos &&

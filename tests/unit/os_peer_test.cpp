@@ -1,6 +1,10 @@
 // Who the kernel says is at the other end, and whether it still is.
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -13,6 +17,7 @@
 #include "os/descriptor_limit.h"
 #include "os/listener.h"
 #include "os/peer.h"
+#include "os/process_facts.h"
 #include "support/child.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
@@ -205,6 +210,66 @@ TEST(DescriptorLimitTest, TheSoftLimitIsRaisedToTheHardOne) {
   EXPECT_EQ(raised.now, before.rlim_max);
   EXPECT_EQ(after.rlim_cur, before.rlim_max);
   EXPECT_FALSE(raised.error);
+}
+
+// --- groups
+
+TEST(PeerTest, ThePeersSupplementaryGroupsAreThoseThatItHadWhenItConnected) {
+  std::vector<gid_t> own(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  ASSERT_EQ(::getgroups(static_cast<int>(own.size()), own.data()), static_cast<int>(own.size()));
+  const SocketPair pair;
+  EXPECT_EQ(groups_of_peer(pair.ours.get()), own);
+  EXPECT_TRUE(groups_of_peer(-1).empty());
+}
+
+TEST(PeerTest, EvenWhenThereAreManyGroups) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be in many groups";
+  test::Child child([](test::Child::Side& side) {
+    std::vector<gid_t> many;
+    for (gid_t gid = 70'000; gid < 70'300; ++gid) many.push_back(gid);
+    if (::setgroups(many.size(), many.data()) != 0) return;
+    const SocketPair pair;
+    const std::vector<gid_t> seen = groups_of_peer(pair.ours.get());
+    side.say(seen == many ? "all" : std::to_string(seen.size()));
+  });
+  EXPECT_EQ(child.hear(), "all");
+}
+
+// --- what program it is
+
+TEST(ProcessFactsTest, AProcessIsKnownByItsProgramAndItsStart) {
+  std::error_code error;
+  const UniqueFd self = pidfd_of_pid(::getpid(), error);
+  const ProcessFacts facts = facts_of(::getpid(), self.get());
+  EXPECT_EQ(facts.exe, std::filesystem::canonical("/proc/self/exe").native());
+  EXPECT_EQ(facts.exe_problem, "");
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const auto now_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000;
+  EXPECT_LE(facts.started_unix_ms, now_ms + 1000);
+  EXPECT_GE(facts.started_unix_ms + 3'600'000, now_ms) << "this test does not run for an hour";
+}
+
+TEST(ProcessFactsTest, OfAProcessThatHasExitedNothingIsTaken) {
+  std::error_code error;
+  test::Child child([](test::Child::Side& side) { side.wait_to_be_told(); });
+  const UniqueFd pidfd = pidfd_of_pid(child.pid(), error);
+  child.kill();
+  ASSERT_TRUE(is_readable(pidfd.get(), kPatience));
+  // Its pid is not free yet; as if it were, and somebody else's, who could be read well.
+  const ProcessFacts facts = facts_of(::getpid(), pidfd.get());
+  EXPECT_EQ(facts.exe, "");
+  EXPECT_EQ(facts.exe_problem, "the process has exited");
+  EXPECT_EQ(facts.started_unix_ms, 0u);
+}
+
+TEST(ProcessFactsTest, AKernelThreadHasNoProgram) {
+  std::error_code error;
+  const UniqueFd self = pidfd_of_pid(::getpid(), error);
+  const ProcessFacts facts = facts_of(2, self.get());  // kthreadd, where it can be seen
+  if (::access("/proc/2/exe", F_OK) == 0) GTEST_SKIP() << "pid 2 is no kernel thread here";
+  EXPECT_EQ(facts.exe, "");
+  EXPECT_NE(facts.exe_problem, "");
 }
 
 }  // namespace

@@ -198,6 +198,15 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   request("ListBackends", ListBackends{{Selector::parse("version=1.*").selector}});
   request("GetStatus", GetStatus{});
   request("Watch", Watch{});
+  request("ExplainPolicy, a registration",
+          PolicyQuestion{1000,
+                         100,
+                         {20, 27},
+                         PolicyQuestion::Registration{"zccache", Instance::private_to("soldr")}});
+  request(
+      "ExplainPolicy, a release",
+      PolicyQuestion{0, 0, {}, PolicyQuestion::Control{ControlAction::kRelease, "/cache/\xFF"}});
+  request("ExplainPolicy, connecting", PolicyQuestion{1000, 100, {}, {}});
   request("CANCEL", Cancel{});
 
   response("ControlError", ControlError{ControlError::Code::kInterrupted, "the broker restarted"});
@@ -220,6 +229,10 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   info.since_unix_ms = 1'700'000'000'000;
   info.gone_because = "connection lost";
   info.open_operations = 2;
+  info.gid = 100;
+  info.exe = "/usr/bin/zccache";
+  info.exe_problem = "Permission denied";
+  info.process_started_unix_ms = 1'699'999'999'000;
   response("BackendList", std::vector<BackendInfo>{info, {}});
   BrokerStatus status;
   status.version = "0.1.0";
@@ -238,6 +251,10 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   status.descriptors = {200, 1024, 80, true};
   response("Status", status);
   response("Watching", Watching{});
+  response("PolicyExplanation",
+           PolicyExplanation{
+               {{"connect to backend.sock", true, "the built-in rule", "", 0},
+                {"register zccache", false, "[[policy.register]] at /m.toml:12", "/m.toml", 12}}});
 
   Event outcome;
   outcome.kind = Event::Kind::kOutcome;

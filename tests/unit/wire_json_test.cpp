@@ -89,7 +89,8 @@ TEST(WireJson, AListOfBackendsIsOneObject) {
       R"({"backends":[{"key":{"instance":"shared","service_name":"a","service_version":)"
       R"("1.0.0","replica":""},"state":"LIVE","incarnation":"0","pid":0,"uid":0,"labels":)"
       R"({"a":"","tier":"hot","zone":"b"},"sdk_name":"","sdk_version":"",)"
-      R"("since_unix_ms":"5","gone_because":"","open_operations":0,"ack_timeout_ms":2000}]})");
+      R"("since_unix_ms":"5","gone_because":"","open_operations":0,"gid":0,"exe":"","exe_problem":"",)"
+      R"("process_started_unix_ms":"0","ack_timeout_ms":2000}]})");
 }
 
 TEST(WireJson, AStatusHasItsCounters) {

@@ -36,7 +36,7 @@ struct BackendInfo {
   BackendKey key;
   BackendState state = BackendState::kLive;
   Incarnation incarnation = 0;
-  pid_t pid = 0;
+  pid_t pid = 0;  // 0: not visible to the broker (another pid namespace)
   uid_t uid = 0;
   Labels labels;
   std::optional<std::chrono::milliseconds> ack_timeout;   // as declared
@@ -46,6 +46,11 @@ struct BackendInfo {
   std::uint64_t since_unix_ms = 0;    // of the state
   std::string gone_because;           // dead: "process exited", "connection lost", ...
   std::uint32_t open_operations = 0;  // asked and not yet answered
+  gid_t gid = 0;                      // its primary group, when it connected
+  // Of its process, when it registered. A path that is no UTF-8 or has controls is escaped.
+  std::string exe;                            // empty where it could not be read
+  std::string exe_problem;                    // why it could not
+  std::uint64_t process_started_unix_ms = 0;  // 0: not known
 
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
 };

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 
@@ -80,6 +81,8 @@ class ControlClient {
   std::uint32_t cancel(BroadcastId id);
   std::vector<BackendInfo> backends(const Selection& selection = {});
   BrokerStatus status();
+  // What the policy that the broker has in force says, and where the rules stand that decide.
+  PolicyExplanation explain_policy(const PolicyQuestion& question);
   // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
   // (throws kUnreachable).
   void watch(const EventHandler& on_event, const Tick& tick = {});

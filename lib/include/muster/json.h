@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 
@@ -16,6 +17,7 @@ namespace muster {
 [[nodiscard]] std::string to_json(const BrokerStatus& status);
 [[nodiscard]] std::string to_json(const DryRun& dry_run);
 [[nodiscard]] std::string to_json(const Event& event);
+[[nodiscard]] std::string to_json(const PolicyExplanation& explanation);
 [[nodiscard]] std::string to_json(const ControlError& error);
 
 }  // namespace muster

@@ -1,0 +1,231 @@
+// Who a backend is: the process that connected, as the kernel names it. Real programs.
+#include <csignal>
+#include <regex>
+#include <string>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "support/child.h"
+#include "system/musterd_fixture.h"
+
+namespace muster::test {
+namespace {
+
+class IdentityTest : public MusterdTest {
+ protected:
+  // A broker for which nothing is over before it is.
+  Process start_patient() {
+    return start({"--config", write("patient.toml",
+                                    "[broker]\n"
+                                    "max_ack_timeout = \"3h\"\n"
+                                    "reconnect_grace = \"1h\"\n")
+                                  .native()});
+  }
+  [[nodiscard]] std::vector<std::string> fake(const std::string& service,
+                                              std::vector<std::string> more = {}) const {
+    std::vector<std::string> all{program("muster-fake-backend"), "--socket-dir", sockets().native(),
+                                 "--service", service};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  [[nodiscard]] Finished ctl(std::vector<std::string> more) const {
+    std::vector<std::string> all{program("musterctl"), "--socket-dir", sockets().native()};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_program(std::move(all));
+  }
+  [[nodiscard]] BackendInfo only_backend() const {
+    const auto all = ControlClient(sockets()).backends();
+    EXPECT_EQ(all.size(), 1U);
+    return all.empty() ? BackendInfo{} : all.front();
+  }
+  // Other users get in.
+  void open_directory() const { ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0); }
+};
+
+std::uint64_t unix_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+bool has_program(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
+
+TEST_F(IdentityTest, ABackendIsShownWithItsProcessItsUserAndItsProgram) {
+  Process broker = start();
+  const std::uint64_t before = unix_ms();
+  Process backend(fake("zccache"));
+  backend.wait_for("registered");
+  const BackendInfo info = only_backend();
+  EXPECT_EQ(info.pid, backend.pid());
+  EXPECT_EQ(info.uid, ::geteuid());
+  EXPECT_EQ(info.gid, ::getegid());
+  EXPECT_EQ(info.incarnation, 1U);
+  EXPECT_EQ(info.exe, std::filesystem::canonical(program("muster-fake-backend")).native());
+  EXPECT_EQ(info.exe_problem, "");
+  // The kernel counts in hundredths of a second, and rounds down.
+  EXPECT_GE(info.process_started_unix_ms + 20, before);
+  EXPECT_LE(info.process_started_unix_ms, unix_ms());
+
+  const Finished json = ctl({"backends", "--json"});
+  EXPECT_NE(json.out.find("\"exe\":\"" + info.exe + '"'), std::string::npos) << json.out;
+  EXPECT_NE(json.out.find("\"incarnation\":\"1\""), std::string::npos) << json.out;
+  EXPECT_NE(ctl({"backends"}).out.find(info.exe), std::string::npos);
+
+  backend.end(SIGKILL);
+  broker.wait_for("backend dead");
+  EXPECT_EQ(only_backend().exe, info.exe) << "known of one that is gone, too";
+}
+
+TEST_F(IdentityTest, AProgramThatMayNotBeReadIsSaidToBeSo) {
+  if (::geteuid() != 0 || !has_program("/usr/bin/setpriv")) {
+    GTEST_SKIP() << "needs root and setpriv, to run a broker that is not root";
+  }
+  std::filesystem::create_directory(sockets());
+  open_directory();
+  ASSERT_EQ(::chown(sockets().c_str(), 65534, 65534), 0);
+  auto unprivileged = command();
+  unprivileged.insert(unprivileged.begin(),
+                      {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  Process broker(unprivileged);
+  broker.wait_for("listening");
+  Process backend(fake("zccache"));  // root's
+  backend.wait_for("registered");
+  const BackendInfo info = only_backend();
+  EXPECT_EQ(info.pid, backend.pid());
+  EXPECT_EQ(info.exe, "");
+  EXPECT_EQ(info.exe_problem, "Permission denied");
+  EXPECT_NE(info.process_started_unix_ms, 0U);
+  EXPECT_NE(ctl({"backends"}).out.find("(Permission denied)"), std::string::npos);
+}
+
+TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) {
+  Process broker = start_patient();
+  const auto socket = backend_socket();
+  Child parent([&](Child::Side& side) {
+    TestBackend backend(socket);
+    backend.registers("forks");
+    if (backend.hears() != "registered") return;
+    if (::fork() == 0) {
+      ::alarm(60);
+      side.say("holds");
+      side.say(backend.hears());  // it has the socket, until the broker closes it
+      ::_exit(0);
+    }
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(parent.hear(), "holds");
+  ControlClient client(sockets());
+  BroadcastRequest request;
+  request.ack_timeout = std::chrono::hours(1);
+  const BroadcastId id = client.start_broadcast(request).broadcast_id;
+  EXPECT_EQ(parent.hear(), "operation " + std::to_string(id) + ": quiesce (maintenance)");
+  parent.tell();
+
+  const BroadcastReport report = client.report(id, true);
+  EXPECT_EQ(report.backends.at(0).detail, "process exited");
+  const BackendInfo info = only_backend();
+  EXPECT_EQ(info.state, BackendState::kDead);
+  EXPECT_EQ(info.gone_because, "process exited");
+  EXPECT_EQ(client.status().connections, 0U) << "though the child has the socket";
+}
+
+TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
+  Process broker =
+      start({"--config", write("m.toml", "[broker]\nreconnect_grace = \"0ms\"\n").native()});
+  const auto socket = backend_socket();
+  const auto live = [&](Child::Side& side, bool closes) {
+    TestBackend backend(socket);
+    backend.registers(closes ? "closes" : "exits");
+    side.say(backend.hears());
+    side.say(backend.hears());
+    side.wait_to_be_told();
+    if (!closes) return;
+    backend.closes();
+    side.wait_to_be_told();
+  };
+  Child closes([&](Child::Side& side) { live(side, true); });
+  Child exits([&](Child::Side& side) { live(side, false); });
+  ASSERT_EQ(closes.hear(), "registered");
+  ASSERT_EQ(exits.hear(), "registered");
+  ControlClient client(sockets());
+  BroadcastRequest request;
+  request.ack_timeout = std::chrono::minutes(5);
+  const BroadcastId id = client.start_broadcast(request).broadcast_id;
+  (void)closes.hear();
+  (void)exits.hear();
+  closes.tell();
+  exits.tell();
+  const BroadcastReport report = client.report(id, true);
+  std::string told;
+  for (const auto& backend : report.backends) {
+    told += backend.key.service_name + ": " + backend.detail + '\n';
+  }
+  EXPECT_TRUE(told == "closes: connection lost\nexits: process exited\n" ||
+              told == "exits: process exited\ncloses: connection lost\n")
+      << told;
+  for (const auto& info : client.backends()) {
+    EXPECT_EQ(info.gone_because,
+              info.key.service_name == "closes" ? "connection lost" : "process exited");
+  }
+}
+
+TEST_F(IdentityTest, AStoppedBackendCostsItsOwnTimeoutAlone) {
+  Process broker = start_patient();
+  Process awake(fake("awake", {"--ack-timeout", "1h"}));
+  awake.wait_for("registered");
+  Process stopped(fake("stopped", {"--ack-timeout", "50ms"}));
+  stopped.wait_for("registered");
+  stopped.signal(SIGSTOP);
+  int status = 0;
+  ASSERT_EQ(::waitpid(stopped.pid(), &status, WUNTRACED), stopped.pid());
+
+  ControlClient client(sockets());
+  const auto report = client.broadcast({});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(to_string(report->result),
+            "quiesce (maintenance): acked awake 1.0.0; timed out stopped 1.0.0 (50 ms)");
+  stopped.signal(SIGCONT);
+  stopped.wait_for("operation " + std::to_string(report->broadcast_id));
+  for (const auto& info : client.backends()) EXPECT_EQ(info.state, BackendState::kLive);
+}
+
+TEST_F(IdentityTest, APeerOfAnotherPidNamespaceIsTakenByItsUser) {
+  if (::geteuid() != 0 || !has_program("/usr/bin/unshare")) {
+    GTEST_SKIP() << "needs root and unshare, to run the broker in a pid namespace of its own";
+  }
+  const std::vector<std::string> apart{"/usr/bin/unshare", "--pid", "--fork", "--kill-child"};
+  {
+    auto probe = apart;
+    probe.emplace_back("/bin/true");
+    if (run_program(probe).status != 0) GTEST_SKIP() << "unshare --pid is not allowed here";
+  }
+  auto inside =
+      command({"--config", write("m.toml", "[broker]\nreconnect_grace = \"0ms\"\n").native()});
+  inside.insert(inside.begin(), apart.begin(), apart.end());
+  Process broker(inside);
+  broker.wait_for("listening");
+  Process backend(fake("outside"));
+  backend.wait_for("registered");
+  const BackendInfo info = only_backend();
+  EXPECT_EQ(info.pid, 0);
+  EXPECT_EQ(info.uid, 0U);
+  EXPECT_EQ(info.exe_problem, "it is in another pid namespace");
+  const Finished table = ctl({"backends"});
+  EXPECT_TRUE(
+      std::regex_search(table.out, std::regex("outside 1.0.0 +live +pid not visible +root")))
+      << table.out;
+  const auto report = ControlClient(sockets()).broadcast({});
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->result.all_live_backends_acked());
+
+  // Only its connection tells.
+  backend.end(SIGKILL);
+  broker.wait_for("backend dead");
+  EXPECT_EQ(only_backend().gone_because, "connection lost");
+}
+
+}  // namespace
+}  // namespace muster::test
