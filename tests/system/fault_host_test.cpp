@@ -1,4 +1,4 @@
-// The host runs out of disk or of file size: the broker goes on, says so once, and is
+// The host runs out of disk, of file size, of descriptors: the broker goes on, says so once, and is
 // well again by itself.
 #include <cerrno>
 #include <fcntl.h>
@@ -113,6 +113,31 @@ TEST_F(FaultTest, AFileSizeLimitUnderTheIdsIsToldAndStopsNobody) {
     limit_files_to(RLIM_INFINITY);
     ask_nobody(stage, kUntilIdsAreWritten);
     stage.broker().wait_for("broadcast ids are written down again");
+  });
+}
+
+// --- descriptors
+
+bool allow_few_descriptors(const std::string& /*directory*/) {
+  const rlimit limit{80, 80};
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+TEST_F(FaultTest, WhenDescriptorsRunOutOperatorsStillGetInAndBackendsDoLater) {
+  BrokerSetup setup;
+  setup.before_exec = allow_few_descriptors;
+  inflict(setup, [](FaultStage& stage) {
+    Process& crowd = stage.spawn(
+        {"--service", "crowd", "--quiet", "--count", std::to_string(100 + stage.dose(100))});
+    stage.broker().wait_for("no connection can be accepted");
+    const Finished operator_then = stage.ctl({"ping"});
+    EXPECT_EQ(operator_then.status, 0) << operator_then.err;
+    EXPECT_EQ(stage.ctl({"status"}).status, 0);
+    stage.at_its_worst();
+    crowd.end(SIGKILL);
+    stage.broker().wait_for("connections are accepted again");
+    stage.spawn({"--service", "late", "--quiet"}).wait_for("ready");
+    EXPECT_THAT(stage.result(stage.release("/cache")), HasSubstr("acked late 1.0.0"));
   });
 }
 
