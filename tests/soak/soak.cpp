@@ -58,6 +58,11 @@ void Soak::run() {
 
 void Soak::round() {
   ++rounds_;
+  // While their reports are kept: what a round asks is less than the other half.
+  while (!sleepers_.empty() && outcomes() - sleepers_.front().before > kReportTargets / 2) {
+    look_at(sleepers_.front());
+    sleepers_.pop_front();
+  }
   change_members();
   if (rng_.chance(30)) strangers_.visit(rng_);
   const auto dice = rng_.below(1000);

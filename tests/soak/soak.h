@@ -45,6 +45,7 @@ class Soak {
     BroadcastId id = 0;
     BroadcastResult expected;
     BroadcastState state = BroadcastState::kFinished;
+    std::uint64_t before = 0;  // outcomes() when it was asked
   };
   struct Question {
     Audience audience;
@@ -82,6 +83,10 @@ class Soak {
   void look_at(const Open& open);
   void look_at_all(std::vector<Open>& open);
   void look_at_sleepers();
+  // Of all that this broker was asked.
+  [[nodiscard]] std::uint64_t outcomes() const {
+    return sums_.acks + sums_.timeouts + sums_.failures + sums_.skipped_dead;
+  }
   [[nodiscard]] Question question_to(Kind kind);
   // What a backend that is left alone does.
   [[nodiscard]] BroadcastBackendResponse usual(BroadcastId id, std::uint32_t key) const;

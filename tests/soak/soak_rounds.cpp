@@ -67,7 +67,7 @@ Soak::Open Soak::ask(const Question& question, const Respond& respond) {
   sums_.failures += expected.failures.size();
   sums_.skipped_dead += expected.skipped_dead.size();
   progress_.add(expected);
-  return {id, std::move(expected)};
+  return {id, std::move(expected), BroadcastState::kFinished, outcomes()};
 }
 
 void Soak::look_at(const Open& open) {
@@ -99,7 +99,6 @@ void Soak::look_at_sleepers() {
 }
 
 void Soak::ordinary() {
-  constexpr std::size_t kSleepers = 4;  // their reports must be kept until somebody looks
   const auto as_usual = [this](BroadcastId id, std::uint32_t key) { return usual(id, key); };
   if (rng_.chance(30)) sleepers_.push_back(ask(question_to(Kind::kAsleep), as_usual));
   std::vector<Open> open;
@@ -113,10 +112,6 @@ void Soak::ordinary() {
     open.push_back(ask(question_to(rng_.chance(85) ? Kind::kAwake : Kind::kPlain), as_usual));
   }
   look_at_all(open);
-  while (sleepers_.size() > kSleepers) {
-    look_at(sleepers_.front());
-    sleepers_.pop_front();
-  }
 }
 
 void Soak::everybody() {
