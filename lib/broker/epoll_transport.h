@@ -37,6 +37,7 @@ class EpollTransport final : public Transport {
   void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
   void send(ConnectionId connection, const core::FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;
+  void flush() override {}  // nothing is held back
   void drain(ConnectionId connection) override;
   void drain_all() override;
   void hang_up(ConnectionId connection) noexcept override;

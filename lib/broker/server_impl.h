@@ -39,6 +39,7 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] core::FramePtr encode(const OutgoingOperation& operation) override;
   void send(ConnectionId connection, const core::FramePtr& frame) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
+  void flush() override;
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
               bool answers_a_request) override;
   void hang_up(ConnectionId connection) override;

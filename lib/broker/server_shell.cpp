@@ -39,6 +39,8 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
   transport->send(connection, std::visit(Encode{request_id}, notice));
 }
 
+void BrokerServer::Impl::flush() { transport->flush(); }
+
 void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_id,
                                 const Refusal& refusal, bool answers_a_request) {
   transport->send(connection, wire::encode(request_id, refusal, answers_a_request));

@@ -83,6 +83,10 @@ class Transport {
   virtual void send(ConnectionId connection, const core::FramePtr& frame) = 0;
   virtual void send(ConnectionId connection, std::string frame) = 0;
 
+  // Whatever send() still held back is on its way when this returns. What is never flushed leaves
+  // at the end of the turn of the loop.
+  virtual void flush() = 0;
+
   // Delivers what the kernel holds for this connection now, in order. The end of the stream is
   // not reported by this. REQUIRES: not called from inside an event of a connection.
   virtual void drain(ConnectionId connection) = 0;

@@ -130,7 +130,8 @@ Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only,
   } else {
     ask(only, registry.at(only));
   }
-  // After the last send: backends already work while the timers are armed.
+  // Backends already work while the timers are armed.
+  shell.flush();
   for (std::uint32_t i = 0; i < broadcast.targets.size(); ++i) {
     Deadline deadline;
     deadline.kind = Deadline::Kind::kTarget;

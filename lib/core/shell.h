@@ -46,6 +46,8 @@ class Shell {
   // the shell, which then reports connection_lost() with LossCause::kSlowReader.
   virtual void send(ConnectionId connection, const FramePtr& frame) = 0;
   virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
+  // All that one broadcast sends was asked for: a shell that gathers sends lets them go now.
+  virtual void flush() {}
   // A Refused message. `answers_a_request`: to Register, else to a registered backend.
   virtual void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
                       bool answers_a_request) = 0;
