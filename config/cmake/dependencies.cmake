@@ -5,6 +5,7 @@
 #   muster_toml      toml++ (include it in one file only)
 #   muster_cli       CLI11 (include it in few files)
 #   muster_systemd   libsystemd (sd-daemon.h, sd-bus.h)
+#   muster_uring     liburing (include it in one file only)
 #   muster_protobuf  Protobuf's C++ runtime
 #
 # Their headers are SYSTEM: our warnings do not reach them.
@@ -51,6 +52,13 @@ target_include_directories(muster_cli SYSTEM INTERFACE ${CLI11_INCLUDE_DIR})
 pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 add_library(muster_systemd INTERFACE)
 target_link_libraries(muster_systemd INTERFACE PkgConfig::LIBSYSTEMD)
+
+# liburing's own library: a page of code, so no shared one to load.
+find_path(URING_INCLUDE_DIR liburing.h REQUIRED)
+find_library(URING_LIBRARY NAMES liburing.a REQUIRED)
+add_library(muster_uring INTERFACE)
+target_include_directories(muster_uring SYSTEM INTERFACE ${URING_INCLUDE_DIR})
+target_link_libraries(muster_uring INTERFACE ${URING_LIBRARY})
 
 # Protobuf in module mode: Debian packages no CMake configuration for it.
 set(Protobuf_USE_STATIC_LIBS ${MUSTER_STATIC})

@@ -2,7 +2,9 @@
 #
 #   muster_library(NAME [PCH kind] SOURCES file... [DEPS target...] [PRIVATE_DEPS target...])
 #   muster_program(NAME [PCH kind] SOURCES file... [DEPS target...])
-#   muster_tests(NAME LABEL label GLOB pattern... [PCH kind] [DEPS target...] [TIMEOUT seconds])
+#   muster_tests(NAME LABEL label GLOB pattern... [PCH kind] [DEPS target...] [TIMEOUT seconds]
+#     [IO_URING filter])
+#       IO_URING: the tests that run once more, with that transport (a filter of GoogleTest's)
 #
 # DEPS of a library are PUBLIC. Includes are spelled "muster/x.h" for lib/include, "net/link.h" for
 # what is internal to lib/ (everything sees both), and "ctl/x.h" for what is in daemon/ (seen by
@@ -194,7 +196,7 @@ endfunction()
 # One GoogleTest program of all files that match; made only when there are some. Tests are listed
 # when ctest runs, not when the program is linked.
 function(muster_tests name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH;LABEL;TIMEOUT" "GLOB;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH;LABEL;TIMEOUT;IO_URING" "GLOB;DEPS")
   file(GLOB sources CONFIGURE_DEPENDS ${arg_GLOB})
   if(NOT sources)
     return()
@@ -212,4 +214,12 @@ function(muster_tests name)
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
+  if(arg_IO_URING)
+    gtest_discover_tests(${name}
+      TEST_PREFIX io_uring. TEST_FILTER "${arg_IO_URING}" TEST_LIST ${name}_io_uring
+      DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 60
+      PROPERTIES LABELS "${arg_LABEL};io_uring" TIMEOUT ${arg_TIMEOUT}
+        ENVIRONMENT MUSTER_TEST_TRANSPORT=io_uring)
+  endif()
 endfunction()

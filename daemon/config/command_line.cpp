@@ -61,7 +61,9 @@ ParsedCommandLine parse_command_line(std::vector<std::string> arguments) {
   app.add_option("--log-level", line.log_level, "error, warning, info (default) or debug")
       ->type_name("LEVEL");
   app.add_option("--log-format", line.log_format, "text (default) or json")->type_name("FORMAT");
-  app.add_option("--transport", line.transport, "How sockets are served: epoll (default)")
+  app.add_option("--transport", line.transport,
+                 "How sockets are served: epoll, io_uring, or auto, which is io_uring where the "
+                 "kernel has and allows it (default: epoll)")
       ->type_name("NAME");
 
   ParsedCommandLine parsed;

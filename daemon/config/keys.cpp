@@ -182,8 +182,8 @@ std::vector<ConfigKey> make_keys() {
        {"debug", LogLevel::kDebug}}};
   constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kFormats{
       {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 1> kTransports{
-      {{"epoll", "epoll"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kTransports{
+      {{"auto", "auto"}, {"epoll", "epoll"}, {"io_uring", "io_uring"}}};
 
   return {
       {"broker", "ack_timeout", broker_time(&Config::ack_timeout, 1ms, kDay)},

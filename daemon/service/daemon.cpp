@@ -99,6 +99,9 @@ class Daemon {
                            {"sockets", where},
                            {"passed", std::string_view(sockets.passed ? "yes" : "no")},
                            {"transport", server_.transport_name()}});
+    if (const auto why = server_.transport_fell_back(); !why.empty()) {
+      log.info("io_uring cannot be had: epoll it is", {{"why", why}});
+    }
     service_.ready(status_ = fmt::format("Listening in {}", where));
     service_.start_watchdog();
   }

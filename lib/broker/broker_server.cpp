@@ -11,7 +11,8 @@ BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, Event
       options(std::move(opts)),
       sink(event_sink),
       budget(options.descriptor_reserve),
-      transport(make_transport(options.transport, context, options.max_queued_bytes, *this)),
+      transport(make_transport(options.transport, context, options.max_queued_bytes, *this,
+                               &transport_fell_back)),
       timers(context, *this),
       processes(context, *transport,
                 [this](ConnectionId connection) { process_exited(connection); }),
@@ -68,6 +69,10 @@ std::size_t BrokerServer::connection_count() const noexcept {
 }
 
 std::string_view BrokerServer::transport_name() const noexcept { return impl_->transport->name(); }
+
+std::string_view BrokerServer::transport_fell_back() const noexcept {
+  return impl_->transport_fell_back;
+}
 
 void BrokerServer::shut_down(std::function<void()> on_drained) {
   impl_->shut_down(std::move(on_drained));

@@ -37,7 +37,7 @@ class EventSink {
 struct ServerOptions {
   core::Config core;
   std::size_t max_queued_bytes = 256 * 1024;  // a connection's send queue
-  std::string transport = "epoll";
+  std::string transport = "epoll";            // a kind of make_transport()
   // Descriptors that backends never get. 0: they may use up all, and status has no reserve to show.
   std::uint64_t descriptor_reserve = 0;
   // Gives each new broadcast its id.
@@ -46,6 +46,7 @@ struct ServerOptions {
 
 class BrokerServer {
  public:
+  // Throws std::runtime_error, with a text for people, when the transport cannot be had.
   BrokerServer(asio::io_context& context, ServerOptions options, EventSink& sink);
   ~BrokerServer();
   BrokerServer(const BrokerServer&) = delete;
@@ -65,6 +66,8 @@ class BrokerServer {
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;
+  // Why "auto" is not the best transport that there is, in words; else empty.
+  [[nodiscard]] std::string_view transport_fell_back() const noexcept;
 
   // As core::Broker::set_policy().
   void set_policy(core::AccessPolicyPtr policy) noexcept;

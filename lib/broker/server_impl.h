@@ -80,6 +80,7 @@ struct BrokerServer::Impl final : core::Shell,
   EventSink& sink;
   Clock clock;
   DescriptorBudget budget;
+  std::string transport_fell_back;
   std::unique_ptr<Transport> transport;
   DeadlineTimers timers;
   ProcessWatch processes;

@@ -109,11 +109,13 @@ class Transport {
   virtual void stop() noexcept = 0;
 };
 
-// `kind`: "epoll". Throws std::invalid_argument for a kind that is not known, std::system_error
-// when the kernel does not have it.
+// `kind`: "epoll", "io_uring", or "auto", which is io_uring where the kernel has and allows it,
+// else epoll; `fell_back` is then told why, in words. Throws std::invalid_argument for a kind that
+// is not known, std::runtime_error when it cannot be had.
 [[nodiscard]] std::unique_ptr<Transport> make_transport(std::string_view kind,
                                                         asio::io_context& context,
                                                         std::size_t max_queued_bytes,
-                                                        Transport::Events& events);
+                                                        Transport::Events& events,
+                                                        std::string* fell_back = nullptr);
 
 }  // namespace muster::broker

@@ -24,6 +24,7 @@
 #include "support/open_descriptors.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
+#include "support/test_transport.h"
 
 namespace muster::test {
 
@@ -60,6 +61,7 @@ class BrokerFixture : public ::testing::Test {
     options_.core.ack_timeout = kNeverFires;
     options_.core.register_timeout = kNeverFires;
     options_.core.reconnect_grace = kNeverFires;
+    options_.transport = test_transport();
     options_.next_broadcast_id = [this] { return ++last_id_; };
     start();
   }

@@ -18,6 +18,7 @@
 #include "broker/transport.h"
 #include "os/descriptor_limit.h"
 #include "support/open_descriptors.h"
+#include "support/test_transport.h"
 
 namespace muster::broker {
 namespace {
@@ -93,7 +94,7 @@ class TransportTest : public ::testing::Test {
     before_ = test::open_descriptors();
     context_.emplace();
     notes_.transport = nullptr;
-    transport_ = make_transport("epoll", *context_, 1024 * 1024, notes_);
+    transport_ = make_transport(test::test_transport(), *context_, 1024 * 1024, notes_);
     notes_.transport = transport_.get();
   }
   void TearDown() override {
@@ -216,7 +217,7 @@ TEST_F(TransportTest, WhatASenderFindsOutIsReportedLaterFromTheLoop) {
 
 TEST_F(TransportTest, APeerThatIsTooSlowIsReportedLaterAndItsAnswersFirst) {
   transport_->stop();
-  transport_ = make_transport("epoll", *context_, 1000, notes_);
+  transport_ = make_transport(test::test_transport(), *context_, 1000, notes_);
   Pair pair;
   const auto id = transport_->open(std::move(pair.ours));
   pair.say(frame("an answer"));
@@ -358,15 +359,6 @@ TEST_F(TransportTest, WhatCannotBeWatchedIsAnErrorAndLeavesNothingBehind) {
   os::UniqueFd file(::open("/proc/self/stat", O_RDONLY | O_CLOEXEC));  // no epoll for files
   EXPECT_THROW((void)transport_->open(std::move(file)), std::system_error);
   EXPECT_EQ(transport_->open_count(), 0u);
-}
-
-TEST_F(TransportTest, AnUnknownKindIsRefusedWithTheOnesThereAre) {
-  try {
-    (void)make_transport("pigeon", *context_, 1, notes_);
-    FAIL() << "it was taken";
-  } catch (const std::invalid_argument& e) {
-    EXPECT_STREQ(e.what(), "the transport 'pigeon' is not known: use epoll");
-  }
 }
 
 TEST(FrameSplitterTest, EveryCutOfAStreamGivesTheSameFrames) {

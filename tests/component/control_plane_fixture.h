@@ -25,6 +25,7 @@
 #include "support/open_descriptors.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
+#include "support/test_transport.h"
 #include "wire/control_lane.h"
 #include "wire/framing.h"
 
@@ -102,6 +103,7 @@ class ControlPlaneTest : public ::testing::Test {
     options_.core.started_unix_ms = 1'800'000'000'000;
     options_.core.first_id_ever = 1;
     options_.core.next_id_at_start = 100;
+    options_.transport = test_transport();
     options_.next_broadcast_id = [this] { return ++last_id_; };
     settings_.linger = std::chrono::milliseconds(1);
   }

@@ -234,7 +234,7 @@ TEST_F(ControlPlaneTest, BackendsAndStatusAreTold) {
   EXPECT_EQ(status.pid, ::getpid());
   EXPECT_EQ(status.started_unix_ms, 1'800'000'000'000u);
   EXPECT_EQ(status.socket_dir, dir_->path().native());
-  EXPECT_EQ(status.transport, "epoll");
+  EXPECT_EQ(status.transport, test_transport());
   EXPECT_EQ(status.connections, 2u);
   EXPECT_EQ(status.live_backends, 2u);
   EXPECT_FALSE(status.shutting_down);

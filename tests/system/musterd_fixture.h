@@ -23,6 +23,7 @@
 #include "support/service_manager.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
+#include "support/test_transport.h"
 
 namespace muster::test {
 
@@ -35,7 +36,8 @@ class MusterdTest : public ::testing::Test {
   [[nodiscard]] std::filesystem::path backend_socket() const { return sockets() / "backend.sock"; }
 
   [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
-    std::vector<std::string> all{program("musterd"), "--socket-dir", sockets().native()};
+    std::vector<std::string> all{program("musterd"), "--socket-dir", sockets().native(),
+                                 "--transport", test_transport()};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }

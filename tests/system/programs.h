@@ -10,6 +10,7 @@
 #include "support/broker_holdings.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
+#include "support/test_transport.h"
 
 namespace muster::test {
 
@@ -18,7 +19,8 @@ class Programs {
   Programs() { start_broker(); }
 
   void start_broker() {
-    brokers_.emplace_back(std::vector<std::string>{program("musterd")}, options());
+    brokers_.emplace_back(
+        std::vector<std::string>{program("musterd"), "--transport", test_transport()}, options());
     brokers_.back().wait_for("listening");
     holdings_.emplace(dir_.path());
   }

@@ -57,7 +57,7 @@ report_age = "7s"
 report_targets_kept = 8
 dead_kept = 9
 dead_age = "10s"
-transport = "epoll"
+transport = "io_uring"
 [sockets]
 dir = "/run/elsewhere"
 backend_mode = "0666"
@@ -84,7 +84,7 @@ dir = "/var/lib/elsewhere"
   EXPECT_EQ(settings.broker.max_report_targets, 8U);
   EXPECT_EQ(settings.broker.max_dead, 9U);
   EXPECT_EQ(settings.broker.dead_age, 10s);
-  EXPECT_EQ(settings.transport, "epoll");
+  EXPECT_EQ(settings.transport, "io_uring");
   EXPECT_EQ(settings.sockets.dir, "/run/elsewhere");
   EXPECT_EQ(settings.sockets.backend.mode, mode_t{0666});
   EXPECT_EQ(settings.sockets.backend.group, gid_t{11});

@@ -70,13 +70,14 @@ TEST(DaemonLoad, TheDefaultFileIsReadIfItIsThereAndANamedOneMustBe) {
 TEST(DaemonLoad, WordsOfTheCommandLineAreCheckedLikeThoseOfTheFile) {
   CommandLine line;
   line.log_level = "loud";
-  line.transport = "io_uring";
+  line.transport = "pigeon";
   const auto loaded = load_settings(line, {}, "/nonexistent");
   ASSERT_EQ(loaded.problems.size(), 2U);
   EXPECT_EQ(
       loaded.problems[0],
       "musterd: --log-level takes \"error\", \"warning\", \"info\" or \"debug\", not \"loud\"");
-  EXPECT_EQ(loaded.problems[1], "musterd: --transport takes \"epoll\", not \"io_uring\"");
+  EXPECT_EQ(loaded.problems[1],
+            "musterd: --transport takes \"auto\", \"epoll\" or \"io_uring\", not \"pigeon\"");
 }
 
 TEST(DaemonLoad, TheStateDirectoryFollowsTheSocketDirectoryThenTheUser) {
@@ -99,14 +100,14 @@ TEST(DaemonLoad, TheStateDirectoryFollowsTheSocketDirectoryThenTheUser) {
 TEST(DaemonCommandLine, WhatIsGivenIsTaken) {
   const auto parsed = parse_command_line({"--socket-dir", "/s", "--state-dir=/t", "--config", "f",
                                           "--log-level", "debug", "--log-format", "json",
-                                          "--transport", "epoll", "--check-config"});
+                                          "--transport", "io_uring", "--check-config"});
   ASSERT_TRUE(parsed.line) << parsed.err;
   EXPECT_EQ(parsed.line->socket_dir, "/s");
   EXPECT_EQ(parsed.line->state_dir, "/t");
   EXPECT_EQ(parsed.line->config, "f");
   EXPECT_EQ(parsed.line->log_level, "debug");
   EXPECT_EQ(parsed.line->log_format, "json");
-  EXPECT_EQ(parsed.line->transport, "epoll");
+  EXPECT_EQ(parsed.line->transport, "io_uring");
   EXPECT_TRUE(parsed.line->check_config);
   EXPECT_TRUE(parsed.out.empty() && parsed.err.empty());
 

@@ -1,0 +1,285 @@
+// The loop: what the ring has completed, told to Events. What is sent stands in
+// uring_transport_send.cpp.
+#include "broker/uring_transport.h"
+
+#include <cerrno>
+#include <linux/sockios.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <utility>
+
+#include <asio/post.hpp>
+
+#include "broker/uring_tags.h"
+
+namespace muster::broker {
+namespace {
+
+int make_eventfd() {
+  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
+
+// A request in the ring would find out later.
+void require_socket(int fd) {
+  struct stat what {};
+  if (::fstat(fd, &what) != 0) throw std::system_error(errno, std::generic_category(), "fstat");
+  if (!S_ISSOCK(what.st_mode)) {
+    throw std::system_error(ENOTSOCK, std::generic_category(), "a connection");
+  }
+}
+
+}  // namespace
+
+UringTransport::UringTransport(asio::io_context& context, std::size_t max_queued_bytes,
+                               Events& events)
+    : context_(context),
+      events_(events),
+      memory_(asio::use_service<HandlerMemory>(context)),
+      max_queued_bytes_(max_queued_bytes),
+      wake_(context, make_eventfd()),
+      ring_(wake_.native_handle()),
+      watches_(context,
+               [this] {
+                 events_.turn_begins();
+                 watches_.serve(events_);
+               }),
+      buffer_(std::make_unique<char[]>(kBufferBytes)) {
+  (void)ring_.be_told();
+  wait();
+}
+
+UringTransport::~UringTransport() { stop(); }
+
+// --- who is there
+
+UringTransport::Connection* UringTransport::find_open(ConnectionId id) noexcept {
+  Connection* const connection = connections_.find(id);
+  return connection != nullptr && connection->socket ? connection : nullptr;
+}
+
+ConnectionId UringTransport::open(os::UniqueFd socket) {
+  require_socket(socket.get());
+  const ConnectionId id = connections_.insert({});
+  Connection& connection = *connections_.find(id);
+  connection.socket = std::move(socket);
+  ++open_;
+  try {
+    arm(id, connection);
+    schedule_turn();
+  } catch (...) {
+    release(id);
+    throw;
+  }
+  return id;
+}
+
+Transport::WatchId UringTransport::watch(int fd, Watcher& watcher, std::uint64_t token) {
+  return watches_.add(fd, watcher, token);
+}
+
+void UringTransport::unwatch(WatchId id) noexcept { watches_.remove(id); }
+
+// --- turns of the loop
+
+void UringTransport::wait() {
+  if (std::exchange(waiting_, true)) return;
+  wake_.async_wait(asio::posix::descriptor_base::wait_read,
+                   PooledHandler{&memory_, [this](const std::error_code& error) {
+                                   waiting_ = false;
+                                   if (error || stopped_) return;
+                                   eventfd_t ignored = 0;
+                                   (void)::eventfd_read(wake_.native_handle(), &ignored);
+                                   turn();
+                                 }});
+}
+
+void UringTransport::schedule_turn() {
+  if (in_turn_ || std::exchange(turn_scheduled_, true)) return;
+  asio::post(context_, PooledHandler{&memory_, [this] {
+                                       turn_scheduled_ = false;
+                                       turn();
+                                     }});
+}
+
+bool UringTransport::collect() noexcept {
+  inbox_.clear();
+  next_ = 0;
+  exchange(true);
+  return !inbox_.empty();
+}
+
+void UringTransport::turn() {
+  if (stopped_) return;
+  ring_.be_silent();
+  events_.turn_begins();
+  in_turn_ = true;
+  received_ = 0;
+  for (std::size_t i = 0; i < kEventsATurn && received_ < kBytesATurn && !stopped_; ++i) {
+    if (next_ == inbox_.size() && !collect()) break;
+    handle(Completion(inbox_[next_++]));
+  }
+  in_turn_ = false;
+  rest();
+}
+
+// What handlers sent goes out; then others have their turn, or nobody has anything to do.
+void UringTransport::rest() {
+  if (stopped_) return;
+  if (!exchange(false) || next_ < inbox_.size()) return schedule_turn();
+  wait();
+  if (!ring_.be_told()) schedule_turn();
+}
+
+void UringTransport::drain_all() {
+  if (stopped_) return;
+  ring_.be_silent();
+  events_.turn_begins();
+  in_turn_ = true;
+  // The kernel does at least 20 connections in one call, one after another: so everybody who has
+  // something now is seen, and this ends even if all of them write without pause.
+  constexpr std::size_t kAtLeastAtOnce = 16;
+  for (std::size_t round = 0; round <= open_ / kAtLeastAtOnce + 2; ++round) {
+    while (next_ < inbox_.size() && !stopped_) handle(Completion(inbox_[next_++]));
+    if (stopped_ || (!collect() && !ring_.has_news())) break;
+  }
+  while (next_ < inbox_.size() && !stopped_) handle(Completion(inbox_[next_++]));
+  if (!stopped_) watches_.serve_all(events_);
+  in_turn_ = false;
+  rest();
+}
+
+// --- receiving
+
+void UringTransport::handle(const Completion& completion) {
+  const Tag tag = unpack(completion.tag);
+  if (tag.kind == Tag::Kind::kReceive) return handle_received(tag.connection, completion);
+  guarded(tag.connection, [&] {
+    Connection* const connection = find_open(tag.connection);
+    if (connection != nullptr && connection->queue != nullptr) {
+      write_queue(tag.connection, *connection);
+    }
+  });
+}
+
+void UringTransport::handle_received(ConnectionId id, const Completion& completion) {
+  const int result = completion.result;
+  if (result > 0) {
+    guarded(id, [&] {
+      Connection* const connection = find_open(id);
+      if (connection != nullptr) deliver(id, *connection, ring_.bytes(completion));
+    });
+  }
+  if (completion.has_buffer()) ring_.give_back(completion);
+  if (completion.more()) return;
+  guarded(id, [&] {
+    const Connection* const connection = find_open(id);
+    if (connection == nullptr) return;
+    // No buffer was left, or no room to tell: they are given back by the time it is armed again.
+    const bool goes_on = result > 0 || result == -ENOBUFS || result == -EINTR || result == -EAGAIN;
+    if (goes_on) return arm(id, *connection);
+    lose(id, core::LossCause::kClosed);
+  });
+}
+
+void UringTransport::arm(ConnectionId id, const Connection& connection) {
+  const std::uint64_t tag = pack({Tag::Kind::kReceive, id});
+  if (ring_.receive(connection.socket.get(), tag)) return;
+  if (ring_.submit() && ring_.receive(connection.socket.get(), tag)) return;
+  throw std::system_error(ENOMEM, std::generic_category(), "io_uring");
+}
+
+void UringTransport::deliver(ConnectionId id, Connection& connection, std::string_view bytes) {
+  received_ += bytes.size();
+  auto problem =
+      split_frames(connection.partial, bytes, wire::kMaxBackendBody, [&](std::string_view body) {
+        events_.frame_arrived(id, body);
+        return find_open(id) != nullptr;
+      });
+  if (problem.empty()) return;
+  events_.stream_broken(id, std::move(problem));
+  if (Connection* const still = find_open(id)) close(*still);
+}
+
+void UringTransport::drain(ConnectionId id) {
+  guarded(id, [&] {
+    take_completions();
+    for (std::size_t i = next_; i < inbox_.size(); ++i) {
+      const Completion completion = inbox_[i];
+      const Tag tag = unpack(completion.tag);
+      if (completion.result <= 0 || tag.kind != Tag::Kind::kReceive ||
+          tag.connection.slot != id.slot || tag.connection.generation != id.generation) {
+        continue;
+      }
+      inbox_[i] = {};  // of no connection
+      handle_received(id, completion);
+    }
+    read_rest(id);
+  });
+}
+
+// What the ring did not receive yet.
+void UringTransport::read_rest(ConnectionId id) {
+  const Connection* const first = find_open(id);
+  if (first == nullptr) return;
+  // Somebody may go on writing: a child that inherited the socket. That is not for this call.
+  int queued = 0;
+  if (::ioctl(first->socket.get(), SIOCINQ, &queued) != 0) return;
+  while (queued > 0) {
+    Connection* const connection = find_open(id);
+    if (connection == nullptr) return;
+    const ssize_t size =
+        ::recv(connection->socket.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT);
+    if (size <= 0) return;
+    queued -= static_cast<int>(size);
+    deliver(id, *connection, {buffer_.get(), static_cast<std::size_t>(size)});
+  }
+}
+
+// --- the end of a connection
+
+void UringTransport::lose(ConnectionId id, core::LossCause cause) {
+  Connection* const connection = find_open(id);
+  if (connection == nullptr) return;
+  if (cause == core::LossCause::kClosed) close(*connection);
+  events_.lost(id, cause);
+  hang_up(id);
+}
+
+void UringTransport::fail(ConnectionId id, std::string_view what) noexcept {
+  events_.handling_failed(id, what);
+  hang_up(id);
+}
+
+void UringTransport::close(Connection& connection) noexcept {
+  const int fd = connection.socket.get();
+  ring_.forget(fd);
+  // The armed receive keeps the socket; this is the end all the same, for the peer and for it.
+  ::shutdown(fd, SHUT_RDWR);
+  connection = Connection{};
+  --open_;
+}
+
+void UringTransport::release(ConnectionId id) noexcept {
+  hang_up(id);
+  connections_.erase(id);
+}
+
+void UringTransport::stop() noexcept {
+  if (std::exchange(stopped_, true)) return;
+  connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
+  watches_.stop();
+  std::error_code ignored;
+  (void)wake_.close(ignored);
+  // The receives end now. A child that was forked may have the ring, and with it our sockets.
+  while (ring_.has_news() && ring_.submit_and_collect()) {
+    inbox_.clear();
+    ring_.take(inbox_);
+  }
+}
+
+}  // namespace muster::broker

@@ -1,0 +1,61 @@
+// Descriptors that are watched until they are readable: listeners and pidfds.
+//
+// An epoll set of its own, level-triggered, watched by Asio through one descriptor. For a transport
+// that moves its bytes by other means: what is watched fires rarely, must be refused at once when
+// it cannot be watched, and must be let go of at once when it is not watched any more, which a
+// request in an io_uring would not do (it would hold a listener open behind its owner's back).
+// One thread, the io_context's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <sys/epoll.h>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/basic_stream_descriptor.hpp>
+
+#include "broker/handler_memory.h"
+#include "broker/slot_table.h"
+#include "broker/transport.h"
+
+namespace muster::broker {
+
+class WatchSet {
+ public:
+  using WatchId = Transport::WatchId;
+
+  // `ready` is called from the loop when there is something for serve(). Throws std::system_error.
+  WatchSet(asio::io_context& context, std::function<void()> ready);
+
+  // As Transport's.
+  [[nodiscard]] WatchId add(int fd, Transport::Watcher& watcher, std::uint64_t token);
+  void remove(WatchId watch) noexcept;
+  // Tells the watchers of what is readable now, and calls `ready` again when there is more later.
+  // Exceptions of watchers go to `failed`.
+  void serve(Transport::Events& failed);
+  // Everybody who is readable now is told at least once.
+  void serve_all(Transport::Events& failed);
+  void stop() noexcept;
+
+ private:
+  static constexpr std::size_t kEventsAtOnce = 64;
+
+  struct Watch {
+    int fd = -1;
+    Transport::Watcher* watcher = nullptr;
+    std::uint64_t token = 0;
+  };
+
+  void wait();
+  std::size_t serve_some(Transport::Events& failed);
+
+  HandlerMemory& memory_;
+  std::function<void()> ready_;
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> epoll_;
+  SlotTable<WatchId, Watch> watches_;
+  bool waiting_ = false;
+};
+
+}  // namespace muster::broker
