@@ -6,7 +6,9 @@
 #   muster_cli       CLI11 (include it in few files)
 #   muster_systemd   libsystemd (sd-daemon.h, sd-bus.h)
 #   muster_uring     liburing (include it in one file only)
-#   muster_protobuf  Protobuf's C++ runtime
+#   muster_protobuf  Protobuf's C++ runtime, the half of it without descriptors
+#   muster_protobuf_full
+#                    all of it
 #
 # Their headers are SYSTEM: our warnings do not reach them.
 find_package(Threads REQUIRED)
@@ -63,8 +65,17 @@ target_link_libraries(muster_uring INTERFACE ${URING_LIBRARY})
 # Protobuf in module mode: Debian packages no CMake configuration for it.
 set(Protobuf_USE_STATIC_LIBS ${MUSTER_STATIC})
 find_package(Protobuf MODULE REQUIRED)
+add_library(muster_protobuf_full INTERFACE)
+target_link_libraries(muster_protobuf_full INTERFACE protobuf::libprotobuf)
 add_library(muster_protobuf INTERFACE)
-target_link_libraries(muster_protobuf INTERFACE protobuf::libprotobuf)
+if(MUSTER_STATIC)
+  # Whoever links an installed Muster may do so with shared libraries: see below.
+  target_link_libraries(muster_protobuf INTERFACE
+    $<BUILD_INTERFACE:protobuf::libprotobuf-lite> $<INSTALL_INTERFACE:protobuf::libprotobuf>)
+else()
+  # Both shared libraries in one process would be two of the same runtime.
+  target_link_libraries(muster_protobuf INTERFACE protobuf::libprotobuf)
+endif()
 
 if(MUSTER_TESTS)
   find_package(GTest REQUIRED)

@@ -17,8 +17,8 @@ foreach(name sdk model)
   add_library(muster::${name} ALIAS muster_${name})
 endforeach()
 
-install(TARGETS muster_sdk muster_model muster_net muster_os muster_wire muster_proto
-  muster_asio muster_protobuf
+install(TARGETS muster_sdk muster_model muster_net muster_os muster_wire muster_json
+  muster_proto muster_asio muster_protobuf muster_protobuf_full
   EXPORT muster_targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(DIRECTORY "${MUSTER_SOURCE_DIR}/lib/include/muster"

@@ -117,9 +117,9 @@ set(MUSTER_PCH_std
   <map> <memory> <optional> <span> <string> <string_view> <system_error> <unordered_map>
   <utility> <variant> <vector>)
 set(MUSTER_PCH_asio ${MUSTER_PCH_std} <asio.hpp>)
-set(MUSTER_PCH_proto ${MUSTER_PCH_std} <google/protobuf/message.h>
-  <google/protobuf/repeated_field.h> <google/protobuf/generated_message_reflection.h>
-  <google/protobuf/map_field.h> <google/protobuf/io/coded_stream.h>)
+set(MUSTER_PCH_proto ${MUSTER_PCH_std} <google/protobuf/message_lite.h>
+  <google/protobuf/repeated_field.h> <google/protobuf/generated_message_util.h>
+  <google/protobuf/map_field_lite.h> <google/protobuf/io/coded_stream.h>)
 set(MUSTER_PCH_test ${MUSTER_PCH_std} <gtest/gtest.h>)
 
 function(muster_use_pch target kind)

@@ -103,7 +103,7 @@ std::string ControlRequestDecoder::decode(std::string_view body, ControlRequestF
     return {};
   }
   v1::ControlRequest& request = scratch_->request;
-  if (!may_be_parsed(request, envelope.payload)) {
+  if (!may_be_parsed(shapes::kControlRequest, envelope.payload)) {
     return "the request is malformed or has more than " + std::to_string(kMaxFieldsOfLongMessage) +
            " fields";
   }

@@ -113,7 +113,7 @@ bool EnvelopeReader::read_any(std::string_view body, Fields& out) {
   if (!slow_) slow_ = std::make_unique<Slow>();
   v1::Frame& frame = slow_->frame;
   slow_->keep = body.size() <= kLongMessage;
-  if (!may_be_parsed(frame, body) || !parse(frame, body)) return false;
+  if (!may_be_parsed(shapes::kPlain, body) || !parse(frame, body)) return false;
   out.version = frame.envelope_version();
   out.kind = frame.kind();
   out.lane = frame.payload_protocol();

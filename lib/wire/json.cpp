@@ -3,13 +3,14 @@
 
 #include <memory>
 
-#include <google/protobuf/message.h>
+#include <google/protobuf/message_lite.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
 #include "muster/v1/control.pb.h"
 
 #include "wire/convert.h"
+#include "wire/schema.h"
 #include "wire/serialize.h"
 
 namespace muster {
@@ -18,10 +19,10 @@ namespace {
 constexpr char kTypePrefix[] = "type.googleapis.com";
 
 // As MessageToJsonString(), but with maps in the order of their keys.
-std::string print(const google::protobuf::Message& message) {
+std::string print(const google::protobuf::MessageLite& message) {
   namespace util = google::protobuf::util;
-  static const std::unique_ptr<util::TypeResolver> kTypes(util::NewTypeResolverForDescriptorPool(
-      kTypePrefix, google::protobuf::DescriptorPool::generated_pool()));
+  static const std::unique_ptr<util::TypeResolver> kTypes(
+      util::NewTypeResolverForDescriptorPool(kTypePrefix, &wire::schema()));
   util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;

@@ -1,38 +1,34 @@
 #include "wire/parse.h"
 
-#include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/message.h>
+#include <google/protobuf/message_lite.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/wire_format_lite.h>
 
 namespace muster::wire {
 namespace {
 
-using google::protobuf::Descriptor;
-using google::protobuf::FieldDescriptor;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 
-bool count(CodedInputStream& in, const Descriptor& type, std::size_t& left);
+bool count(CodedInputStream& in, const Shape& shape, std::size_t& left);
 
 // The contents of a field of known length: a message that is looked into, or bytes.
-bool count_contents(CodedInputStream& in, const FieldDescriptor* field, std::size_t& left) {
+bool count_contents(CodedInputStream& in, const Shape* message, std::size_t& left) {
   int length = 0;
   if (!in.ReadVarintSizeAsInt(&length)) return false;
-  const bool is_message = field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE;
-  if (!is_message) return in.Skip(length);
+  if (message == nullptr) return in.Skip(length);
   // An outer limit that ends earlier stays in force, and then the message is cut off.
   if (in.BytesUntilLimit() >= 0 && length > in.BytesUntilLimit()) return false;
   const auto limit = in.PushLimit(length);
-  const bool good = count(in, *field->message_type(), left);
+  const bool good = count(in, *message, left);
   in.PopLimit(limit);
   return good;
 }
 
 // The schema is not recursive, so neither is this, much. Groups are not matched: Protobuf does
 // that.
-bool count(CodedInputStream& in, const Descriptor& type, std::size_t& left) {
+bool count(CodedInputStream& in, const Shape& shape, std::size_t& left) {
   int open_groups = 0;
   while (const std::uint32_t tag = in.ReadTag()) {
     if (left == 0) return false;
@@ -58,7 +54,7 @@ bool count(CodedInputStream& in, const Descriptor& type, std::size_t& left) {
         break;
       case WireFormatLite::WIRETYPE_LENGTH_DELIMITED: {
         const int field = WireFormatLite::GetTagFieldNumber(tag);
-        good = count_contents(in, open_groups > 0 ? nullptr : type.FindFieldByNumber(field), left);
+        good = count_contents(in, open_groups > 0 ? nullptr : shape.inside(field), left);
         break;
       }
       default:
@@ -82,12 +78,12 @@ std::string parse_payload(google::protobuf::MessageLite& message, std::string_vi
          ": it is cut off, malformed, or has text that is not UTF-8";
 }
 
-bool may_be_parsed(const google::protobuf::Message& prototype, std::string_view bytes) {
+bool may_be_parsed(const Shape& shape, std::string_view bytes) {
   if (bytes.size() <= kLongMessage) return true;
   CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                       static_cast<int>(bytes.size()));
   std::size_t left = kMaxFieldsOfLongMessage;
-  return count(in, *prototype.GetDescriptor(), left);
+  return count(in, shape, left);
 }
 
 }  // namespace muster::wire

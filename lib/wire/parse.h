@@ -5,8 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "wire/shape.h"
+
 namespace google::protobuf {
-class Message;
 class MessageLite;
 }  // namespace google::protobuf
 
@@ -26,9 +27,8 @@ namespace muster::wire {
 inline constexpr std::size_t kLongMessage = 64 * 1024;
 inline constexpr std::size_t kMaxFieldsOfLongMessage = 64 * 1024;
 
-// True when `bytes` are not long, or have few enough fields if read as a message of the type of
-// `prototype`: nested and unknown ones count, malformed bytes have too many.
-[[nodiscard]] bool may_be_parsed(const google::protobuf::Message& prototype,
-                                 std::string_view bytes);
+// True when `bytes` are not long, or have few enough fields if read as a message of this shape:
+// nested and unknown ones count, malformed bytes have too many.
+[[nodiscard]] bool may_be_parsed(const Shape& shape, std::string_view bytes);
 
 }  // namespace muster::wire

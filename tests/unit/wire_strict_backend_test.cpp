@@ -126,11 +126,12 @@ TEST(WireStrictBackend, UnknownFieldsAreIgnored) {
 
 TEST(WireStrictBackend, EveryMessageOfABackendHasItsKind) {
   for (const auto& [message, wanted] : messages_of_a_backend()) {
-    EXPECT_EQ(by_broker(wanted, message), "taken") << message.ShortDebugString();
+    EXPECT_EQ(by_broker(wanted, message), "taken")
+        << testing::PrintToString(message.SerializeAsString());
     for (const auto kind : {kRequest, kResponse, kEvent}) {
       if (kind == wanted) continue;
       EXPECT_NE(by_broker(kind, message).find(" must come in a frame of kind "), std::string::npos)
-          << message.ShortDebugString();
+          << testing::PrintToString(message.SerializeAsString());
     }
   }
   EXPECT_EQ(by_broker(kEvent, ack()), "Ack must come in a frame of kind RESPONSE, not EVENT");
@@ -222,7 +223,8 @@ TEST(WireStrictBackend, EveryMessageOfTheBrokerHasItsKind) {
   for (const auto& [message, kinds] : rules) {
     for (const auto kind : {kRequest, kResponse, kEvent}) {
       const auto answer = by_backend(kind, message);
-      EXPECT_EQ(answer == "taken", kinds.contains(kind)) << message.ShortDebugString() << answer;
+      EXPECT_EQ(answer == "taken", kinds.contains(kind))
+          << testing::PrintToString(message.SerializeAsString()) << answer;
     }
   }
 }

@@ -1,0 +1,27 @@
+#include "wire/schema.h"
+
+#include <stdexcept>
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+
+#include "muster/v1/schema_bytes.h"
+
+namespace muster::wire {
+
+const google::protobuf::DescriptorPool& schema() {
+  struct Pool {
+    Pool() {
+      google::protobuf::FileDescriptorSet files;
+      bool good = files.ParseFromArray(v1::kSchemaBytes, sizeof(v1::kSchemaBytes));
+      // Those that others import come first.
+      for (const auto& file : files.file()) good = good && pool.BuildFile(file) != nullptr;
+      if (!good) throw std::logic_error("the schema that was compiled in is broken");
+    }
+    google::protobuf::DescriptorPool pool;
+  };
+  static const Pool kPool;
+  return kPool.pool;
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,44 @@
+// The shapes by which fields are counted are those of the schema.
+#include <string>
+
+#include <google/protobuf/descriptor.h>
+#include <gtest/gtest.h>
+
+#include "wire/schema.h"
+#include "wire/shape.h"
+
+namespace muster::wire {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+void expect_shape_of(const Descriptor& type, const Shape& shape) {
+  std::size_t messages = 0;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const Shape* const inside = shape.inside(field.number());
+    const bool is_message = field.type() == FieldDescriptor::TYPE_MESSAGE;
+    EXPECT_EQ(inside != nullptr, is_message)
+        << field.full_name() << " (field " << field.number() << "): see lib/wire/shape.h";
+    if (!is_message || inside == nullptr) continue;
+    ++messages;
+    expect_shape_of(*field.message_type(), *inside);
+  }
+  EXPECT_EQ(shape.messages.size(), messages) << type.full_name() << " has no such field any more";
+}
+
+void expect_shape_of(const std::string& name, const Shape& shape) {
+  const Descriptor* const type = schema().FindMessageTypeByName("muster.v1." + name);
+  ASSERT_NE(type, nullptr);
+  expect_shape_of(*type, shape);
+}
+
+TEST(WireShape, AControlRequestHasTheShapeOfItsSchema) {
+  expect_shape_of("ControlRequest", shapes::kControlRequest);
+}
+
+TEST(WireShape, AnEnvelopeHasNoMessageInIt) { expect_shape_of("Frame", shapes::kPlain); }
+
+}  // namespace
+}  // namespace muster::wire
