@@ -129,6 +129,7 @@ class Stage {
   }
 
   void wind_down() {
+    memory_.stop();  // it waits for real time
     shut_down();
     server_->shut_down({});
     settle();
