@@ -12,6 +12,9 @@ namespace {
 constexpr char kConfiguration[] = R"([log]
 level = "warning"
 
+[quota]
+broadcasts = 1024
+
 [broker]
 max_ack_timeout = "2h"
 reconnect_grace = "1h"
