@@ -19,13 +19,17 @@ mkdir "$profiles"
 export LLVM_PROFILE_FILE=$profiles/%m%c.profraw
 for program in "$@"; do
   # One process for all tests of a program: what is measured is reach, not their independence.
-  "$build/bin/$program" --gtest_brief=1 </dev/null
+  for transport in epoll io_uring; do
+    [[ $program != unit_tests || $transport == epoll ]] || continue
+    MUSTER_TEST_TRANSPORT=$transport "$build/bin/$program" --gtest_brief=1 </dev/null
+  done
 done
 llvm-profdata-19 merge -sparse "$profiles"/*.profraw -o "$profiles/all.profdata"
 
-objects=()
-for program in "$build"/bin/*; do objects+=(-object "$program"); done
-cover() { llvm-cov-19 "$1" "${objects[@]}" -instr-profile="$profiles/all.profdata" "${@:2}"; }
+# The first program stands alone; whatever follows the options is sources.
+programs=("$build/bin/$1")
+for program in "${@:2}"; do programs+=(-object "$build/bin/$program"); done
+cover() { llvm-cov-19 "$1" "${programs[@]}" -instr-profile="$profiles/all.profdata" "${@:2}"; }
 cover show -format=html -output-dir="$build/report" "$root/lib" "$root/daemon"
 cover report -show-region-summary=false "$root/lib" "$root/daemon" | sed "s,^$root/,,"
 cover export -summary-only "$root/lib" |
