@@ -84,8 +84,8 @@ IoRing::~IoRing() = default;
 
 void IoRing::set_up_buffers() {
   buffers_.reset(static_cast<char*>(allocate_pages(kBuffers * kBufferBytes)));
-  // The kernel goes round all of them, however few are in use at a time: so they are memory from the
-  // start, and what a broker needs does not seem to grow while it works.
+  // The kernel goes round all of them, however few are in use at a time: so they are memory from
+  // the start, and what a broker needs does not seem to grow while it works.
   std::memset(buffers_.get(), 0, kBuffers * kBufferBytes);
   buffer_ring_.reset(
       static_cast<::io_uring_buf_ring*>(allocate_pages(kBuffers * sizeof(::io_uring_buf))));

@@ -53,7 +53,8 @@ class ProcessWatchTest : public ::testing::Test {
 
   asio::io_context context_;
   Deaf deaf_;
-  std::unique_ptr<Transport> transport_ = make_transport(test::test_transport(), context_, 1, deaf_);
+  std::unique_ptr<Transport> transport_ =
+      make_transport(test::test_transport(), context_, 1, deaf_);
   std::vector<std::uint32_t> exited_;
   ProcessWatch watch_{context_, *transport_, [this](ConnectionId connection) {
                         exited_.push_back(connection.slot);

@@ -204,7 +204,7 @@ TEST(ShrinkTest, OnlyWhatMattersIsLeft) {
 
 class SimShellTest : public ::testing::Test {
  protected:
-  SimShellTest() : shell_(4, [](const Event&) {}), broker_({}, shell_) {}
+  SimShellTest() : shell_(4, [](const Event&) {}), broker_(config_, shell_) {}
 
   core::ConnectionId connect(std::uint32_t connection) {
     shell_.connect(connection, 1);
@@ -228,6 +228,7 @@ class SimShellTest : public ::testing::Test {
   }
 
   SimShell shell_;
+  const core::Config config_;
   core::Broker broker_;
 };
 

@@ -113,7 +113,7 @@ TEST(WireText, EveryFreeTextOfAnAnswerMayHoldAnyBytes) {
 
 TEST(WireText, WhatAPeerSentIsQuotedPrintableAndShort) {
   EXPECT_EQ(in_quotes("a\x1b\xFF"), R"("a\x1b\xff")");
-  EXPECT_EQ(in_quotes(std::string(81, 'x')), '"' + std::string(80, 'x') + "...\"");
+  EXPECT_EQ(in_quotes(std::string(81, 'x')), std::string("\"").append(80, 'x').append("...\""));
 }
 
 }  // namespace

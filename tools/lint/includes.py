@@ -38,7 +38,7 @@ PUBLIC_FOLDER = "lib/include"
 # pattern of an include: the layers that may have it
 LIBRARIES = {
     r"asio(\.hpp|/.*)": {"net", "broker", "sdk", "daemon"},
-    r"muster/v1/.*\.pb\.h": {"wire"},
+    r"muster/v1/(.*\.pb|schema_bytes)\.h": {"wire"},  # generated
     r"google/protobuf/.*": {"wire"},
     r"spdlog/.*|fmt/.*": {"net", "broker", "daemon"},
     r"CLI/.*": {"daemon", "ctl"},
