@@ -59,13 +59,13 @@ TEST(MakeTransportTest, AutoIsIoUringWhereItCanBeHad) {
 }
 
 TEST(MakeTransportTest, AutoIsEpollWhereIoUringCannotBeHadAndSaysWhy) {
-  EXPECT_EQ(made_without_io_uring("auto"), std::string("epoll, for ") + kNotAllowed);
+  EXPECT_EQ(made_without_io_uring("auto"), std::string("epoll, for ").append(kNotAllowed));
 }
 
 TEST(MakeTransportTest, IoUringThatCannotBeHadIsAnErrorThatSaysWhyAndWhatToDo) {
   EXPECT_EQ(made_without_io_uring("io_uring"),
-            std::string("error: the transport io_uring cannot be had, use auto or epoll: ") +
-                kNotAllowed);
+            std::string("error: the transport io_uring cannot be had, use auto or epoll: ")
+                .append(kNotAllowed));
 }
 
 TEST(MakeTransportTest, AnUnknownKindIsRefusedWithTheOnesThereAre) {
