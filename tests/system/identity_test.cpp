@@ -133,8 +133,10 @@ TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) 
 }
 
 TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
+  // The grace must be longer than what lies between the end of a connection and that of its
+  // process.
   Process broker =
-      start({"--config", write("m.toml", "[broker]\nreconnect_grace = \"0ms\"\n").native()});
+      start({"--config", write("m.toml", "[broker]\nreconnect_grace = \"1s\"\n").native()});
   const auto socket = backend_socket();
   const auto live = [&](Child::Side& side, bool closes) {
     TestBackend backend(socket);
