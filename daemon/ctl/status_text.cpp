@@ -51,10 +51,12 @@ double fullness(const UserUsage& user) {
   return most;
 }
 
-// Those who are nearest to a quota come first.
+// Those who are nearest to a quota come first; among equals, the lower uid.
 std::string show_users(std::vector<UserUsage> users, const UserName& name_of) {
-  std::stable_sort(users.begin(), users.end(), [](const UserUsage& a, const UserUsage& b) {
-    return fullness(a) > fullness(b);
+  std::sort(users.begin(), users.end(), [](const UserUsage& a, const UserUsage& b) {
+    const double of_a = fullness(a);
+    const double of_b = fullness(b);
+    return of_a != of_b ? of_a > of_b : a.uid < b.uid;
   });
   std::string text;
   for (std::size_t i = 0; i < users.size() && i < kMostUsers; ++i) {
