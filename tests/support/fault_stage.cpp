@@ -16,7 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFarAway = std::chrono::hours(1);
-constexpr milliseconds kSoon{250};
+// Longer than a fault takes to inflict, and shorter than kEndsWithin.
+constexpr milliseconds kSoon{kSanitized ? 5000 : 250};
 // A broker that goes down waits for its backends (kSoon), for those that may come back (the grace)
 // and for operators who do not read (a second). The rest is for a machine that is busy.
 constexpr std::chrono::seconds kEndsWithin{kSanitized ? 30 : 6};
@@ -37,7 +38,7 @@ FaultStage::FaultStage(BrokerSetup setup, bool sigterm)
 }
 
 void FaultStage::write_configuration() const {
-  const std::string deadline = sigterm_ ? "\"250ms\"" : "\"1h\"";
+  const auto deadline = '"' + std::to_string((sigterm_ ? kSoon : kFarAway).count()) + "ms\"";
   // What is kept for operators is no more after the fault than after the warm-up.
   std::map<std::string, std::string> broker = {{"ack_timeout", deadline},
                                                {"max_ack_timeout", deadline},
