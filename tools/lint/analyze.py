@@ -28,7 +28,7 @@ QUERY = "clang-query-19"
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = ("lib", "daemon", "tests")
-BATCH = 16  # files; more would make a changed file cost more
+BATCH = 8  # files; more would make a changed file cost more
 INCLUDE_ROOTS = ("lib/include", "lib", "daemon", "tests", "proto")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
