@@ -27,7 +27,7 @@ void MemoryTrim::arm() {
   busy_ = false;
   timer_.expires_after(kQuiet);
   timer_.async_wait([this](std::error_code error) {
-    if (error) return;
+    if (error || stopped_) return;
     armed_ = false;
     if (std::exchange(busy_, false)) return arm();
     give_back();

@@ -34,7 +34,7 @@ void ServiceManager::feed() {
   ::sd_notify(0, "WATCHDOG=1");
   watchdog_timer_.expires_after(*watchdog_half_);
   watchdog_timer_.async_wait([this](std::error_code error) {
-    if (!error) feed();
+    if (!error && !done_) feed();
   });
 }
 
@@ -64,14 +64,15 @@ void ServiceManager::extend() {
   // Backends may ask for more time meanwhile.
   extend_timer_.expires_after(kMargin / 2);
   extend_timer_.async_wait([this](std::error_code error) {
-    if (!error) extend();
+    if (!error && !done_) extend();
   });
 }
 
 void ServiceManager::done() {
+  // A timer that has expired may wait for its turn already: cancelling it says nothing to it.
+  done_ = true;
   watchdog_timer_.cancel();
   extend_timer_.cancel();
-  watchdog_half_.reset();
 }
 
 }  // namespace muster::daemon

@@ -38,6 +38,7 @@ class ServiceManager {
   asio::steady_timer extend_timer_;
   std::optional<std::chrono::microseconds> watchdog_half_;
   LatestEnd latest_end_;
+  bool done_ = false;
 };
 
 }  // namespace muster::daemon

@@ -115,7 +115,8 @@ void Acceptor::pause(const std::string& why) {
 void Acceptor::wait(std::chrono::milliseconds time) {
   pause_.expires_after(time);
   pause_.async_wait([this](const std::error_code& cancelled) {
-    if (!cancelled) resume();
+    // A wait that had expired when it was cancelled comes all the same: the pause may be over.
+    if (!cancelled && paused_) resume();
   });
 }
 
