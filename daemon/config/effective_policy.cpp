@@ -30,7 +30,9 @@ void let_in(AccessPolicy& policy, Lane lane, const std::vector<Rule>& rules) {
   for (const Rule& rule : rules) {
     if (rule.effect != Effect::kAllow) continue;
     core::ConnectRule connect;
-    static_cast<AccessRule&>(connect) = rule;
+    connect.effect = rule.effect;
+    connect.who = rule.who;
+    connect.origin = rule.origin;
     connect.lane = lane;
     policy.connect.push_back(std::move(connect));
   }

@@ -128,7 +128,7 @@ Setter group(Field field) {
     if (!found) {
       return fmt::format("names the group {}, which this host does not have", shown(value));
     }
-    field(settings) = *found;
+    field(settings) = found;
     return {};
   };
 }

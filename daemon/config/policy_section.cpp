@@ -88,7 +88,7 @@ class RuleReader {
   }
 
   [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
-  void wrong_here(std::string text) { wrong(table_.source(), std::move(text)); }
+  void wrong_here(const std::string& text) { wrong(table_.source(), text); }
 
  private:
   void wrong(const toml::source_region& where, const std::string& text) {

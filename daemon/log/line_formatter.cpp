@@ -32,8 +32,8 @@ LevelNames names_of(spdlog::level::level_enum level) {
 
 template <class Out>
 void put_time(Out out, spdlog::log_clock::time_point when) {
-  using namespace std::chrono;
-  const auto since = duration_cast<milliseconds>(when.time_since_epoch()).count();
+  using std::chrono::milliseconds;
+  const auto since = std::chrono::duration_cast<milliseconds>(when.time_since_epoch()).count();
   const std::time_t seconds = since / 1000;
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);

@@ -16,7 +16,7 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
   struct Deliver {
     core::Broker& core;
     core::ConnectionId from;
-    std::uint64_t request_id;
+    std::uint64_t request_id = 0;
     core::Now now;
 
     void operator()(const Ack&) const { core.acked(from, request_id, now); }

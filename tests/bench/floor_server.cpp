@@ -28,7 +28,7 @@ std::size_t answers = 0;
 int epoll_set = -1;
 
 std::int64_t now_ns() {
-  timespec now;
+  timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }

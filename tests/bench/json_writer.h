@@ -39,7 +39,7 @@ class JsonWriter {
   void separate();
 
   struct Level {
-    char end;
+    char end = 0;
     bool is_empty = true;
   };
   std::string out_;

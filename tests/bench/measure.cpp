@@ -45,7 +45,7 @@ void wait_until_idle(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/stat";
   const os::UniqueFd stat(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  std::array<char, 256> text;
+  std::array<char, 256> text{};
   while (std::chrono::steady_clock::now() < patience) {
     const ssize_t size = ::pread(stat.get(), text.data(), text.size(), 0);
     if (size <= 0) throw std::runtime_error("the server is gone");

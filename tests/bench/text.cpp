@@ -9,7 +9,7 @@
 namespace muster::bench {
 
 std::string format(const char* pattern, ...) {
-  std::array<char, 512> text;
+  std::array<char, 512> text{};
   va_list arguments;
   va_start(arguments, pattern);
   std::vsnprintf(text.data(), text.size(), pattern, arguments);

@@ -130,8 +130,10 @@ class DescriptorReserveTest : public BrokerQuotaTest {
       socket().native().copy(address.sun_path, sizeof(address.sun_path) - 1);
       for (int i = 0; i < kMany; ++i) {
         sockets.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        (void)::connect(sockets.back().get(), reinterpret_cast<const sockaddr*>(&address),
-                        sizeof(address));
+        if (::connect(sockets.back().get(), reinterpret_cast<const sockaddr*>(&address),
+                      sizeof(address)) != 0) {
+          return side.say("not connected");
+        }
       }
       side.say("connected");
       side.wait_to_be_told();

@@ -135,7 +135,7 @@ void Host::ready(int fd, std::uint32_t events) {
 
 void Host::read(Connection& connection) {
   const int fd = connection.fd.get();
-  std::array<char, 16'384> chunk;
+  std::array<char, 16'384> chunk{};
   const auto got = ::recv(fd, chunk.data(), chunk.size(), MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return drop(fd);

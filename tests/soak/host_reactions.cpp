@@ -40,7 +40,9 @@ void Host::operate(Connection& connection, const OutgoingOperation& operation) {
     return react(connection, id, release != nullptr && release->path_prefix == kAlone);
   }
   say(connection, wire::encode(id, Ack{}));
-  if (last_words_ != 0 && --last_words_ == 0) ::kill(::getpid(), SIGKILL);
+  if (last_words_ == 0) return;
+  --last_words_;
+  if (last_words_ == 0) ::kill(::getpid(), SIGKILL);
 }
 
 void Host::react(Connection& connection, BroadcastId id, bool alone) {

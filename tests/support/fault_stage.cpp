@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kEndsWithin{kSanitized ? 30 : 6};
 
 std::string table(const char* name, const std::map<std::string, std::string>& keys) {
   std::string text = std::string("[") + name + "]\n";
-  for (const auto& [key, value] : keys) text += key + " = " + value + '\n';
+  for (const auto& [key, value] : keys) text.append(key).append(" = ").append(value).append("\n");
   return text;
 }
 

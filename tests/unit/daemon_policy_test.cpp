@@ -6,6 +6,7 @@
 #include <string_view>
 #include <sys/stat.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "config/config_file.h"
@@ -62,10 +63,11 @@ TEST(DaemonPolicy, WithoutRulesRootAndTheBrokersOwnUserMayDoEverythingAndNobodyE
   const auto policy = in_force("");
   const std::string yes = std::string(kBuiltIn) + '\n';
   for (const uid_t uid : {uid_t{0}, kBroker}) {
-    EXPECT_EQ(said(policy, service(uid, 7, "zccache")),
-              "allowed: connect to backend.sock, " + yes + "allowed: register zccache, " + yes);
+    EXPECT_EQ(
+        said(policy, service(uid, 7, "zccache")),
+        fmt::format("allowed: connect to backend.sock, {0}allowed: register zccache, {0}", yes));
     EXPECT_EQ(said(policy, act(uid, 7, ControlAction::kRelease, "/")),
-              "allowed: connect to control.sock, " + yes + "allowed: release /, " + yes);
+              fmt::format("allowed: connect to control.sock, {0}allowed: release /, {0}", yes));
   }
   EXPECT_EQ(said(policy, service(1000, 0, "zccache")),
             "denied: connect to backend.sock, no rule allows it\n"
