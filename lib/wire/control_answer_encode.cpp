@@ -5,13 +5,14 @@
 #include "wire/convert.h"
 #include "wire/envelope.h"
 #include "wire/framing.h"
+#include "wire/message_writer.h"
+#include "wire/report_encode.h"
 #include "wire/text.h"
 
 namespace muster::wire {
 namespace {
 
 struct ToProto {
-  Texts texts;
   v1::ControlResponse& out;
 
   void operator()(const ControlError& error) const { to_proto(error, *out.mutable_error()); }
@@ -26,9 +27,7 @@ struct ToProto {
     message.set_skipped_dead(accepted.skipped_dead);
     message.set_joined(accepted.joined);
   }
-  void operator()(const BroadcastReport& report) const {
-    to_proto(report, texts, *out.mutable_report());
-  }
+  void operator()(const BroadcastReport& /*report*/) const {}  // report_response()
   void operator()(const DryRun& dry_run) const { to_proto(dry_run, *out.mutable_dry_run()); }
   void operator()(const CancelAccepted& accepted) const {
     out.mutable_cancel_accepted()->set_cancelled_targets(accepted.cancelled_targets);
@@ -57,16 +56,31 @@ ControlError too_large(std::size_t bytes) {
               std::to_string(kMaxControlBody) + ": ask for fewer backends with a selection"};
 }
 
+// A v1.ControlResponse, without details and notes where it would be too large with them.
+std::string report_response(const BroadcastReport& report, const Envelope& envelope) {
+  std::string bytes;
+  for (const Texts texts : {Texts::kAll, Texts::kNone}) {
+    bytes.clear();
+    MessageWriter(bytes).message(v1::ControlResponse::kReportFieldNumber,
+                                 [&] { append(report, texts, bytes); });
+    if (body_bytes(envelope, bytes.size()) <= kMaxControlBody) break;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::string encode(std::uint64_t request_id, const ControlResponse& response) {
-  const Envelope envelope = envelope_of(FrameKind::kResponse, request_id);
+  Envelope envelope = envelope_of(FrameKind::kResponse, request_id);
+  std::size_t bytes = 0;
   v1::ControlResponse message;
-  std::visit(ToProto{Texts::kAll, message}, response);
-  auto bytes = body_bytes(envelope, message.ByteSizeLong());
-  if (bytes > kMaxControlBody && std::holds_alternative<BroadcastReport>(response)) {
-    message.Clear();
-    std::visit(ToProto{Texts::kNone, message}, response);
+  if (const auto* report = std::get_if<BroadcastReport>(&response)) {
+    const std::string payload = report_response(*report, envelope);
+    bytes = body_bytes(envelope, payload.size());
+    envelope.payload = payload;
+    if (bytes <= kMaxControlBody) return encode_frame(envelope);
+  } else {
+    std::visit(ToProto{message}, response);
     bytes = body_bytes(envelope, message.ByteSizeLong());
   }
   if (bytes > kMaxControlBody) {

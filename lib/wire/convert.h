@@ -20,9 +20,6 @@
 
 namespace muster::wire {
 
-// Whether a report is written with its details and notes.
-enum class Texts { kAll, kNone };
-
 // --- convert_basics.cpp, convert_operation.cpp
 
 // Cut to what 32 bits hold; negative is 0.
@@ -78,11 +75,9 @@ void to_proto(const OutgoingOperation& operation, v1::Operation& out);
 void to_proto(const HoldEnded& ended, v1::HoldEnded& out);
 [[nodiscard]] std::string from_proto(const v1::HoldEnded& in, HoldEnded& ended);
 
-// --- convert_report.cpp
+// --- convert_report.cpp; report_encode.h writes them
 
-void to_proto(const BackendOutcome& outcome, Texts texts, v1::BackendOutcome& out);
 [[nodiscard]] std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome);
-void to_proto(const BroadcastReport& report, Texts texts, v1::BroadcastReport& out);
 [[nodiscard]] std::string from_proto(const v1::BroadcastReport& in,
                                      std::optional<BroadcastReport>& report);
 

@@ -1,6 +1,7 @@
 // Events.
 #include "wire/convert.h"
 #include "wire/enums.h"
+#include "wire/report_encode.h"
 #include "wire/text.h"
 
 namespace muster::wire {
@@ -37,7 +38,9 @@ void to_proto(const Event& event, v1::ControlEvent& out) {
   out.set_uid(event.uid);
   out.set_detail(to_utf8(event.detail, kMaxDetailBytes));
   if (event.backend_outcome) {
-    to_proto(*event.backend_outcome, Texts::kAll, *out.mutable_backend_outcome());
+    std::string bytes;
+    append(*event.backend_outcome, bytes);
+    out.mutable_backend_outcome()->ParseFromString(bytes);
   }
   out.set_targets(event.targets);
   out.set_acks(event.acks);

@@ -10,6 +10,7 @@
 #include "muster/v1/control.pb.h"
 
 #include "wire/convert.h"
+#include "wire/report_encode.h"
 #include "wire/schema.h"
 #include "wire/serialize.h"
 
@@ -19,18 +20,17 @@ namespace {
 constexpr char kTypePrefix[] = "type.googleapis.com";
 
 // As MessageToJsonString(), but with maps in the order of their keys.
-std::string print(const google::protobuf::MessageLite& message) {
+std::string print(const std::string& message_name, const std::string& bytes) {
   namespace util = google::protobuf::util;
   static const std::unique_ptr<util::TypeResolver> kTypes(
       util::NewTypeResolverForDescriptorPool(kTypePrefix, &wire::schema()));
   util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
-  const std::string type = std::string(kTypePrefix) + '/' + message.GetTypeName();
+  const std::string type = std::string(kTypePrefix) + '/' + message_name;
   std::string json;
   // Fails only for a type that is not in the pool or text that is not UTF-8: neither can be.
-  const auto status =
-      util::BinaryToJsonString(kTypes.get(), type, wire::serialize(message), &json, options);
+  const auto status = util::BinaryToJsonString(kTypes.get(), type, bytes, &json, options);
   return status.ok() ? json : "{}";
 }
 
@@ -38,15 +38,15 @@ template <typename Proto, typename Value>
 std::string print_as(const Value& value) {
   Proto message;
   wire::to_proto(value, message);
-  return print(message);
+  return print(message.GetTypeName(), wire::serialize(message));
 }
 
 }  // namespace
 
 std::string to_json(const BroadcastReport& report) {
-  v1::BroadcastReport message;
-  wire::to_proto(report, wire::Texts::kAll, message);
-  return print(message);
+  std::string bytes;
+  wire::append(report, wire::Texts::kAll, bytes);
+  return print(v1::BroadcastReport().GetTypeName(), bytes);
 }
 
 std::string to_json(const std::vector<BackendInfo>& backends) {

@@ -7,8 +7,11 @@
 namespace muster::wire {
 
 std::string to_utf8(std::string_view text, std::size_t max_bytes) {
-  if (text.size() <= max_bytes && utf8::is_valid(text)) return std::string(text);
-  return utf8::sanitize(text, max_bytes);
+  return is_utf8(text, max_bytes) ? std::string(text) : utf8::sanitize(text, max_bytes);
+}
+
+bool is_utf8(std::string_view text, std::size_t max_bytes) noexcept {
+  return text.size() <= max_bytes && utf8::is_valid(text);
 }
 
 std::string in_quotes(std::string_view text) {

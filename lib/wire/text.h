@@ -13,6 +13,9 @@ namespace muster::wire {
 // and what is too long is cut at a character's beginning.
 [[nodiscard]] std::string to_utf8(std::string_view text,
                                   std::size_t max_bytes = std::string_view::npos);
+// Whether to_utf8() would leave it as it is.
+[[nodiscard]] bool is_utf8(std::string_view text,
+                           std::size_t max_bytes = std::string_view::npos) noexcept;
 
 // What a peer sent, for a sentence about it: in quotes, printable, and short however long it is.
 [[nodiscard]] std::string in_quotes(std::string_view text);

@@ -1,0 +1,112 @@
+// Reports are written without Protobuf's objects: the bytes are those that Protobuf would write.
+#include "wire/report_encode.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "muster/v1/control.pb.h"
+
+#include "wire/message_writer.h"
+#include "wire/serialize.h"
+
+namespace muster::wire {
+namespace {
+
+// What Protobuf reads in the bytes, written by Protobuf.
+template <typename Proto>
+std::string written_by_protobuf(const std::string& bytes) {
+  Proto message;
+  EXPECT_TRUE(message.ParseFromString(bytes));
+  return serialize(message);
+}
+
+BackendKey key(std::string service) { return {Instance{}, std::move(service), "1.0.0", {}}; }
+
+BackendOutcome outcome(OutcomeKind kind) {
+  BackendOutcome outcome;
+  outcome.key = key("zccache");
+  outcome.outcome = kind;
+  return outcome;
+}
+
+TEST(WireReportEncode, EveryFieldIsWrittenAsProtobufWouldWriteIt) {
+  BroadcastReport report(BroadcastOperation::release_handles("/a/\xFF"));
+  report.broadcast_id = ~std::uint64_t{0};
+  report.state = BroadcastState::kCancelled;
+  for (int i = 0; i < 300; ++i) {
+    const auto name = "service-" + std::to_string(i);
+    report.result.acks.push_back({key(name)});
+    report.result.skipped_dead.push_back(key(name));
+    report.result.timeouts.push_back({key(name), std::chrono::milliseconds(i * 1000)});
+    report.result.failures.push_back({key(name), BroadcastFailureReason::kRejected});
+    auto& backend = report.backends.emplace_back(outcome(static_cast<OutcomeKind>(i % 5)));
+    backend.incarnation = static_cast<std::uint64_t>(i) << 40;
+    backend.pid = i - 150;
+    backend.uid = ~0U;
+    backend.reason = BroadcastFailureReason::kBackendError;
+    backend.detail = std::string(static_cast<std::size_t>(i) * 5, 'd');
+    backend.note = "caf\xC3";
+    backend.ack_timeout = std::chrono::milliseconds(i);
+    backend.latency = std::chrono::microseconds(i);
+    if (i % 2 == 0) backend.percent = i;
+    backend.extensions = static_cast<std::uint32_t>(i);
+    backend.redeliveries = 1;
+  }
+  report.late_acks = {{key("late"), std::chrono::microseconds(1500), {}, ""}};
+  report.late_failures = {
+      {key("later"), std::chrono::seconds(2), BroadcastFailureReason::kRejected, "no"}};
+  report.started_unix_ms = 1'700'000'000'000;
+  report.duration = std::chrono::microseconds(1);
+  report.operation_key = "nightly";
+  for (const Texts texts : {Texts::kAll, Texts::kNone}) {
+    std::string bytes;
+    append(report, texts, bytes);
+    EXPECT_EQ(bytes, written_by_protobuf<v1::BroadcastReport>(bytes));
+    v1::BroadcastReport read;
+    ASSERT_TRUE(read.ParseFromString(bytes));
+    ASSERT_EQ(read.backends_size(), 300);
+    EXPECT_EQ(read.backends(299).detail().size(), texts == Texts::kAll ? 1024u : 0u);
+    EXPECT_EQ(read.backends(1).note(), texts == Texts::kAll ? "caf\xEF\xBF\xBD" : "");
+    EXPECT_EQ(read.backends(0).pid(), -150);
+    EXPECT_TRUE(read.backends(0).has_percent()) << "although it is 0";
+    EXPECT_FALSE(read.backends(1).has_percent());
+    EXPECT_EQ(read.backends(299).key().service_name(), "zccache");
+    EXPECT_EQ(read.result().timeouts(7).timeout_ms(), 7000u);
+    EXPECT_EQ(read.late_failures(0).lateness_ms(), 2000.0);
+    EXPECT_EQ(read.broadcast_id(), ~std::uint64_t{0});
+  }
+}
+
+TEST(WireReportEncode, AnEmptyReportIsWrittenAsProtobufWouldWriteIt) {
+  std::string bytes;
+  append(BroadcastReport(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)), Texts::kAll,
+         bytes);
+  EXPECT_EQ(bytes, written_by_protobuf<v1::BroadcastReport>(bytes));
+}
+
+TEST(WireReportEncode, AnOutcomeIsWrittenBehindWhatIsThere) {
+  std::string bytes;
+  append(outcome(OutcomeKind::kAck), bytes);
+  EXPECT_EQ(bytes, written_by_protobuf<v1::BackendOutcome>(bytes));
+  std::string more = "before";
+  append(outcome(OutcomeKind::kAck), more);
+  EXPECT_EQ(more, "before" + bytes);
+}
+
+TEST(WireMessageWriter, ALengthHasAsManyBytesAsItNeeds) {
+  for (const std::size_t inside : {0u, 1u, 125u, 126u, 127u, 128u, 16'380u, 16'381u, 3'000'000u}) {
+    std::string bytes = "x";
+    MessageWriter writer(bytes);
+    const std::string text(inside, 't');
+    writer.message(2, [&] { writer.text(1, text); });
+    v1::Pong pong;
+    pong.set_broker_version(text);
+    v1::ControlResponse wanted;
+    *wanted.mutable_pong() = pong;
+    EXPECT_EQ(bytes, "x" + serialize(wanted)) << inside;
+  }
+}
+
+}  // namespace
+}  // namespace muster::wire
