@@ -1,5 +1,5 @@
-// Writes Protobuf messages without building them first: the bytes that Protobuf would write, as long
-// as fields are put in the order of their numbers.
+// Writes Protobuf messages without building them first: the bytes that Protobuf would write, as
+// long as fields are put in the order of their numbers.
 //
 // For messages that are made of thousands of small ones, where objects and their texts would cost
 // more than all else; everything other is left to Protobuf.

@@ -101,8 +101,7 @@ class ReportWriter {
   void reason(unsigned field, std::optional<BroadcastFailureReason> reason) {
     if (reason) enumerator(field, to_proto(*reason));
   }
-  void text(unsigned field, std::string_view text,
-            std::size_t max_bytes = std::string_view::npos) {
+  void text(unsigned field, std::string_view text, std::size_t max_bytes = std::string_view::npos) {
     if (is_utf8(text, max_bytes)) return out_.text(field, text);
     out_.text(field, to_utf8(text, max_bytes));
   }

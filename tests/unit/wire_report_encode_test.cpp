@@ -1,6 +1,4 @@
 // Reports are written without Protobuf's objects: the bytes are those that Protobuf would write.
-#include "wire/report_encode.h"
-
 #include <string>
 
 #include <gtest/gtest.h>
@@ -8,6 +6,7 @@
 #include "muster/v1/control.pb.h"
 
 #include "wire/message_writer.h"
+#include "wire/report_encode.h"
 #include "wire/serialize.h"
 
 namespace muster::wire {

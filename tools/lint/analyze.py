@@ -5,8 +5,8 @@
     analyze.py --self-test   the coroutine query finds each planted trap, and nothing else
 
 The files of a folder are looked at in batches, each as one translation unit: most of the time goes
-into the headers that they share. A batch whose files do not go together (two functions of one name)
-is cut in half.
+into the headers that they share. Files that do not go together (two functions of one name) are told
+by clang, in seconds, and looked at in another batch.
 
 A batch that was clean is not looked at again until one of its files, a header of ours that they
 reach, a schema, the compile command, the configuration or the tools change: a second run takes a
@@ -23,12 +23,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+CLANG = "clang++-19"
 TIDY = "clang-tidy-19"
 QUERY = "clang-query-19"
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = ("lib", "daemon", "tests")
-BATCH = 8  # files; more would make a changed file cost more
+BATCH = 28  # files: half as long as with 8; more would make a changed file cost more
 INCLUDE_ROOTS = ("lib/include", "lib", "daemon", "tests", "proto")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -99,6 +100,26 @@ def clang_tidy(file, checks, arguments):
     return [f for f in re.split(r"\n(?=/\S+:\d+:\d+: (?:warning|error))", output) if f]
 
 
+def write_unit(path, files):
+    path.write_text("".join(f'#include "{file}"\n' for file in files))
+    return path
+
+
+def clashing(unit, files, arguments):
+    """Those of the files that do not go together with the ones before them in the unit."""
+    found = run([CLANG, "-fsyntax-only", "-ferror-limit=0", "-Wno-everything", str(unit), *arguments])
+    if found.returncode == 0:
+        return []
+    # Each error stands behind the lines that say from where its file was included.
+    lines, line = set(), None
+    for text in found.stdout.splitlines():
+        if match := re.match(rf"In file included from {re.escape(str(unit))}:(\d+):", text):
+            line = int(match[1])
+        elif re.search(r": (?:fatal )?error: ", text) and line:
+            lines.add(line)
+    return [files[line - 1] for line in sorted(lines)]
+
+
 def checks_of(folder):
     """What is added to the .clang-tidy of the root: that of the folder, and what a batch needs."""
     config = ROOT / folder / ".clang-tidy"
@@ -153,23 +174,22 @@ class Analysis:
     def findings(self, files, arguments):
         reached = sorted({path for file in files for path in self.sources.reached(file)})
         key = self.key(files, arguments, reached)
-        clean, apart = self.marks / key, self.marks / f"{key}.apart"
+        clean = self.marks / key
         if clean.exists():
             return []
-        if not apart.exists():
-            unit = self.folder / f"{key}.cpp"
-            unit.write_text("".join(f'#include "{file}"\n' for file in files))
-            folder = files[0].relative_to(ROOT).parts[0]
-            found = clang_tidy(unit, checks_of(folder), arguments)
-            if len(files) == 1 or not any("[clang-diagnostic-error" in f for f in found):
-                if any("co_await" in self.sources.text(path) for path in reached):
-                    found += coroutine_traps(self.query, unit, arguments)
-                if not found:
-                    clean.touch()
-                return found
-            apart.touch()
-        half = len(files) // 2
-        return [*self.findings(files[:half], arguments), *self.findings(files[half:], arguments)]
+        unit = write_unit(self.folder / f"{key}.cpp", files)
+        if len(files) > 1 and (apart := clashing(unit, files, arguments)):
+            together = [file for file in files if file not in apart]
+            if not together:  # nothing of it compiles: one by one, so that it is told where
+                together, apart = files[:1], files[1:]
+            return [*self.findings(together, arguments), *self.findings(apart, arguments)]
+        folder = files[0].relative_to(ROOT).parts[0]
+        found = clang_tidy(unit, checks_of(folder), arguments)
+        if any("co_await" in self.sources.text(path) for path in reached):
+            found += coroutine_traps(self.query, unit, arguments)
+        if not found:
+            clean.touch()
+        return found
 
 
 def self_test():
