@@ -63,7 +63,7 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields) noex
         format_ == LogFormat::kJson ? render_json(message, fields) : render_text(message, fields);
     logger_->log(to_spdlog(level), spdlog::string_view_t(payload));
   } catch (const std::exception&) {
-    // Out of memory: a log line is the first thing to do without.
+    // Nothing to do: memory is out, and a log line is what can be missed first.
   }
 }
 

@@ -160,7 +160,7 @@ void Host::say(const Connection& connection, std::string_view bytes) {
   try {
     bench::send_all(connection.fd.get(), bytes);
   } catch (const std::system_error&) {
-    // The broker ended it; that is read next.
+    // Nothing to do: the broker ended it, and that is read next.
   }
 }
 

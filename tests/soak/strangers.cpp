@@ -47,7 +47,7 @@ void Strangers::visit(simulator::Rng& rng) {
   try {
     bench::send_all(connection.get(), what_a_stranger_says(rng));
   } catch (const std::system_error&) {
-    // It was shown the door already.
+    // Nothing to do: it was shown the door already.
   }
   ++count_;
   if (rng.chance(50)) connections_.push_back(std::move(connection));

@@ -107,7 +107,8 @@ def write_unit(path, files):
 
 def clashing(unit, files, arguments):
     """Those of the files that do not go together with the ones before them in the unit."""
-    found = run([CLANG, "-fsyntax-only", "-ferror-limit=0", "-Wno-everything", str(unit), *arguments])
+    found = run([CLANG, "-fsyntax-only", "-ferror-limit=0", str(unit), *arguments,
+                 "-Wno-everything"])
     if found.returncode == 0:
         return []
     # Each error stands behind the lines that say from where its file was included.
