@@ -7,6 +7,7 @@
 #include "wire/framing.h"
 #include "wire/message_writer.h"
 #include "wire/report_encode.h"
+#include "wire/serialize.h"
 #include "wire/text.h"
 
 namespace muster::wire {
@@ -27,7 +28,7 @@ struct ToProto {
     message.set_skipped_dead(accepted.skipped_dead);
     message.set_joined(accepted.joined);
   }
-  void operator()(const BroadcastReport& /*report*/) const {}  // report_response()
+  void operator()(const BroadcastReport& /*report*/) const {}  // see response_bytes()
   void operator()(const DryRun& dry_run) const { to_proto(dry_run, *out.mutable_dry_run()); }
   void operator()(const CancelAccepted& accepted) const {
     out.mutable_cancel_accepted()->set_cancelled_targets(accepted.cancelled_targets);
@@ -56,38 +57,38 @@ ControlError too_large(std::size_t bytes) {
               std::to_string(kMaxControlBody) + ": ask for fewer backends with a selection"};
 }
 
-// A v1.ControlResponse, without details and notes where it would be too large with them.
-std::string report_response(const BroadcastReport& report, const Envelope& envelope) {
+std::string report_response(const BroadcastReport& report, Texts texts) {
   std::string bytes;
-  for (const Texts texts : {Texts::kAll, Texts::kNone}) {
-    bytes.clear();
-    MessageWriter(bytes).message(v1::ControlResponse::kReportFieldNumber,
-                                 [&] { append(report, texts, bytes); });
-    if (body_bytes(envelope, bytes.size()) <= kMaxControlBody) break;
-  }
+  MessageWriter(bytes).message(v1::ControlResponse::kReportFieldNumber,
+                               [&] { append(report, texts, bytes); });
   return bytes;
+}
+
+// A v1.ControlResponse.
+std::string response_bytes(const ControlResponse& response) {
+  if (const auto* report = std::get_if<BroadcastReport>(&response)) {
+    return report_response(*report, Texts::kAll);
+  }
+  v1::ControlResponse message;
+  std::visit(ToProto{message}, response);
+  return serialize(message);
 }
 
 }  // namespace
 
 std::string encode(std::uint64_t request_id, const ControlResponse& response) {
   Envelope envelope = envelope_of(FrameKind::kResponse, request_id);
-  std::size_t bytes = 0;
-  v1::ControlResponse message;
-  if (const auto* report = std::get_if<BroadcastReport>(&response)) {
-    const std::string payload = report_response(*report, envelope);
-    bytes = body_bytes(envelope, payload.size());
-    envelope.payload = payload;
-    if (bytes <= kMaxControlBody) return encode_frame(envelope);
-  } else {
-    std::visit(ToProto{message}, response);
-    bytes = body_bytes(envelope, message.ByteSizeLong());
+  const auto size = [&](const std::string& payload) {
+    return body_bytes(envelope, payload.size());
+  };
+  std::string payload = response_bytes(response);
+  const auto* report = std::get_if<BroadcastReport>(&response);
+  if (report != nullptr && size(payload) > kMaxControlBody) {
+    payload = report_response(*report, Texts::kNone);
   }
-  if (bytes > kMaxControlBody) {
-    message.Clear();
-    to_proto(too_large(bytes), *message.mutable_error());
-  }
-  return encode_frame(envelope, message);
+  if (size(payload) > kMaxControlBody) payload = response_bytes(too_large(size(payload)));
+  envelope.payload = payload;
+  return encode_frame(envelope);
 }
 
 std::string encode(std::uint64_t request_id, const Event& event) {

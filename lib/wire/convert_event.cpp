@@ -38,7 +38,7 @@ void to_proto(const Event& event, v1::ControlEvent& out) {
   out.set_uid(event.uid);
   out.set_detail(to_utf8(event.detail, kMaxDetailBytes));
   if (event.backend_outcome) {
-    std::string bytes;
+    std::string bytes;  // report_encode.cpp alone knows how it is written
     append(*event.backend_outcome, bytes);
     out.mutable_backend_outcome()->ParseFromString(bytes);
   }

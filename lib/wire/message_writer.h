@@ -5,11 +5,14 @@
 // more than all else; everything other is left to Protobuf.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include <google/protobuf/io/coded_stream.h>
 
 namespace muster::wire {
 
@@ -23,10 +26,12 @@ class MessageWriter {
     if (value != 0) present_number(field, value);
   }
   void real(unsigned field, double value) {
-    auto bits = std::bit_cast<std::uint64_t>(value);
+    const auto bits = std::bit_cast<std::uint64_t>(value);
     if (bits == 0) return;
     tag(field, kFixed64);
-    for (int i = 0; i < 8; ++i, bits >>= 8) out_.push_back(static_cast<char>(bits & 0xFF));
+    std::array<std::uint8_t, sizeof(bits)> bytes{};
+    Coded::WriteLittleEndian64ToArray(bits, bytes.data());
+    out_.append(bytes.begin(), bytes.end());
   }
   void text(unsigned field, std::string_view value) {
     if (!value.empty()) present_text(field, value);
@@ -53,25 +58,21 @@ class MessageWriter {
   }
 
  private:
+  using Coded = google::protobuf::io::CodedOutputStream;
   static constexpr unsigned kVarint = 0;
   static constexpr unsigned kFixed64 = 1;
   static constexpr unsigned kLengthDelimited = 2;
 
   void tag(unsigned field, unsigned type) { varint(field << 3 | type); }
   void varint(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) out_.push_back(static_cast<char>(value | 0x80));
-    out_.push_back(static_cast<char>(value));
+    std::array<std::uint8_t, 10> bytes{};
+    out_.append(bytes.data(), Coded::WriteVarint64ToArray(value, bytes.data()));
   }
   // The length of all that stands behind the byte that was kept for it.
   void set_length(std::size_t at) {
-    std::uint64_t length = out_.size() - at - 1;
-    if (length >= 0x80) {
-      std::size_t more = 0;
-      for (std::uint64_t rest = length >> 7; rest != 0; rest >>= 7) ++more;
-      out_.insert(at, more, '\0');
-    }
-    for (; length >= 0x80; length >>= 7) out_[at++] = static_cast<char>(length | 0x80);
-    out_[at] = static_cast<char>(length);
+    const std::uint64_t length = out_.size() - at - 1;
+    out_.insert(at, Coded::VarintSize64(length) - 1, '\0');
+    Coded::WriteVarint64ToArray(length, reinterpret_cast<std::uint8_t*>(out_.data() + at));
   }
 
   std::string& out_;
