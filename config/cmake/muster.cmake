@@ -1,7 +1,7 @@
 # The functions that make Muster's targets.
 #
 #   muster_library(NAME [PCH kind] SOURCES file... [DEPS target...] [PRIVATE_DEPS target...])
-#   muster_program(NAME [PCH kind] SOURCES file... [DEPS target...])
+#   muster_program(NAME [PCH kind] SOURCES file... [DEPS target...] [COMPILE_OPTIONS option...])
 #   muster_tests(NAME LABEL label GLOB pattern... [PCH kind] [DEPS target...] [TIMEOUT seconds]
 #     [IO_URING filter])
 #       IO_URING: the tests that run once more, with that transport (a filter of GoogleTest's)
@@ -16,7 +16,8 @@
 #   proto  std and Protobuf's runtime; brings muster_protobuf
 #   test   std and GoogleTest
 #   none
-# A file may not count on it: it includes what it uses.
+# A file may not count on it: it includes what it uses. The files of muster_tests() themselves are
+# not optimised, and have precompiled headers of their own.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -85,10 +86,8 @@ if(MUSTER_COVERAGE)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "MUSTER_COVERAGE needs clang: use ./dev coverage")
   endif()
-  # Counters that can be moved are what lets a process write them all along (%c): without that a
-  # process that is killed, or only told to write so, leaves nothing.
-  add_compile_options(-fprofile-instr-generate -fcoverage-mapping
-    "SHELL:-mllvm -runtime-counter-relocation")
+  # Where LLVM_PROFILE_FILE does not say that it is wanted, nothing is left.
+  add_compile_options(-fprofile-instr-generate=/dev/null -fcoverage-mapping)
   add_link_options(-fprofile-instr-generate)
 endif()
 
@@ -122,6 +121,7 @@ set(MUSTER_PCH_proto ${MUSTER_PCH_std} <google/protobuf/message_lite.h>
   <google/protobuf/map_field_lite.h> <google/protobuf/io/coded_stream.h>)
 set(MUSTER_PCH_test ${MUSTER_PCH_std} <gtest/gtest.h>)
 
+# More arguments are compile options, those of all who share the header.
 function(muster_use_pch target kind)
   if(kind STREQUAL "none")
     return()
@@ -129,24 +129,27 @@ function(muster_use_pch target kind)
   if(NOT DEFINED MUSTER_PCH_${kind})
     message(FATAL_ERROR "${target}: no precompiled header is called '${kind}'")
   endif()
-  if(NOT TARGET muster_pch_${kind})
-    set(empty "${CMAKE_BINARY_DIR}/pch_${kind}.cpp")
+  string(MAKE_C_IDENTIFIER "muster_pch_${kind}${ARGN}" carrier)
+  if(NOT TARGET ${carrier})
+    set(empty "${CMAKE_BINARY_DIR}/${carrier}.cpp")
     if(NOT EXISTS "${empty}")
       file(WRITE "${empty}" "// Carries the precompiled header '${kind}'.\n")
     endif()
-    add_library(muster_pch_${kind} OBJECT "${empty}")
-    target_precompile_headers(muster_pch_${kind} PRIVATE ${MUSTER_PCH_${kind}})
+    add_library(${carrier} OBJECT "${empty}")
+    target_precompile_headers(${carrier} PRIVATE ${MUSTER_PCH_${kind}})
+    target_compile_options(${carrier} PRIVATE ${ARGN})
     if(kind STREQUAL "asio")
-      target_link_libraries(muster_pch_${kind} PRIVATE muster_asio)
+      target_link_libraries(${carrier} PRIVATE muster_asio)
     elseif(kind STREQUAL "proto")
-      target_link_libraries(muster_pch_${kind} PRIVATE muster_protobuf)
+      target_link_libraries(${carrier} PRIVATE muster_protobuf)
     elseif(kind STREQUAL "test")
-      target_link_libraries(muster_pch_${kind} PRIVATE GTest::gtest)
+      target_link_libraries(${carrier} PRIVATE GTest::gtest)
     endif()
-    target_link_libraries(muster_pch_${kind} PRIVATE Threads::Threads)
-    muster_own_code(muster_pch_${kind})
+    target_link_libraries(${carrier} PRIVATE Threads::Threads)
+    muster_own_code(${carrier})
   endif()
-  target_precompile_headers(${target} REUSE_FROM muster_pch_${kind})
+  target_precompile_headers(${target} REUSE_FROM ${carrier})
+  target_compile_options(${target} PRIVATE ${ARGN})
   # The macros of the header's libraries must be the same here; linking is what carries them.
   target_link_libraries(${target} PRIVATE Threads::Threads)
   if(kind STREQUAL "asio")
@@ -180,7 +183,7 @@ function(muster_library name)
 endfunction()
 
 function(muster_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH" "SOURCES;DEPS;COMPILE_OPTIONS")
   if(NOT arg_PCH)
     set(arg_PCH std)
   endif()
@@ -190,7 +193,7 @@ function(muster_program name)
   muster_add_daemon_includes(${name} PRIVATE)
   target_link_libraries(${name} PRIVATE ${arg_DEPS})
   muster_own_code(${name})
-  muster_use_pch(${name} ${arg_PCH})
+  muster_use_pch(${name} ${arg_PCH} ${arg_COMPILE_OPTIONS})
 endfunction()
 
 # One GoogleTest program of all files that match; made only when there are some. Tests are listed
@@ -207,7 +210,12 @@ function(muster_tests name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
-  muster_program(${name} PCH ${arg_PCH} SOURCES ${sources}
+  # What they test is optimised. They themselves run once, and would be half of what there is to
+  # compile.
+  if(CMAKE_BUILD_TYPE MATCHES "^Rel")
+    set(options -O0)
+  endif()
+  muster_program(${name} PCH ${arg_PCH} SOURCES ${sources} COMPILE_OPTIONS ${options}
     DEPS ${arg_DEPS} GTest::gtest GTest::gmock)
   include(GoogleTest)
   gtest_discover_tests(${name}
