@@ -1,11 +1,8 @@
 #include "config/keys.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <limits>
 #include <optional>
-#include <pwd.h>
 #include <utility>
 #include <vector>
 
@@ -115,10 +112,7 @@ template <class Field>
 Setter group(Field field) {
   return [=](Settings& settings, const ConfigValue& value) -> std::string {
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      // The highest is what chown() takes for "leave it".
-      if (*number < 0 || *number >= std::numeric_limits<gid_t>::max()) {
-        return wants("a group's name or number", value);
-      }
+      if (*number < 0 || *number >= kNobodysId) return wants("a group's name or number", value);
       field(settings) = static_cast<gid_t>(*number);
       return {};
     }
@@ -252,19 +246,14 @@ const ConfigKey* find_config_key(std::string_view section, std::string_view name
 std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid) {
   constexpr std::string_view kForm = "a user's name or number";
   if (const auto* number = std::get_if<std::int64_t>(&value)) {
-    // The highest is what chown() takes for "leave it".
-    if (*number < 0 || *number >= std::numeric_limits<uid_t>::max()) return wants(kForm, value);
+    if (*number < 0 || *number >= kNobodysId) return wants(kForm, value);
     uid = static_cast<uid_t>(*number);
     return {};
   }
   const auto* name = std::get_if<std::string>(&value);
   if (name == nullptr || name->empty()) return wants(kForm, value);
-  // Read at start, before there is a second thread.
-  const ::passwd* found = ::getpwnam(name->c_str());  // NOLINT(concurrency-mt-unsafe)
-  if (found == nullptr) {
-    return fmt::format("names the user {}, whom this host does not have", shown(value));
-  }
-  uid = found->pw_uid;
+  uid = find_user(*name);
+  if (!uid) return fmt::format("names the user {}, whom this host does not have", shown(value));
   return {};
 }
 
