@@ -62,8 +62,8 @@ ParsedCommandLine parse_command_line(std::vector<std::string> arguments) {
       ->type_name("LEVEL");
   app.add_option("--log-format", line.log_format, "text (default) or json")->type_name("FORMAT");
   app.add_option("--transport", line.transport,
-                 "How sockets are served: epoll, io_uring, or auto, which is io_uring where the "
-                 "kernel has and allows it (default: epoll)")
+                 "How sockets are served: epoll, io_uring, or auto (default), which is io_uring "
+                 "where the kernel has and allows it")
       ->type_name("NAME");
 
   ParsedCommandLine parsed;

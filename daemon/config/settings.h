@@ -60,7 +60,7 @@ struct ControlSettings {
 struct Settings {
   core::Config broker;
   std::size_t send_queue = 256 * 1024;  // bytes that wait for one backend
-  std::string transport = "epoll";
+  std::string transport = "auto";
   SocketSettings sockets;
   ControlSettings control;
   core::AccessPolicy policy;  // the rules of the file: effective_policy() makes what is in force

@@ -37,7 +37,7 @@ class EventSink {
 struct ServerOptions {
   core::Config core;
   std::size_t max_queued_bytes = 256 * 1024;  // a connection's send queue
-  std::string transport = "epoll";            // a kind of make_transport()
+  std::string transport = "auto";             // a kind of make_transport()
   // Descriptors that backends never get. 0: they may use up all, and status has no reserve to show.
   std::uint64_t descriptor_reserve = 0;
   // Gives each new broadcast its id.
