@@ -5,7 +5,7 @@
 #   muster_toml      toml++ (include it in one file only)
 #   muster_cli       CLI11 (include it in few files)
 #   muster_systemd   libsystemd (sd-daemon.h, sd-bus.h)
-#   muster_uring     liburing (include it in one file only)
+#   muster_uring     liburing (include it in few files)
 #   muster_protobuf  Protobuf's C++ runtime, the half of it without descriptors
 #   muster_protobuf_full
 #                    all of it

@@ -1,4 +1,4 @@
-// The only file that includes liburing.
+// The only file of the library that includes liburing.
 #include "broker/io_ring.h"
 
 #include <array>

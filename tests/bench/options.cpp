@@ -80,6 +80,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->type_name("NAME=WORDS");
   app.add_flag("--peers", options.with_peers,
                "beside it what one could use instead: nng, ZeroMQ, dbus-broker");
+  app.add_flag("--bare-uring", options.with_bare_uring,
+               "beside it a bare io_uring loop, as the floor is one of epoll");
   app.add_flag("--floor-only", options.floor_only, "measures the floor alone");
   auto* only_rows = app.add_flag("--rows-only", rows_only, "rounds, and no scenarios");
   app.add_flag("--scenarios-only", scenarios_only, "no rounds")->excludes(only_rows);

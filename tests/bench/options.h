@@ -27,6 +27,7 @@ struct Options {
   std::vector<std::string> transports;         // none: all that musterd and the kernel have
   std::vector<NamedMusterd> named;             // beside or instead of the transports
   bool with_peers = false;
+  bool with_bare_uring = false;
 
   bool with_rows = true;
   bool with_scenarios = true;

@@ -15,6 +15,8 @@ const char* name_of(SubjectSpec::Kind kind) {
       return "musterd";
     case SubjectSpec::Kind::kOther:
       return "other";
+    case SubjectSpec::Kind::kYardstick:
+      return "yardstick";
   }
   return "";
 }

@@ -47,7 +47,8 @@ class Subject {
 
 // How a subject is called and made.
 struct SubjectSpec {
-  enum class Kind : std::uint8_t { kFloor, kMusterd, kOther };
+  // kYardstick: what says how far another could go; nothing has to be ahead of it.
+  enum class Kind : std::uint8_t { kFloor, kMusterd, kOther, kYardstick };
   Kind kind = Kind::kFloor;
   std::string name;       // in tables and JSON
   std::string version;    // of the program or library

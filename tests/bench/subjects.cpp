@@ -6,6 +6,7 @@
 #include "bench/child.h"
 #include "bench/forked_subject.h"
 #include "bench/musterd_subject.h"
+#include "bench/uring_floor.h"
 
 namespace muster::bench {
 namespace {
@@ -83,6 +84,7 @@ Subjects choose_subjects(const Options& options) {
       add_musterd(subjects, with_words(options, named));
     }
   }
+  if (options.with_bare_uring) subjects.specs.push_back(uring_floor());
   if (options.with_peers) add_peers(subjects);
   return subjects;
 }
