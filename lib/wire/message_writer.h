@@ -30,8 +30,7 @@ class MessageWriter {
     if (bits == 0) return;
     tag(field, kFixed64);
     std::array<std::uint8_t, sizeof(bits)> bytes{};
-    Coded::WriteLittleEndian64ToArray(bits, bytes.data());
-    out_.append(bytes.begin(), bytes.end());
+    append(bytes.data(), Coded::WriteLittleEndian64ToArray(bits, bytes.data()));
   }
   void text(unsigned field, std::string_view value) {
     if (!value.empty()) present_text(field, value);
@@ -65,8 +64,12 @@ class MessageWriter {
 
   void tag(unsigned field, unsigned type) { varint(field << 3 | type); }
   void varint(std::uint64_t value) {
+    if (value < 0x80) return out_.push_back(static_cast<char>(value));  // most are
     std::array<std::uint8_t, 10> bytes{};
-    out_.append(bytes.data(), Coded::WriteVarint64ToArray(value, bytes.data()));
+    append(bytes.data(), Coded::WriteVarint64ToArray(value, bytes.data()));
+  }
+  void append(const std::uint8_t* begin, const std::uint8_t* end) {
+    out_.append(reinterpret_cast<const char*>(begin), static_cast<std::size_t>(end - begin));
   }
   // The length of all that stands behind the byte that was kept for it.
   void set_length(std::size_t at) {
