@@ -23,6 +23,24 @@ std::ptrdiff_t write_now(int fd, std::string_view frame) noexcept {
   return would_block(errno) ? 0 : -1;
 }
 
+std::optional<core::LossCause> refusal_to_queue(const SendQueue* queue,
+                                                const core::QueueAccount* account, std::size_t more,
+                                                std::size_t most) noexcept {
+  const std::size_t queued = queue == nullptr ? 0 : queue->bytes();
+  if (queued + more > most) return core::LossCause::kSlowReader;
+  if (account != nullptr && !account->has_room_for(more)) return core::LossCause::kUserQuota;
+  return std::nullopt;
+}
+
+void say_last_words(int fd, SendQueue* queue) noexcept {
+  if (queue != nullptr) (void)queue->flush(fd);
+  // A socket that is closed with unread input gives its peer ECONNRESET where the end of the stream
+  // should be, behind what we said.
+  std::array<char, 4096> unread{};
+  for (int i = 0; i < 64 && ::recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) {
+  }
+}
+
 void SendQueue::push(std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
   const std::size_t left = frame->bytes.size() - written;
   // What was written goes when it is the larger part, so that the vector does not grow for ever.

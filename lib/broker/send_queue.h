@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "broker/transport.h"
@@ -44,5 +45,16 @@ class SendQueue {
 
 // Writes `frame` to a socket with an empty queue: how much was taken, or -1 when it is broken.
 [[nodiscard]] std::ptrdiff_t write_now(int fd, std::string_view frame) noexcept;
+
+// What ends a connection for which `more` bytes would have to wait; nothing: they may. `queue` and
+// `account` are its own, null when it has none; `most` bytes may wait for it alone.
+[[nodiscard]] std::optional<core::LossCause> refusal_to_queue(const SendQueue* queue,
+                                                              const core::QueueAccount* account,
+                                                              std::size_t more,
+                                                              std::size_t most) noexcept;
+
+// Before a connection is closed: writes what the socket still takes of `queue` (null: there is
+// none), and makes the peer see the end of the stream behind it.
+void say_last_words(int fd, SendQueue* queue) noexcept;
 
 }  // namespace muster::broker

@@ -1,10 +1,8 @@
 // Sending: gathered in the outbox, handed to the kernel together; what a socket does not take goes
 // to a bounded queue; and the last words of a connection that is hung up.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <exception>
-#include <sys/socket.h>
 #include <system_error>
 #include <utility>
 
@@ -122,16 +120,10 @@ void UringTransport::sent_less(std::size_t number, std::int32_t result) {
 void UringTransport::enqueue(ConnectionId id, Connection& connection,
                              std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
   try {
-    const std::size_t queued = connection.queue == nullptr ? 0 : connection.queue->bytes();
-    const std::size_t left = frame->bytes.size() - written;
-    if (!connection.broken && queued + left > max_queued_bytes_) {
-      break_later(id, connection, core::LossCause::kSlowReader);
-      return;
-    }
-    if (!connection.broken && connection.account != nullptr &&
-        !connection.account->has_room_for(left)) {
-      break_later(id, connection, core::LossCause::kUserQuota);
-      return;
+    if (!connection.broken) {
+      const auto refusal = refusal_to_queue(connection.queue.get(), connection.account,
+                                            frame->bytes.size() - written, max_queued_bytes_);
+      if (refusal) return break_later(id, connection, *refusal);
     }
     if (connection.queue == nullptr) {
       wait_writable(id, connection);
@@ -185,13 +177,7 @@ void UringTransport::hang_up(ConnectionId id) noexcept {
   Connection* const connection = find_open(id);
   if (connection == nullptr) return;
   if (connection->batch == batch_) (void)exchange(false);
-  const int fd = connection->socket.get();
-  if (connection->queue != nullptr) (void)connection->queue->flush(fd);
-  // A socket that is closed with unread input gives its peer ECONNRESET where the end of the stream
-  // should be, behind what we said. Not the shared buffer: somebody may be reading from that.
-  std::array<char, 4096> unread{};
-  for (int i = 0; i < 64 && ::recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) {
-  }
+  say_last_words(connection->socket.get(), connection->queue.get());
   close(*connection);
 }
 
