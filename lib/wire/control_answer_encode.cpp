@@ -92,9 +92,11 @@ std::string encode(std::uint64_t request_id, const ControlResponse& response) {
 }
 
 std::string encode(std::uint64_t request_id, const Event& event) {
-  v1::ControlEvent message;
-  to_proto(event, message);
-  return encode_frame(envelope_of(FrameKind::kEvent, request_id), message);
+  std::string payload;
+  append(event, payload);
+  Envelope envelope = envelope_of(FrameKind::kEvent, request_id);
+  envelope.payload = payload;
+  return encode_frame(envelope);
 }
 
 }  // namespace muster::wire

@@ -96,7 +96,6 @@ void to_proto(const ControlError& error, v1::ControlError& out);
 
 void to_proto(const BrokerStatus& status, v1::Status& out);
 void from_proto(const v1::Status& in, BrokerStatus& status);
-void to_proto(const Event& event, v1::ControlEvent& out);
 [[nodiscard]] std::string from_proto(const v1::ControlEvent& in, Event& event);
 
 // --- convert_access.cpp

@@ -55,7 +55,11 @@ std::string to_json(const std::vector<BackendInfo>& backends) {
 
 std::string to_json(const BrokerStatus& status) { return print_as<v1::Status>(status); }
 std::string to_json(const DryRun& dry_run) { return print_as<v1::DryRun>(dry_run); }
-std::string to_json(const Event& event) { return print_as<v1::ControlEvent>(event); }
+std::string to_json(const Event& event) {
+  std::string bytes;
+  wire::append(event, bytes);
+  return print(v1::ControlEvent().GetTypeName(), bytes);
+}
 std::string to_json(const PolicyExplanation& explanation) {
   return print_as<v1::PolicyExplanation>(explanation);
 }

@@ -32,13 +32,32 @@ class ReportWriter {
     text(Field::kOperationKeyFieldNumber, report.operation_key);
   }
 
+  void event(const Event& event) {
+    using Field = v1::ControlEvent;
+    enumerator(Field::kKindFieldNumber, proto_of(kEventKinds, event.kind));
+    out_.number(Field::kUnixMsFieldNumber, event.unix_ms);
+    out_.number(Field::kBroadcastIdFieldNumber, event.broadcast_id);
+    if (event.key) key(Field::kKeyFieldNumber, *event.key);
+    pid(Field::kPidFieldNumber, event.pid);
+    out_.number(Field::kUidFieldNumber, event.uid);
+    detail(Field::kDetailFieldNumber, event.detail, kMaxDetailBytes);
+    if (event.backend_outcome) {
+      out_.message(Field::kBackendOutcomeFieldNumber, [&] { outcome(*event.backend_outcome); });
+    }
+    out_.number(Field::kTargetsFieldNumber, event.targets);
+    out_.number(Field::kAcksFieldNumber, event.acks);
+    out_.number(Field::kTimeoutsFieldNumber, event.timeouts);
+    out_.number(Field::kFailuresFieldNumber, event.failures);
+    out_.number(Field::kSkippedDeadFieldNumber, event.skipped_dead);
+    text(Field::kOperationFieldNumber, event.operation);
+  }
+
+ private:
   void outcome(const BackendOutcome& outcome) {
     using Field = v1::BackendOutcome;
     key(Field::kKeyFieldNumber, outcome.key);
     out_.number(Field::kIncarnationFieldNumber, outcome.incarnation);
-    // A negative int32 is written as if it were an int64.
-    out_.number(Field::kPidFieldNumber,
-                static_cast<std::uint64_t>(static_cast<std::int64_t>(outcome.pid)));
+    pid(Field::kPidFieldNumber, outcome.pid);
     out_.number(Field::kUidFieldNumber, outcome.uid);
     enumerator(Field::kOutcomeFieldNumber, proto_of(kOutcomes, outcome.outcome));
     reason(Field::kReasonFieldNumber, outcome.reason);
@@ -51,7 +70,6 @@ class ReportWriter {
     out_.number(Field::kRedeliveriesFieldNumber, outcome.redeliveries);
   }
 
- private:
   void result(const BroadcastResult& result) {
     using Field = v1::BroadcastResult;
     v1::ReportedOperation operation;
@@ -94,6 +112,10 @@ class ReportWriter {
     });
   }
 
+  void pid(unsigned field, pid_t pid) {
+    // A negative int32 is written as if it were an int64.
+    out_.number(field, static_cast<std::uint64_t>(static_cast<std::int64_t>(pid)));
+  }
   template <typename Enumerator>
   void enumerator(unsigned field, Enumerator value) {
     out_.number(field, static_cast<std::uint64_t>(value));
@@ -119,8 +141,6 @@ void append(const BroadcastReport& report, Texts texts, std::string& out) {
   ReportWriter(texts, out).report(report);
 }
 
-void append(const BackendOutcome& outcome, std::string& out) {
-  ReportWriter(Texts::kAll, out).outcome(outcome);
-}
+void append(const Event& event, std::string& out) { ReportWriter(Texts::kAll, out).event(event); }
 
 }  // namespace muster::wire

@@ -1,11 +1,12 @@
-// Reports of broadcasts as the bytes of their messages: of everything that an operator is told the
-// one thing that grows with the number of backends in every broadcast.
+// Reports of broadcasts and events as the bytes of their messages: of everything that an operator
+// is told what grows with the number of backends in every broadcast.
 //
 // Pure functions, any thread.
 #pragma once
 
 #include <string>
 
+#include "muster/broker_view.h"
 #include "muster/report.h"
 
 namespace muster::wire {
@@ -15,7 +16,7 @@ enum class Texts { kAll, kNone };
 
 // A v1.BroadcastReport behind what is in `out`. Text is made UTF-8.
 void append(const BroadcastReport& report, Texts texts, std::string& out);
-// A v1.BackendOutcome.
-void append(const BackendOutcome& outcome, std::string& out);
+// A v1.ControlEvent.
+void append(const Event& event, std::string& out);
 
 }  // namespace muster::wire

@@ -1,4 +1,5 @@
-// Reports are written without Protobuf's objects: the bytes are those that Protobuf would write.
+// Reports and events are written without Protobuf's objects: the bytes are those that Protobuf
+// would write.
 #include <string>
 
 #include <gtest/gtest.h>
@@ -84,12 +85,49 @@ TEST(WireReportEncode, AnEmptyReportIsWrittenAsProtobufWouldWriteIt) {
   EXPECT_EQ(bytes, written_by_protobuf<v1::BroadcastReport>(bytes));
 }
 
-TEST(WireReportEncode, AnOutcomeIsWrittenBehindWhatIsThere) {
+TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
+  Event event;
+  event.kind = Event::Kind::kOutcome;
+  event.unix_ms = 1'700'000'000'000;
+  event.broadcast_id = 7;
+  event.key = key("zccache");
+  event.pid = -1;
+  event.uid = ~0U;
+  event.detail = std::string(2000, 'd') + '\xFF';
+  event.backend_outcome = outcome(OutcomeKind::kTimeout);
+  event.targets = 1;
+  event.acks = 200;
+  event.timeouts = 3;
+  event.failures = 4;
+  event.skipped_dead = 5;
+  event.operation = "release-handles /a/\xFF";
   std::string bytes;
-  append(outcome(OutcomeKind::kAck), bytes);
-  EXPECT_EQ(bytes, written_by_protobuf<v1::BackendOutcome>(bytes));
+  append(event, bytes);
+  EXPECT_EQ(bytes, written_by_protobuf<v1::ControlEvent>(bytes));
+  v1::ControlEvent read;
+  ASSERT_TRUE(read.ParseFromString(bytes));
+  EXPECT_EQ(read.kind(), v1::ControlEvent::OUTCOME);
+  EXPECT_EQ(read.unix_ms(), 1'700'000'000'000u);
+  EXPECT_EQ(read.broadcast_id(), 7u);
+  EXPECT_EQ(read.key().service_name(), "zccache");
+  EXPECT_EQ(read.pid(), -1);
+  EXPECT_EQ(read.uid(), ~0U);
+  EXPECT_EQ(read.detail(), std::string(1024, 'd'));
+  EXPECT_EQ(read.backend_outcome().outcome(), v1::BackendOutcome::TIMEOUT);
+  EXPECT_EQ(read.targets(), 1u);
+  EXPECT_EQ(read.acks(), 200u);
+  EXPECT_EQ(read.timeouts(), 3u);
+  EXPECT_EQ(read.failures(), 4u);
+  EXPECT_EQ(read.skipped_dead(), 5u);
+  EXPECT_EQ(read.operation(), "release-handles /a/\xEF\xBF\xBD");
+}
+
+TEST(WireReportEncode, AnEventIsWrittenBehindWhatIsThere) {
+  std::string bytes;
+  append(Event{}, bytes);
+  EXPECT_EQ(bytes, written_by_protobuf<v1::ControlEvent>(bytes));
   std::string more = "before";
-  append(outcome(OutcomeKind::kAck), more);
+  append(Event{}, more);
   EXPECT_EQ(more, "before" + bytes);
 }
 
