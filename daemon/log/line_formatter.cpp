@@ -30,18 +30,21 @@ LevelNames names_of(spdlog::level::level_enum level) {
   }
 }
 
-template <class Out>
-void put_time(Out out, spdlog::log_clock::time_point when) {
+}  // namespace
+
+void LineFormatter::put_time(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out) {
   using std::chrono::milliseconds;
   const auto since = std::chrono::duration_cast<milliseconds>(when.time_since_epoch()).count();
-  const std::time_t seconds = since / 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  fmt::format_to(out, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
-                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, since % 1000);
+  if (const std::time_t second = since / 1000; second != second_) {
+    std::tm utc{};
+    ::gmtime_r(&second, &utc);
+    second_text_ = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.", utc.tm_year + 1900,
+                               utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    second_ = second;
+  }
+  out.append(std::string_view(second_text_));
+  fmt::format_to(std::back_inserter(out), "{:03}Z", since % 1000);
 }
-
-}  // namespace
 
 void LineFormatter::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) {
   const auto level = names_of(message.level);
@@ -55,12 +58,12 @@ void LineFormatter::format(const spdlog::details::log_msg& message, spdlog::memo
   if (reader_ == Log::Reader::kJournal) fmt::format_to(end, "<{}>", level.priority);
   if (format_ == LogFormat::kJson) {
     fmt::format_to(end, R"({{"time":")");
-    put_time(end, message.time);
+    put_time(message.time, out);
     fmt::format_to(end, R"(","level":"{}",{}}})", level.json, payload);
   } else if (reader_ == Log::Reader::kJournal) {
     fmt::format_to(end, "{}", payload);
   } else {
-    put_time(end, message.time);
+    put_time(message.time, out);
     fmt::format_to(end, " {} {}", level.text, payload);
   }
   out.push_back('\n');

@@ -2,7 +2,9 @@
 // (a sink calls it under its lock).
 #pragma once
 
+#include <ctime>
 #include <memory>
+#include <string>
 
 #include <spdlog/formatter.h>
 
@@ -22,8 +24,13 @@ class LineFormatter final : public spdlog::formatter {
   [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override;
 
  private:
+  void put_time(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out);
+
   LogFormat format_;
   Log::Reader reader_;
+  // Writing a date costs as much as the rest of a line, and most lines have that of the one before.
+  std::time_t second_ = -1;
+  std::string second_text_;
 };
 
 // What log lines of Log are called inside spdlog: their payload is rendered already.

@@ -73,6 +73,23 @@ TEST(DaemonLogLine, SaysWhenAndHowBad) {
             "{\"time\":\"2027-01-15T08:00:00.007Z\",\"level\":\"warning\",\"message\":\"m\"}\n");
 }
 
+TEST(DaemonLogLine, SaysItsOwnTimeWhateverTheOneBeforeSaid) {
+  const std::pair<std::chrono::milliseconds, std::string_view> kTimes[] = {
+      {1'800'000'000'007ms, "2027-01-15T08:00:00.007Z"},
+      {1'800'000'000'999ms, "2027-01-15T08:00:00.999Z"},
+      {1'800'000'001'000ms, "2027-01-15T08:00:01.000Z"},
+      {1'799'996'400'000ms, "2027-01-15T07:00:00.000Z"},  // the clock was set back
+  };
+  LineFormatter formatter(LogFormat::kText, Log::Reader::kPeople);
+  for (const auto& [time, text] : kTimes) {
+    spdlog::details::log_msg message("library", spdlog::level::info, "m");
+    message.time = std::chrono::system_clock::time_point(time);
+    spdlog::memory_buf_t out;
+    formatter.format(message, out);
+    EXPECT_EQ(std::string_view(out.data(), out.size()), std::string(text) + " info    m\n");
+  }
+}
+
 TEST(DaemonLogLine, ForTheJournalHasAPriorityAndNoTime) {
   const spdlog::string_view_t ours(kRenderedLogger.data(), kRenderedLogger.size());
   EXPECT_EQ(line(LogFormat::kText, Log::Reader::kJournal, ours, "m"), "<4>m\n");
