@@ -74,6 +74,12 @@ backend_says 'registered*'
 equal "service after a backend connected" "$(property musterd.service ActiveState)" active
 equal "its user" "$(ps -o user= -p "$(property musterd.service MainPID)")" muster
 
+# The unit's sandbox takes no transport away.
+transport() { sed -n 's/.* transport=\([a-z_]*\).*/\1/p' | head -n 1; }
+mkdir /tmp/outside
+outside=$(timeout 2 musterd --socket-dir /tmp/outside --state-dir /tmp/outside 2>&1 | transport || true)
+equal "its transport" "$(journalctl --no-pager -o cat --unit musterd.service | transport)" "$outside"
+
 # --- a broadcast
 musterctl ping
 musterctl backends | tee /tmp/backends
