@@ -107,8 +107,9 @@ def write_unit(path, files):
 
 def clashing(unit, files, arguments):
     """Those of the files that do not go together with the ones before them in the unit."""
+    # A name that hides one of another file's is no mistake either: that file is not really there.
     found = run([CLANG, "-fsyntax-only", "-ferror-limit=0", str(unit), *arguments,
-                 "-Wno-everything"])
+                 "-Wno-everything", "-Werror=shadow"])
     if found.returncode == 0:
         return []
     # Each error stands behind the lines that say from where its file was included.
