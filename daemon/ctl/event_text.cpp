@@ -51,7 +51,7 @@ std::string working(const Event& event) {
 std::string show_event(const Event& event) {
   switch (event.kind) {
     case Event::Kind::kBackendRegistered:
-      return who(event) + " registered";
+      return with_detail(who(event) + " registered", event);
     case Event::Kind::kBackendReturned:
       return who(event) + " came back";
     case Event::Kind::kBackendReconnecting:

@@ -52,7 +52,10 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
 
   switch (event.kind) {
     case Event::Kind::kBackendRegistered:
-      return about_backend(LogLevel::kInfo, "backend registered");
+      // The detail says whose place it took: that process holds what it holds, and is asked no
+      // more.
+      return about_backend(event.detail.empty() ? LogLevel::kInfo : LogLevel::kWarning,
+                           "backend registered");
     case Event::Kind::kBackendReturned:
       return about_backend(LogLevel::kInfo, "backend returned");
     case Event::Kind::kBackendReconnecting:

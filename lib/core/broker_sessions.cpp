@@ -93,6 +93,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   if (!state.admits(connection, request_id, registration.key, now)) return;
 
   bool returned = false;
+  std::string displaced;
   const auto known = state.registry.find(registration.key);
   const bool dead =
       known != Registry::kNone && state.registry.at(known).state == BackendState::kDead;
@@ -112,6 +113,10 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
       return;
     }
     returned = holder.peer.same_process(session->peer);
+    if (!dead && !returned) {
+      displaced = "takes the place of pid " + std::to_string(holder.peer.process.pid) +
+                  ", which is asked no more";
+    }
     if (!dead) state.displace(known, session->peer, now);
   }
 
@@ -141,7 +146,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     state.arm_idle(id, now.steady + *idle);
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
-             *entry.enrolment, now);
+             *entry.enrolment, now, displaced);
   state.redeliver(entry, now);
 }
 

@@ -210,6 +210,20 @@ TEST_F(ConnectionTest, ANewProcessWithTheKeyOfOneThatDiedWasNotAsked) {
   EXPECT_EQ(sink_.count(Event::Kind::kBackendRegistered), 3u);
 }
 
+TEST_F(ConnectionTest, WhoseKeyAnotherProcessTakesIsNamed) {
+  Child first([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    backend.hears();
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(heard_from(first), "registered");
+  join("zccache");
+  ASSERT_EQ(sink_.count(Event::Kind::kBackendRegistered), 2u);
+  EXPECT_EQ(sink_.events.front().detail, "");
+  EXPECT_EQ(sink_.events.back().detail,
+            "takes the place of pid " + std::to_string(first.pid()) + ", which is asked no more");
+}
+
 TEST_F(ConnectionTest, AProcessThatReturnsAfterItsConnectionWasLostIsNotConfusedWithAnother) {
   Child other([&](Child::Side& side) {
     side.wait_to_be_told();

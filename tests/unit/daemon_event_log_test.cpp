@@ -54,6 +54,11 @@ class DaemonEventLogTest : public ::testing::Test {
 TEST_F(DaemonEventLogTest, ABackendsLifeIsTold) {
   EXPECT_EQ(line(event(Kind::kBackendRegistered)),
             "<6>backend registered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+  Event displacing = event(Kind::kBackendRegistered);
+  displacing.detail = "takes the place of pid 41, which is asked no more";
+  EXPECT_EQ(line(displacing),
+            "<4>backend registered backend=\"zccache 1.4.2\" pid=42 uid=1000 why=\"takes the place "
+            "of pid 41, which is asked no more\"\n");
   EXPECT_EQ(line(event(Kind::kBackendReturned)),
             "<6>backend returned backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
   Event dead = event(Kind::kBackendDead);
