@@ -34,6 +34,15 @@ std::string encoded(const wire::BackendFrame& frame) {
       frame.message);
 }
 
+std::string why_not(const std::error_code& error, const std::string& socket) {
+  const std::string name = escape_bytes(socket);
+  if (error == std::errc::permission_denied) {
+    return "no permission to connect to " + name +
+           ": [sockets] in the broker's configuration says who may";
+  }
+  return "there is no broker at " + name + ": " + error.message();
+}
+
 }  // namespace
 
 // Where PendingAnswers, and all who speak from other threads, leave what they say. Outlives the
@@ -213,10 +222,7 @@ std::string BackendLoop::connect() {
     if (auto why_not = may_connect_(); !why_not.empty()) return why_not;
   }
   net::UnixConnection connection = net::connect_unix(socket_path_);
-  if (connection.error) {
-    return "there is no broker at " + escape_bytes(socket_path_) + ": " +
-           connection.error.message();
-  }
+  if (connection.error) return why_not(connection.error, socket_path_);
   net::StreamLimits limits;
   limits.queued_bytes = kMaxQueuedBytes;
   stream_ = std::make_shared<net::FramedStream>(context_.get_executor(),
