@@ -44,7 +44,9 @@ void declare_quiet(Options& options, bool& quiet) {
 void BroadcastOptions::declare(Options& options) {
   options.duration("--timeout",
                    "What each backend has for its answer, like 500ms, 2s or 1m; else what it "
-                   "declared itself, else the broker's default",
+                   "declared itself, else the broker's default; never more than the broker's "
+                   "max_ack_timeout (5m if its configuration says nothing else), and one that "
+                   "works and says so gets more, up to that much each time",
                    timeout);
   declare_select(options, selection);
   options.value(
@@ -59,6 +61,7 @@ void BroadcastOptions::declare(Options& options) {
                verbose);
   declare_quiet(options, quiet);
   options.exclude("--detach", "--dry-run");
+  options.exclude("--detach", "--quiet");  // the id is all that it prints
 }
 
 BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {

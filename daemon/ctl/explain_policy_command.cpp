@@ -5,6 +5,7 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
+#include "ctl/broadcast_options.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/policy_text.h"
@@ -52,6 +53,7 @@ class ExplainPolicyCommand : public Command {
     options.flag("--quiesce", "May it quiesce backends?", quiesce_);
     options.flag("--cancel", "May it cancel a broadcast?", cancel_);
     options.flag("--look", "May it see backends, status, results and what happens?", look_);
+    declare_quiet(options, quiet_);
     options.epilogue(
         "The broker answers from the policy that it has in force. Without a question it says\n"
         "whether the user may connect at all. The exit status is 0 when it may, 1 when not.\n"
@@ -66,8 +68,10 @@ class ExplainPolicyCommand : public Command {
     question_.about = about();
     ControlClient client(invocation.common.socket_dir);
     const PolicyExplanation explanation = client.explain_policy(question_);
-    invocation.console.out(invocation.common.json ? to_json(explanation) + '\n'
-                                                  : show_explanation(question_, explanation));
+    if (!quiet_) {
+      invocation.console.out(invocation.common.json ? to_json(explanation) + '\n'
+                                                    : show_explanation(question_, explanation));
+    }
     return explanation.allowed() ? kAllAcked : kNotAllAcked;
   }
 
@@ -103,6 +107,7 @@ class ExplainPolicyCommand : public Command {
   bool quiesce_ = false;
   bool cancel_ = false;
   bool look_ = false;
+  bool quiet_ = false;
 };
 
 }  // namespace

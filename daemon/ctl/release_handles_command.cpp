@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -9,18 +10,50 @@
 namespace muster::ctl {
 namespace {
 
+namespace fs = std::filesystem;
+
+// As the shell shows it: through the links by which the operator got there, as backends may have.
+fs::path working_directory(std::error_code& error) {
+  const char* const shown = std::getenv("PWD");  // NOLINT(concurrency-mt-unsafe): one thread
+  std::error_code other;
+  if (shown != nullptr && shown[0] == '/' && fs::equivalent(shown, ".", other)) return shown;
+  return fs::current_path(error);
+}
+
+// To the kernel, and to rm, ".." is the parent of what a link leads to. The broker and the backends
+// look at the text alone. Where the two differ nobody can know what is meant.
+bool means_another_place(const std::string& absolute) {
+  const auto end = absolute.find("/../") != std::string::npos ? absolute.rfind("/../") + 3
+                   : absolute.ends_with("/..")                ? absolute.size()
+                                                              : 0;
+  if (end == 0) return false;
+  const fs::path through(absolute.substr(0, end));
+  std::error_code error;
+  const auto to_kernel = fs::weakly_canonical(through, error);
+  if (error) return false;
+  const auto as_text = fs::weakly_canonical(through.lexically_normal(), error);
+  // With a "/" at the end, both of them.
+  return !error && (to_kernel / "").lexically_normal() != (as_text / "").lexically_normal();
+}
+
 // Backends know paths by their beginning at "/", not by where an operator happens to stand.
 std::string make_absolute(const std::string& path, std::string& problem) {
   std::string absolute = path;
   if (!path.empty() && path.front() != '/') {
     std::error_code error;
-    const auto here = std::filesystem::current_path(error);
+    const auto here = working_directory(error);
     if (error) {
       problem = "cannot make " + escape_bytes(path) + " absolute: the working directory is gone (" +
                 error.message() + "): give an absolute path";
       return {};
     }
     absolute = here.native() + '/' + path;
+  }
+  if (means_another_place(absolute)) {
+    problem = escape_bytes(path) +
+              " has a \"..\" behind a link, so it is one place to the kernel " +
+              "and another as text: give the path without \"..\"";
+    return {};
   }
   NormalizedPath normal = normalize_path_prefix(absolute);
   problem = std::move(normal.problem);

@@ -1,6 +1,7 @@
 // Whole musterctl commands against a broker that a test plays.
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,42 @@ TEST_F(Commands, ARelativePathIsTakenFromHere) {
                                     "broadcast release-handles " + dir + "/-x detach\n");
 }
 
+// ~/work -> /data/work: backends that were started there say ~/work, and so does the shell.
+TEST_F(Commands, ARelativePathIsTakenFromWhereTheShellSaysItIs) {
+  play(answer_all);
+  const auto here = std::filesystem::current_path();
+  const char* const pwd = std::getenv("PWD");
+  const std::string before = pwd == nullptr ? "" : pwd;
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  std::filesystem::create_directory(dir + "/deep");
+  std::filesystem::create_directory_symlink("deep", dir + "/link");
+  std::filesystem::current_path(dir + "/link");
+  ::setenv("PWD", (dir + "/link").c_str(), 1);
+  said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", dir.c_str(), 1);  // it is not there
+  said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", before.c_str(), 1);
+  std::filesystem::current_path(here);
+  EXPECT_EQ(broker->requests(), "broadcast release-handles " + dir + "/link/x detach\n" +
+                                    "broadcast release-handles " + dir + "/deep/x detach\n");
+}
+
+TEST_F(Commands, AParentBehindALinkIsRefused) {
+  play(answer_all);
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  std::filesystem::create_directories(dir + "/real/deep");
+  std::filesystem::create_directory_symlink("real/deep", dir + "/link");
+  for (const std::string end : {"/link/../x", "/link/..", "/real/../link/../x"}) {
+    EXPECT_EQ(said({"release-handles", "--detach", dir + end}),
+              "2 |  | musterctl: release-handles: PATH: " + dir + end +
+                  " has a \"..\" behind a link, so it is one place to the kernel and another as "
+                  "text: give the path without \"..\" (see musterctl release-handles --help)\n");
+  }
+  for (const std::string end : {"/real/../x", "/none/../x", "/real/deep/..", "/link/x", "/../x"}) {
+    EXPECT_EQ(said({"release-handles", "--detach", dir + end}).substr(0, 4), "0 | ") << end;
+  }
+}
+
 TEST_F(Commands, JsonIsOneObjectAndNothingElse) {
   play(answer_all);
   const std::string text = said({"release-handles", "--json", "/x"});
@@ -139,7 +176,6 @@ TEST_F(Commands, QuietLeavesOnlyTheExitStatus) {
   play(answer_all);
   EXPECT_EQ(said({"release-handles", "--quiet", "/x"}), "1 |  | ");
   EXPECT_EQ(said({"release-handles", "-q", "--json", "/x"}), "1 |  | ");
-  EXPECT_EQ(said({"release-handles", "-q", "--detach", "/x"}), "0 |  | ");
   EXPECT_EQ(said({"release-handles", "-q", "--dry-run", "/x"}), "0 |  | ");
   EXPECT_EQ(said({"result", "-q", "17"}), "1 |  | ");
   EXPECT_EQ(said({"cancel", "-q", "17"}), "0 |  | ");
@@ -170,8 +206,8 @@ TEST_F(Commands, NobodyToAskIsAStatusOfItsOwn) {
   EXPECT_EQ(said({"quiesce", "-q", "--allow-empty"}), "0 |  | ");
   EXPECT_EQ(said({"quiesce", "-q", "--dry-run"}), "5 |  | ");
   EXPECT_EQ(said({"quiesce", "-q", "--dry-run", "--allow-empty"}), "0 |  | ");
-  EXPECT_EQ(said({"quiesce", "-q", "--detach"}), "5 |  | ");
-  EXPECT_EQ(said({"quiesce", "-q", "--detach", "--allow-empty"}), "0 |  | ");
+  EXPECT_EQ(said({"quiesce", "--detach"}), "5 | 17\n | ");
+  EXPECT_EQ(said({"quiesce", "--detach", "--allow-empty"}), "0 | 17\n | ");
   EXPECT_EQ(said({"result", "-q"}), "5 |  | ");
   EXPECT_EQ(said({"result", "-q", "--allow-empty"}), "0 |  | ");
 }

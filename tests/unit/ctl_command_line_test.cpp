@@ -66,6 +66,9 @@ TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   EXPECT_EQ(said({"quiesce", "--detach", "--dry-run"}),
             "2 |  | musterctl: quiesce: --detach excludes --dry-run (see musterctl quiesce "
             "--help)\n");
+  EXPECT_EQ(
+      said({"quiesce", "--detach", "-q"}),
+      "2 |  | musterctl: quiesce: --detach excludes --quiet (see musterctl quiesce --help)\n");
   EXPECT_EQ(said({"cancel"}).substr(0, 43), "2 |  | musterctl: cancel: ID is required (s");
   EXPECT_EQ(said({"cancel", "last"}).substr(0, 50),
             "2 |  | musterctl: cancel: ID: \"last\" is no broadca");

@@ -22,7 +22,12 @@ TEST(Duration, IsWrittenAsWholeNumbersWithUnits) {
   EXPECT_EQ(parsed("1h30m"), "5400000");
   EXPECT_EQ(parsed("1h2m3s4ms"), "3723004");
   EXPECT_EQ(parsed("90m"), "5400000");
-  EXPECT_EQ(parsed("0s"), "0");
+}
+
+TEST(Duration, OfNothingIsRefused) {
+  for (const std::string text : {"0s", "0ms", "0h0m"}) {
+    EXPECT_EQ(parsed(text), '"' + text + "\" is no time at all: the least is 1ms");
+  }
 }
 
 TEST(Duration, WithoutAUnitIsRefusedAndBothMeaningsAreOffered) {
