@@ -17,6 +17,9 @@ foreach(name sdk model)
   add_library(muster::${name} ALIAS muster_${name})
 endforeach()
 
+# What has to be built for it.
+add_custom_target(muster_libraries DEPENDS muster_sdk muster_json)
+
 install(TARGETS muster_sdk muster_model muster_net muster_os muster_wire muster_json
   muster_proto muster_asio muster_protobuf muster_protobuf_full
   EXPORT muster_targets
