@@ -145,10 +145,14 @@ TEST_F(Commands, AParentBehindALinkIsRefused) {
   std::filesystem::create_directories(dir + "/real/deep");
   std::filesystem::create_directory_symlink("real/deep", dir + "/link");
   for (const std::string end : {"/link/../x", "/link/..", "/real/../link/../x"}) {
-    EXPECT_EQ(said({"release-handles", "--detach", dir + end}),
-              "2 |  | musterctl: release-handles: PATH: " + dir + end +
-                  " has a \"..\" behind a link, so it is one place to the kernel and another as "
-                  "text: give the path without \"..\" (see musterctl release-handles --help)\n");
+    const std::string path = dir + end;
+    std::string wanted = "2 |  | musterctl: release-handles: PATH: ";
+    wanted += path;
+    wanted +=
+        " has a \"..\" behind a link, so it is one place to the kernel and another as text: give "
+        "the "
+        "path without \"..\" (see musterctl release-handles --help)\n";
+    EXPECT_EQ(said({"release-handles", "--detach", path}), wanted);
   }
   for (const std::string end : {"/real/../x", "/none/../x", "/real/deep/..", "/link/x", "/../x"}) {
     EXPECT_EQ(said({"release-handles", "--detach", dir + end}).substr(0, 4), "0 | ") << end;

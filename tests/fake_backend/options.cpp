@@ -117,7 +117,9 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
       ->type_name("D");
   app.add_option("--min-protocol", registration.min_protocol, "the oldest protocol it claims");
   app.add_option("--max-protocol", registration.max_protocol, "the newest protocol it claims");
-  app.add_option("--count", options.count, "so many backends; their replicas are R0, R1, R2 ... (0, 1, 2 ... without --replica)")
+  app.add_option(
+         "--count", options.count,
+         "so many backends; their replicas are R0, R1, R2 ... (0, 1, 2 ... without --replica)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--on-release", raw.on_release,
