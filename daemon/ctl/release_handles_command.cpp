@@ -13,21 +13,24 @@ namespace {
 namespace fs = std::filesystem;
 
 // As the shell shows it: through the links by which the operator got there, as backends may have.
+// Looks at the file system only where the two differ: it may be one that hangs.
 fs::path working_directory(std::error_code& error) {
-  const char* const shown = std::getenv("PWD");  // NOLINT(concurrency-mt-unsafe): one thread
+  fs::path here = fs::current_path(error);
+  const char* const text = std::getenv("PWD");  // NOLINT(concurrency-mt-unsafe): one thread
+  if (error || text == nullptr) return here;
+  const fs::path shown(text);
   std::error_code other;
-  if (shown != nullptr && shown[0] == '/' && fs::equivalent(shown, ".", other)) return shown;
-  return fs::current_path(error);
+  const bool is_here = shown != here && shown.is_absolute() && shown == shown.lexically_normal() &&
+                       fs::equivalent(shown, ".", other);
+  return is_here ? shown : here;
 }
 
 // To the kernel, and to rm, ".." is the parent of what a link leads to. The broker and the backends
 // look at the text alone. Where the two differ nobody can know what is meant.
 bool means_another_place(const std::string& absolute) {
-  const auto end = absolute.find("/../") != std::string::npos ? absolute.rfind("/../") + 3
-                   : absolute.ends_with("/..")                ? absolute.size()
-                                                              : 0;
-  if (end == 0) return false;
-  const fs::path through(absolute.substr(0, end));
+  const auto last = (absolute + '/').rfind("/../");
+  if (last == std::string::npos) return false;
+  const fs::path through(absolute.substr(0, last + 3));
   std::error_code error;
   const auto to_kernel = fs::weakly_canonical(through, error);
   if (error) return false;

@@ -133,9 +133,12 @@ TEST_F(Commands, ARelativePathIsTakenFromWhereTheShellSaysItIs) {
   said({"release-handles", "--detach", "x"});
   ::setenv("PWD", dir.c_str(), 1);  // it is not there
   said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", (dir + "/link/../deep").c_str(), 1);  // no shell says it so
+  said({"release-handles", "--detach", "x"});
   ::setenv("PWD", before.c_str(), 1);
   std::filesystem::current_path(here);
   EXPECT_EQ(broker->requests(), "broadcast release-handles " + dir + "/link/x detach\n" +
+                                    "broadcast release-handles " + dir + "/deep/x detach\n" +
                                     "broadcast release-handles " + dir + "/deep/x detach\n");
 }
 
@@ -144,14 +147,14 @@ TEST_F(Commands, AParentBehindALinkIsRefused) {
   const std::string dir = std::filesystem::canonical(broker->dir()).native();
   std::filesystem::create_directories(dir + "/real/deep");
   std::filesystem::create_directory_symlink("real/deep", dir + "/link");
-  for (const std::string end : {"/link/../x", "/link/..", "/real/../link/../x"}) {
+  for (const std::string end : {"/link/../x", "/link/..", "/link/../", "/real/../link/../x",
+                                "/real/../link/..", "/link/../.."}) {
     const std::string path = dir + end;
     std::string wanted = "2 |  | musterctl: release-handles: PATH: ";
     wanted += path;
     wanted +=
         " has a \"..\" behind a link, so it is one place to the kernel and another as text: give "
-        "the "
-        "path without \"..\" (see musterctl release-handles --help)\n";
+        "the path without \"..\" (see musterctl release-handles --help)\n";
     EXPECT_EQ(said({"release-handles", "--detach", path}), wanted);
   }
   for (const std::string end : {"/real/../x", "/none/../x", "/real/deep/..", "/link/x", "/../x"}) {
