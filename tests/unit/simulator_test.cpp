@@ -10,15 +10,12 @@
 #include "simulator/run.h"
 #include "simulator/sim_shell.h"
 #include "simulator/world.h"
-#include "support/sanitized.h"
 
 namespace muster::simulator {
 namespace {
 
-// 20,800 scripts, in parts that run side by side. A sanitizer looks for other mistakes than the
-// oracle does, and takes ten times as long for it.
-constexpr std::uint64_t kParts = 8;
-constexpr std::uint64_t kSeedsEach = test::kSanitized ? 260 : 2'600;
+constexpr std::uint64_t kSeedsEach = 2'600;
+constexpr std::uint64_t kParts = 8;  // 20,800 scripts, in parts that run side by side
 
 class RandomScriptsTest : public ::testing::TestWithParam<std::uint64_t> {};
 
