@@ -78,6 +78,7 @@ equal "its user" "$(ps -o user= -p "$(property musterd.service MainPID)")" muste
 transport() { sed -n 's/.* transport=\([a-z_]*\).*/\1/p' | head -n 1; }
 mkdir /tmp/outside
 outside=$(timeout 2 musterd --socket-dir /tmp/outside --state-dir /tmp/outside 2>&1 | transport || true)
+[[ -n $outside ]] || fail "musterd does not say its transport"
 equal "its transport" "$(journalctl --no-pager -o cat --unit musterd.service | transport)" "$outside"
 
 # --- a broadcast
