@@ -70,7 +70,7 @@ broker=$!
 backend zccache --version 1.4.2 --on-release ack --on-quiesce ack
 note "zccache   acknowledges at once"
 backend soldr --version 0.9.0 --ack-timeout 200ms --on-release work:300ms:3 --on-quiesce work:300ms:3
-note "soldr     is slow: registered with a budget of 200 ms, asks for 300 ms more, three times"
+note "soldr     needs 450 ms and declared 200: asks for 300 ms more at each of three steps"
 backend keeper --version 2.0.1 --on-release reject --on-quiesce ack
 note "keeper    refuses to let go of files; drains when asked"
 backend mute --version 1.0.0 --ack-timeout 1s --on-release silent --on-quiesce silent
