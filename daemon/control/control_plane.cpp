@@ -9,20 +9,18 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/error.hpp>
-#include <asio/experimental/as_tuple.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "control/control_session.h"
 #include "net/spawn.h"
+#include "net/use_tuple.h"
 #include "os/peer.h"
 
 namespace muster::daemon {
 namespace {
 
 using Acceptor = asio::local::stream_protocol::acceptor;
-constexpr auto kUseTuple = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
 }  // namespace
@@ -77,7 +75,7 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
   asio::steady_timer pause(self->context->loop);
   bool failing = false;
   while (!self->closing) {
-    auto [error, socket] = co_await acceptor->async_accept(kUseTuple);
+    auto [error, socket] = co_await acceptor->async_accept(net::kUseTuple);
     if (self->closing) break;
     if (!error) {
       failing = false;
@@ -96,7 +94,7 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
     }
     if (is_let_in) continue;
     pause.expires_after(kAcceptPause);
-    co_await pause.async_wait(kUseTuple);
+    co_await pause.async_wait(net::kUseTuple);
     self->keep_spare();
   }
 }

@@ -4,17 +4,15 @@
 #include <utility>
 #include <variant>
 
-#include <asio/experimental/as_tuple.hpp>
 #include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "broker/broker_server.h"
+#include "net/use_tuple.h"
 
 namespace muster::daemon {
 namespace {
 
-constexpr auto kUseTuple = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kLook{10};
 constexpr std::chrono::milliseconds kFirstWait{50};
 constexpr std::chrono::milliseconds kLongestWait{5000};
@@ -79,7 +77,7 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
   // Nothing tells when what was said last is written; mostly it is by now.
   while (self->stream_.is_open()) {
     self->missing_timer_.expires_after(kLook);
-    co_await self->missing_timer_.async_wait(kUseTuple);
+    co_await self->missing_timer_.async_wait(net::kUseTuple);
   }
   self->linger_timer_.cancel();
 }

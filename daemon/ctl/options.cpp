@@ -26,7 +26,7 @@ CLI::callback_t calling(const std::string& name, Options::Reader reader) {
 // "--quiet" of "-q,--quiet".
 std::string long_name(const std::string& names) { return names.substr(names.find("--")); }
 
-constexpr std::size_t kNameColumns = 24;
+constexpr std::size_t kOptionColumns = 24;
 constexpr std::size_t kTextColumns = 72;
 
 // Breaks lines between words.
@@ -55,7 +55,7 @@ std::string wrapped(const std::string& text) {
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() {
-    column_width(kNameColumns);
+    column_width(kOptionColumns);
     label("SUBCOMMAND", "COMMAND");
     label("Positionals", "Arguments");
   }

@@ -14,12 +14,12 @@
 namespace muster::ctl {
 namespace {
 
-constexpr std::size_t kNameColumns = 13;
+constexpr std::size_t kStatusColumns = 13;
 constexpr std::size_t kMostIds = 20;
 constexpr std::size_t kMostUsers = 20;
 
 std::string line(std::string_view name, const std::string& value) {
-  return padded(std::string(name), kNameColumns) + value + '\n';
+  return padded(std::string(name), kStatusColumns) + value + '\n';
 }
 
 std::string number(std::uint64_t value, std::string_view what) {

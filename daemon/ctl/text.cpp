@@ -103,7 +103,7 @@ std::string counted(std::uint64_t count, std::string_view what) {
   return text;
 }
 
-std::string quoted(std::string_view text) { return '"' + escape_bytes(text) + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + escape_bytes(text) + '"'; }
 
 std::string shown(const BackendKey& key) { return escape_bytes(key.to_string()); }
 

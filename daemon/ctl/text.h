@@ -20,7 +20,7 @@ namespace muster::ctl {
 // "1 backend", "3 backends".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
 // In quotes, safe for a terminal: what a backend said.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 // A key, safe for a terminal.
 [[nodiscard]] std::string shown(const BackendKey& key);
 

@@ -10,12 +10,12 @@ namespace {
 
 std::string backend_of(const Event& event) { return event.key ? event.key->to_string() : "-"; }
 
-double milliseconds(std::chrono::nanoseconds time) {
+double fractional_ms(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
 // To the microsecond: more digits are noise.
-double rounded(double ms) { return std::round(ms * 1000) / 1000; }
+double to_microseconds(double ms) { return std::round(ms * 1000) / 1000; }
 
 std::int64_t pid_of(const Event& event) { return event.pid; }
 std::uint64_t uid_of(const Event& event) { return event.uid; }
@@ -106,7 +106,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
 void EventLog::write_outcome(const Event& event) {
   if (!event.backend_outcome) return;
   const BackendOutcome& outcome = *event.backend_outcome;
-  const double ms = rounded(milliseconds(outcome.latency));
+  const double ms = to_microseconds(fractional_ms(outcome.latency));
   const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
     if (!log_.enabled(level)) return;
     const std::string backend = outcome.key.to_string();
@@ -138,7 +138,8 @@ void EventLog::write_outcome(const Event& event) {
 
 void EventLog::write_finished(const Event& event, std::chrono::steady_clock::time_point now) {
   const auto started = started_.find(event.broadcast_id);
-  const double ms = started == started_.end() ? 0 : rounded(milliseconds(now - started->second));
+  const double ms =
+      started == started_.end() ? 0 : to_microseconds(fractional_ms(now - started->second));
   if (started != started_.end()) started_.erase(started);
   log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
                                    {"operation", event.operation},

@@ -12,6 +12,8 @@
 
 #include <asio/post.hpp>
 
+#include "broker/make_epoll.h"
+
 namespace muster::broker {
 namespace {
 
@@ -24,12 +26,6 @@ constexpr std::uint64_t pack(std::uint32_t slot, std::uint32_t generation) noexc
 
 [[noreturn]] void throw_errno(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
-}
-
-int make_epoll() {
-  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
-  if (fd < 0) throw_errno("epoll_create1");
-  return fd;
 }
 
 }  // namespace

@@ -2,20 +2,11 @@
 
 #include <cerrno>
 #include <exception>
-#include <system_error>
 #include <utility>
 
+#include "broker/make_epoll.h"
+
 namespace muster::broker {
-namespace {
-
-int make_epoll() {
-  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-  return fd;
-}
-
-}  // namespace
-
 WatchSet::WatchSet(asio::io_context& context, std::function<void()> ready)
     : memory_(asio::use_service<HandlerMemory>(context)),
       ready_(std::move(ready)),

@@ -17,7 +17,7 @@ std::string shown(std::string_view path) {
   return '"' + text + '"';
 }
 
-NormalizedPath refused(std::string sentence) { return {{}, std::move(sentence)}; }
+NormalizedPath refused_path(std::string sentence) { return {{}, std::move(sentence)}; }
 
 struct Range {
   std::uint32_t first;
@@ -54,17 +54,18 @@ void append_escaped(std::string& out, std::string_view bytes) {
 }  // namespace
 
 NormalizedPath normalize_path_prefix(std::string_view path) {
-  if (path.empty()) return refused("the path is empty; give an absolute one, like /var/cache/x");
+  if (path.empty())
+    return refused_path("the path is empty; give an absolute one, like /var/cache/x");
   if (path.find('\0') != std::string_view::npos) {
-    return refused("the path " + shown(path) + " has a NUL byte, which no file name can have");
+    return refused_path("the path " + shown(path) + " has a NUL byte, which no file name can have");
   }
   if (path.front() != '/') {
-    return refused("the path " + shown(path) + " is relative; give an absolute one, like /" +
-                   escape_bytes(path.substr(0, 80)));
+    return refused_path("the path " + shown(path) + " is relative; give an absolute one, like /" +
+                        escape_bytes(path.substr(0, 80)));
   }
   if (path.size() > kMaxPathBytes) {
-    return refused("the path has " + std::to_string(path.size()) + " bytes; the most is " +
-                   std::to_string(kMaxPathBytes));
+    return refused_path("the path has " + std::to_string(path.size()) + " bytes; the most is " +
+                        std::to_string(kMaxPathBytes));
   }
   std::vector<std::string_view> kept;
   for (std::size_t at = 1; at <= path.size();) {

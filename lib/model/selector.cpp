@@ -33,24 +33,25 @@ const std::string* value_of(std::string_view field, const BackendKey& key, const
   return label == labels.end() ? nullptr : &label->second;
 }
 
-Selector::Parsed refused(std::string sentence) { return {{}, std::move(sentence)}; }
+Selector::Parsed refused_selector(std::string sentence) { return {{}, std::move(sentence)}; }
 
 }  // namespace
 
 Selector::Parsed Selector::from_terms(std::vector<SelectorTerm> terms) {
   if (terms.size() > kMaxTerms) {
-    return refused("a selector has at most " + std::to_string(kMaxTerms) + " terms");
+    return refused_selector("a selector has at most " + std::to_string(kMaxTerms) + " terms");
   }
   for (const auto& [field, glob] : terms) {
     const auto shown =
         '"' + escape_bytes(std::string(field).append(1, '=').append(glob).substr(0, kMaxShown)) +
         '"';
     if (!is_field(field)) {
-      return refused("the selector term " + shown + " names no field" + std::string(kWanted));
+      return refused_selector("the selector term " + shown + " names no field" +
+                              std::string(kWanted));
     }
     if (glob.size() > kMaxGlob || glob.find('\0') != std::string::npos) {
-      return refused("the glob of the selector term " + shown +
-                     " has a NUL byte or more than 256 bytes");
+      return refused_selector("the glob of the selector term " + shown +
+                              " has a NUL byte or more than 256 bytes");
     }
   }
   Parsed parsed;
@@ -66,8 +67,8 @@ Selector::Parsed Selector::parse(std::string_view text) {
     at = end + 1;
     const auto equals = term.find('=');
     if (equals == std::string_view::npos) {
-      return refused("the selector term \"" + escape_bytes(term.substr(0, kMaxShown)) +
-                     "\" has no '='" + std::string(kWanted));
+      return refused_selector("the selector term \"" + escape_bytes(term.substr(0, kMaxShown)) +
+                              "\" has no '='" + std::string(kWanted));
     }
     terms.push_back({std::string(term.substr(0, equals)), std::string(term.substr(equals + 1))});
   }

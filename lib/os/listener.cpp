@@ -10,12 +10,12 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "os/error_text.h"
+
 namespace muster::os {
 namespace {
 
 constexpr int kBacklog = 4096;  // the kernel cuts it to net.core.somaxconn
-
-std::string reason(int error) { return std::generic_category().message(error); }
 
 std::string too_long(const std::string& path, std::size_t limit) {
   return "the socket path " + path + " has " + std::to_string(path.size()) +
@@ -40,13 +40,13 @@ std::string clear_path(const std::string& path, const sockaddr_un& address) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) {
     if (errno == ENOENT) return {};
-    return "cannot look at " + path + ": " + reason(errno);
+    return "cannot look at " + path + ": " + error_text(errno);
   }
   if (!S_ISSOCK(found.st_mode)) {
     return path + " is there, but is not a socket: remove it, or choose another directory";
   }
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return "cannot make a socket: " + reason(errno);
+  if (!probe) return "cannot make a socket: " + error_text(errno);
   const auto* where = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(probe.get(), where, sizeof(address)) == 0) return occupied(path, probe.get());
   switch (errno) {
@@ -61,11 +61,11 @@ std::string clear_path(const std::string& path, const sockaddr_un& address) {
       return path + " is a socket of another kind that is in use: stop its owner, or choose " +
              "another directory";
     default:
-      return "cannot tell whether the socket " + path + " is in use: " + reason(errno) +
+      return "cannot tell whether the socket " + path + " is in use: " + error_text(errno) +
              "; remove it if it is not";
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return "cannot replace the socket " + path + " of a broker that is gone: " + reason(errno);
+    return "cannot replace the socket " + path + " of a broker that is gone: " + error_text(errno);
   }
   return {};
 }
@@ -82,19 +82,19 @@ Listening listen_unix(const std::filesystem::path& where, mode_t mode) {
   std::memcpy(address.sun_path, path.data(), path.size());
 
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return {{}, "cannot make a socket: " + reason(errno)};
+  if (!socket) return {{}, "cannot make a socket: " + error_text(errno)};
   if (auto problem = clear_path(path, address); !problem.empty()) return {{}, problem};
 
   // The file is made with the socket's own mode and the umask: 0600 until it is as wanted, and
   // nobody can connect before listen().
   (void)::fchmod(socket.get(), 0600);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return {{}, "cannot make the socket " + path + ": " + reason(errno)};
+    return {{}, "cannot make the socket " + path + ": " + error_text(errno)};
   }
   if (::chmod(path.c_str(), mode) != 0 || ::listen(socket.get(), kBacklog) != 0) {
     const int error = errno;
     ::unlink(path.c_str());
-    return {{}, "cannot set up the socket " + path + ": " + reason(error)};
+    return {{}, "cannot set up the socket " + path + ": " + error_text(error)};
   }
   return {std::move(socket), {}};
 }
@@ -104,7 +104,7 @@ std::string adopt_listener(int fd) {
   int value = 0;
   socklen_t size = sizeof(value);
   if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &value, &size) != 0) {
-    return name + " is not a socket: " + reason(errno);
+    return name + " is not a socket: " + error_text(errno);
   }
   if (value != AF_UNIX) return name + " is not a Unix socket: pass a ListenStream= of a path";
   size = sizeof(value);
@@ -118,7 +118,7 @@ std::string adopt_listener(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
       ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-    return "cannot set up " + name + ": " + reason(errno);
+    return "cannot set up " + name + ": " + error_text(errno);
   }
   return {};
 }

@@ -4,16 +4,14 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
+#include "os/error_text.h"
 #include "os/listener.h"
 
 namespace muster::os {
 namespace {
-
-std::string reason(int error) { return std::generic_category().message(error); }
 
 // A sentence, or nothing when `directory` is there (now).
 std::string make_directory(const std::filesystem::path& directory) {
@@ -21,7 +19,7 @@ std::string make_directory(const std::filesystem::path& directory) {
   if (::mkdir(directory.c_str(), mode) == 0) {
     // Whatever the umask: backends of other users must get through root's.
     if (::chmod(directory.c_str(), mode) == 0) return {};
-    return "cannot set the mode of " + directory.native() + ": " + reason(errno);
+    return "cannot set the mode of " + directory.native() + ": " + error_text(errno);
   }
   const int error = errno;
   if (error == EEXIST) {
@@ -33,7 +31,7 @@ std::string make_directory(const std::filesystem::path& directory) {
     return "cannot make the directory " + directory.native() + ": " +
            directory.parent_path().native() + " does not exist; create that first";
   }
-  return "cannot make the directory " + directory.native() + ": " + reason(error);
+  return "cannot make the directory " + directory.native() + ": " + error_text(error);
 }
 
 // " (pid 123)", as far as the holder of the lock wrote it down.
@@ -68,12 +66,12 @@ SocketDirClaim::Result SocketDirClaim::claim(const std::filesystem::path& direct
   UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) {
     return {{},
-            "cannot write to " + name.native() + " (" + kLockFileName + "): " + reason(errno) +
+            "cannot write to " + name.native() + " (" + kLockFileName + "): " + error_text(errno) +
                 "; choose a directory that this user may write to"};
   }
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) {
-      return {{}, "cannot lock " + lock_path.native() + ": " + reason(errno)};
+      return {{}, "cannot lock " + lock_path.native() + ": " + error_text(errno)};
     }
     return {{},
             "another broker" + holder(lock.get()) + " already serves " + name.native() +

@@ -13,7 +13,7 @@
 namespace muster::wire {
 namespace {
 
-struct ToProto {
+struct ResponseToProto {
   v1::ControlResponse& out;
 
   void operator()(const ControlError& error) const { to_proto(error, *out.mutable_error()); }
@@ -43,7 +43,7 @@ struct ToProto {
   }
 };
 
-Envelope envelope_of(FrameKind kind, std::uint64_t request_id) {
+Envelope control_envelope(FrameKind kind, std::uint64_t request_id) {
   Envelope envelope;
   envelope.kind = kind;
   envelope.lane = kControlLane;
@@ -70,14 +70,14 @@ std::string response_bytes(const ControlResponse& response) {
     return report_response(*report, Texts::kAll);
   }
   v1::ControlResponse message;
-  std::visit(ToProto{message}, response);
+  std::visit(ResponseToProto{message}, response);
   return serialize(message);
 }
 
 }  // namespace
 
 std::string encode(std::uint64_t request_id, const ControlResponse& response) {
-  Envelope envelope = envelope_of(FrameKind::kResponse, request_id);
+  Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
   const auto size = [&](const std::string& payload) {
     return body_bytes(envelope, payload.size());
   };
@@ -94,7 +94,7 @@ std::string encode(std::uint64_t request_id, const ControlResponse& response) {
 std::string encode(std::uint64_t request_id, const Event& event) {
   std::string payload;
   append(event, payload);
-  Envelope envelope = envelope_of(FrameKind::kEvent, request_id);
+  Envelope envelope = control_envelope(FrameKind::kEvent, request_id);
   envelope.payload = payload;
   return encode_frame(envelope);
 }

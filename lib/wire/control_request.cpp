@@ -54,7 +54,7 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
   return "the payload is empty or has a request that this broker does not know";
 }
 
-struct ToProto {
+struct RequestToProto {
   v1::ControlRequest& out;
 
   void operator()(const Ping& /*ping*/) const { out.mutable_ping(); }
@@ -125,7 +125,7 @@ std::string encode(const ControlRequestFrame& frame) {
     return encode_cancel(kControlLane, frame.request_id);
   }
   v1::ControlRequest request;
-  std::visit(ToProto{request}, frame.message);
+  std::visit(RequestToProto{request}, frame.message);
   std::string traceparent;
   std::string tracestate;
   if (const auto* start = std::get_if<StartBroadcast>(&frame.message)) {

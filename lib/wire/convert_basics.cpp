@@ -10,7 +10,7 @@
 namespace muster::wire {
 namespace {
 
-constexpr EnumTable<BroadcastFailureReason, v1::Failure::Reason, 3> kReasons{{
+constexpr EnumTable<BroadcastFailureReason, v1::Failure::Reason, 3> kFailureReasons{{
     {BroadcastFailureReason::kUnsupportedOperation, v1::Failure::UNSUPPORTED_OPERATION},
     {BroadcastFailureReason::kRejected, v1::Failure::REJECTED},
     {BroadcastFailureReason::kBackendError, v1::Failure::BACKEND_ERROR},
@@ -60,11 +60,11 @@ std::string from_proto(const v1::BackendKey& in, BackendKey& key) {
 }
 
 v1::Failure::Reason to_proto(BroadcastFailureReason reason) noexcept {
-  return proto_of(kReasons, reason);
+  return proto_of(kFailureReasons, reason);
 }
 
 std::string from_proto(v1::Failure::Reason in, BroadcastFailureReason& reason) {
-  return value_of(kReasons, "a failure's reason", in, reason);
+  return value_of(kFailureReasons, "a failure's reason", in, reason);
 }
 
 std::string from_proto(v1::Failure::Reason in, std::optional<BroadcastFailureReason>& reason) {

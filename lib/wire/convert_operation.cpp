@@ -7,7 +7,7 @@
 namespace muster::wire {
 namespace {
 
-constexpr EnumTable<QuiesceReason, v1::Quiesce::Reason, 3> kReasons{{
+constexpr EnumTable<QuiesceReason, v1::Quiesce::Reason, 3> kQuiesceReasons{{
     {QuiesceReason::kIdleTimeout, v1::Quiesce::IDLE_TIMEOUT},
     {QuiesceReason::kBrokerShutdown, v1::Quiesce::BROKER_SHUTDOWN},
     {QuiesceReason::kMaintenance, v1::Quiesce::MAINTENANCE},
@@ -18,13 +18,13 @@ constexpr std::string_view kNoOperation =
 
 std::string take_quiesce(const v1::Quiesce& in, std::optional<BroadcastOperation>& operation) {
   auto reason = QuiesceReason::kMaintenance;
-  auto problem = value_of(kReasons, "the reason to quiesce", in.reason(), reason);
+  auto problem = value_of(kQuiesceReasons, "the reason to quiesce", in.reason(), reason);
   if (problem.empty()) operation = BroadcastOperation::quiesce(reason);
   return problem;
 }
 
 void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
-  out.set_reason(proto_of(kReasons, quiesce.reason));
+  out.set_reason(proto_of(kQuiesceReasons, quiesce.reason));
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   if (!problem.empty()) return problem;
   auto& out = report.emplace(std::move(*operation));
   out.broadcast_id = in.broadcast_id();
-  problem = value_of(kStates, "a broadcast's state", in.state(), out.state);
+  problem = value_of(kBroadcastStates, "a broadcast's state", in.state(), out.state);
   if (problem.empty()) problem = take_result(in.result(), out.result);
   if (problem.empty()) problem = from_fractional_ms("duration_ms", in.duration_ms(), out.duration);
   out.started_unix_ms = in.started_unix_ms();

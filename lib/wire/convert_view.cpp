@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr EnumTable<BackendState, v1::BackendInfo::State, 3> kStates{{
+constexpr EnumTable<BackendState, v1::BackendInfo::State, 3> kBackendStates{{
     {BackendState::kLive, v1::BackendInfo::LIVE},
     {BackendState::kReconnecting, v1::BackendInfo::RECONNECTING},
     {BackendState::kDead, v1::BackendInfo::DEAD},
@@ -32,7 +32,7 @@ constexpr EnumTable<Code, v1::ControlError::Code, 10> kCodes{{
 
 void to_proto(const BackendInfo& info, v1::BackendInfo& out) {
   to_proto(info.key, *out.mutable_key());
-  out.set_state(proto_of(kStates, info.state));
+  out.set_state(proto_of(kBackendStates, info.state));
   out.set_incarnation(info.incarnation);
   out.set_pid(info.pid);
   out.set_uid(info.uid);
@@ -54,7 +54,8 @@ void to_proto(const BackendInfo& info, v1::BackendInfo& out) {
 
 std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
   auto problem = from_proto(in.key(), info.key);
-  if (problem.empty()) problem = value_of(kStates, "a backend's state", in.state(), info.state);
+  if (problem.empty())
+    problem = value_of(kBackendStates, "a backend's state", in.state(), info.state);
   info.incarnation = in.incarnation();
   info.pid = in.pid();
   info.uid = in.uid();

@@ -18,6 +18,8 @@ class MessageLite;
 
 namespace muster::wire {
 
+inline constexpr std::uint32_t kEnvelopeVersion = 1;
+
 enum class FrameKind { kRequest = 0, kResponse = 1, kEvent = 2, kCancel = 3 };
 
 struct Envelope {

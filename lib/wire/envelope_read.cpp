@@ -9,8 +9,6 @@
 namespace muster::wire {
 namespace {
 
-constexpr std::uint32_t kEnvelopeVersion = 1;
-
 bool read_bytes(const char*& at, const char* end, std::string_view& out) noexcept {
   std::uint64_t length = 0;
   if (!read_varint(at, end, 4, length)) return false;

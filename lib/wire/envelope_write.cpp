@@ -13,8 +13,6 @@ namespace {
 
 using google::protobuf::io::CodedOutputStream;
 
-constexpr std::uint32_t kEnvelopeVersion = 1;
-
 constexpr unsigned char number_tag(unsigned field) {
   return static_cast<unsigned char>(field << 3);
 }

@@ -16,7 +16,7 @@ class ReportWriter {
   void report(const BroadcastReport& report) {
     using Field = v1::BroadcastReport;
     out_.number(Field::kBroadcastIdFieldNumber, report.broadcast_id);
-    enumerator(Field::kStateFieldNumber, proto_of(kStates, report.state));
+    enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, report.state));
     out_.message(Field::kResultFieldNumber, [&] { result(report.result); });
     for (const auto& backend : report.backends) {
       out_.message(Field::kBackendsFieldNumber, [&] { outcome(backend); });

@@ -17,7 +17,7 @@ inline constexpr EnumTable<OutcomeKind, v1::BackendOutcome::Outcome, 5> kOutcome
     {OutcomeKind::kSkippedDead, v1::BackendOutcome::SKIPPED_DEAD},
 }};
 
-inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 3> kStates{{
+inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 3> kBroadcastStates{{
     {BroadcastState::kRunning, v1::BroadcastReport::RUNNING},
     {BroadcastState::kFinished, v1::BroadcastReport::FINISHED},
     {BroadcastState::kCancelled, v1::BroadcastReport::CANCELLED},

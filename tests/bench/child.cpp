@@ -11,17 +11,13 @@
 #include <sstream>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <system_error>
 #include <unistd.h>
 
+#include "bench/throw_errno.h"
 #include "os/unique_fd.h"
 
 namespace muster::bench {
 namespace {
-
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
 
 // In the child.
 void die_with(pid_t parent) {
@@ -51,7 +47,7 @@ Child& Child::operator=(Child&& other) noexcept {
 Child Child::fork(const std::function<void()>& body) {
   const pid_t parent = getpid();
   const pid_t pid = ::fork();
-  if (pid < 0) fail("fork");
+  if (pid < 0) throw_errno("fork");
   if (pid > 0) return Child(pid);
   die_with(parent);
   try {
@@ -72,7 +68,7 @@ Child Child::run(const std::vector<std::string>& command, const std::filesystem:
     int error = 0;
   } news;
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2");
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe2");
   const os::UniqueFd reading(ends[0]);
   os::UniqueFd writing(ends[1]);
   Child child = fork([&] {
@@ -89,7 +85,7 @@ Child Child::run(const std::vector<std::string>& command, const std::filesystem:
     [[maybe_unused]] const ssize_t told = ::write(writing.get(), &news.error, sizeof(news.error));
   });
   writing.reset();
-  if (::read(reading.get(), &news.executed_ns, sizeof(news.executed_ns)) < 0) fail("read");
+  if (::read(reading.get(), &news.executed_ns, sizeof(news.executed_ns)) < 0) throw_errno("read");
   if (::read(reading.get(), &news.error, sizeof(news.error)) == sizeof(news.error)) {
     throw std::system_error(news.error, std::generic_category(), command.front());
   }
@@ -108,7 +104,7 @@ bool Child::is_running() {
 bool Child::wait() {
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0) {
-    if (errno != EINTR) fail("waitpid");
+    if (errno != EINTR) throw_errno("waitpid");
   }
   pid_ = 0;
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -124,7 +120,7 @@ void Child::end() noexcept {
 
 TemporaryDirectory::TemporaryDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "muster-bench.XXXXXX").native();
-  if (mkdtemp(name.data()) == nullptr) fail("mkdtemp");
+  if (mkdtemp(name.data()) == nullptr) throw_errno("mkdtemp");
   path_ = name;
 }
 

@@ -14,9 +14,9 @@ std::string_view bytes_of(const auto& record) {
   return {reinterpret_cast<const char*>(&record), sizeof(record)};
 }
 
-class Rounds {
+class RoundLoop {
  public:
-  Rounds(int control, RoundServer& server) : control_(control), server_(server) {}
+  RoundLoop(int control, RoundServer& server) : control_(control), server_(server) {}
 
   void serve() {
     for (;;) {
@@ -67,6 +67,6 @@ class Rounds {
 
 }  // namespace
 
-void serve_rounds(int control, RoundServer& server) { Rounds(control, server).serve(); }
+void serve_rounds(int control, RoundServer& server) { RoundLoop(control, server).serve(); }
 
 }  // namespace muster::bench

@@ -13,20 +13,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kBackends = 1'000;
+constexpr std::size_t kInFlightBackends = 1'000;
 constexpr std::size_t kBroadcasts = 100;
 
-class Rounds {
+class InFlightRounds {
  public:
-  explicit Rounds(const ScenarioOptions& options)
+  explicit InFlightRounds(const ScenarioOptions& options)
       : musterd_(options.command, directory_.path()),
         clients_(musterd_.backend_socket(), std::make_unique<MusterProtocol>(), Mode::kOneProcess,
-                 kBackends) {}
+                 kInFlightBackends) {}
 
   // The sum by the broker's own clock: no time between two rounds is in it.
   double one_after_another_ms() {
     for (std::size_t i = 0; i < kBroadcasts; ++i) {
-      clients_.board().expect(kBackends);
+      clients_.board().expect(kInFlightBackends);
       musterd_.send(frame_);
       clients_.board().wait();
       wait_until_idle(musterd_.pid());
@@ -38,7 +38,7 @@ class Rounds {
   double at_once_ms() {
     std::string frames;
     for (std::size_t i = 0; i < kBroadcasts; ++i) frames += frame_;
-    clients_.board().expect(kBackends * kBroadcasts);
+    clients_.board().expect(kInFlightBackends * kBroadcasts);
     const auto start = Clock::now();
     musterd_.send(frames);
     clients_.board().wait();
@@ -55,7 +55,7 @@ class Rounds {
     double sum = 0;
     for (const BroadcastId id : ids_) {
       const BroadcastReport report = musterd_.report(id);
-      if (report.result.acks.size() != kBackends) throw std::runtime_error("not all acked");
+      if (report.result.acks.size() != kInFlightBackends) throw std::runtime_error("not all acked");
       sum += std::chrono::duration<double, std::milli>(report.duration).count();
     }
     ids_.clear();
@@ -72,7 +72,7 @@ class Rounds {
 }  // namespace
 
 ScenarioResult many_in_flight(const ScenarioOptions& options) {
-  Rounds rounds(options);
+  InFlightRounds rounds(options);
   static_cast<void>(rounds.one_after_another_ms());  // warms up
   static_cast<void>(rounds.at_once_ms());
   std::vector<double> alone;

@@ -11,11 +11,11 @@
 namespace muster::bench {
 namespace {
 
-constexpr std::size_t kBackends = 5'000;
+constexpr std::size_t kRegistered = 5'000;
 
 double registrations_per_second(const Subject& subject) {
-  const Clients clients(subject.socket(), subject.protocol(), Mode::kOneProcess, kBackends);
-  return static_cast<double>(kBackends) /
+  const Clients clients(subject.socket(), subject.protocol(), Mode::kOneProcess, kRegistered);
+  return static_cast<double>(kRegistered) /
          std::chrono::duration<double>(clients.registration_time()).count();
 }
 

@@ -16,8 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kBackends = 1'000;
-constexpr std::size_t kSilentIndex = kBackends / 2;
+constexpr std::size_t kSilenceBackends = 1'000;
+constexpr std::size_t kSilentIndex = kSilenceBackends / 2;
 constexpr std::size_t kRoundsEach = 7;  // in each repetition
 // Far more than the others take.
 constexpr milliseconds kBudget{100};
@@ -67,11 +67,11 @@ ScenarioResult one_silent_backend(const ScenarioOptions& options) {
   MusterdProcess musterd(options.command, directory.path());
   const SharedMemory<std::atomic<bool>> silent;
   Clients clients(musterd.backend_socket(), std::make_unique<SilentWhileTold>(*silent),
-                  Mode::kOneProcess, kBackends);
+                  Mode::kOneProcess, kSilenceBackends);
   const std::string frame = start_frame(kBudget, true);
   const auto round = [&](bool with_silence) {
     silent->store(with_silence);
-    clients.board().expect(kBackends - (with_silence ? 1 : 0));
+    clients.board().expect(kSilenceBackends - (with_silence ? 1 : 0));
     musterd.send(frame);
     clients.board().wait();
     return musterd.report(musterd.receive_acceptance());
@@ -103,7 +103,7 @@ ScenarioResult many_deadlines(const ScenarioOptions& options) {
   const TemporaryDirectory directory;
   MusterdProcess musterd(options.command, directory.path());
   const Clients clients(musterd.backend_socket(), std::make_unique<AlwaysSilent>(),
-                        Mode::kOneProcess, kBackends);
+                        Mode::kOneProcess, kSilenceBackends);
   std::vector<double> lateness;
   for (std::size_t i = 0; i < options.repetitions; ++i) {
     musterd.send(start_frame({}, true));
@@ -114,7 +114,7 @@ ScenarioResult many_deadlines(const ScenarioOptions& options) {
       lateness.push_back(to_ms(backend.latency - backend.ack_timeout));
     }
   }
-  if (lateness.size() != kBackends * options.repetitions) {
+  if (lateness.size() != kSilenceBackends * options.repetitions) {
     throw std::runtime_error("not all backends were asked");
   }
   // Too early would be wrong as well, and counts as much.

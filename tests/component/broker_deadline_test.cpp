@@ -16,7 +16,7 @@ using core::DeadlineId;
 using std::chrono::hours;
 using ::testing::ElementsAre;
 
-struct Notes final : DeadlineTimers::Events {
+struct DeadlineNotes final : DeadlineTimers::Events {
   void before_deadlines() override {
     ++batches;
     if (before) before();
@@ -39,7 +39,7 @@ class DeadlineTimersTest : public ::testing::Test {
   static core::SteadyTime never() { return std::chrono::steady_clock::now() + hours(1); }
 
   asio::io_context context_;
-  Notes notes_;
+  DeadlineNotes notes_;
   DeadlineTimers timers_{context_, notes_};
 };
 

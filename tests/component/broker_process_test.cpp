@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/process_watch.h"
+#include "component/deaf_events.h"
 #include "support/child.h"
 #include "support/open_descriptors.h"
 #include "support/test_backend.h"
@@ -24,14 +25,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-struct Deaf final : Transport::Events {
-  void turn_begins() noexcept override {}
-  void frame_arrived(ConnectionId, std::string_view) override {}
-  void stream_broken(ConnectionId, std::string) override {}
-  void lost(ConnectionId, core::LossCause) override {}
-  void handling_failed(ConnectionId, std::string_view) noexcept override {}
-};
 
 class ProcessWatchTest : public ::testing::Test {
  protected:
@@ -52,7 +45,7 @@ class ProcessWatchTest : public ::testing::Test {
   void add(std::uint32_t slot, os::Peer peer) { (void)watch_.add({slot, 1}, peer); }
 
   asio::io_context context_;
-  Deaf deaf_;
+  test::DeafEvents deaf_;
   std::unique_ptr<Transport> transport_ =
       make_transport(test::test_transport(), context_, 1, deaf_);
   std::vector<std::uint32_t> exited_;

@@ -17,12 +17,14 @@
 #include "broker/transport.h"
 #include "os/descriptor_limit.h"
 #include "support/open_descriptors.h"
+#include "support/socket_pair.h"
 #include "support/test_transport.h"
 #include "wire/framing.h"
 
 namespace muster::broker {
 namespace {
 
+using test::SocketPair;
 using ::testing::ElementsAre;
 
 std::string frame(std::string_view body) {
@@ -31,29 +33,8 @@ std::string frame(std::string_view body) {
   return bytes.append(body);
 }
 
-struct Pair {
-  Pair() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-    ours.reset(ends[0]);
-    theirs.reset(ends[1]);
-  }
-  void say(std::string_view bytes) const {
-    EXPECT_EQ(::send(theirs.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  std::string heard() const {
-    std::array<char, 4096> bytes{};
-    const ssize_t size = ::recv(theirs.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (size == 0) return "end";
-    return size < 0 ? std::string("nothing") : std::string(bytes.data(), size_t(size));
-  }
-  os::UniqueFd ours;
-  os::UniqueFd theirs;
-};
-
 // Writes down what it is told, and does what the test asks it to.
-struct Notes final : Transport::Events, Transport::Watcher {
+struct TransportNotes final : Transport::Events, Transport::Watcher {
   void turn_begins() noexcept override {}
   void frame_arrived(ConnectionId connection, std::string_view body) override {
     said.push_back(std::to_string(connection.slot) + ": " + std::string(body));
@@ -113,13 +94,13 @@ class TransportTest : public ::testing::Test {
   }
 
   std::optional<asio::io_context> context_;
-  Notes notes_;
+  TransportNotes notes_;
   std::unique_ptr<Transport> transport_;
   long before_ = 0;
 };
 
 TEST_F(TransportTest, FramesComeOneByOneAndTheEndComesLast) {
-  Pair pair;
+  SocketPair pair;
   (void)transport_->open(std::move(pair.ours));
   pair.say(frame("a") + frame("") + frame("ccc"));
   pair.theirs.reset();
@@ -130,7 +111,7 @@ TEST_F(TransportTest, FramesComeOneByOneAndTheEndComesLast) {
 
 TEST_F(TransportTest, ManyConnectionsAreServedInSeveralTurns) {
   constexpr int kMany = 1200;  // a turn takes 512 events
-  std::vector<Pair> pairs(kMany);
+  std::vector<SocketPair> pairs(kMany);
   for (auto& pair : pairs) {
     (void)transport_->open(std::move(pair.ours));
     pair.say(frame("x"));
@@ -140,8 +121,8 @@ TEST_F(TransportTest, ManyConnectionsAreServedInSeveralTurns) {
 }
 
 TEST_F(TransportTest, AHandlerThatThrowsEndsItsConnectionAndNoOther) {
-  Pair bad;
-  Pair good;
+  SocketPair bad;
+  SocketPair good;
   (void)transport_->open(std::move(bad.ours));
   const auto other = transport_->open(std::move(good.ours));
   bad.say(frame("throw") + frame("never seen"));
@@ -158,7 +139,7 @@ TEST_F(TransportTest, AHandlerThatThrowsEndsItsConnectionAndNoOther) {
 
 TEST_F(TransportTest, AHandlerThatThrowsWhenToldOfALossIsToldNothingMore) {
   notes_.throws_when_lost = true;
-  Pair pair;
+  SocketPair pair;
   (void)transport_->open(std::move(pair.ours));
   pair.theirs.reset();
   settle();
@@ -166,8 +147,8 @@ TEST_F(TransportTest, AHandlerThatThrowsWhenToldOfALossIsToldNothingMore) {
 }
 
 TEST_F(TransportTest, NothingIsDeliveredAfterHangingUpInTheMiddleOfABuffer) {
-  Pair one;
-  Pair two;
+  SocketPair one;
+  SocketPair two;
   (void)transport_->open(std::move(one.ours));
   (void)transport_->open(std::move(two.ours));
   one.say(frame("hang up") + frame("never seen"));
@@ -179,10 +160,10 @@ TEST_F(TransportTest, NothingIsDeliveredAfterHangingUpInTheMiddleOfABuffer) {
 }
 
 TEST_F(TransportTest, ASlotIsUsedAgainWithANewGeneration) {
-  Pair first;
+  SocketPair first;
   const auto one = transport_->open(std::move(first.ours));
   transport_->release(one);
-  Pair second;
+  SocketPair second;
   const auto two = transport_->open(std::move(second.ours));
   EXPECT_EQ(one.slot, two.slot);
   EXPECT_NE(one.generation, two.generation);
@@ -193,10 +174,10 @@ TEST_F(TransportTest, ASlotIsUsedAgainWithANewGeneration) {
 }
 
 TEST_F(TransportTest, AHungUpSlotIsNotUsedAgainBeforeItsRelease) {
-  Pair first;
+  SocketPair first;
   const auto one = transport_->open(std::move(first.ours));
   transport_->hang_up(one);
-  Pair second;
+  SocketPair second;
   const auto two = transport_->open(std::move(second.ours));
   EXPECT_NE(one.slot, two.slot);
   transport_->release(one);
@@ -204,7 +185,7 @@ TEST_F(TransportTest, AHungUpSlotIsNotUsedAgainBeforeItsRelease) {
 }
 
 TEST_F(TransportTest, WhatASenderFindsOutIsReportedLaterFromTheLoop) {
-  Pair pair;
+  SocketPair pair;
   const auto id = transport_->open(std::move(pair.ours));
   pair.say(frame("last words"));
   pair.theirs.reset();
@@ -218,7 +199,7 @@ TEST_F(TransportTest, WhatASenderFindsOutIsReportedLaterFromTheLoop) {
 TEST_F(TransportTest, APeerThatIsTooSlowIsReportedLaterAndItsAnswersFirst) {
   transport_->stop();
   transport_ = make_transport(test::test_transport(), *context_, 1000, notes_);
-  Pair pair;
+  SocketPair pair;
   const auto id = transport_->open(std::move(pair.ours));
   pair.say(frame("an answer"));
   const std::string bytes(64 * 1024, 'x');
@@ -233,9 +214,9 @@ TEST_F(TransportTest, WhatWaitsForConnectionsOfOneAccountIsBoundedForAllOfThemTo
   core::QueueAccount account;
   core::QueueAccount other;
   account.limit = 150'000;
-  Pair a;
-  Pair b;
-  Pair c;
+  SocketPair a;
+  SocketPair b;
+  SocketPair c;
   const auto first = transport_->open(std::move(a.ours));
   const auto second = transport_->open(std::move(b.ours));
   const auto stranger = transport_->open(std::move(c.ours));
@@ -264,7 +245,7 @@ TEST_F(TransportTest, WhatWaitsForConnectionsOfOneAccountIsBoundedForAllOfThemTo
 TEST_F(TransportTest, OneFrameForManyArrivesWholeAndInOrderWhateverTheSocketsTake) {
   constexpr std::size_t kPeers = 5;
   constexpr int kFrames = 40;
-  std::vector<Pair> pairs(kPeers);
+  std::vector<SocketPair> pairs(kPeers);
   std::vector<ConnectionId> ids;
   for (auto& pair : pairs) ids.push_back(transport_->open(std::move(pair.ours)));
   std::string expected;
@@ -289,7 +270,7 @@ TEST_F(TransportTest, OneFrameForManyArrivesWholeAndInOrderWhateverTheSocketsTak
 }
 
 TEST_F(TransportTest, WhatIsQueuedGoesOutBeforeTheEndAsFarAsTheSocketTakesIt) {
-  Pair pair;
+  SocketPair pair;
   const auto id = transport_->open(std::move(pair.ours));
   for (int i = 0; i < 15; ++i) transport_->send(id, std::string(50'000, 'x'));
   int taken = 0;
@@ -306,7 +287,7 @@ TEST_F(TransportTest, WhatIsQueuedGoesOutBeforeTheEndAsFarAsTheSocketTakesIt) {
 }
 
 TEST_F(TransportTest, DrainingDeliversWhatIsThereAndLeavesTheEndForLater) {
-  Pair pair;
+  SocketPair pair;
   const auto id = transport_->open(std::move(pair.ours));
   pair.say(frame("a") + frame("b"));
   pair.theirs.reset();
@@ -318,7 +299,7 @@ TEST_F(TransportTest, DrainingDeliversWhatIsThereAndLeavesTheEndForLater) {
 
 TEST_F(TransportTest, DrainingAllSeesEverybodyWhoIsReadable) {
   constexpr std::size_t kMany = 1200;
-  std::vector<Pair> pairs(kMany);
+  std::vector<SocketPair> pairs(kMany);
   for (auto& pair : pairs) {
     (void)transport_->open(std::move(pair.ours));
     pair.say(frame("x"));
@@ -346,7 +327,7 @@ TEST_F(TransportTest, AWatcherThatThrowsEndsNothing) {
   os::UniqueFd in(ends[0]);
   os::UniqueFd(ends[1]).reset();  // the end of the pipe is readable, too
   notes_.watch = transport_->watch(in.get(), notes_, 0);
-  Pair pair;
+  SocketPair pair;
   (void)transport_->open(std::move(pair.ours));
   pair.say(frame("fine"));
   settle();

@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "os/unique_fd.h"
+#include "support/socket_pair.h"
 
 namespace muster::broker {
 namespace {
@@ -23,31 +24,8 @@ namespace {
 // More bytes than a socket takes.
 constexpr std::size_t kTooMuch = 8 * 1024 * 1024;
 
+using test::SocketPair;
 using ::testing::ElementsAre;
-
-struct Pair {
-  Pair() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-    ours.reset(ends[0]);
-    theirs.reset(ends[1]);
-  }
-  void say(std::string_view bytes) const {
-    EXPECT_EQ(::send(theirs.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  std::size_t unread() const {
-    std::size_t all = 0;
-    std::array<char, 65'536> bytes{};
-    for (ssize_t size = 1; size > 0;) {
-      size = ::recv(theirs.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-      if (size > 0) all += static_cast<std::size_t>(size);
-    }
-    return all;
-  }
-  os::UniqueFd ours;
-  os::UniqueFd theirs;
-};
 
 class IoRingTest : public ::testing::Test {
  protected:
@@ -83,7 +61,7 @@ class IoRingTest : public ::testing::Test {
 };
 
 TEST_F(IoRingTest, ASendThatDoesAllIsSilentAndOneThatDoesNotSaysHowMuchItDid) {
-  const Pair pair;
+  const SocketPair pair;
   ASSERT_TRUE(ring_->send(pair.ours.get(), "hello", 1));
   ASSERT_TRUE(ring_->submit());
   EXPECT_EQ(pair.unread(), 5u);
@@ -103,7 +81,7 @@ TEST_F(IoRingTest, ASendThatDoesAllIsSilentAndOneThatDoesNotSaysHowMuchItDid) {
 }
 
 TEST_F(IoRingTest, ASendToNobodyFails) {
-  Pair pair;
+  SocketPair pair;
   pair.theirs.reset();
   ASSERT_TRUE(ring_->send(pair.ours.get(), "hello", 1));
   ASSERT_TRUE(ring_->submit());
@@ -111,7 +89,7 @@ TEST_F(IoRingTest, ASendToNobodyFails) {
 }
 
 TEST_F(IoRingTest, AReceiveTellsEachTimeAndThenOfTheEnd) {
-  Pair pair;
+  SocketPair pair;
   ASSERT_TRUE(ring_->receive(pair.ours.get(), 7));
   ASSERT_TRUE(ring_->submit());
   for (const char* text : {"a", "b"}) {
@@ -125,7 +103,7 @@ TEST_F(IoRingTest, AReceiveTellsEachTimeAndThenOfTheEnd) {
 }
 
 TEST_F(IoRingTest, AReceiveEndsWhenBuffersRunOutLosesNothingAndGoesOnWhenArmedAgain) {
-  const Pair pair;
+  const SocketPair pair;
   ASSERT_TRUE(ring_->receive(pair.ours.get(), 7));
   ASSERT_TRUE(ring_->submit());
   const int size = 4'000'000;
@@ -160,7 +138,7 @@ TEST_F(IoRingTest, AReceiveEndsWhenBuffersRunOutLosesNothingAndGoesOnWhenArmedAg
 }
 
 TEST_F(IoRingTest, ARequestThatIsForgottenDoesNotTouchWhoeverHasItsNumber) {
-  const Pair pair;
+  const SocketPair pair;
   ASSERT_TRUE(ring_->send(pair.ours.get(), "hello", 1));
   ASSERT_TRUE(ring_->receive(pair.ours.get(), 2));
   pair.say("not for this one");
@@ -171,7 +149,7 @@ TEST_F(IoRingTest, ARequestThatIsForgottenDoesNotTouchWhoeverHasItsNumber) {
 }
 
 TEST_F(IoRingTest, ThereIsRoomForSoManyRequestsAndThenTheyMustBeSubmitted) {
-  const Pair pair;
+  const SocketPair pair;
   int fit = 0;
   while (fit < 100'000 && ring_->send(pair.ours.get(), "x", 1)) ++fit;
   EXPECT_GE(fit, 256);
@@ -184,7 +162,7 @@ TEST_F(IoRingTest, ThereIsRoomForSoManyRequestsAndThenTheyMustBeSubmitted) {
 
 TEST_F(IoRingTest, MoreCompletionsThanThereIsRoomForAllCome) {
   constexpr std::size_t kMany = 6'000;  // the ring has room for 4,096
-  const Pair pair;
+  const SocketPair pair;
   std::string large(kTooMuch, 'x');
   ASSERT_TRUE(ring_->send(pair.ours.get(), large, 1));  // fills the socket
   for (std::size_t i = 1; i < kMany; ++i) {
@@ -197,7 +175,7 @@ TEST_F(IoRingTest, MoreCompletionsThanThereIsRoomForAllCome) {
 }
 
 TEST_F(IoRingTest, WhoeverIsToBeToldIsToldAndNobodyElse) {
-  const Pair pair;
+  const SocketPair pair;
   ASSERT_TRUE(ring_->receive(pair.ours.get(), 7));
   ASSERT_TRUE(ring_->submit());
   ASSERT_TRUE(ring_->be_told());

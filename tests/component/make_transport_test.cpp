@@ -7,24 +7,17 @@
 #include <gtest/gtest.h>
 
 #include "broker/transport.h"
+#include "component/deaf_events.h"
 #include "support/child.h"
 #include "support/forbid_io_uring.h"
 
 namespace muster::broker {
 namespace {
 
-struct Deaf final : Transport::Events {
-  void turn_begins() noexcept override {}
-  void frame_arrived(ConnectionId, std::string_view) override {}
-  void stream_broken(ConnectionId, std::string) override {}
-  void lost(ConnectionId, core::LossCause) override {}
-  void handling_failed(ConnectionId, std::string_view) noexcept override {}
-};
-
 // "epoll", "epoll, for <why>", "error: <sentence>"
 std::string made(std::string_view kind) {
   asio::io_context context;
-  Deaf deaf;
+  test::DeafEvents deaf;
   try {
     std::string fell_back;
     const auto transport = make_transport(kind, context, 1, deaf, &fell_back);

@@ -26,9 +26,9 @@ namespace {
 using std::chrono::milliseconds;
 using Timer = BackendPort::Timer;
 
-constexpr std::size_t kMaxSteps = 300;
-constexpr std::array kTimes{milliseconds(0), milliseconds(1), milliseconds(700),
-                            milliseconds(5'000), milliseconds(0xFFFF'FFFF)};
+constexpr std::size_t kSdkSteps = 300;
+constexpr std::array kSdkTimes{milliseconds(0), milliseconds(1), milliseconds(700),
+                               milliseconds(5'000), milliseconds(0xFFFF'FFFF)};
 
 // The backend's surroundings; holds the core to what sdk/backend_core.h promises.
 class Port final : public BackendPort {
@@ -129,9 +129,9 @@ Registration registration() {
   return said;
 }
 
-class Stage {
+class SdkStage {
  public:
-  explicit Stage(std::string_view bytes)
+  explicit SdkStage(std::string_view bytes)
       : input_(bytes),
         sink_(std::make_shared<Sink>()),
         core_(registration(), Backoff(milliseconds(100), milliseconds(10'000), 1), port_, sink_,
@@ -139,12 +139,12 @@ class Stage {
     sink_->core = &core_;
     core_.set_handlers(handlers());
   }
-  ~Stage() { sink_->core = nullptr; }
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
+  ~SdkStage() { sink_->core = nullptr; }
+  SdkStage(const SdkStage&) = delete;
+  SdkStage& operator=(const SdkStage&) = delete;
 
   void run() {
-    for (std::size_t step = 0; !input_.empty() && step < kMaxSteps; ++step) {
+    for (std::size_t step = 0; !input_.empty() && step < kSdkSteps; ++step) {
       take_step();
       must_hold();
     }
@@ -184,7 +184,7 @@ class Stage {
   void meddle() {
     switch (input_.choose(8)) {
       case 0:
-        return core_.deliver(StopAsked{kTimes[input_.choose(kTimes.size())]});
+        return core_.deliver(StopAsked{kSdkTimes[input_.choose(kSdkTimes.size())]});
       case 1:
         return pending_.clear();
       case 2:
@@ -215,7 +215,7 @@ class Stage {
         (void)request.defer();
         return;
       case 6:
-        request.working(kTimes[input_.choose(kTimes.size())], std::string(input_.bytes(20)),
+        request.working(kSdkTimes[input_.choose(kSdkTimes.size())], std::string(input_.bytes(20)),
                         input_.byte());
         return meddle();
       default:
@@ -249,7 +249,7 @@ class Stage {
         Registered said;
         said.incarnation = id;
         said.protocol = input_.choose(16) == 0 ? 2 : 1;
-        said.limits.max_ack_timeout = kTimes[input_.choose(kTimes.size())];
+        said.limits.max_ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
         if (input_.choose(2) == 0) said.active_holds.push_back({1, "/cache", 1});
         return wire::encode(1, said);
       }
@@ -260,18 +260,18 @@ class Stage {
         if (input_.choose(2) == 0) {
           said.operation = BroadcastOperation::release_handles("/cache");
         }
-        said.ack_timeout = kTimes[input_.choose(kTimes.size())];
+        said.ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
         said.deadline_unix_ms = input_.choose(3) == 0 ? 0 : port_.now_unix_ms();
         return wire::encode(said);
       }
       case 4:
         return wire::encode_cancel(wire::kBackendLane, id);
       case 5:
-        return wire::encode(
-            1,
-            Refusal{static_cast<RefusalCode>(input_.choose(7)),
-                    std::string(input_.bytes(input_.byte())), kTimes[input_.choose(kTimes.size())]},
-            input_.choose(2) == 0);
+        return wire::encode(1,
+                            Refusal{static_cast<RefusalCode>(input_.choose(7)),
+                                    std::string(input_.bytes(input_.byte())),
+                                    kSdkTimes[input_.choose(kSdkTimes.size())]},
+                            input_.choose(2) == 0);
       default:
         return input_.choose(2) == 0 ? wire::encode(id, wire::Deregistered{})
                                      : wire::encode(HoldEnded{id, HoldEnd::kExpired});
@@ -315,7 +315,7 @@ class Stage {
       case 11:
         return answer();
       case 12:
-        port_.time += kTimes[input_.choose(4)];
+        port_.time += kSdkTimes[input_.choose(4)];
         return;
       default:
         if (input_.choose(8) == 0) return core_.deliver(StopAsked{milliseconds(input_.byte())});
@@ -332,7 +332,7 @@ class Stage {
       case 0:
         return one.fail(std::string(input_.bytes(input_.byte())));
       case 1:
-        one.working(kTimes[input_.choose(kTimes.size())]);
+        one.working(kSdkTimes[input_.choose(kSdkTimes.size())]);
         return;
       default:
         return one.ack();
@@ -351,6 +351,6 @@ class Stage {
 
 }  // namespace
 
-void backend_sdk(std::string_view input) { Stage(input).run(); }
+void backend_sdk(std::string_view input) { SdkStage(input).run(); }
 
 }  // namespace muster::fuzz

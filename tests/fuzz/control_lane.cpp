@@ -34,7 +34,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMaxSteps = 100;
+constexpr std::size_t kControlSteps = 100;
 constexpr std::size_t kMaxPeers = 6;
 
 // What the operator at the other end knows.
@@ -85,9 +85,9 @@ class Operator {
   std::array<int, 8> asked_{};
 };
 
-class Stage {
+class ControlStage {
  public:
-  explicit Stage(std::string_view bytes)
+  explicit ControlStage(std::string_view bytes)
       : input_(bytes), control_(context_.get_executor(), settings(), {"1", "/s", 1}, log_) {
     broker::ServerOptions options;
     options.transport = "epoll";  // a new io_uring for each input would be most of the work
@@ -103,7 +103,7 @@ class Stage {
   }
 
   void run() {
-    for (std::size_t step = 0; !input_.empty() && step < kMaxSteps; ++step) {
+    for (std::size_t step = 0; !input_.empty() && step < kControlSteps; ++step) {
       take_step();
       settle();
       for (auto& one : operators_) {
@@ -277,7 +277,7 @@ class Stage {
 
 void control_lane(std::string_view input) {
   const int before = lowest_free_descriptor();
-  Stage(input).run();
+  ControlStage(input).run();
   must(lowest_free_descriptor() == before, "in the end no descriptor is left open");
 }
 

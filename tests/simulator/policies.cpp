@@ -17,7 +17,6 @@ constexpr uid_t kFirst = 1000;
 constexpr uid_t kSecond = 1001;
 constexpr uid_t kThird = 1002;
 constexpr gid_t kFirstGroup = 1000;
-constexpr gid_t kGuests = 60;
 
 Principals everybody() { return {true, {}, {}}; }
 Principals user(uid_t uid) { return {false, {uid}, {}}; }

@@ -5,8 +5,7 @@
 namespace muster::simulator {
 namespace {
 
-constexpr gid_t kStaff = 50;   // of the third user
-constexpr gid_t kGuests = 60;  // a supplementary one of the third user
+constexpr gid_t kStaff = 50;  // of the third user
 
 template <class Table>
 const auto& entry(const Table& table, std::int64_t index) {

@@ -1,9 +1,11 @@
 // What the numbers in a script stand for: keys, selections, operations, processes. Pure tables.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 
 #include "muster/broker_view.h"
 
@@ -11,6 +13,11 @@
 #include "core/types.h"
 
 namespace muster::simulator {
+
+// A duration, where a script has one.
+[[nodiscard]] inline std::optional<std::chrono::milliseconds> optional_ms(std::int64_t value) {
+  return value < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(value));
+}
 
 inline constexpr std::uint32_t kKeys = 8;
 [[nodiscard]] const BackendKey& key_of(std::int64_t key);
@@ -34,6 +41,8 @@ inline constexpr std::uint32_t kGoodOperations = 5;  // the first of them
 // 0: none; the last one is too long.
 inline constexpr std::uint32_t kOperationKeys = 4;
 [[nodiscard]] const std::string& operation_key_of(std::int64_t key);
+
+inline constexpr gid_t kGuests = 60;  // a supplementary group of the third user
 
 // The three who exist.
 inline constexpr std::uint32_t kUsers = 3;

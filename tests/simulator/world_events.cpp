@@ -7,10 +7,6 @@
 namespace muster::simulator {
 namespace {
 
-std::optional<milliseconds> optional_ms(std::int64_t value) {
-  return value < 0 ? std::nullopt : std::optional(milliseconds(value));
-}
-
 Form form_of(const Step& step) {
   Form form;
   form.key = static_cast<std::uint32_t>(step.args[1]) % kKeys;

@@ -4,14 +4,6 @@
 #include "simulator/world.h"
 
 namespace muster::simulator {
-namespace {
-
-std::optional<milliseconds> optional_ms(std::int64_t value) {
-  return value < 0 ? std::nullopt : std::optional(milliseconds(value));
-}
-
-}  // namespace
-
 bool World::start(const Step& step) {
   shell_.at_least_id(static_cast<BroadcastId>(step.args[0]));
   BroadcastRequest request;

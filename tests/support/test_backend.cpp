@@ -52,13 +52,6 @@ os::UniqueFd connect_unix(const std::filesystem::path& path) {
   return socket;
 }
 
-BackendKey key_of(std::string service) {
-  BackendKey key;
-  key.service_name = std::move(service);
-  key.service_version = "1.0.0";
-  return key;
-}
-
 Registration registration_of(std::string service) {
   Registration registration;
   registration.key = key_of(std::move(service));

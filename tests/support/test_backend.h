@@ -16,6 +16,7 @@
 #include "muster/registration.h"
 
 #include "os/unique_fd.h"
+#include "support/key_of.h"
 #include "wire/backend_lane.h"
 
 namespace muster::test {
@@ -25,8 +26,6 @@ inline constexpr std::chrono::seconds kPatience{10};
 // A connected stream socket; throws when nobody listens.
 [[nodiscard]] os::UniqueFd connect_unix(const std::filesystem::path& path);
 
-// service 1.0.0, shared.
-[[nodiscard]] BackendKey key_of(std::string service);
 [[nodiscard]] Registration registration_of(std::string service);
 
 class TestBackend {

@@ -8,16 +8,9 @@
 #include "muster/broker_view.h"
 #include "muster/report.h"
 
-namespace muster::test {
+#include "support/key_of.h"
 
-inline BackendKey key_of(std::string service, std::string version = "1.0.0",
-                         std::string replica = {}) {
-  BackendKey key;
-  key.service_name = std::move(service);
-  key.service_version = std::move(version);
-  key.replica = std::move(replica);
-  return key;
-}
+namespace muster::test {
 
 inline BackendOutcome outcome_of(std::string service, pid_t pid, OutcomeKind kind,
                                  std::chrono::microseconds latency = {}) {

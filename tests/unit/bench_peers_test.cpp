@@ -14,24 +14,24 @@ namespace {
 
 using namespace std::string_literals;
 using namespace std::string_view_literals;
-using Kind = Seen::Kind;
+using SeenKind = Seen::Kind;
 
 // What a client sees of `input`, piece by piece, and that less than a piece is waited for.
-std::vector<Kind> seen_by(const ClientProtocol& protocol, std::string_view input) {
-  std::vector<Kind> kinds;
+std::vector<SeenKind> seen_by(const ClientProtocol& protocol, std::string_view input) {
+  std::vector<SeenKind> kinds;
   for (bool greeted = false; !input.empty(); greeted = true) {
     const Seen seen = protocol.see(input, greeted);
     kinds.push_back(seen.kind);
     if (seen.bytes == 0) return kinds;
     for (std::size_t size = 0; size < seen.bytes; ++size) {
-      EXPECT_EQ(protocol.see(input.substr(0, size), greeted).kind, Kind::kPartial) << size;
+      EXPECT_EQ(protocol.see(input.substr(0, size), greeted).kind, SeenKind::kPartial) << size;
     }
     input.remove_prefix(seen.bytes);
   }
   return kinds;
 }
 
-using Kinds = std::vector<Kind>;
+using Kinds = std::vector<SeenKind>;
 
 TEST(BenchSpProtocol, ARespondentAnswersASurveyWithItsId) {
   SpProtocol protocol;
@@ -41,7 +41,7 @@ TEST(BenchSpProtocol, ARespondentAnswersASurveyWithItsId) {
   const std::string survey = "\x01\0\0\0\0\0\0\0"s + static_cast<char>(4 + operation.size()) +
                              "\x80\x01\x02\xFF" + operation;
   EXPECT_EQ(seen_by(protocol, "\0SP\0\0\x62\0\0"s + survey),
-            (Kinds{Kind::kRegistered, Kind::kOperation}));
+            (Kinds{SeenKind::kRegistered, SeenKind::kOperation}));
 
   const std::string ack(AckWriter().write(kSampleId));
   EXPECT_EQ(protocol.answer(protocol.see(survey, true), 3),
@@ -49,9 +49,9 @@ TEST(BenchSpProtocol, ARespondentAnswersASurveyWithItsId) {
 }
 
 TEST(BenchSpProtocol, WhoeverIsNoSurveyorIsBad) {
-  EXPECT_EQ(seen_by(SpProtocol(), "\0SP\0\0\x30\0\0"sv), Kinds{Kind::kBad});
+  EXPECT_EQ(seen_by(SpProtocol(), "\0SP\0\0\x30\0\0"sv), Kinds{SeenKind::kBad});
   EXPECT_EQ(seen_by(SpProtocol(), "\0SP\0\0\x62\0\0\x02\0\0\0\0\0\0\0\x04\0\0\0\0"sv),
-            (Kinds{Kind::kRegistered, Kind::kBad}));
+            (Kinds{SeenKind::kRegistered, SeenKind::kBad}));
 }
 
 TEST(BenchZmtpProtocol, ADealerSpeaksWhenTheRouterIsReady) {
@@ -67,9 +67,10 @@ TEST(BenchZmtpProtocol, ADealerSpeaksWhenTheRouterIsReady) {
   const std::string registered = sample_registered_frame();
   const std::string operation = sample_operation_frame();
   const std::string message = "\0"s + static_cast<char>(operation.size()) + operation;
-  EXPECT_EQ(seen_by(protocol,
-                    hello + "\0"s + static_cast<char>(registered.size()) + registered + message),
-            (Kinds{Kind::kOther, Kind::kGreeting, Kind::kRegistered, Kind::kOperation}));
+  EXPECT_EQ(
+      seen_by(protocol,
+              hello + "\0"s + static_cast<char>(registered.size()) + registered + message),
+      (Kinds{SeenKind::kOther, SeenKind::kGreeting, SeenKind::kRegistered, SeenKind::kOperation}));
 
   const std::string ack(AckWriter().write(kSampleId));
   EXPECT_EQ(protocol.answer(protocol.see(message, true), 3),
@@ -77,7 +78,7 @@ TEST(BenchZmtpProtocol, ADealerSpeaksWhenTheRouterIsReady) {
 }
 
 TEST(BenchZmtpProtocol, AMessageInSeveralFramesIsBad) {
-  EXPECT_EQ(ZmtpProtocol().see("\x01\x01x"sv, true).kind, Kind::kBad);
+  EXPECT_EQ(ZmtpProtocol().see("\x01\x01x"sv, true).kind, SeenKind::kBad);
 }
 
 TEST(BenchDbusMessage, IsWhatTheSpecificationSays) {
@@ -120,19 +121,19 @@ TEST(BenchDbusProtocol, AClientIsRegisteredWithItsMatchAndAnswersSignals) {
   std::string operation;
   append_dbus_bytes(operation, sample_operation_frame());
   const std::string signal = to_clients(DbusType::kSignal, operation);
-  EXPECT_EQ(
-      seen_by(protocol, "OK 0123456789abcdef0123456789abcdef\r\n" +
-                            to_clients(DbusType::kMethodReturn, name) +
-                            to_clients(DbusType::kSignal, name) +
-                            to_clients(DbusType::kMethodReturn, "") + signal),
-      (Kinds{Kind::kGreeting, Kind::kOther, Kind::kOther, Kind::kRegistered, Kind::kOperation}));
+  EXPECT_EQ(seen_by(protocol, "OK 0123456789abcdef0123456789abcdef\r\n" +
+                                  to_clients(DbusType::kMethodReturn, name) +
+                                  to_clients(DbusType::kSignal, name) +
+                                  to_clients(DbusType::kMethodReturn, "") + signal),
+            (Kinds{SeenKind::kGreeting, SeenKind::kOther, SeenKind::kOther, SeenKind::kRegistered,
+                   SeenKind::kOperation}));
 
   const std::string_view answer = protocol.answer(protocol.see(signal, true), 3);
   const DbusHead head = see_dbus_message(answer);
   EXPECT_EQ(head.type, DbusType::kMethodCall);
   EXPECT_EQ(head.bytes, answer.size());
   EXPECT_TRUE(answer.ends_with(AckWriter().write(kSampleId)));
-  EXPECT_EQ(protocol.see(to_clients(DbusType::kError, ""), true).kind, Kind::kBad);
+  EXPECT_EQ(protocol.see(to_clients(DbusType::kError, ""), true).kind, SeenKind::kBad);
 }
 
 }  // namespace

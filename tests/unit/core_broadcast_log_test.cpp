@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "core/broadcast_log.h"
+#include "support/steady_second.h"
 
 namespace muster::core {
 namespace {
 
+using test::at_second;
+
 constexpr std::size_t kMany = 1'000'000;
-SteadyTime at(int seconds) { return SteadyTime(std::chrono::seconds(seconds)); }
 
 class BroadcastLogTest : public ::testing::Test {
  protected:
@@ -23,12 +25,12 @@ class BroadcastLogTest : public ::testing::Test {
     auto* broadcast = log.find(id);
     ASSERT_NE(broadcast, nullptr) << id;
     for (std::uint32_t i = 0; i < broadcast->targets.size(); ++i) {
-      broadcast->settle(i, OutcomeKind::kAck, at(seconds));
+      broadcast->settle(i, OutcomeKind::kAck, at_second(seconds));
     }
     log.finished(*broadcast);
   }
   void trim(std::size_t reports, std::size_t targets = kMany, int before = -1) {
-    log.trim(reports, targets, at(before));
+    log.trim(reports, targets, at_second(before));
   }
   std::string there(BroadcastId last = 20) const {
     std::string text;
@@ -110,12 +112,12 @@ TEST_F(BroadcastLogTest, ReportsGoByAge) {
   for (const BroadcastId id : {1U, 2U, 3U}) run(id);
   end(2, 10);
   end(1, 20);
-  EXPECT_EQ(log.oldest_end(), at(10));
+  EXPECT_EQ(log.oldest_end(), at_second(10));
   trim(kMany, kMany, 9);
   EXPECT_EQ(there(), "1 2 3 ");
   trim(kMany, kMany, 10);
   EXPECT_EQ(there(), "1 3 ");
-  EXPECT_EQ(log.oldest_end(), at(20));
+  EXPECT_EQ(log.oldest_end(), at_second(20));
   trim(kMany, kMany, 1000);
   EXPECT_EQ(there(), "3 ");
   EXPECT_EQ(log.oldest_end(), SteadyTime::max());

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "core/registry.h"
+#include "support/steady_second.h"
 
 namespace muster::core {
 namespace {
 
-SteadyTime at(int seconds) { return SteadyTime(std::chrono::seconds(seconds)); }
-Now now(int seconds) { return {at(seconds), static_cast<std::uint64_t>(seconds) * 1000}; }
+using test::at_second;
+
+Now now(int seconds) { return {at_second(seconds), static_cast<std::uint64_t>(seconds) * 1000}; }
 
 Enrolment enrolment(const std::string& service, int pid = 1) {
   Enrolment enrolment;
@@ -123,21 +125,21 @@ TEST_F(RegistryTest, OneThatDiedTwiceInAMomentIsNotTakenForTheLongestDead) {
 TEST_F(RegistryTest, TheDeadExpireByAgeAndTheNextExpiryIsKnown) {
   put_dead("a", 10);
   put_dead("b", 20);
-  EXPECT_EQ(registry.expire_dead(at(9)), at(10));
+  EXPECT_EQ(registry.expire_dead(at_second(9)), at_second(10));
   EXPECT_EQ(listed(), "a(dead) b(dead)");
-  EXPECT_EQ(registry.expire_dead(at(10)), at(20));
+  EXPECT_EQ(registry.expire_dead(at_second(10)), at_second(20));
   EXPECT_EQ(listed(), "b(dead)");
-  EXPECT_EQ(registry.expire_dead(at(20)), SteadyTime::max());
+  EXPECT_EQ(registry.expire_dead(at_second(20)), SteadyTime::max());
   EXPECT_EQ(listed(), "");
 }
 
 TEST_F(RegistryTest, OneThatCameBackDoesNotExpireForItsOldDeath) {
   put_dead("a", 10);
   put("a");
-  EXPECT_EQ(registry.expire_dead(at(100)), SteadyTime::max());
+  EXPECT_EQ(registry.expire_dead(at_second(100)), SteadyTime::max());
   EXPECT_EQ(listed(), "a");
   put_dead("a", 200);
-  EXPECT_EQ(registry.expire_dead(at(150)), at(200));
+  EXPECT_EQ(registry.expire_dead(at_second(150)), at_second(200));
   EXPECT_EQ(listed(), "a(dead)");
 }
 
@@ -148,7 +150,7 @@ TEST_F(RegistryTest, TheSlotOfOneThatWasRemovedIsNotTakenForIt) {
   EXPECT_EQ(b, a) << "slots are used again";
   put("b");
   registry.evict_dead(0);
-  EXPECT_EQ(registry.expire_dead(at(1000)), SteadyTime::max());
+  EXPECT_EQ(registry.expire_dead(at_second(1000)), SteadyTime::max());
   EXPECT_EQ(listed(), "b");
 }
 
@@ -185,7 +187,7 @@ TEST_F(RegistryTest, OneThatDiesAndComesBackForEverLeavesNothingBehind) {
   }
   registry.evict_dead(1);
   EXPECT_EQ(listed(), "stays(dead) flaps");
-  EXPECT_EQ(registry.expire_dead(at(0)), at(1));
+  EXPECT_EQ(registry.expire_dead(at_second(0)), at_second(1));
 }
 
 TEST_F(RegistryTest, OverTheNumberTheUserWithTheMostDeadLosesTheLongestDead) {
@@ -209,8 +211,8 @@ TEST_F(RegistryTest, OverTheNumberTheUserWithTheMostDeadLosesTheLongestDead) {
   dies("noisy-4", 4, 8);
   registry.evict_dead(1);
   EXPECT_EQ(listed(), "noisy-4(dead)");
-  EXPECT_EQ(registry.expire_dead(at(7)), at(8));
-  EXPECT_EQ(registry.expire_dead(at(8)), SteadyTime::max());
+  EXPECT_EQ(registry.expire_dead(at_second(7)), at_second(8));
+  EXPECT_EQ(registry.expire_dead(at_second(8)), SteadyTime::max());
   EXPECT_EQ(listed(), "");
 }
 
@@ -220,7 +222,7 @@ TEST_F(RegistryTest, TheDeadOfAllUsersExpireByTheirAgeAlone) {
     who.peer.uid = static_cast<uid_t>(i % 3);
     registry.mark_dead(registry.put(std::move(who)), now(i));
   }
-  EXPECT_EQ(registry.expire_dead(at(3)), at(4));
+  EXPECT_EQ(registry.expire_dead(at_second(3)), at_second(4));
   EXPECT_EQ(listed(), "s4(dead) s5(dead)");
   std::string counts;
   registry.for_each_with_dead([&](uid_t, std::size_t count) { counts += std::to_string(count); });

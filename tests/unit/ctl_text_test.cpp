@@ -38,9 +38,9 @@ TEST(Text, IsPaddedByColumns) {
 }
 
 TEST(Text, FromABackendNeverReachesTheTerminalAsControl) {
-  EXPECT_EQ(quoted("a\x1b[2J\r\nb\x07"), "\"a\\x1b[2J\\x0d\\x0ab\\x07\"");
-  EXPECT_EQ(quoted("\xc2\x9b\x33\x31m"), "\"\\xc2\\x9b31m\"");  // CSI as one C1 character
-  EXPECT_EQ(quoted("\xe2\x80\xaegnp.exe"), "\"\\xe2\\x80\\xaegnp.exe\"");
+  EXPECT_EQ(in_quotes("a\x1b[2J\r\nb\x07"), "\"a\\x1b[2J\\x0d\\x0ab\\x07\"");
+  EXPECT_EQ(in_quotes("\xc2\x9b\x33\x31m"), "\"\\xc2\\x9b31m\"");  // CSI as one C1 character
+  EXPECT_EQ(in_quotes("\xe2\x80\xaegnp.exe"), "\"\\xe2\\x80\\xaegnp.exe\"");
 }
 
 TEST(Text, SaysTheDateOnlyOfAnotherDay) {

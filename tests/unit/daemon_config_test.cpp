@@ -10,22 +10,14 @@
 
 #include "config/config_file.h"
 #include "config/keys.h"
+#include "support/config_errors.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The errors of a file, one a line.
-std::string errors_in(std::string_view text) {
-  Settings settings;
-  std::string all;
-  for (const ConfigError& error : parse_config(text, settings)) {
-    all += to_string(error, "m.toml") + '\n';
-  }
-  return all;
-}
+using test::errors_in;
 
 Settings good(std::string_view text) {
   Settings settings;

@@ -14,21 +14,15 @@
 #include "core/access_explain.h"
 #include "os/listener.h"
 #include "service/door.h"
+#include "support/config_errors.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {
 namespace {
 
-constexpr uid_t kBroker = 500;
+using test::errors_in;
 
-std::string errors_in(std::string_view text) {
-  Settings settings;
-  std::string all;
-  for (const ConfigError& error : parse_config(text, settings)) {
-    all += to_string(error, "m.toml") + '\n';
-  }
-  return all;
-}
+constexpr uid_t kBroker = 500;
 
 core::AccessPolicyPtr in_force(std::string_view text, uid_t own = kBroker) {
   Settings settings;

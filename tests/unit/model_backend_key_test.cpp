@@ -11,16 +11,16 @@
 namespace muster {
 namespace {
 
-BackendKey good() { return {Instance::shared(), "zccache", "1.4.2", ""}; }
+BackendKey good_key() { return {Instance::shared(), "zccache", "1.4.2", ""}; }
 
 BackendKey with(std::string BackendKey::*field, std::string value) {
-  auto key = good();
+  auto key = good_key();
   key.*field = std::move(value);
   return key;
 }
 
 BackendKey with(Instance instance) {
-  auto key = good();
+  auto key = good_key();
   key.instance = std::move(instance);
   return key;
 }
@@ -51,9 +51,9 @@ TEST(InstanceTest, ReadsWhatItWrites) {
 
 TEST(BackendKeyTest, GoodKeysHaveNoProblem) {
   for (const auto& key :
-       {good(), with(&BackendKey::service_name, "a"), with(&BackendKey::service_name, bytes(64)),
-        with(&BackendKey::service_name, "-0-"), with(&BackendKey::replica, "A-z_0.9:x"),
-        with(&BackendKey::replica, bytes(64)),
+       {good_key(), with(&BackendKey::service_name, "a"),
+        with(&BackendKey::service_name, bytes(64)), with(&BackendKey::service_name, "-0-"),
+        with(&BackendKey::replica, "A-z_0.9:x"), with(&BackendKey::replica, bytes(64)),
         with(&BackendKey::service_version, "1.0.0-" + bytes(58)),
         with(&BackendKey::service_version, "1.0.0-rc.1+build.7"),
         with(Instance::private_to("soldr")), with(Instance::explicitly("Blue_2")),
@@ -111,7 +111,7 @@ TEST(BackendKeyTest, WhatAPeerSentIsShownHarmlessly) {
 }
 
 TEST(BackendKeyTest, IsShownWithoutItsDefaults) {
-  auto key = good();
+  auto key = good_key();
   EXPECT_EQ(key.to_string(), "zccache 1.4.2");
   key.instance = Instance::private_to("soldr");
   EXPECT_EQ(key.to_string(), "zccache 1.4.2 [private:soldr]");
@@ -120,7 +120,7 @@ TEST(BackendKeyTest, IsShownWithoutItsDefaults) {
 }
 
 TEST(BackendKeyTest, EveryPartTellsKeysApart) {
-  const std::vector<BackendKey> keys = {good(),
+  const std::vector<BackendKey> keys = {good_key(),
                                         with(&BackendKey::service_name, "other"),
                                         with(&BackendKey::service_version, "1.4.3"),
                                         with(&BackendKey::replica, "two"),
@@ -133,7 +133,7 @@ TEST(BackendKeyTest, EveryPartTellsKeysApart) {
     for (const auto& right : keys) EXPECT_EQ(left == right, &left == &right);
   }
   EXPECT_EQ(hashes.size(), keys.size());
-  EXPECT_EQ(BackendKeyHash()(good()), BackendKeyHash()(good()));
+  EXPECT_EQ(BackendKeyHash()(good_key()), BackendKeyHash()(good_key()));
 }
 
 TEST(BackendKeyTest, TheSameTextInAnotherPartIsAnotherHash) {

@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Registration good() {
+Registration good_registration() {
   Registration registration;
   registration.key = {Instance::shared(), "zccache", "1.4.2", ""};
   return registration;
@@ -21,7 +21,7 @@ std::string problem(const Registration& registration) {
 }
 
 TEST(RegistrationTest, AGoodOneHasNoProblem) {
-  auto registration = good();
+  auto registration = good_registration();
   EXPECT_EQ(problem(registration), "");
   registration.ack_timeout = milliseconds(0);  // raised to the least when it is used
   registration.idle_timeout = milliseconds(1);
@@ -32,14 +32,14 @@ TEST(RegistrationTest, AGoodOneHasNoProblem) {
 }
 
 TEST(RegistrationTest, ABadKeyIsItsProblem) {
-  auto registration = good();
+  auto registration = good_registration();
   registration.key.service_name = "No";
   EXPECT_EQ(problem(registration), registration.key.problem());
 }
 
 TEST(RegistrationTest, TheProtocolMustBeOneOfOurs) {
   const auto with = [](std::uint32_t least, std::uint32_t most) {
-    auto registration = good();
+    auto registration = good_registration();
     registration.min_protocol = least;
     registration.max_protocol = most;
     return problem(registration);
@@ -53,7 +53,7 @@ TEST(RegistrationTest, TheProtocolMustBeOneOfOurs) {
 }
 
 TEST(RegistrationTest, SixteenLabelsOf64BytesAreTheMost) {
-  auto registration = good();
+  auto registration = good_registration();
   for (int i = 0; i < 16; ++i) {
     auto name = "l" + std::to_string(i);
     name.resize(64, '-');
@@ -66,7 +66,7 @@ TEST(RegistrationTest, SixteenLabelsOf64BytesAreTheMost) {
 
 TEST(RegistrationTest, LabelNamesArePlainAndValuesAreUtf8) {
   const auto with = [](const std::string& name, const std::string& value) {
-    auto registration = good();
+    auto registration = good_registration();
     registration.labels[name] = value;
     return problem(registration);
   };
@@ -82,16 +82,16 @@ TEST(RegistrationTest, LabelNamesArePlainAndValuesAreUtf8) {
 }
 
 TEST(RegistrationTest, TheSdkNamesItselfInAtMost64Bytes) {
-  auto registration = good();
+  auto registration = good_registration();
   registration.sdk_name = std::string(65, 's');
   EXPECT_NE(problem(registration), "");
-  registration = good();
+  registration = good_registration();
   registration.sdk_version = std::string(65, 's');
   EXPECT_NE(problem(registration), "");
 }
 
 TEST(RegistrationTest, AnIdleTimeoutOfZeroWouldAlwaysHavePassed) {
-  auto registration = good();
+  auto registration = good_registration();
   registration.idle_timeout = milliseconds(0);
   EXPECT_NE(problem(registration), "");
   registration.idle_timeout = milliseconds(-1);

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-BackendKey key(std::string service, Instance instance = {}, std::string replica = {}) {
+BackendKey golden_key(std::string service, Instance instance = {}, std::string replica = {}) {
   return {std::move(instance), std::move(service), "1.4.2", std::move(replica)};
 }
 
@@ -68,10 +68,10 @@ class WireGoldenBackendLane : public WireGolden {
 
 TEST_F(WireGoldenBackendLane, EveryMessage) {
   Registration small;
-  small.key = key("zccache");
+  small.key = golden_key("zccache");
   from_backend("Register, smallest", 1, small, encode(1, small));
   Registration registration;
-  registration.key = key("zccache", Instance::private_to("soldr"), "a:1");
+  registration.key = golden_key("zccache", Instance::private_to("soldr"), "a:1");
   registration.ack_timeout = 2500ms;
   registration.idle_timeout = 60s;
   registration.labels = {{"zone", "b"}, {"tier", "hot"}, {"a", ""}};  // written in order of names
@@ -145,7 +145,7 @@ class WireGoldenControlLane : public WireGolden {
 
 BackendOutcome failed_outcome() {
   BackendOutcome outcome;
-  outcome.key = key("soldr", Instance::explicitly("blue"));
+  outcome.key = golden_key("soldr", Instance::explicitly("blue"));
   outcome.incarnation = 12;
   outcome.pid = 4242;
   outcome.uid = 1000;
@@ -165,13 +165,13 @@ BroadcastReport report() {
   BroadcastReport report(BroadcastOperation::release_handles("/cache/\xFF"));
   report.broadcast_id = 300;
   report.state = BroadcastState::kFinished;
-  report.result.acks = {{key("zccache")}};
-  report.result.timeouts = {{key("late"), 250ms}};
-  report.result.failures = {{key("soldr"), BroadcastFailureReason::kBackendError}};
-  report.result.skipped_dead = {key("dead", Instance::private_to("soldr"))};
+  report.result.acks = {{golden_key("zccache")}};
+  report.result.timeouts = {{golden_key("late"), 250ms}};
+  report.result.failures = {{golden_key("soldr"), BroadcastFailureReason::kBackendError}};
+  report.result.skipped_dead = {golden_key("dead", Instance::private_to("soldr"))};
   report.backends = {failed_outcome()};
-  report.late_acks = {{key("late"), 1500us, {}, ""}};
-  report.late_failures = {{key("late"), 2s, BroadcastFailureReason::kRejected, "no"}};
+  report.late_acks = {{golden_key("late"), 1500us, {}, ""}};
+  report.late_failures = {{golden_key("late"), 2s, BroadcastFailureReason::kRejected, "no"}};
   report.started_unix_ms = 1'700'000'000'000;
   report.duration = 250'412us;
   report.operation_key = "nightly";
@@ -213,10 +213,10 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   response("Pong", Pong{"0.1.0", 4242});
   response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});
   response("BroadcastReport", report());
-  response("DryRun", DryRun{{key("zccache")}, {key("dead")}});
+  response("DryRun", DryRun{{golden_key("zccache")}, {golden_key("dead")}});
   response("CancelAccepted", CancelAccepted{3});
   BackendInfo info;
-  info.key = key("zccache", {}, "a");
+  info.key = golden_key("zccache", {}, "a");
   info.state = BackendState::kDead;
   info.incarnation = 12;
   info.pid = 4242;
@@ -260,7 +260,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   outcome.kind = Event::Kind::kOutcome;
   outcome.unix_ms = 1'700'000'000'000;
   outcome.broadcast_id = 300;
-  outcome.key = key("soldr");
+  outcome.key = golden_key("soldr");
   outcome.pid = 4242;
   outcome.uid = 1000;
   outcome.detail = "process exited";

@@ -5,29 +5,30 @@
 
 #include "muster/json.h"
 
+#include "support/key_of.h"
+
 namespace muster {
 namespace {
 
 using namespace std::chrono_literals;
-
-BackendKey key(std::string service) { return {{}, std::move(service), "1.0.0", ""}; }
+using test::key_of;
 
 TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
   BroadcastReport report(BroadcastOperation::quiesce(QuiesceReason::kMaintenance));
   report.broadcast_id = 18446744073709551615U;
   report.state = BroadcastState::kFinished;
-  report.result.acks = {{key("a")}};
-  report.result.timeouts = {{key("b"), 250ms}};
-  report.result.failures = {{key("c"), BroadcastFailureReason::kUnsupportedOperation}};
-  report.result.skipped_dead = {key("d")};
+  report.result.acks = {{key_of("a")}};
+  report.result.timeouts = {{key_of("b"), 250ms}};
+  report.result.failures = {{key_of("c"), BroadcastFailureReason::kUnsupportedOperation}};
+  report.result.skipped_dead = {key_of("d")};
   BackendOutcome outcome;
-  outcome.key = key("a");
+  outcome.key = key_of("a");
   outcome.outcome = OutcomeKind::kAck;
   outcome.ack_timeout = 5s;
   outcome.latency = 412us;
   outcome.percent = 0;
   report.backends = {outcome};
-  report.late_acks = {{key("b"), 1001us, {}, ""}};
+  report.late_acks = {{key_of("b"), 1001us, {}, ""}};
   report.started_unix_ms = 1'700'000'000'000;
   report.duration = 250'100us;
   report.operation_key = "nightly";
@@ -80,7 +81,7 @@ TEST(WireJson, DurationsAreShortWhateverTheyAre) {
 TEST(WireJson, AListOfBackendsIsOneObject) {
   EXPECT_EQ(to_json(std::vector<BackendInfo>{}), R"({"backends":[]})");
   BackendInfo info;
-  info.key = key("a");
+  info.key = key_of("a");
   info.labels = {{"zone", "b"}, {"tier", "hot"}, {"a", ""}};  // shown in order of names
   info.ack_timeout = 2s;
   info.since_unix_ms = 5;

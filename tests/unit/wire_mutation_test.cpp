@@ -13,7 +13,7 @@
 namespace muster::wire {
 namespace {
 
-constexpr int kRounds = 200'000;
+constexpr int kMutants = 200'000;
 // Shorter than any text's limit, so that what was decoded is encoded again whole.
 constexpr std::size_t kMaxBody = 1000;
 
@@ -162,7 +162,7 @@ class WireMutation : public testing::Test {
 };
 
 TEST_F(WireMutation, EveryDecoderTakesOrRefusesWhateverComes) {
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kMutants && !HasFailure(); ++i) {
     const std::string body = mutant();
     through_backend(body);
     through_broker(body);
@@ -171,12 +171,12 @@ TEST_F(WireMutation, EveryDecoderTakesOrRefusesWhateverComes) {
     if (HasFailure()) ADD_FAILURE() << "the body was\n" << test::golden_entry("mutant", body);
   }
   // The mutants are neither all good nor all bad: each is refused by the other lane's decoders.
-  EXPECT_GT(accepted_, kRounds / 20);
-  EXPECT_LT(accepted_, kRounds * 2);
+  EXPECT_GT(accepted_, kMutants / 20);
+  EXPECT_LT(accepted_, kMutants * 2);
 }
 
 TEST_F(WireMutation, FramingTakesOrRefusesWhateverComes) {
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kMutants && !HasFailure(); ++i) {
     std::string input = random_.bytes(12);
     if (random_.chance() && !input.empty()) input[0] = 1;
     const auto max_body = random_.number();

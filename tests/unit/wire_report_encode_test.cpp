@@ -6,6 +6,7 @@
 
 #include "muster/v1/control.pb.h"
 
+#include "support/key_of.h"
 #include "wire/message_writer.h"
 #include "wire/report_encode.h"
 #include "wire/serialize.h"
@@ -21,11 +22,11 @@ std::string written_by_protobuf(const std::string& bytes) {
   return serialize(message);
 }
 
-BackendKey key(std::string service) { return {Instance{}, std::move(service), "1.0.0", {}}; }
+using test::key_of;
 
 BackendOutcome outcome(OutcomeKind kind) {
   BackendOutcome outcome;
-  outcome.key = key("zccache");
+  outcome.key = key_of("zccache");
   outcome.outcome = kind;
   return outcome;
 }
@@ -36,10 +37,10 @@ TEST(WireReportEncode, EveryFieldIsWrittenAsProtobufWouldWriteIt) {
   report.state = BroadcastState::kCancelled;
   for (int i = 0; i < 300; ++i) {
     const auto name = "service-" + std::to_string(i);
-    report.result.acks.push_back({key(name)});
-    report.result.skipped_dead.push_back(key(name));
-    report.result.timeouts.push_back({key(name), std::chrono::milliseconds(i * 1000)});
-    report.result.failures.push_back({key(name), BroadcastFailureReason::kRejected});
+    report.result.acks.push_back({key_of(name)});
+    report.result.skipped_dead.push_back(key_of(name));
+    report.result.timeouts.push_back({key_of(name), std::chrono::milliseconds(i * 1000)});
+    report.result.failures.push_back({key_of(name), BroadcastFailureReason::kRejected});
     auto& backend = report.backends.emplace_back(outcome(static_cast<OutcomeKind>(i % 5)));
     backend.incarnation = static_cast<std::uint64_t>(i) << 40;
     backend.pid = i - 150;
@@ -53,9 +54,9 @@ TEST(WireReportEncode, EveryFieldIsWrittenAsProtobufWouldWriteIt) {
     backend.extensions = static_cast<std::uint32_t>(i);
     backend.redeliveries = 1;
   }
-  report.late_acks = {{key("late"), std::chrono::microseconds(1500), {}, ""}};
+  report.late_acks = {{key_of("late"), std::chrono::microseconds(1500), {}, ""}};
   report.late_failures = {
-      {key("later"), std::chrono::seconds(2), BroadcastFailureReason::kRejected, "no"}};
+      {key_of("later"), std::chrono::seconds(2), BroadcastFailureReason::kRejected, "no"}};
   report.started_unix_ms = 1'700'000'000'000;
   report.duration = std::chrono::microseconds(1);
   report.operation_key = "nightly";
@@ -90,7 +91,7 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
   event.kind = Event::Kind::kOutcome;
   event.unix_ms = 1'700'000'000'000;
   event.broadcast_id = 7;
-  event.key = key("zccache");
+  event.key = key_of("zccache");
   event.pid = -1;
   event.uid = ~0U;
   event.detail = std::string(2000, 'd') + '\xFF';

@@ -9,7 +9,7 @@
 namespace muster::wire {
 namespace {
 
-constexpr int kRounds = 500;
+constexpr int kRoundTrips = 500;
 
 // The body of a frame that must be whole and within the lane's limit.
 std::string_view body_of(const std::string& frame, std::size_t max_body) {
@@ -50,7 +50,7 @@ class WireRoundTrip : public testing::Test {
 };
 
 TEST_F(WireRoundTrip, EveryMessageOfABackend) {
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     from_backend(random_.number(), random_.registration());
     from_backend(random_.number(), Ack{});
     from_backend(random_.number(), random_.failure());
@@ -68,7 +68,7 @@ TEST_F(WireRoundTrip, EveryMessageOfABackend) {
 }
 
 TEST_F(WireRoundTrip, EveryMessageOfTheBrokerToABackend) {
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     const auto id = random_.number();
     const auto registered = random_.registered();
     from_broker(id, registered, encode(id, registered));
@@ -85,7 +85,7 @@ TEST_F(WireRoundTrip, EveryMessageOfTheBrokerToABackend) {
 
 TEST_F(WireRoundTrip, EveryRequestOfAnOperator) {
   constexpr auto kKinds = std::variant_size_v<decltype(ControlRequestFrame::message)>;
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     const auto request = random_.request(static_cast<std::size_t>(i) % kKinds);
     const std::string frame = encode(request);
     ControlRequestFrame out;
@@ -97,7 +97,7 @@ TEST_F(WireRoundTrip, EveryRequestOfAnOperator) {
 
 TEST_F(WireRoundTrip, EveryResponseToAnOperator) {
   constexpr auto kKinds = std::variant_size_v<ControlResponse>;
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     const auto id = random_.number();
     const auto response = random_.response(static_cast<std::size_t>(i) % kKinds);
     const std::string frame = encode(id, response);
@@ -111,7 +111,7 @@ TEST_F(WireRoundTrip, EveryResponseToAnOperator) {
 }
 
 TEST_F(WireRoundTrip, EveryEvent) {
-  for (int i = 0; i < kRounds && !HasFailure(); ++i) {
+  for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     const auto id = random_.number();
     const auto event = random_.event();
     const std::string frame = encode(id, event);

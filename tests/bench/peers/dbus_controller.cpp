@@ -24,7 +24,7 @@ namespace {
 constexpr char kPolicy[] = "(a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs)";
 #undef BATCH
 
-void check(int result, const char* what) {
+void check_dbus(int result, const char* what) {
   if (result >= 0) return;
   throw std::runtime_error(std::string("dbus-broker: ") + what + ": " + std::strerror(-result));
 }
@@ -50,7 +50,7 @@ void listen_on(sd_bus* controller, int listener) {
       0U, 0U, 0, "session");
   const std::string text = error.message == nullptr ? "" : error.message;
   sd_bus_error_free(&error);
-  check(result, ("AddListener " + text).c_str());
+  check_dbus(result, ("AddListener " + text).c_str());
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ void listen_on(sd_bus* controller, int listener) {
 DbusBroker::DbusBroker(const std::filesystem::path& socket, const std::filesystem::path& log) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    check(-errno, "socketpair");
+    check_dbus(-errno, "socketpair");
   }
   os::UniqueFd ours(ends[0]);
   const os::UniqueFd theirs(ends[1]);
@@ -67,10 +67,10 @@ DbusBroker::DbusBroker(const std::filesystem::path& socket, const std::filesyste
                        std::string(32, '0'), "--max-bytes", kPlenty, "--max-fds", kPlenty,
                        "--max-matches", kPlenty, "--max-objects", kPlenty},
                       log, {}, theirs.get());
-  check(sd_bus_new(&controller_), "sd_bus_new");
-  check(sd_bus_set_fd(controller_, ours.get(), ours.get()), "sd_bus_set_fd");
+  check_dbus(sd_bus_new(&controller_), "sd_bus_new");
+  check_dbus(sd_bus_set_fd(controller_, ours.get(), ours.get()), "sd_bus_set_fd");
   [[maybe_unused]] const int taken = ours.release();
-  check(sd_bus_start(controller_), "sd_bus_start");
+  check_dbus(sd_bus_start(controller_), "sd_bus_start");
   const os::UniqueFd listener = listen_at(socket);
   ::fcntl(listener.get(), F_SETFL, O_NONBLOCK);
   listen_on(controller_, listener.get());

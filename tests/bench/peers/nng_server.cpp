@@ -21,16 +21,16 @@ nng_duration patience_ms(std::size_t clients) {
   return 50 + static_cast<nng_duration>(clients / 50);
 }
 
-void check(int result, const char* what) {
+void check_nng(int result, const char* what) {
   if (result != 0) throw std::runtime_error(std::string(what) + ": " + nng_strerror(result));
 }
 
 class NngServer final : public RoundServer {
  public:
   explicit NngServer(const std::filesystem::path& path) : changed_(eventfd(0, EFD_CLOEXEC)) {
-    check(nng_surveyor0_open(&socket_), "nng_surveyor0_open");
-    check(nng_pipe_notify(socket_, NNG_PIPE_EV_ADD_POST, came, this), "nng_pipe_notify");
-    check(nng_listen(socket_, ("ipc://" + path.native()).c_str(), nullptr, 0), "nng_listen");
+    check_nng(nng_surveyor0_open(&socket_), "nng_surveyor0_open");
+    check_nng(nng_pipe_notify(socket_, NNG_PIPE_EV_ADD_POST, came, this), "nng_pipe_notify");
+    check_nng(nng_listen(socket_, ("ipc://" + path.native()).c_str(), nullptr, 0), "nng_listen");
   }
 
   // Clients are taken care of by threads of the library.
@@ -41,16 +41,16 @@ class NngServer final : public RoundServer {
 
   void expect_clients(std::size_t count) override {
     count_ = count;
-    check(nng_socket_set_ms(socket_, NNG_OPT_RECVTIMEO, patience_ms(count)), "receive timeout");
+    check_nng(nng_socket_set_ms(socket_, NNG_OPT_RECVTIMEO, patience_ms(count)), "receive timeout");
     eventfd_t ignored = 0;
     while (clients_.load() < count) eventfd_read(changed_.get(), &ignored);
   }
 
   std::size_t round(std::chrono::steady_clock::time_point& end) override {
     nng_msg* survey = nullptr;
-    check(nng_msg_alloc(&survey, 0), "nng_msg_alloc");
-    check(nng_msg_append(survey, operation_.data(), operation_.size()), "nng_msg_append");
-    check(nng_sendmsg(socket_, survey, 0), "nng_sendmsg");
+    check_nng(nng_msg_alloc(&survey, 0), "nng_msg_alloc");
+    check_nng(nng_msg_append(survey, operation_.data(), operation_.size()), "nng_msg_append");
+    check_nng(nng_sendmsg(socket_, survey, 0), "nng_sendmsg");
     for (std::size_t missing = count_; missing > 0; --missing) {
       nng_msg* answer = nullptr;
       const int result = nng_recvmsg(socket_, &answer, 0);
@@ -58,7 +58,7 @@ class NngServer final : public RoundServer {
         if (missing == count_) end = std::chrono::steady_clock::now();  // nobody was heard
         return missing;
       }
-      check(result, "nng_recvmsg");
+      check_nng(result, "nng_recvmsg");
       nng_msg_free(answer);
       end = std::chrono::steady_clock::now();
     }

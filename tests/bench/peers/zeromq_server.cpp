@@ -16,7 +16,7 @@
 namespace muster::bench {
 namespace {
 
-void check(int result, const char* what) {
+void check_zeromq(int result, const char* what) {
   if (result < 0) throw std::runtime_error(std::string(what) + ": " + zmq_strerror(zmq_errno()));
 }
 
@@ -24,19 +24,20 @@ class ZeromqServer final : public RoundServer {
  public:
   explicit ZeromqServer(const std::filesystem::path& path)
       : context_(zmq_ctx_new()), router_(zmq_socket(context_, ZMQ_ROUTER)) {
-    if (router_ == nullptr) check(-1, "zmq_socket");
+    if (router_ == nullptr) check_zeromq(-1, "zmq_socket");
     const int mandatory = 1;  // else it drops what it cannot send, without a word
-    check(zmq_setsockopt(router_, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(mandatory)), "ROUTER");
+    check_zeromq(zmq_setsockopt(router_, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(mandatory)),
+                 "ROUTER");
     const int backlog = 4'096;
-    check(zmq_setsockopt(router_, ZMQ_BACKLOG, &backlog, sizeof(backlog)), "backlog");
-    check(zmq_bind(router_, ("ipc://" + path.native()).c_str()), "zmq_bind");
+    check_zeromq(zmq_setsockopt(router_, ZMQ_BACKLOG, &backlog, sizeof(backlog)), "backlog");
+    check_zeromq(zmq_bind(router_, ("ipc://" + path.native()).c_str()), "zmq_bind");
   }
 
   void idle(int control) override {
     std::array<zmq_pollitem_t, 2> items{
         {{router_, 0, ZMQ_POLLIN, 0}, {nullptr, control, ZMQ_POLLIN, 0}}};
     while ((items[1].revents & ZMQ_POLLIN) == 0) {
-      check(zmq_poll(items.data(), items.size(), -1), "zmq_poll");
+      check_zeromq(zmq_poll(items.data(), items.size(), -1), "zmq_poll");
       if ((items[0].revents & ZMQ_POLLIN) != 0) take_registration();
     }
   }
@@ -56,9 +57,9 @@ class ZeromqServer final : public RoundServer {
   // The router says who it was, then what was said.
   void receive() {
     const int size = zmq_recv(router_, identity_.data(), identity_.size(), 0);
-    check(size, "zmq_recv");
+    check_zeromq(size, "zmq_recv");
     identity_size_ = static_cast<std::size_t>(size);
-    check(zmq_recv(router_, body_.data(), body_.size(), 0), "zmq_recv");
+    check_zeromq(zmq_recv(router_, body_.data(), body_.size(), 0), "zmq_recv");
   }
 
   void take_registration() {
@@ -68,8 +69,8 @@ class ZeromqServer final : public RoundServer {
   }
 
   void send_to(const std::string& client, const std::string& body) {
-    check(zmq_send(router_, client.data(), client.size(), ZMQ_SNDMORE), "zmq_send");
-    check(zmq_send(router_, body.data(), body.size(), 0), "zmq_send");
+    check_zeromq(zmq_send(router_, client.data(), client.size(), ZMQ_SNDMORE), "zmq_send");
+    check_zeromq(zmq_send(router_, body.data(), body.size(), 0), "zmq_send");
   }
 
   const std::string operation_ = sample_operation_frame();
