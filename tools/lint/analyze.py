@@ -4,9 +4,9 @@
     analyze.py BUILD_DIR     BUILD_DIR has compile_commands.json of the preset "lint"
     analyze.py --self-test   the coroutine query finds each planted trap, and nothing else
 
-The files of a folder are looked at in batches, each as one translation unit: most of the time goes
-into the headers that they share. Files that do not go together (two functions of one name) are told
-by clang, in seconds, and looked at in another batch.
+The files of a target are looked at in batches, each as one translation unit: most of the time goes
+into the headers that they share. So names are unique in their target, those of unnamed namespaces
+too, and two files that have the same are told; builds with MUSTER_UNITY count on it.
 
 A batch that was clean is not looked at again until one of its files, a header of ours that they
 reach, a schema, the compile command, the configuration or the tools change: a second run takes a
@@ -23,13 +23,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-CLANG = "clang++-19"
 TIDY = "clang-tidy-19"
 QUERY = "clang-query-19"
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = ("lib", "daemon", "tests")
-BATCH = 28  # files: half as long as with 8; more would make a changed file cost more
+BATCH = 40  # files: more would make a changed file cost more
 INCLUDE_ROOTS = ("lib/include", "lib", "daemon", "tests", "proto")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -105,22 +104,6 @@ def write_unit(path, files):
     return path
 
 
-def clashing(unit, files, arguments):
-    """Those of the files that do not go together with the ones before them in the unit."""
-    found = run([CLANG, "-fsyntax-only", "-ferror-limit=0", str(unit), *arguments,
-                 "-Wno-everything"])
-    if found.returncode == 0:
-        return []
-    # Each error stands behind the lines that say from where its file was included.
-    lines, line = set(), None
-    for text in found.stdout.splitlines():
-        if match := re.match(rf"In file included from {re.escape(str(unit))}:(\d+):", text):
-            line = int(match[1])
-        elif re.search(r": (?:fatal )?error: ", text) and line:
-            lines.add(line)
-    return [files[line - 1] for line in sorted(lines)]
-
-
 def checks_of(folder):
     """What is added to the .clang-tidy of the root: that of the folder, and what a batch needs."""
     config = ROOT / folder / ".clang-tidy"
@@ -144,11 +127,13 @@ def compile_arguments(entry):
 
 
 def batches(entries):
-    """Lists of files and their arguments; the files of each are of one folder and compiled alike."""
+    """Lists of files and their arguments; the files of each are compiled alike."""
     alike = {}
     for entry in entries:
         file = Path(entry["file"])
-        alike.setdefault((file.parent, tuple(compile_arguments(entry))), []).append(file)
+        # Programs can be compiled alike, and each has its main().
+        program = file.parent if file.name == "main.cpp" else None
+        alike.setdefault((program, tuple(compile_arguments(entry))), []).append(file)
     for (_, arguments), files in alike.items():
         files.sort()
         count = -(-len(files) // BATCH)
@@ -181,11 +166,6 @@ class Analysis:
         if clean.exists():
             return []
         unit = write_unit(self.folder / f"{key}.cpp", files)
-        if len(files) > 1 and (apart := clashing(unit, files, arguments)):
-            together = [file for file in files if file not in apart]
-            if not together:  # nothing of it compiles: one by one, so that it is told where
-                together, apart = files[:1], files[1:]
-            return [*self.findings(together, arguments), *self.findings(apart, arguments)]
         folder = files[0].relative_to(ROOT).parts[0]
         found = clang_tidy(unit, checks_of(folder), arguments)
         if any("co_await" in self.sources.text(path) for path in reached):

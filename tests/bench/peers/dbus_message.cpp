@@ -8,7 +8,13 @@ namespace muster::bench {
 namespace {
 
 // The codes of header fields.
-enum : std::uint8_t { kPath = 1, kInterface = 2, kMember = 3, kDestination = 6, kSignature = 8 };
+enum : std::uint8_t {
+  kPathField = 1,
+  kInterfaceField = 2,
+  kMemberField = 3,
+  kDestinationField = 6,
+  kSignatureField = 8
+};
 
 constexpr std::size_t kFixedBytes = 16;  // with the length of the fields
 constexpr std::size_t kBodyBytesAt = 4;
@@ -61,11 +67,11 @@ void append_dbus_bytes(std::string& body, std::string_view bytes) {
 
 std::string dbus_message(const DbusCall& call) {
   std::string fields;
-  append_field(fields, kPath, 'o', call.path);
-  append_field(fields, kInterface, 's', call.interface);
-  append_field(fields, kMember, 's', call.member);
-  append_field(fields, kDestination, 's', call.destination);
-  append_field(fields, kSignature, 'g', call.signature);
+  append_field(fields, kPathField, 'o', call.path);
+  append_field(fields, kInterfaceField, 's', call.interface);
+  append_field(fields, kMemberField, 's', call.member);
+  append_field(fields, kDestinationField, 's', call.destination);
+  append_field(fields, kSignatureField, 'g', call.signature);
 
   std::string bytes{'l', static_cast<char>(call.type), call.wants_reply ? '\0' : '\1', '\1'};
   append_dbus_u32(bytes, static_cast<std::uint32_t>(call.body.size()));
