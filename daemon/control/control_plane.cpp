@@ -118,7 +118,8 @@ void ControlPlane::State::keep_spare() {
 
 void ControlPlane::State::accepted(os::UniqueFd socket) {
   std::error_code error;
-  const auto peer = os::peer_of(socket.get(), error);
+  // Nobody asks whether its process lives: what stands for it would be one more descriptor.
+  const auto peer = os::credentials_of(socket.get(), error);
   if (!peer) {
     context->log.warning("operator refused: who it is cannot be told", {{"why", error.message()}});
     return;

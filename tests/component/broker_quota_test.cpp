@@ -1,11 +1,11 @@
 // What one user may take of a broker on real sockets, and the descriptors that backends never get.
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 
 #include "component/broker_fixture.h"
+#include "support/descriptor_limits.h"
 
 namespace muster::test {
 namespace {
@@ -95,23 +95,6 @@ TEST_F(BrokerQuotaTest, WhatWaitsForAllOfAUsersBackendsTogetherIsBounded) {
   EXPECT_THAT(backends(),
               HasSubstr("(connection lost (slow reader, over its user's quota of queued bytes))"));
 }
-
-// The most descriptors that this process may open, until this goes.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(long limit) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit low = before_;
-    low.rlim_cur = static_cast<rlim_t>(limit);
-    ::setrlimit(RLIMIT_NOFILE, &low);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 class DescriptorReserveTest : public BrokerQuotaTest {
  protected:

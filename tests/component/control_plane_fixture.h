@@ -141,6 +141,7 @@ class ControlPlaneTest : public ::testing::Test {
   void TearDown() override {
     if (server_) {
       if (!drained_) shut_down();
+      memory_->stop();  // it waits for a second
       server_->shut_down({});
       context_->restart();
       context_->run_for(kPatience);

@@ -1,10 +1,12 @@
 // Operators that do not read, break the protocol or are too many: they harm themselves alone.
 #include <cstdint>
 #include <string>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "component/control_plane_fixture.h"
+#include "support/descriptor_limits.h"
 
 namespace muster::test {
 namespace {
@@ -182,6 +184,39 @@ TEST_F(ControlPlaneTest, TooManyOperatorsAreTurnedAwayUntilOneIsDone) {
   first.closes();
   settle();
   expect_it_answers();
+}
+
+TEST_F(ControlPlaneTest, OneOperatorAtATimeIsLetInOnTheLastDescriptor) {
+  start();
+  settle();
+  TestOperator& first = connect();
+  TestOperator& second = connect();
+  const NoDescriptors none;
+  first.asks(1, wire::Ping{});
+  EXPECT_EQ(first.hears(), "1 pong");
+  EXPECT_TRUE(was_logged("an operator was let in on the last descriptor")) << logged();
+  second.asks(1, wire::Ping{});
+  context_->run_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(second.has_heard(), "nothing");
+  first.closes();
+  EXPECT_EQ(second.hears(), "1 pong");
+}
+
+TEST_F(ControlPlaneTest, ABroadcastOverItsUsersQuotaIsRefusedUntilOneHasEnded) {
+  options_.core.quotas.each.broadcasts = 1;
+  start();
+  TestBackend& a = join("a");
+  TestOperator& op = connect();
+  op.asks(1, release("/one"));
+  EXPECT_EQ(a.hears(), "operation 100: release-handles /one");
+  op.asks(2, release("/two"));
+  EXPECT_EQ(op.hears(), "2 error (busy): uid " + std::to_string(::getuid()) +
+                            " has 1 broadcast in flight, and its quota is 1; try again when one has "
+                            "ended, or cancel one");
+  a.acks(100);
+  EXPECT_EQ(op.hears(), "1 report 100 finished: release-handles /one: acked a 1.0.0");
+  op.asks(3, release("/three"));
+  EXPECT_EQ(a.hears(), "operation 101: release-handles /three");
 }
 
 TEST_F(ControlPlaneTest, TooManyOpenRequestsAreRefusedOneByOne) {
