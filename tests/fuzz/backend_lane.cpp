@@ -3,12 +3,14 @@
 //
 // Input: how the broker is set up, then steps, each a byte that says which and what it needs.
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "fuzz/broker_stage.h"
 #include "fuzz/input.h"
+#include "fuzz/rules.h"
 #include "fuzz/spoil.h"
 
 namespace muster::fuzz {
@@ -31,6 +33,13 @@ core::Config config_of(Input& input) {
   if ((choice & 8U) != 0) config.reconnect_grace = milliseconds(0);
   if ((choice & 16U) != 0) config.max_ack_timeout = milliseconds(1'000);
   if ((choice & 32U) != 0) config.max_report_targets = 2;
+  if ((choice & 64U) != 0) {
+    config.quotas.each = {4, 3, 2'000, 1};
+    config.quotas.of_uid[1000].registrations = 1;
+  }
+  if ((choice & 128U) != 0) {
+    config.policy = std::make_shared<const core::AccessPolicy>(rules(input));
+  }
   config.first_id_ever = 1;
   return config;
 }

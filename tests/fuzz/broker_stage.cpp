@@ -27,7 +27,9 @@ core::Peer peer_of(std::uint32_t process) {
 }  // namespace
 
 BrokerStage::BrokerStage(core::Config config)
-    : shell_([this](BroadcastId id) { finished(id); }), broker_(std::move(config), shell_) {}
+    : shell_([this](BroadcastId id) { finished(id); }),
+      policy_(config.policy),
+      broker_(std::move(config), shell_) {}
 
 core::Now BrokerStage::at() const {
   const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch());
@@ -146,6 +148,9 @@ void BrokerStage::look(BroadcastId id, const Selection& selection) {
     must(!backend.key.problem(), "a backend that is listed has a good key");
     must(selects(selection, backend.key, backend.labels),
          "only those are listed that are selected");
+    must(policy_ == nullptr ||
+             policy_->may_register({backend.uid, backend.gid, {}}, backend.key).allowed,
+         "who is listed may register as that");
   }
   (void)broker_.latest_deadline();
 }
@@ -236,6 +241,11 @@ void BrokerStage::check() {
   const auto& counters = status.counters;
   must(counters.acks + counters.timeouts + counters.failures + open == counters.operations_sent,
        "each operation that was sent has one outcome, or is open");
+  for (const auto& user : status.users) {
+    for (const auto& share : {user.connections, user.registrations, user.broadcasts}) {
+      must(share.used <= share.quota, "nobody has more than its quota");
+    }
+  }
   must(counters.broadcasts_started ==
            counters.broadcasts_finished + status.running_broadcasts.size(),
        "each broadcast runs, or has ended");

@@ -95,6 +95,7 @@ class BrokerStage {
   void finished(BroadcastId id);
 
   WireShell shell_;
+  core::AccessPolicyPtr policy_;
   core::Broker broker_;
   core::SteadyTime now_{std::chrono::hours(1000)};
   wire::BackendFrameDecoder decoder_;

@@ -1,12 +1,41 @@
 // musterd's configuration file.
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "config/config_file.h"
+#include "config/effective_policy.h"
+#include "core/access_explain.h"
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
 
 namespace muster::fuzz {
+namespace {
+
+// What a good file's rules say of somebody can be told.
+void must_be_explained(const daemon::Settings& settings, std::string_view text) {
+  const auto lines = 1 + std::count(text.begin(), text.end(), '\n');
+  const auto policy = daemon::effective_policy(settings.policy, 500);
+  for (const uid_t uid : {0U, 500U, 1000U}) {
+    PolicyQuestion question;
+    question.uid = uid;
+    question.gid = uid;
+    for (const auto& about : {decltype(question.about)(PolicyQuestion::Registration{"a", {}}),
+                              decltype(question.about)(PolicyQuestion::Control{})}) {
+      question.about = about;
+      const auto answer = core::explain(policy, question);
+      const auto* explanation = std::get_if<PolicyExplanation>(&answer);
+      must(explanation != nullptr, "a good question is answered");
+      for (const auto& step : explanation->steps) {
+        must_be_fit_to_show(step.rule);
+        must(step.line <= lines, "a rule stands in the file");
+      }
+    }
+  }
+}
+
+}  // namespace
 
 void config(std::string_view input) {
   daemon::Settings settings;
@@ -23,6 +52,7 @@ void config(std::string_view input) {
   must(daemon::parse_config(input, again).empty(), "what was good is good");
   must(settings.broker.ack_timeout <= settings.broker.max_ack_timeout,
        "a configuration that contradicts itself is no good one");
+  must_be_explained(settings, input);
 }
 
 }  // namespace muster::fuzz

@@ -23,6 +23,7 @@
 
 #include "control/control_plane.h"
 #include "fuzz/input.h"
+#include "fuzz/rules.h"
 #include "fuzz/spoil.h"
 #include "fuzz/targets.h"
 #include "fuzz/unix_sockets.h"
@@ -88,13 +89,16 @@ class Operator {
 class ControlStage {
  public:
   explicit ControlStage(std::string_view bytes)
-      : input_(bytes), control_(context_.get_executor(), settings(), {"1", "/s", 1}, log_) {
+      : input_(bytes),
+        settings_(settings()),
+        control_(context_.get_executor(), settings_, facts(), log_) {
     broker::ServerOptions options;
     options.transport = "epoll";  // a new io_uring for each input would be most of the work
     options.core.ack_timeout = std::chrono::hours(1);
     options.core.max_ack_timeout = std::chrono::hours(1);
     options.core.register_timeout = std::chrono::hours(1);
     options.core.reconnect_grace = milliseconds(0);
+    if (is_tight_) options.core.quotas.each = {2, 1, 2'000, 1};
     options.next_broadcast_id = [this] { return ++last_id_; };
     server_.emplace(context_, std::move(options), audience_);
     control_.serve(*server_);
@@ -121,7 +125,14 @@ class ControlStage {
     if ((choice & 2U) != 0) settings.event_queue = 256;
     settings.linger = milliseconds(1);
     reading_ = (choice & 4U) == 0;
+    is_tight_ = (choice & 8U) != 0;
+    has_policy_ = (choice & 16U) != 0;
     return settings;
+  }
+  daemon::ControlFacts facts() {
+    daemon::ControlFacts facts{"1", "/s", 1};
+    if (has_policy_) facts.policy = std::make_shared<const core::AccessPolicy>(rules(input_));
+    return facts;
   }
 
   void settle() {
@@ -196,6 +207,9 @@ class ControlStage {
       case 6:
         frame.message = wire::Cancel{};
         break;
+      case 7:
+        frame.message = policy_question(input_);
+        break;
       default:
         frame.message = start_request();
     }
@@ -263,6 +277,9 @@ class ControlStage {
   daemon::Log log_{
       std::make_shared<spdlog::sinks::null_sink_mt>(), {}, daemon::Log::Reader::kJournal};
   bool reading_ = true;
+  bool is_tight_ = false;
+  bool has_policy_ = false;
+  daemon::ControlSettings settings_;
   daemon::ControlPlane control_;
   daemon::MemoryTrim memory_{context_.get_executor()};
   daemon::Audience audience_{log_, control_, memory_};

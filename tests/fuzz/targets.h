@@ -23,6 +23,7 @@ void framing(std::string_view input);
 void paths(std::string_view input);
 void selectors(std::string_view input);
 void values(std::string_view input);
+void policy(std::string_view input);
 void config(std::string_view input);
 void backend_lane(std::string_view input);
 void control_lane(std::string_view input);
@@ -38,6 +39,7 @@ inline constexpr std::array kTargets{
     Target{"paths", paths},
     Target{"selectors", selectors},
     Target{"values", values},
+    Target{"policy", policy},
     Target{"config", config},
     Target{"backend_lane", backend_lane},
     Target{"control_lane", control_lane},
