@@ -210,9 +210,10 @@ TEST_F(ControlPlaneTest, ABroadcastOverItsUsersQuotaIsRefusedUntilOneHasEnded) {
   op.asks(1, release("/one"));
   EXPECT_EQ(a.hears(), "operation 100: release-handles /one");
   op.asks(2, release("/two"));
-  EXPECT_EQ(op.hears(), "2 error (busy): uid " + std::to_string(::getuid()) +
-                            " has 1 broadcast in flight, and its quota is 1; try again when one has "
-                            "ended, or cancel one");
+  EXPECT_EQ(op.hears(),
+            "2 error (busy): uid " + std::to_string(::getuid()) +
+                " has 1 broadcast in flight, and its quota is 1; try again when one has "
+                "ended, or cancel one");
   a.acks(100);
   EXPECT_EQ(op.hears(), "1 report 100 finished: release-handles /one: acked a 1.0.0");
   op.asks(3, release("/three"));

@@ -80,6 +80,8 @@ class Soak {
   void stopped();
   void flood();
   Open ask(const Question& question, const Respond& respond);
+  // Its report, as it is after a minute at the latest.
+  [[nodiscard]] BroadcastReport ended(BroadcastId id);
   void look_at(const Open& open);
   void look_at_all(std::vector<Open>& open);
   void look_at_sleepers();

@@ -1,5 +1,7 @@
 // What is asked, and what must come of it.
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "soak/soak.h"
@@ -70,8 +72,20 @@ Soak::Open Soak::ask(const Question& question, const Respond& respond) {
   return {id, std::move(expected), BroadcastState::kFinished, outcomes()};
 }
 
+// Asked again and again rather than waited for: a broadcast that never ends is told, too.
+BroadcastReport Soak::ended(BroadcastId id) {
+  constexpr std::chrono::minutes kPatience{1};
+  constexpr std::chrono::microseconds kPause{200};
+  const auto end = Clock::now() + kPatience;
+  for (;;) {
+    auto report = client_->report(id);
+    if (report.state != BroadcastState::kRunning || Clock::now() > end) return report;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 void Soak::look_at(const Open& open) {
-  const auto report = client_->report(open.id, true);
+  const auto report = ended(open.id);
   if (report.result == open.expected && report.state == open.state) return;
   std::string picture = "broadcast " + std::to_string(open.id) + " in round " +
                         std::to_string(rounds_) + " ended as (" +
