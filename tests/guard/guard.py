@@ -74,13 +74,22 @@ class Runs:
     def by_itself(self, work):
         return json.loads(self.run(work, [])[0])
 
-    def instructions(self, work):
+    def callgrind(self, work, *more):
+        """What it collected: instructions first."""
         out = "/dev/null"
         if self.keep:
             out = str(self.keep / f"callgrind.{self.transport}.{'-'.join(map(str, work))}")
-        _, log = self.run(work, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"],
+        _, log = self.run(work, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *more],
                           {"GLIBC_TUNABLES": PLAIN_PROCESSOR})
-        return int(re.search(r"Collected : (\d+)", log).group(1))
+        return [int(number) for number in re.search(r"Collected : ([\d ]+)", log).group(1).split()]
+
+    def instructions(self, work):
+        return self.callgrind(work)[0]
+
+    def cache_lines(self, work):
+        """Lines of 64 bytes that were not in a first-level data cache of 32 KiB."""
+        misses = self.callgrind(work, "--cache-sim=yes", "--D1=32768,8,64")
+        return misses[4] + misses[5]  # reads and writes
 
     def system_calls(self, work):
         with tempfile.NamedTemporaryFile("r") as table:
@@ -160,6 +169,8 @@ def main():
                            help="write what was measured to expected.json")
     arguments.add_argument("--keep", type=Path, metavar="DIR",
                            help="leave callgrind's files there, for callgrind_annotate")
+    arguments.add_argument("--cache-lines", action="store_true",
+                           help="nothing but the cache lines that a backend costs in a round")
     arguments.add_argument("--transport", action="append", help="only this one; repeatable")
     options = arguments.parse_args()
     for tool in ("valgrind", "strace"):
@@ -169,6 +180,13 @@ def main():
         options.keep.mkdir(parents=True, exist_ok=True)
 
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    if options.cache_lines:
+        per, less, more, count = FIGURES["round"]
+        for transport in options.transport or expected:
+            runs = Runs(options.program, transport, options.keep)
+            lines = (runs.cache_lines(more) - runs.cache_lines(less)) / count
+            print(f"{transport:9} {lines:.1f} cache lines for each {per}")
+        return 0
     good = True
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for transport in options.transport or expected:
