@@ -237,13 +237,19 @@ void IoRing::be_silent() noexcept { (void)io_uring_cq_eventfd_toggle(ring_.get()
 bool IoRing::be_told() noexcept {
   (void)io_uring_cq_eventfd_toggle(ring_.get(), true);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return !has_news();
+  if (!has_news()) return true;
+  // Its flag is set after the work is added, and may be set when the work is done already; then it
+  // stays until there is more. So what the flag is about is done here: work that is added from now
+  // on is told, and if nothing came of it, there was none.
+  return io_uring_get_events(ring_.get()) >= 0 && !has_completions();
+}
+
+bool IoRing::has_completions() const noexcept {
+  return io_uring_cq_ready(ring_.get()) != 0 || io_uring_cq_has_overflow(ring_.get());
 }
 
 bool IoRing::has_news() const noexcept {
-  const unsigned flags = IO_URING_READ_ONCE(*ring_->sq.kflags);
-  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
-         io_uring_cq_ready(ring_.get()) != 0;
+  return (IO_URING_READ_ONCE(*ring_->sq.kflags) & IORING_SQ_TASKRUN) != 0 || has_completions();
 }
 
 }  // namespace muster::broker

@@ -68,10 +68,11 @@ class IoRing {
   void be_silent() noexcept;
   // False when there is something already: whoever would wait now might wait for ever.
   [[nodiscard]] bool be_told() noexcept;
-  // There is something to take or to collect.
+  // There is something to take or to collect; or there was, and the kernel says so late.
   [[nodiscard]] bool has_news() const noexcept;
 
  private:
+  [[nodiscard]] bool has_completions() const noexcept;
   static constexpr unsigned kRequests = 512;
   static constexpr unsigned kCompletions = 4096;
   static constexpr unsigned kBuffers = 512;

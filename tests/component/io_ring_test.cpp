@@ -3,12 +3,15 @@
 #include "broker/io_ring.h"
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 #include <optional>
 #include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -195,6 +198,47 @@ TEST_F(IoRingTest, WhoeverIsToBeToldIsToldAndNobodyElse) {
   ASSERT_TRUE(ring_->submit_and_collect());
   EXPECT_THAT(told(), ElementsAre("7: b"));
   EXPECT_TRUE(ring_->be_told());
+}
+
+// The kernel sets its flag after it has added the work, and may set it when the work is done.
+TEST_F(IoRingTest, AFlagThatStaysBehindKeepsNobodyAwake) {
+  constexpr std::uint64_t kPairs = 4;
+  constexpr std::uint64_t kBursts = 60'000;
+  const std::array<SocketPair, kPairs> pairs;
+  for (std::uint64_t i = 0; i < kPairs; ++i) {
+    ASSERT_TRUE(ring_->receive(pairs[i].ours.get(), i + 1));
+  }
+  ASSERT_TRUE(ring_->submit());
+  std::atomic<std::uint64_t> burst = 0;
+  std::thread others([&] {
+    for (std::uint64_t next = 1; next <= kBursts; ++next) {
+      while (burst < next) std::this_thread::yield();
+      for (const auto& pair : pairs) pair.say("x");
+    }
+  });
+  std::uint64_t arrived = 0;
+  std::uint64_t sleepless = 0;
+  while (burst < kBursts) {
+    ++burst;
+    const auto wanted = burst * kPairs;
+    while (arrived < wanted) {
+      // A request each time, so that the kernel is entered whatever its flags say.
+      EXPECT_TRUE(ring_->wait_writable(pairs[0].theirs.get(), kPairs + 1));
+      EXPECT_TRUE(ring_->submit_and_collect());
+      for (const auto& text : told()) arrived += text.ends_with(": x") ? 1 : 0;
+    }
+    // Nobody says anything now.
+    int tries = 0;
+    while (!ring_->be_told() && ++tries < 100) {
+      ring_->be_silent();
+      EXPECT_TRUE(ring_->submit_and_collect());
+      EXPECT_THAT(told(), ElementsAre());
+    }
+    ring_->be_silent();
+    if (tries == 100) ++sleepless;
+  }
+  others.join();
+  EXPECT_EQ(sleepless, 0U);
 }
 
 }  // namespace
