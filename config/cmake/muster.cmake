@@ -44,7 +44,7 @@ endif()
 
 # The files of a target compiled together, several at once: half the time for whoever builds once,
 # more for whoever changes one file. They go together because names are unique in their target
-# (./dev lint holds that).
+# (./dev lint finds most of those that are not).
 if(MUSTER_UNITY)
   set(CMAKE_UNITY_BUILD ON)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 16)

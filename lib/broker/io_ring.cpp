@@ -237,11 +237,14 @@ void IoRing::be_silent() noexcept { (void)io_uring_cq_eventfd_toggle(ring_.get()
 bool IoRing::be_told() noexcept {
   (void)io_uring_cq_eventfd_toggle(ring_.get(), true);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!has_news()) return true;
   // Its flag is set after the work is added, and may be set when the work is done already; then it
   // stays until there is more. So what the flag is about is done here: work that is added from now
-  // on is told, and if nothing came of it, there was none.
-  return io_uring_get_events(ring_.get()) >= 0 && !has_completions();
+  // on is told, and where nothing comes of it, there was none. A call may leave some for the next.
+  constexpr int kCalls = 4;
+  for (int left = kCalls; left > 0 && has_news(); --left) {
+    if (has_completions() || io_uring_get_events(ring_.get()) < 0) return false;
+  }
+  return !has_completions();
 }
 
 bool IoRing::has_completions() const noexcept {

@@ -1,7 +1,7 @@
 // An io_uring for stream sockets: sends that go out together, receives that stay armed.
 //
 // What is used of io_uring, and why: SINGLE_ISSUER with DEFER_TASKRUN, so that the kernel works for
-// this ring only inside submit_and_collect(), on the thread that made the ring; received bytes go
+// this ring only inside calls of this class, on the thread that made the ring; received bytes go
 // to buffers that the kernel takes from a ring of them, so that an idle connection has none; an
 // eventfd tells that there is something to collect, and is silent while somebody collects anyway.
 //

@@ -279,6 +279,7 @@ void UringTransport::stop() noexcept {
   while (ring_.has_news() && ring_.submit_and_collect()) {
     inbox_.clear();
     ring_.take(inbox_);
+    if (inbox_.empty()) break;  // news that was none: IoRing::be_told()
   }
 }
 

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <poll.h>
+#include <stop_token>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -204,24 +206,28 @@ TEST_F(IoRingTest, WhoeverIsToBeToldIsToldAndNobodyElse) {
 TEST_F(IoRingTest, AFlagThatStaysBehindKeepsNobodyAwake) {
   constexpr std::uint64_t kPairs = 4;
   constexpr std::uint64_t kBursts = 60'000;
+  constexpr int kEnough = 100;
+  // Where a core is shared, a burst takes as long as the other side waits for it.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   const std::array<SocketPair, kPairs> pairs;
   for (std::uint64_t i = 0; i < kPairs; ++i) {
     ASSERT_TRUE(ring_->receive(pairs[i].ours.get(), i + 1));
   }
   ASSERT_TRUE(ring_->submit());
   std::atomic<std::uint64_t> burst = 0;
-  std::thread others([&] {
-    for (std::uint64_t next = 1; next <= kBursts; ++next) {
-      while (burst < next) std::this_thread::yield();
+  std::jthread others([&](const std::stop_token& stop) {
+    for (std::uint64_t next = 1;; ++next) {
+      while (burst < next) {
+        if (stop.stop_requested()) return;
+        std::this_thread::yield();
+      }
       for (const auto& pair : pairs) pair.say("x");
     }
   });
   std::uint64_t arrived = 0;
-  std::uint64_t sleepless = 0;
-  while (burst < kBursts) {
+  while (burst < kBursts && std::chrono::steady_clock::now() < end && !HasFailure()) {
     ++burst;
-    const auto wanted = burst * kPairs;
-    while (arrived < wanted) {
+    while (arrived < burst * kPairs && !HasFailure()) {
       // A request each time, so that the kernel is entered whatever its flags say.
       EXPECT_TRUE(ring_->wait_writable(pairs[0].theirs.get(), kPairs + 1));
       EXPECT_TRUE(ring_->submit_and_collect());
@@ -229,16 +235,14 @@ TEST_F(IoRingTest, AFlagThatStaysBehindKeepsNobodyAwake) {
     }
     // Nobody says anything now.
     int tries = 0;
-    while (!ring_->be_told() && ++tries < 100) {
+    while (!ring_->be_told() && ++tries < kEnough) {
       ring_->be_silent();
       EXPECT_TRUE(ring_->submit_and_collect());
       EXPECT_THAT(told(), ElementsAre());
     }
     ring_->be_silent();
-    if (tries == 100) ++sleepless;
+    EXPECT_LT(tries, kEnough) << "in burst " << burst;
   }
-  others.join();
-  EXPECT_EQ(sleepless, 0U);
 }
 
 }  // namespace

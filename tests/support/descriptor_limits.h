@@ -1,6 +1,7 @@
 // Descriptors that run out, for as long as one of these lives.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
@@ -32,7 +33,8 @@ class NoDescriptors {
  public:
   NoDescriptors() : limit_(open_descriptors()) {
     do {
-      rest_.emplace_back(::dup(0));  // where numbers are free below the limit
+      rest_.emplace_back(
+          ::open("/dev/null", O_RDONLY | O_CLOEXEC));  // where numbers are free below the limit
     } while (rest_.back());
   }
 

@@ -6,7 +6,7 @@
 
 The files of a target are looked at in batches, each as one translation unit: most of the time goes
 into the headers that they share. So names are unique in their target, those of unnamed namespaces
-too, and two files that have the same are told; builds with MUSTER_UNITY count on it.
+too: builds with MUSTER_UNITY count on it. Two files of a batch that have the same are told here.
 
 A batch that was clean is not looked at again until one of its files, a header of ours that they
 reach, a schema, the compile command, the configuration or the tools change: a second run takes a
