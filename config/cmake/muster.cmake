@@ -251,7 +251,8 @@ function(muster_tests name)
       TEST_PREFIX io_uring. TEST_FILTER "${arg_IO_URING}" TEST_LIST ${name}_io_uring
       DISCOVERY_MODE PRE_TEST
       DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS "${arg_LABEL};io_uring" TIMEOUT ${arg_TIMEOUT}
+      # One label: a list would come apart on its way, and what follows it be lost.
+      PROPERTIES LABELS "${arg_LABEL}_io_uring" TIMEOUT ${arg_TIMEOUT}
         ENVIRONMENT MUSTER_TEST_TRANSPORT=io_uring)
   endif()
 endfunction()

@@ -198,6 +198,8 @@ TEST_F(TransportTest, WhatASenderFindsOutIsReportedLaterFromTheLoop) {
 
 TEST_F(TransportTest, APeerThatIsTooSlowIsReportedLaterAndItsAnswersFirst) {
   transport_->stop();
+  context_->run();  // what the old one waited for
+  context_->restart();
   transport_ = make_transport(test::test_transport(), *context_, 1000, notes_);
   SocketPair pair;
   const auto id = transport_->open(std::move(pair.ours));
