@@ -15,7 +15,7 @@ double fractional_ms(std::chrono::nanoseconds time) {
 }
 
 // To the microsecond: more digits are noise.
-double to_microseconds(double ms) { return std::round(ms * 1000) / 1000; }
+double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 std::int64_t pid_of(const Event& event) { return event.pid; }
 std::uint64_t uid_of(const Event& event) { return event.uid; }
@@ -106,7 +106,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
 void EventLog::write_outcome(const Event& event) {
   if (!event.backend_outcome) return;
   const BackendOutcome& outcome = *event.backend_outcome;
-  const double ms = to_microseconds(fractional_ms(outcome.latency));
+  const double ms = rounded_ms(fractional_ms(outcome.latency));
   const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
     if (!log_.enabled(level)) return;
     const std::string backend = outcome.key.to_string();
@@ -139,7 +139,7 @@ void EventLog::write_outcome(const Event& event) {
 void EventLog::write_finished(const Event& event, std::chrono::steady_clock::time_point now) {
   const auto started = started_.find(event.broadcast_id);
   const double ms =
-      started == started_.end() ? 0 : to_microseconds(fractional_ms(now - started->second));
+      started == started_.end() ? 0 : rounded_ms(fractional_ms(now - started->second));
   if (started != started_.end()) started_.erase(started);
   log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
                                    {"operation", event.operation},

@@ -3,24 +3,17 @@
 #include <gtest/gtest.h>
 
 #include "broker/transport.h"
+#include "component/deaf_events.h"
 #include "support/test_transport.h"
 
 namespace muster::test {
 namespace {
 
-struct Deaf final : broker::Transport::Events {
-  void turn_begins() noexcept override {}
-  void frame_arrived(core::ConnectionId, std::string_view) override {}
-  void stream_broken(core::ConnectionId, std::string) override {}
-  void lost(core::ConnectionId, core::LossCause) override {}
-  void handling_failed(core::ConnectionId, std::string_view) noexcept override {}
-};
-
 class TransportEnvironment final : public ::testing::Environment {
  public:
   void SetUp() override {
     asio::io_context context;
-    Deaf deaf;
+    DeafEvents deaf;
     try {
       (void)make_transport(test_transport(), context, 1, deaf);
     } catch (const std::runtime_error& why) {
