@@ -15,6 +15,7 @@
 
 #include "net/spawn.h"
 #include "net/unix_connect.h"
+#include "sdk/fork_watch.h"
 
 namespace muster {
 namespace {
@@ -138,12 +139,15 @@ void BackendLoop::abandon() {
   asio::post(context_, [self = shared_from_this()] { self->release(); });
 }
 
-void BackendLoop::remember_socket() noexcept {
+net::UnixConnection BackendLoop::connect_between_forks() {
+  const auto no_fork = hold_off_forks();
+  net::UnixConnection connection = net::connect_unix(socket_path_);
   struct stat found {};
-  const int fd = stream_->native_handle();
-  if (::fstat(fd, &found) != 0) return;
-  socket_.inode = found.st_ino;
-  socket_.fd = fd;
+  if (!connection.error && ::fstat(connection.socket.get(), &found) == 0) {
+    socket_.inode = found.st_ino;
+    socket_.fd = connection.socket.get();
+  }
+  return connection;
 }
 
 // Not closed: whoever still has the number, the loop that was left behind above all, must not hit
@@ -221,13 +225,12 @@ std::string BackendLoop::connect() {
   if (may_connect_) {
     if (auto why_not = may_connect_(); !why_not.empty()) return why_not;
   }
-  net::UnixConnection connection = net::connect_unix(socket_path_);
+  net::UnixConnection connection = connect_between_forks();
   if (connection.error) return why_not(connection.error, socket_path_);
   net::StreamLimits limits;
   limits.queued_bytes = kMaxQueuedBytes;
   stream_ = std::make_shared<net::FramedStream>(context_.get_executor(),
                                                 std::move(connection.socket), limits);
-  remember_socket();
   const auto failed = [self = shared_from_this()](const char*, std::string_view what) {
     self->enter([&](BackendCore& core) { core.broke_down(what); });
   };

@@ -24,6 +24,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "net/framed_stream.h"
+#include "net/unix_connect.h"
 #include "sdk/backend_core.h"
 
 namespace muster {
@@ -86,7 +87,8 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
                                     std::shared_ptr<net::FramedStream> stream);
   void release();
   [[nodiscard]] bool in_forked_child() const noexcept { return ::getpid() != pid_; }
-  void remember_socket() noexcept;
+  // A child that is forked has all of the new socket, in socket_ too, or nothing of it.
+  [[nodiscard]] net::UnixConnection connect_between_forks();
 
   // The connection's descriptor, for whoever may take no lock; its inode tells whether it still is
   // that.

@@ -10,7 +10,8 @@ namespace muster {
 namespace {
 
 struct Watchers {
-  std::mutex mutex;  // held while a fork is going on, so that the child finds the list whole
+  // Held while a fork is going on, so that the child finds the list whole.
+  std::mutex mutex;
   std::vector<ForkWatcher*> list;
 };
 
@@ -42,5 +43,7 @@ void unwatch_forks(ForkWatcher& watcher) noexcept {
   const std::lock_guard lock(watchers().mutex);
   std::erase(watchers().list, &watcher);
 }
+
+std::unique_lock<std::mutex> hold_off_forks() { return std::unique_lock(watchers().mutex); }
 
 }  // namespace muster

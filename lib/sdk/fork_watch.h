@@ -3,6 +3,8 @@
 // By pthread_atfork(3): fork() runs it, posix_spawn() and vfork() do not. Any thread.
 #pragma once
 
+#include <mutex>
+
 namespace muster {
 
 class ForkWatcher {
@@ -19,5 +21,10 @@ class ForkWatcher {
 // From then on until unwatch_forks(), which waits for a fork that is going on.
 void watch_forks(ForkWatcher& watcher);
 void unwatch_forks(ForkWatcher& watcher) noexcept;
+
+// No fork begins while this is kept, and none is going on: for a descriptor that is made and not yet
+// known to its watcher, which a child would keep open unseen. Keep it briefly; call nothing
+// under it that forks, watches or allocates (an allocator may lock itself first when a fork begins).
+[[nodiscard]] std::unique_lock<std::mutex> hold_off_forks();
 
 }  // namespace muster
