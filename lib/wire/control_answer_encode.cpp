@@ -58,10 +58,9 @@ ControlError too_large(std::size_t bytes) {
 }
 
 std::string report_response(const BroadcastReport& report, Texts texts) {
-  std::string bytes;
-  MessageWriter(bytes).message(v1::ControlResponse::kReportFieldNumber,
-                               [&] { append(report, texts, bytes); });
-  return bytes;
+  MessageWriter out;
+  out.message(v1::ControlResponse::kReportFieldNumber, [&] { write(report, texts, out); });
+  return std::move(out).take();
 }
 
 // A v1.ControlResponse.
@@ -92,8 +91,7 @@ std::string encode(std::uint64_t request_id, const ControlResponse& response) {
 }
 
 std::string encode(std::uint64_t request_id, const Event& event) {
-  std::string payload;
-  append(event, payload);
+  const std::string payload = message_of(event);
   Envelope envelope = control_envelope(FrameKind::kEvent, request_id);
   envelope.payload = payload;
   return encode_frame(envelope);

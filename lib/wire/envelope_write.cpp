@@ -1,5 +1,5 @@
 // Writes envelopes: the bytes that Protobuf would write, around a payload that is written in place.
-#include <algorithm>
+#include <cstring>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/message_lite.h>
@@ -43,7 +43,8 @@ std::uint8_t* put_length(std::uint8_t* at, unsigned field, std::size_t length) {
 std::uint8_t* put_text(std::uint8_t* at, unsigned field, std::string_view text) {
   if (text.empty()) return at;
   at = put_length(at, field, text.size());
-  return std::copy(text.begin(), text.end(), at);
+  std::memcpy(at, text.data(), text.size());
+  return at + text.size();
 }
 
 // `put_payload(at)` writes the payload's `payload_bytes`.
@@ -79,7 +80,7 @@ std::size_t body_bytes(const Envelope& envelope, std::size_t payload_bytes) noex
 
 std::string encode_frame(const Envelope& envelope) {
   return encode(envelope, envelope.payload.size(), [&](std::uint8_t* at) {
-    std::copy(envelope.payload.begin(), envelope.payload.end(), at);
+    std::memcpy(at, envelope.payload.data(), envelope.payload.size());
   });
 }
 

@@ -44,9 +44,7 @@ std::string print_as(const Value& value) {
 }  // namespace
 
 std::string to_json(const BroadcastReport& report) {
-  std::string bytes;
-  wire::append(report, wire::Texts::kAll, bytes);
-  return print(v1::BroadcastReport().GetTypeName(), bytes);
+  return print(v1::BroadcastReport().GetTypeName(), wire::message_of(report, wire::Texts::kAll));
 }
 
 std::string to_json(const std::vector<BackendInfo>& backends) {
@@ -56,9 +54,7 @@ std::string to_json(const std::vector<BackendInfo>& backends) {
 std::string to_json(const BrokerStatus& status) { return print_as<v1::Status>(status); }
 std::string to_json(const DryRun& dry_run) { return print_as<v1::DryRun>(dry_run); }
 std::string to_json(const Event& event) {
-  std::string bytes;
-  wire::append(event, bytes);
-  return print(v1::ControlEvent().GetTypeName(), bytes);
+  return print(v1::ControlEvent().GetTypeName(), wire::message_of(event));
 }
 std::string to_json(const PolicyExplanation& explanation) {
   return print_as<v1::PolicyExplanation>(explanation);

@@ -1,7 +1,6 @@
 #include "wire/report_encode.h"
 
 #include "wire/convert.h"
-#include "wire/message_writer.h"
 #include "wire/report_enums.h"
 #include "wire/serialize.h"
 #include "wire/text.h"
@@ -11,7 +10,7 @@ namespace {
 
 class ReportWriter {
  public:
-  ReportWriter(Texts texts, std::string& out) : texts_(texts), out_(out) {}
+  ReportWriter(Texts texts, MessageWriter& out) : texts_(texts), out_(out) {}
 
   void report(const BroadcastReport& report) {
     using Field = v1::BroadcastReport;
@@ -105,11 +104,17 @@ class ReportWriter {
   void key(unsigned field, const BackendKey& key) {
     using Field = v1::BackendKey;
     out_.message(field, [&] {
-      text(Field::kInstanceFieldNumber, key.instance.to_string());
+      instance(Field::kInstanceFieldNumber, key.instance);
       text(Field::kServiceNameFieldNumber, key.service_name);
       text(Field::kServiceVersionFieldNumber, key.service_version);
       text(Field::kReplicaFieldNumber, key.replica);
     });
+  }
+
+  void instance(unsigned field, const Instance& instance) {
+    // Nearly all are, and need no string.
+    if (instance == Instance::shared()) return out_.text(field, "shared");
+    text(field, instance.to_string());
   }
 
   void pid(unsigned field, pid_t pid) {
@@ -132,15 +137,25 @@ class ReportWriter {
   }
 
   Texts texts_;
-  MessageWriter out_;
+  MessageWriter& out_;
 };
 
 }  // namespace
 
-void append(const BroadcastReport& report, Texts texts, std::string& out) {
-  ReportWriter(texts, out).report(report);
+std::string message_of(const BroadcastReport& report, Texts texts) {
+  MessageWriter out;
+  write(report, texts, out);
+  return std::move(out).take();
 }
 
-void append(const Event& event, std::string& out) { ReportWriter(Texts::kAll, out).event(event); }
+std::string message_of(const Event& event) {
+  MessageWriter out;
+  ReportWriter(Texts::kAll, out).event(event);
+  return std::move(out).take();
+}
+
+void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
+  ReportWriter(texts, out).report(report);
+}
 
 }  // namespace muster::wire

@@ -9,14 +9,17 @@
 #include "muster/broker_view.h"
 #include "muster/report.h"
 
+#include "wire/message_writer.h"
+
 namespace muster::wire {
 
 // Whether a report is written with its details and notes.
 enum class Texts { kAll, kNone };
 
-// A v1.BroadcastReport behind what is in `out`. Text is made UTF-8.
-void append(const BroadcastReport& report, Texts texts, std::string& out);
-// A v1.ControlEvent.
-void append(const Event& event, std::string& out);
+// A v1.BroadcastReport, a v1.ControlEvent. Text is made UTF-8.
+[[nodiscard]] std::string message_of(const BroadcastReport& report, Texts texts);
+[[nodiscard]] std::string message_of(const Event& event);
+// The report's fields alone, for a message that has it inside.
+void write(const BroadcastReport& report, Texts texts, MessageWriter& out);
 
 }  // namespace muster::wire

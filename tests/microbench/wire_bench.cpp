@@ -128,5 +128,23 @@ void encode_outcome_event(benchmark::State& state) {
 }
 BENCHMARK(encode_outcome_event);
 
+void encode_report_of_1000(benchmark::State& state) {
+  BroadcastReport report(BroadcastOperation::release_handles("/var/cache/x"));
+  for (int i = 0; i < 1000; ++i) {
+    report.result.acks.push_back({registration().key});
+    auto& backend = report.backends.emplace_back();
+    backend.key = registration().key;
+    backend.incarnation = 100'000;
+    backend.pid = 4321;
+    backend.uid = 1000;
+    backend.outcome = OutcomeKind::kAck;
+    backend.ack_timeout = std::chrono::seconds(5);
+    backend.latency = std::chrono::microseconds(1234);
+  }
+  const ControlResponse response = std::move(report);
+  for (auto _ : state) benchmark::DoNotOptimize(encode(kId, response));
+}
+BENCHMARK(encode_report_of_1000)->Unit(benchmark::kMicrosecond);
+
 }  // namespace
 }  // namespace muster::wire
