@@ -24,20 +24,19 @@ std::optional<ControlError> problem_of(const BroadcastRequest& request) {
 }
 
 // What a broadcast that runs already looks like to somebody who follows it from now on.
-Event how_it_stands(const BroadcastReport& report, std::uint64_t now_unix_ms) {
+Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
+  const ReportHead head = report.head();
   Event event;
   event.kind = Event::Kind::kBroadcastStarted;
   event.unix_ms = now_unix_ms;
-  event.broadcast_id = report.broadcast_id;
-  event.operation = report.result.operation.to_string();
-  const auto count = [](const auto& list) { return static_cast<std::uint32_t>(list.size()); };
-  event.acks = count(report.result.acks);
-  event.timeouts = count(report.result.timeouts);
-  event.failures = count(report.result.failures);
-  event.skipped_dead = count(report.result.skipped_dead);
-  for (const BackendOutcome& backend : report.backends) {
-    event.targets += backend.outcome == OutcomeKind::kSkippedDead ? 0 : 1;
-  }
+  event.broadcast_id = head.broadcast_id;
+  event.operation = head.operation->to_string();
+  report.for_each_backend([&](const OutcomeRow& backend) {
+    event.acks += backend.outcome == OutcomeKind::kAck ? 1 : 0;
+    event.timeouts += backend.outcome == OutcomeKind::kTimeout ? 1 : 0;
+    event.failures += backend.outcome == OutcomeKind::kFailure ? 1 : 0;
+    ++(backend.outcome == OutcomeKind::kSkippedDead ? event.skipped_dead : event.targets);
+  });
   return event;
 }
 
@@ -142,21 +141,21 @@ void ControlSession::join(Open& request, BroadcastId broadcast) {
   auto& server = *context_->server;
   request.broadcast = broadcast;
   const auto answer = server.core().report(broadcast, server.now());
-  const auto* report = std::get_if<BroadcastReport>(&answer);
+  const auto* report = std::get_if<core::BroadcastRows>(&answer);
   if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
   if (request.events) send_event(request, how_it_stands(*report, server.now().unix_ms));
-  if (report->state != BroadcastState::kRunning) respond(request.request_id, *report);
+  if (report->head().state != BroadcastState::kRunning) respond(request.request_id, *report);
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {
   auto& server = *context_->server;
-  auto answer = server.core().report(request.id, server.now());
-  const auto* report = std::get_if<BroadcastReport>(&answer);
-  if (report != nullptr && request.wait && report->state == BroadcastState::kRunning) {
-    if (Open* waiting = open(id, false)) waiting->broadcast = report->broadcast_id;
+  const auto answer = server.core().report(request.id, server.now());
+  const auto* report = std::get_if<core::BroadcastRows>(&answer);
+  if (report != nullptr && request.wait && report->head().state == BroadcastState::kRunning) {
+    if (Open* waiting = open(id, false)) waiting->broadcast = report->head().broadcast_id;
     return;
   }
-  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+  std::visit([&](const auto& value) { respond(id, value); }, answer);
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& request) {

@@ -148,8 +148,8 @@ void ControlSession::answer_when_finished(std::uint64_t id) {
     const Open* request = self->find(id);
     if (request == nullptr) return;  // cancelled meanwhile
     auto& server = *self->context_->server;
-    auto report = server.core().report(request->broadcast, server.now());
-    std::visit([&](auto& answer) { self->respond(id, std::move(answer)); }, report);
+    const auto report = server.core().report(request->broadcast, server.now());
+    std::visit([&](const auto& answer) { self->respond(id, answer); }, report);
   });
 }
 
@@ -220,11 +220,20 @@ void ControlSession::check_missing() {
 }
 
 void ControlSession::respond(std::uint64_t id, const wire::ControlResponse& response) {
-  if (Open* request = find(id); request != nullptr && !request->watches) {
-    if (request->gate.is_missing_some()) tell_missing(*request, request->gate.take_missing());
-    close_request(id);
-  }
+  end_request(id);
   sent(stream_.send_now(wire::encode(id, response)));
+}
+
+void ControlSession::respond(std::uint64_t id, const ReportSource& report) {
+  end_request(id);
+  sent(stream_.send_now(wire::encode(id, report)));
+}
+
+void ControlSession::end_request(std::uint64_t id) {
+  Open* request = find(id);
+  if (request == nullptr || request->watches) return;
+  if (request->gate.is_missing_some()) tell_missing(*request, request->gate.take_missing());
+  close_request(id);
 }
 
 void ControlSession::sent(std::error_code error) {

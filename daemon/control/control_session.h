@@ -107,6 +107,9 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void close_request(std::uint64_t id);
 
   void respond(std::uint64_t id, const wire::ControlResponse& response);
+  void respond(std::uint64_t id, const ReportSource& report);
+  // Before the answer: what was missing is told, and the request is done with.
+  void end_request(std::uint64_t id);
   void send_event(Open& request, const Event& event);
   void tell_missing(Open& request, std::uint64_t count);
   void check_missing_later();

@@ -3,23 +3,6 @@
 #include <algorithm>
 
 namespace muster::core {
-namespace {
-
-std::chrono::microseconds between(SteadyTime from, SteadyTime to) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(to - from);
-}
-
-BackendOutcome describe(const Enrolment& who) {
-  BackendOutcome described;
-  described.key = who.key();
-  described.incarnation = who.incarnation;
-  described.pid = who.peer.process.pid;
-  described.uid = who.peer.uid;
-  return described;
-}
-
-}  // namespace
-
 bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, SteadyTime when,
                        BroadcastFailureReason reason, std::string detail) {
   auto& settled = targets[target];
@@ -85,69 +68,6 @@ void Broadcast::give_back_room() {
   };
   give_back(targets);
   give_back(skipped);
-}
-
-BackendOutcome Broadcast::outcome_of(std::uint32_t index) const {
-  const auto& target = targets[index];
-  auto outcome = describe(*target.who);
-  outcome.outcome = target.outcome;
-  outcome.ack_timeout = target.budget;
-  if (target.outcome != OutcomeKind::kOpen) outcome.latency = between(started, target.settled_at);
-  if (target.outcome == OutcomeKind::kFailure) outcome.reason = target.reason;
-  outcome.extensions = target.extensions;
-  outcome.redeliveries = target.redeliveries;
-  if (target.text != Target::kNoText) {
-    const auto& text = texts[target.text];
-    outcome.detail = text.detail;
-    outcome.note = text.note;
-    outcome.percent = text.percent;
-  }
-  return outcome;
-}
-
-BroadcastReport Broadcast::report(SteadyTime now) const {
-  BroadcastReport report(request.operation);
-  report.broadcast_id = id;
-  report.state = state;
-  report.started_unix_ms = started_unix_ms;
-  report.duration = between(started, complete() ? ended : now);
-  report.operation_key = request.operation_key;
-
-  auto& result = report.result;
-  report.backends.reserve(targets.size() + skipped.size());
-  auto dead = skipped.begin();
-  const auto add_dead_before = [&](std::uint64_t order) {
-    for (; dead != skipped.end() && dead->who->order < order; ++dead) {
-      auto outcome = describe(*dead->who);
-      outcome.outcome = OutcomeKind::kSkippedDead;
-      outcome.detail = to_string(dead->gone);
-      report.backends.push_back(std::move(outcome));
-      result.skipped_dead.push_back(dead->who->key());
-    }
-  };
-  for (std::uint32_t i = 0; i < targets.size(); ++i) {
-    const auto& target = targets[i];
-    const auto& key = target.who->key();
-    add_dead_before(target.who->order);
-    report.backends.push_back(outcome_of(i));
-    if (target.outcome == OutcomeKind::kAck) result.acks.push_back({key});
-    if (target.outcome == OutcomeKind::kFailure) result.failures.push_back({key, target.reason});
-    if (target.outcome == OutcomeKind::kTimeout) {
-      // What was in force: the budget, and what the backend asked for beyond it.
-      const auto in_force =
-          std::chrono::duration_cast<std::chrono::milliseconds>(target.deadline_at - started);
-      result.timeouts.push_back({key, in_force});
-    }
-  }
-  add_dead_before(~std::uint64_t{0});
-
-  for (const auto& record : late) {
-    LateAnswer answer{targets[record.target].who->key(), record.lateness, record.reason,
-                      record.detail};
-    auto& list = record.reason ? report.late_failures : report.late_acks;
-    list.push_back(std::move(answer));
-  }
-  return report;
 }
 
 }  // namespace muster::core

@@ -102,9 +102,6 @@ struct Broadcast {
   // All targets are in. Gives back what was made ready for many more: a report is kept for long,
   // and what bounds reports counts their targets.
   void give_back_room();
-
-  [[nodiscard]] BackendOutcome outcome_of(std::uint32_t target) const;
-  [[nodiscard]] BroadcastReport report(SteadyTime now) const;
 };
 
 }  // namespace muster::core

@@ -113,7 +113,7 @@ void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) 
 void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
                                  Now now) {
   auto event = about(kind, broadcast, now);
-  event.backend_outcome = broadcast.outcome_of(target);
+  event.backend_outcome = to_value(BroadcastRows(broadcast, now.steady).target(target));
   event.key = event.backend_outcome->key;
   event.pid = event.backend_outcome->pid;
   event.uid = event.backend_outcome->uid;

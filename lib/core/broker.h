@@ -24,6 +24,7 @@
 #include "muster/control_error.h"
 #include "muster/registration.h"
 
+#include "core/broadcast_rows.h"
 #include "core/config.h"
 #include "core/shell.h"
 #include "core/types.h"
@@ -80,8 +81,8 @@ class Broker {
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(const BroadcastRequest& request) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
-  // id 0: the newest.
-  [[nodiscard]] std::variant<BroadcastReport, ControlError> report(BroadcastId id, Now now) const;
+  // id 0: the newest. The rows are good until the next call that is not const.
+  [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
   // What the core knows of it: counters, backends, broadcasts, users.
   void fill_status(BrokerStatus& status) const;

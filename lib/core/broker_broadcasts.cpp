@@ -188,11 +188,11 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
   }
 }
 
-std::variant<BroadcastReport, ControlError> Broker::report(BroadcastId id, Now now) const {
+std::variant<BroadcastRows, ControlError> Broker::report(BroadcastId id, Now now) const {
   const auto& log = state_->log;
   const auto* broadcast = id == 0 ? log.newest() : log.find(id);
   if (broadcast == nullptr) return state_->no_report(id);
-  return broadcast->report(now.steady);
+  return BroadcastRows(*broadcast, now.steady);
 }
 
 ControlError Broker::State::no_report(BroadcastId id) const {

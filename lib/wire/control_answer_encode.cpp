@@ -28,7 +28,7 @@ struct ResponseToProto {
     message.set_skipped_dead(accepted.skipped_dead);
     message.set_joined(accepted.joined);
   }
-  void operator()(const BroadcastReport& /*report*/) const {}  // see response_bytes()
+  void operator()(const BroadcastReport& /*report*/) const {}  // see encode_report()
   void operator()(const DryRun& dry_run) const { to_proto(dry_run, *out.mutable_dry_run()); }
   void operator()(const CancelAccepted& accepted) const {
     out.mutable_cancel_accepted()->set_cancelled_targets(accepted.cancelled_targets);
@@ -57,7 +57,7 @@ ControlError too_large(std::size_t bytes) {
               std::to_string(kMaxControlBody) + ": ask for fewer backends with a selection"};
 }
 
-std::string report_response(const BroadcastReport& report, Texts texts) {
+std::string report_response(const auto& report, Texts texts) {
   MessageWriter out;
   out.message(v1::ControlResponse::kReportFieldNumber, [&] { write(report, texts, out); });
   return std::move(out).take();
@@ -65,29 +65,41 @@ std::string report_response(const BroadcastReport& report, Texts texts) {
 
 // A v1.ControlResponse.
 std::string response_bytes(const ControlResponse& response) {
-  if (const auto* report = std::get_if<BroadcastReport>(&response)) {
-    return report_response(*report, Texts::kAll);
-  }
   v1::ControlResponse message;
   std::visit(ResponseToProto{message}, response);
   return serialize(message);
 }
 
+// `payload` is an answer's, or what an error has instead of one that is too large.
+std::string encode_response(std::uint64_t request_id, std::string payload) {
+  Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
+  if (const auto size = body_bytes(envelope, payload.size()); size > kMaxControlBody) {
+    payload = response_bytes(too_large(size));
+  }
+  envelope.payload = payload;
+  return encode_frame(envelope);
+}
+
+std::string encode_report(std::uint64_t request_id, const auto& report) {
+  std::string payload = report_response(report, Texts::kAll);
+  const Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
+  if (body_bytes(envelope, payload.size()) > kMaxControlBody) {
+    payload = report_response(report, Texts::kNone);
+  }
+  return encode_response(request_id, std::move(payload));
+}
+
 }  // namespace
 
 std::string encode(std::uint64_t request_id, const ControlResponse& response) {
-  Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
-  const auto size = [&](const std::string& payload) {
-    return body_bytes(envelope, payload.size());
-  };
-  std::string payload = response_bytes(response);
-  const auto* report = std::get_if<BroadcastReport>(&response);
-  if (report != nullptr && size(payload) > kMaxControlBody) {
-    payload = report_response(*report, Texts::kNone);
+  if (const auto* report = std::get_if<BroadcastReport>(&response)) {
+    return encode_report(request_id, *report);
   }
-  if (size(payload) > kMaxControlBody) payload = response_bytes(too_large(size(payload)));
-  envelope.payload = payload;
-  return encode_frame(envelope);
+  return encode_response(request_id, response_bytes(response));
+}
+
+std::string encode(std::uint64_t request_id, const ReportSource& report) {
+  return encode_report(request_id, report);
 }
 
 std::string encode(std::uint64_t request_id, const Event& event) {

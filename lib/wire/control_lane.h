@@ -15,6 +15,7 @@
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 
+#include "model/report_rows.h"
 #include "wire/backend_lane.h"  // Cancel
 
 namespace muster::wire {
@@ -134,6 +135,8 @@ class ControlAnswerDecoder {
 // An answer that would be over kMaxControlBody becomes ControlError kTooLarge; a report is first
 // tried without details and notes.
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ControlResponse& response);
+// The answer that is the BroadcastReport of these rows.
+[[nodiscard]] std::string encode(std::uint64_t request_id, const ReportSource& report);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Event& event);
 
 }  // namespace muster::wire

@@ -30,6 +30,15 @@ class MessageWriter {
     return std::move(out_);
   }
 
+  // What stands here so far; good until the next write.
+  [[nodiscard]] std::string_view view() noexcept { return {out_.data(), used()}; }
+  void clear() noexcept { point_at(0); }
+  // Fields that were written elsewhere.
+  void fields(std::string_view written) {
+    make_room(written.size());
+    put(written);
+  }
+
   // --- zero and empty are what a reader takes a missing field for: they are not written
   void number(unsigned field, std::uint64_t value) {
     if (value != 0) present_number(field, value);
@@ -55,8 +64,7 @@ class MessageWriter {
     make_room(kMostOfTwoNumbers + value.size());
     tag(field, kLengthDelimited);
     varint(value.size());
-    std::memcpy(at_, value.data(), value.size());
-    at_ += value.size();
+    put(value);
   }
   // `write()` puts the fields of the message inside.
   template <typename Write>
@@ -76,6 +84,10 @@ class MessageWriter {
   static constexpr unsigned kLengthDelimited = 2;
   static constexpr std::size_t kMostOfTwoNumbers = 20;  // 10 bytes each
 
+  void put(std::string_view bytes) {
+    std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
   void tag(unsigned field, unsigned type) { varint(field << 3 | type); }
   void varint(std::uint64_t value) {
     if (value < 0x80) {  // most are

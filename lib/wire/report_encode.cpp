@@ -8,53 +8,14 @@
 namespace muster::wire {
 namespace {
 
-class ReportWriter {
+// What reports and events are made of.
+class FieldWriter {
  public:
-  ReportWriter(Texts texts, MessageWriter& out) : texts_(texts), out_(out) {}
+  FieldWriter(Texts texts, MessageWriter& out) : texts_(texts), out_(out) {}
 
-  void report(const BroadcastReport& report) {
-    using Field = v1::BroadcastReport;
-    out_.number(Field::kBroadcastIdFieldNumber, report.broadcast_id);
-    enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, report.state));
-    out_.message(Field::kResultFieldNumber, [&] { result(report.result); });
-    for (const auto& backend : report.backends) {
-      out_.message(Field::kBackendsFieldNumber, [&] { outcome(backend); });
-    }
-    for (const auto& answer : report.late_acks) {
-      out_.message(Field::kLateAcksFieldNumber, [&] { late(answer); });
-    }
-    for (const auto& answer : report.late_failures) {
-      out_.message(Field::kLateFailuresFieldNumber, [&] { late(answer); });
-    }
-    out_.number(Field::kStartedUnixMsFieldNumber, report.started_unix_ms);
-    out_.real(Field::kDurationMsFieldNumber, to_fractional_ms(report.duration));
-    text(Field::kOperationKeyFieldNumber, report.operation_key);
-  }
-
-  void event(const Event& event) {
-    using Field = v1::ControlEvent;
-    enumerator(Field::kKindFieldNumber, proto_of(kEventKinds, event.kind));
-    out_.number(Field::kUnixMsFieldNumber, event.unix_ms);
-    out_.number(Field::kBroadcastIdFieldNumber, event.broadcast_id);
-    if (event.key) key(Field::kKeyFieldNumber, *event.key);
-    pid(Field::kPidFieldNumber, event.pid);
-    out_.number(Field::kUidFieldNumber, event.uid);
-    detail(Field::kDetailFieldNumber, event.detail, kMaxDetailBytes);
-    if (event.backend_outcome) {
-      out_.message(Field::kBackendOutcomeFieldNumber, [&] { outcome(*event.backend_outcome); });
-    }
-    out_.number(Field::kTargetsFieldNumber, event.targets);
-    out_.number(Field::kAcksFieldNumber, event.acks);
-    out_.number(Field::kTimeoutsFieldNumber, event.timeouts);
-    out_.number(Field::kFailuresFieldNumber, event.failures);
-    out_.number(Field::kSkippedDeadFieldNumber, event.skipped_dead);
-    text(Field::kOperationFieldNumber, event.operation);
-  }
-
- private:
-  void outcome(const BackendOutcome& outcome) {
+  // A BackendOutcome or an OutcomeRow, but for its key.
+  void outcome(const auto& outcome) {
     using Field = v1::BackendOutcome;
-    key(Field::kKeyFieldNumber, outcome.key);
     out_.number(Field::kIncarnationFieldNumber, outcome.incarnation);
     pid(Field::kPidFieldNumber, outcome.pid);
     out_.number(Field::kUidFieldNumber, outcome.uid);
@@ -69,48 +30,24 @@ class ReportWriter {
     out_.number(Field::kRedeliveriesFieldNumber, outcome.redeliveries);
   }
 
-  void result(const BroadcastResult& result) {
-    using Field = v1::BroadcastResult;
-    v1::ReportedOperation operation;
-    to_proto(result.operation, operation);
-    out_.present_text(Field::kOperationFieldNumber, serialize(operation));
-    for (const auto& ack : result.acks) {
-      out_.message(Field::kAcksFieldNumber,
-                   [&] { key(v1::BroadcastAck::kKeyFieldNumber, ack.key); });
-    }
-    for (const auto& timeout : result.timeouts) {
-      out_.message(Field::kTimeoutsFieldNumber, [&] {
-        key(v1::BroadcastTimeout::kKeyFieldNumber, timeout.key);
-        out_.number(v1::BroadcastTimeout::kTimeoutMsFieldNumber, to_ms(timeout.timeout));
-      });
-    }
-    for (const auto& failure : result.failures) {
-      out_.message(Field::kFailuresFieldNumber, [&] {
-        key(v1::BroadcastFailure::kKeyFieldNumber, failure.key);
-        reason(v1::BroadcastFailure::kReasonFieldNumber, failure.reason);
-      });
-    }
-    for (const auto& dead : result.skipped_dead) key(Field::kSkippedDeadFieldNumber, dead);
-  }
-
-  void late(const LateAnswer& answer) {
+  // A LateAnswer or a LateRow, but for its key.
+  void late(const auto& answer) {
     using Field = v1::LateAnswer;
-    key(Field::kKeyFieldNumber, answer.key);
     out_.real(Field::kLatenessMsFieldNumber, to_fractional_ms(answer.lateness));
     reason(Field::kReasonFieldNumber, answer.reason);
     detail(Field::kDetailFieldNumber, answer.detail, kMaxDetailBytes);
   }
 
-  void key(unsigned field, const BackendKey& key) {
+  void key(const BackendKey& key) {
     using Field = v1::BackendKey;
-    out_.message(field, [&] {
-      instance(Field::kInstanceFieldNumber, key.instance);
-      text(Field::kServiceNameFieldNumber, key.service_name);
-      text(Field::kServiceVersionFieldNumber, key.service_version);
-      text(Field::kReplicaFieldNumber, key.replica);
-    });
+    instance(Field::kInstanceFieldNumber, key.instance);
+    text(Field::kServiceNameFieldNumber, key.service_name);
+    text(Field::kServiceVersionFieldNumber, key.service_version);
+    text(Field::kReplicaFieldNumber, key.replica);
   }
-
+  void key(unsigned field, const BackendKey& key) {
+    out_.message(field, [&] { this->key(key); });
+  }
   void instance(unsigned field, const Instance& instance) {
     // Nearly all are, and need no string.
     if (instance == Instance::shared()) return out_.text(field, "shared");
@@ -136,8 +73,181 @@ class ReportWriter {
     if (texts_ == Texts::kAll) text(field, detail, max_bytes);
   }
 
+  void operation(unsigned field, const BroadcastOperation& operation) {
+    v1::ReportedOperation message;
+    to_proto(operation, message);
+    out_.present_text(field, serialize(message));
+  }
+
+ protected:
   Texts texts_;
   MessageWriter& out_;
+};
+
+class EventWriter : FieldWriter {
+ public:
+  using FieldWriter::FieldWriter;
+
+  void event(const Event& event) {
+    using Field = v1::ControlEvent;
+    enumerator(Field::kKindFieldNumber, proto_of(kEventKinds, event.kind));
+    out_.number(Field::kUnixMsFieldNumber, event.unix_ms);
+    out_.number(Field::kBroadcastIdFieldNumber, event.broadcast_id);
+    if (event.key) key(Field::kKeyFieldNumber, *event.key);
+    pid(Field::kPidFieldNumber, event.pid);
+    out_.number(Field::kUidFieldNumber, event.uid);
+    detail(Field::kDetailFieldNumber, event.detail, kMaxDetailBytes);
+    if (event.backend_outcome) {
+      out_.message(Field::kBackendOutcomeFieldNumber, [&] {
+        key(v1::BackendOutcome::kKeyFieldNumber, event.backend_outcome->key);
+        outcome(*event.backend_outcome);
+      });
+    }
+    out_.number(Field::kTargetsFieldNumber, event.targets);
+    out_.number(Field::kAcksFieldNumber, event.acks);
+    out_.number(Field::kTimeoutsFieldNumber, event.timeouts);
+    out_.number(Field::kFailuresFieldNumber, event.failures);
+    out_.number(Field::kSkippedDeadFieldNumber, event.skipped_dead);
+    text(Field::kOperationFieldNumber, event.operation);
+  }
+};
+
+// A report that is a value.
+class ReportWriter : FieldWriter {
+ public:
+  using FieldWriter::FieldWriter;
+
+  void report(const BroadcastReport& report) {
+    using Field = v1::BroadcastReport;
+    out_.number(Field::kBroadcastIdFieldNumber, report.broadcast_id);
+    enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, report.state));
+    out_.message(Field::kResultFieldNumber, [&] { result(report.result); });
+    for (const auto& backend : report.backends) {
+      out_.message(Field::kBackendsFieldNumber, [&] {
+        key(v1::BackendOutcome::kKeyFieldNumber, backend.key);
+        outcome(backend);
+      });
+    }
+    for (const auto& answer : report.late_acks) {
+      out_.message(Field::kLateAcksFieldNumber, [&] {
+        key(v1::LateAnswer::kKeyFieldNumber, answer.key);
+        late(answer);
+      });
+    }
+    for (const auto& answer : report.late_failures) {
+      out_.message(Field::kLateFailuresFieldNumber, [&] {
+        key(v1::LateAnswer::kKeyFieldNumber, answer.key);
+        late(answer);
+      });
+    }
+    out_.number(Field::kStartedUnixMsFieldNumber, report.started_unix_ms);
+    out_.real(Field::kDurationMsFieldNumber, to_fractional_ms(report.duration));
+    text(Field::kOperationKeyFieldNumber, report.operation_key);
+  }
+
+ private:
+  void result(const BroadcastResult& result) {
+    using Field = v1::BroadcastResult;
+    operation(Field::kOperationFieldNumber, result.operation);
+    for (const auto& ack : result.acks) {
+      out_.message(Field::kAcksFieldNumber,
+                   [&] { key(v1::BroadcastAck::kKeyFieldNumber, ack.key); });
+    }
+    for (const auto& timeout : result.timeouts) {
+      out_.message(Field::kTimeoutsFieldNumber, [&] {
+        key(v1::BroadcastTimeout::kKeyFieldNumber, timeout.key);
+        out_.number(v1::BroadcastTimeout::kTimeoutMsFieldNumber, to_ms(timeout.timeout));
+      });
+    }
+    for (const auto& failure : result.failures) {
+      out_.message(Field::kFailuresFieldNumber, [&] {
+        key(v1::BroadcastFailure::kKeyFieldNumber, failure.key);
+        reason(v1::BroadcastFailure::kReasonFieldNumber, failure.reason);
+      });
+    }
+    for (const auto& dead : result.skipped_dead) key(Field::kSkippedDeadFieldNumber, dead);
+  }
+};
+
+// One that is read row by row, once: the lists that a row belongs to grow beside each other, and a
+// key is written once for all of them.
+class RowsWriter {
+ public:
+  explicit RowsWriter(Texts texts) : texts_(texts) {}
+
+  void add(const OutcomeRow& row) {
+    const std::string_view key = written(*row.key);
+    add_to_result(row, key);
+    backends_.message(v1::BroadcastReport::kBackendsFieldNumber, [&] {
+      backends_.present_text(v1::BackendOutcome::kKeyFieldNumber, key);
+      FieldWriter(texts_, backends_).outcome(row);
+    });
+  }
+
+  void add(const LateRow& row) {
+    using Field = v1::BroadcastReport;
+    const std::string_view key = written(*row.key);
+    MessageWriter& list = row.reason ? late_failures_ : late_acks_;
+    list.message(row.reason ? Field::kLateFailuresFieldNumber : Field::kLateAcksFieldNumber, [&] {
+      list.present_text(v1::LateAnswer::kKeyFieldNumber, key);
+      FieldWriter(texts_, list).late(row);
+    });
+  }
+
+  void finish(const ReportHead& head, MessageWriter& out) {
+    using Field = v1::BroadcastReport;
+    FieldWriter fields(texts_, out);
+    out.number(Field::kBroadcastIdFieldNumber, head.broadcast_id);
+    fields.enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, head.state));
+    out.message(Field::kResultFieldNumber, [&] {
+      fields.operation(v1::BroadcastResult::kOperationFieldNumber, *head.operation);
+      for (MessageWriter* list : {&acks_, &timeouts_, &failures_, &dead_}) {
+        out.fields(list->view());
+      }
+    });
+    for (MessageWriter* list : {&backends_, &late_acks_, &late_failures_}) {
+      out.fields(list->view());
+    }
+    out.number(Field::kStartedUnixMsFieldNumber, head.started_unix_ms);
+    out.real(Field::kDurationMsFieldNumber, to_fractional_ms(head.duration));
+    fields.text(Field::kOperationKeyFieldNumber, head.operation_key);
+  }
+
+ private:
+  std::string_view written(const BackendKey& key) {
+    key_.clear();
+    FieldWriter(texts_, key_).key(key);
+    return key_.view();
+  }
+
+  void add_to_result(const OutcomeRow& row, std::string_view key) {
+    using Field = v1::BroadcastResult;
+    switch (row.outcome) {
+      case OutcomeKind::kOpen:
+        return;
+      case OutcomeKind::kAck:
+        return acks_.message(Field::kAcksFieldNumber,
+                             [&] { acks_.present_text(v1::BroadcastAck::kKeyFieldNumber, key); });
+      case OutcomeKind::kTimeout:
+        return timeouts_.message(Field::kTimeoutsFieldNumber, [&] {
+          timeouts_.present_text(v1::BroadcastTimeout::kKeyFieldNumber, key);
+          timeouts_.number(v1::BroadcastTimeout::kTimeoutMsFieldNumber, to_ms(row.in_force));
+        });
+      case OutcomeKind::kFailure:
+        return failures_.message(Field::kFailuresFieldNumber, [&] {
+          failures_.present_text(v1::BroadcastFailure::kKeyFieldNumber, key);
+          FieldWriter(texts_, failures_)
+              .reason(v1::BroadcastFailure::kReasonFieldNumber, row.reason);
+        });
+      case OutcomeKind::kSkippedDead:
+        return dead_.present_text(Field::kSkippedDeadFieldNumber, key);
+    }
+  }
+
+  Texts texts_;
+  MessageWriter key_;  // of the row at hand
+  MessageWriter acks_, timeouts_, failures_, dead_;
+  MessageWriter backends_, late_acks_, late_failures_;
 };
 
 }  // namespace
@@ -150,12 +260,19 @@ std::string message_of(const BroadcastReport& report, Texts texts) {
 
 std::string message_of(const Event& event) {
   MessageWriter out;
-  ReportWriter(Texts::kAll, out).event(event);
+  EventWriter(Texts::kAll, out).event(event);
   return std::move(out).take();
 }
 
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
   ReportWriter(texts, out).report(report);
+}
+
+void write(const ReportSource& report, Texts texts, MessageWriter& out) {
+  RowsWriter rows(texts);
+  report.for_each_backend([&](const OutcomeRow& row) { rows.add(row); });
+  report.for_each_late([&](const LateRow& row) { rows.add(row); });
+  rows.finish(report.head(), out);
 }
 
 }  // namespace muster::wire

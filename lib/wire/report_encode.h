@@ -9,6 +9,7 @@
 #include "muster/broker_view.h"
 #include "muster/report.h"
 
+#include "model/report_rows.h"
 #include "wire/message_writer.h"
 
 namespace muster::wire {
@@ -19,7 +20,8 @@ enum class Texts { kAll, kNone };
 // A v1.BroadcastReport, a v1.ControlEvent. Text is made UTF-8.
 [[nodiscard]] std::string message_of(const BroadcastReport& report, Texts texts);
 [[nodiscard]] std::string message_of(const Event& event);
-// The report's fields alone, for a message that has it inside.
+// A report's fields alone, for a message that has it inside.
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out);
+void write(const ReportSource& report, Texts texts, MessageWriter& out);
 
 }  // namespace muster::wire

@@ -22,6 +22,7 @@
 #include "os/listener.h"
 #include "support/child.h"
 #include "support/open_descriptors.h"
+#include "support/report_value.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
 #include "support/test_transport.h"
@@ -153,7 +154,7 @@ class BrokerFixture : public ::testing::Test {
   }
 
   BroadcastReport report(BroadcastId id) {
-    auto report = core().report(id, server_->now());
+    auto report = report_value(core(), id, server_->now());
     if (auto* error = std::get_if<ControlError>(&report)) throw std::runtime_error(error->message);
     return std::get<BroadcastReport>(std::move(report));
   }

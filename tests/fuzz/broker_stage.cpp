@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "broker/deliver.h"
+#include "support/report_value.h"
 
 namespace muster::fuzz {
 namespace {
@@ -142,7 +143,7 @@ void BrokerStage::shut_down() {
 }
 
 void BrokerStage::look(BroadcastId id, const Selection& selection) {
-  const auto report = broker_.report(id, at());
+  const auto report = test::report_value(broker_, id, at());
   if (const auto* good = std::get_if<BroadcastReport>(&report)) check_report(*good);
   for (const auto& backend : broker_.backends(selection)) {
     must(!backend.key.problem(), "a backend that is listed has a good key");
@@ -211,7 +212,7 @@ void BrokerStage::check_report(const BroadcastReport& report) const {
 
 // Whoever waits for the end can read the report then; later it may have to make room.
 void BrokerStage::finished(BroadcastId id) {
-  const auto report = broker_.report(id, at());
+  const auto report = test::report_value(broker_, id, at());
   const auto* good = std::get_if<BroadcastReport>(&report);
   must(good != nullptr, "what has just ended has a report");
   check_report(*good);
@@ -223,7 +224,7 @@ void BrokerStage::check() {
   broker_.fill_status(status);
   std::size_t open = 0;
   for (const auto id : status.running_broadcasts) {
-    const auto report = broker_.report(id, at());
+    const auto report = test::report_value(broker_, id, at());
     const auto* good = std::get_if<BroadcastReport>(&report);
     must(good != nullptr && good->state == BroadcastState::kRunning, "what runs has a report");
     check_report(*good);

@@ -4,6 +4,7 @@
 #include "simulator/agree.h"
 #include "simulator/universe.h"
 #include "simulator/world.h"
+#include "support/report_value.h"
 
 namespace muster::simulator {
 
@@ -107,7 +108,7 @@ void World::check_armed(const SimShell::Armed& armed) const {
 }
 
 void World::check_report(BroadcastId id) const {
-  must_agree("report", broker_->report(id, at()), shadow_->find_report(id),
+  must_agree("report", test::report_value(*broker_, id, at()), shadow_->find_report(id),
              [&](const BroadcastReport& is, const Shadow::Cast* cast) {
                const auto should = shadow_->report_of(*cast, now_);
                if (is == should) return;
@@ -163,7 +164,7 @@ void World::on_event(const Event& event) {
       must(event.operation == cast->second.operation.to_string(), "an event of another operation");
       // Whoever waits for the end of a broadcast can read its report then.
       if (event.kind == Event::Kind::kBroadcastStarted) break;
-      const auto is = broker_->report(event.broadcast_id, at());
+      const auto is = test::report_value(*broker_, event.broadcast_id, at());
       const auto* report = std::get_if<BroadcastReport>(&is);
       must(report != nullptr, "a broadcast ended, and its report is not there");
       const auto should = shadow_->report_of(cast->second, now_);
@@ -206,7 +207,7 @@ void World::look_around() const {
   must(broker_->backends({}).size() == status.live_backends + status.dead_backends,
        "in the middle of a call the list is not what the status counts");
   for (const auto id : status.running_broadcasts) {
-    const auto report = broker_->report(id, at());
+    const auto report = test::report_value(*broker_, id, at());
     must(std::holds_alternative<BroadcastReport>(report), "what runs has no report");
   }
   (void)broker_->latest_deadline();

@@ -1,12 +1,17 @@
 // Reports and events are written without Protobuf's objects: the bytes are those that Protobuf
 // would write.
+#include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "muster/v1/control.pb.h"
 
 #include "support/key_of.h"
+#include "wire/control_lane.h"
 #include "wire/message_writer.h"
 #include "wire/report_encode.h"
 #include "wire/serialize.h"
@@ -123,6 +128,70 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
 TEST(WireReportEncode, AnEmptyEventIsWrittenAsProtobufWouldWriteIt) {
   const std::string bytes = message_of(Event{});
   EXPECT_EQ(bytes, written_by_protobuf<v1::ControlEvent>(bytes));
+}
+
+class ListedRows final : public ReportSource {
+ public:
+  [[nodiscard]] ReportHead head() const override {
+    return {7,
+            BroadcastState::kCancelled,
+            &operation,
+            1'700'000'000'000,
+            std::chrono::microseconds(1500),
+            "nightly"};
+  }
+  void for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const override {
+    std::for_each(backends.begin(), backends.end(), visit);
+  }
+  void for_each_late(const std::function<void(const LateRow&)>& visit) const override {
+    std::for_each(late.begin(), late.end(), visit);
+  }
+
+  BroadcastOperation operation = BroadcastOperation::release_handles("/a/\xFF");
+  std::vector<OutcomeRow> backends;
+  std::vector<LateRow> late;
+};
+
+TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
+  std::vector<BackendKey> keys;
+  for (int i = 0; i < 300; ++i) keys.push_back(key_of("service-" + std::to_string(i)));
+  keys[1].instance = Instance::private_to("soldr");
+  keys[2].replica = "two";
+  const std::string detail(2000, 'd');
+  ListedRows rows;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    OutcomeRow row;
+    row.key = &keys[i];
+    row.incarnation = std::uint64_t{i} << 40;
+    row.pid = static_cast<pid_t>(i) - 150;
+    row.uid = ~0U;
+    row.outcome = static_cast<OutcomeKind>(i % 5);
+    if (row.outcome == OutcomeKind::kFailure) {
+      row.reason = BroadcastFailureReason::kUnsupportedOperation;
+      row.detail = std::string_view(detail).substr(0, i * 5);
+    }
+    row.ack_timeout = std::chrono::milliseconds(i);
+    row.in_force = std::chrono::milliseconds(i * 1000);
+    row.latency = std::chrono::microseconds(i);
+    row.note = "caf\xC3";
+    if (i % 2 == 0) row.percent = static_cast<std::uint32_t>(i);
+    row.extensions = static_cast<std::uint32_t>(i);
+    row.redeliveries = 1;
+    rows.backends.push_back(row);
+    rows.late.push_back(
+        {&keys[i], std::chrono::microseconds(i),
+         i % 2 == 0 ? std::optional<BroadcastFailureReason>() : BroadcastFailureReason::kRejected,
+         detail});
+  }
+  const BroadcastReport value = to_value(rows);
+  EXPECT_EQ(value.result.timeouts.at(1).timeout, std::chrono::seconds(7));
+  EXPECT_EQ(value.late_failures.size(), 150u);
+  for (const Texts texts : {Texts::kAll, Texts::kNone}) {
+    MessageWriter out;
+    write(rows, texts, out);
+    EXPECT_EQ(std::move(out).take(), message_of(value, texts));
+  }
+  EXPECT_EQ(encode(9, rows), encode(9, ControlResponse(value)));
 }
 
 TEST(WireMessageWriter, ALengthHasAsManyBytesAsItNeeds) {
