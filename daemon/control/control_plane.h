@@ -15,6 +15,7 @@
 
 #include "config/settings.h"
 #include "core/access_policy.h"
+#include "log/event_log.h"
 #include "log/log.h"
 #include "os/unique_fd.h"
 
@@ -53,6 +54,8 @@ class ControlPlane {
   void on_event(const Event& event);
   [[nodiscard]] bool wants_every_outcome() const noexcept;
   [[nodiscard]] std::size_t session_count() const noexcept;
+  // Whose broadcast is being started right now; null when it is nobody's.
+  [[nodiscard]] const AskedBy* asked_by() const noexcept;
 
   // Stops accepting, sends what is queued, for a second at most, and closes.
   void shut_down();

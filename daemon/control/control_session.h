@@ -46,6 +46,7 @@ struct ControlContext {
   LineLimit busy{50, 10};
   std::size_t connections = 0;  // open descriptors of operators
   LineLimit denials{50, 10};
+  const AskedBy* asked_by = nullptr;  // set while a broadcast is being started
 };
 
 class ControlSession : public std::enable_shared_from_this<ControlSession> {

@@ -24,7 +24,8 @@ std::uint64_t number(std::uint64_t value) { return value; }
 
 }  // namespace
 
-void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now) {
+void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now,
+                     const AskedBy* asked_by) {
   const auto about_backend = [&](LogLevel level, std::string_view message) {
     if (!log_.enabled(level)) return;
     const std::string backend = backend_of(event);
@@ -75,10 +76,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
       return;
     case Event::Kind::kBroadcastStarted:
       started_[event.broadcast_id] = now;
-      return log_.info("broadcast started", {{"broadcast", event.broadcast_id},
-                                             {"operation", event.operation},
-                                             {"targets", number(event.targets)},
-                                             {"skipped_dead", number(event.skipped_dead)}});
+      return write_started(event, asked_by);
     case Event::Kind::kOutcome:
       return write_outcome(event);
     case Event::Kind::kWorking:
@@ -101,6 +99,23 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kEventsLost:
       return;  // only a watcher is told
   }
+}
+
+void EventLog::write_started(const Event& event, const AskedBy* asked_by) {
+  constexpr std::string_view kMessage = "broadcast started";
+  if (asked_by == nullptr) {
+    return log_.info(kMessage, {{"broadcast", event.broadcast_id},
+                                {"operation", event.operation},
+                                {"targets", number(event.targets)},
+                                {"skipped_dead", number(event.skipped_dead)}});
+  }
+  log_.info(kMessage, {{"broadcast", event.broadcast_id},
+                       {"operation", event.operation},
+                       {"targets", number(event.targets)},
+                       {"skipped_dead", number(event.skipped_dead)},
+                       {"pid", asked_by->pid},
+                       {"uid", asked_by->uid},
+                       {"key", asked_by->key}});
 }
 
 void EventLog::write_outcome(const Event& event) {

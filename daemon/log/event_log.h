@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <string_view>
 #include <unordered_map>
 
 #include "muster/broker_view.h"
@@ -12,16 +14,26 @@
 
 namespace muster::daemon {
 
+// The operator whose broadcast is being started.
+struct AskedBy {
+  std::int64_t pid = 0;
+  std::uint64_t uid = 0;
+  std::string_view key;  // the operation's; empty without one
+};
+
 class EventLog {
  public:
   // `log` must outlive the EventLog.
   explicit EventLog(Log& log) : log_(log) {}
 
-  void write(const Event& event, std::chrono::steady_clock::time_point now);
+  // `asked_by` is null for what the broker does of its own.
+  void write(const Event& event, std::chrono::steady_clock::time_point now,
+             const AskedBy* asked_by = nullptr);
   // Whether acks have a line each.
   [[nodiscard]] bool wants_every_outcome() const noexcept { return log_.enabled(LogLevel::kDebug); }
 
  private:
+  void write_started(const Event& event, const AskedBy* asked_by);
   void write_outcome(const Event& event);
   void write_finished(const Event& event, std::chrono::steady_clock::time_point now);
 

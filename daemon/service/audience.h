@@ -21,7 +21,7 @@ class Audience final : public broker::EventSink {
       : log_(log), events_(log), control_(control), memory_(memory) {}
 
   void on_event(const Event& event) override {
-    events_.write(event, std::chrono::steady_clock::now());
+    events_.write(event, std::chrono::steady_clock::now(), control_.asked_by());
     control_.on_event(event);
     memory_.noticed();
   }

@@ -39,9 +39,9 @@ class DaemonEventLogTest : public ::testing::Test {
     return made;
   }
   // The lines of one event.
-  std::string line(const Event& event) {
+  std::string line(const Event& event, const AskedBy* asked_by = nullptr) {
     text_.str({});
-    events_.write(event, now_);
+    events_.write(event, now_, asked_by);
     return text_.str();
   }
 
@@ -79,6 +79,10 @@ TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
   EXPECT_EQ(line(started),
             "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
             "skipped_dead=1\n");
+  const AskedBy operator_of_7{12, 1000, "nightly"};
+  EXPECT_EQ(line(started, &operator_of_7),
+            "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
+            "skipped_dead=1 pid=12 uid=1000 key=nightly\n");
   now_ += 1500ms;
   Event finished = started;
   finished.kind = Kind::kBroadcastFinished;
