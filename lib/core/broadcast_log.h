@@ -44,8 +44,8 @@ class BroadcastLog {
   }
 
  private:
-  std::vector<std::unique_ptr<Broadcast>> all_;  // by id
-  std::deque<BroadcastId> kept_;                 // those that are complete, in order of ending
+  std::deque<std::unique_ptr<Broadcast>> all_;  // by id; the oldest are the first to go
+  std::deque<BroadcastId> kept_;                // those that are complete, in order of ending
   std::size_t kept_targets_ = 0;
   // Emptied ones, whose vectors have room already: a round allocates nothing for its targets.
   std::vector<std::unique_ptr<Broadcast>> spare_;
