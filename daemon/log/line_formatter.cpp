@@ -12,21 +12,21 @@ namespace {
 
 struct LevelNames {
   std::string_view json;
-  std::string_view text;  // of one width
-  int priority;           // syslog(3)
+  std::string_view text;      // of one width
+  std::string_view priority;  // syslog(3)'s
 };
 
 LevelNames names_of(spdlog::level::level_enum level) {
   switch (level) {
     case spdlog::level::critical:
     case spdlog::level::err:
-      return {"error", "error  ", 3};
+      return {"error", "error  ", "<3>"};
     case spdlog::level::warn:
-      return {"warning", "warning", 4};
+      return {"warning", "warning", "<4>"};
     case spdlog::level::info:
-      return {"info", "info   ", 6};
+      return {"info", "info   ", "<6>"};
     default:
-      return {"debug", "debug  ", 7};
+      return {"debug", "debug  ", "<7>"};
   }
 }
 
@@ -43,7 +43,11 @@ void LineFormatter::put_time(spdlog::log_clock::time_point when, spdlog::memory_
     second_ = second;
   }
   out.append(std::string_view(second_text_));
-  fmt::format_to(std::back_inserter(out), "{:03}Z", since % 1000);
+  const auto ms = static_cast<int>(since % 1000);
+  for (const int digit : {ms / 100, ms / 10 % 10, ms % 10}) {
+    out.push_back(static_cast<char>('0' + digit));
+  }
+  out.push_back('Z');
 }
 
 void LineFormatter::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) {
@@ -54,17 +58,18 @@ void LineFormatter::format(const spdlog::details::log_msg& message, spdlog::memo
     rendered = format_ == LogFormat::kJson ? render_json(payload, {}) : render_text(payload, {});
     payload = rendered;
   }
-  const auto end = std::back_inserter(out);
-  if (reader_ == Log::Reader::kJournal) fmt::format_to(end, "<{}>", level.priority);
+  // Without format strings: they would cost more than all else of a line.
+  const auto put = [&](auto... pieces) { (out.append(std::string_view(pieces)), ...); };
+  if (reader_ == Log::Reader::kJournal) put(level.priority);
   if (format_ == LogFormat::kJson) {
-    fmt::format_to(end, R"({{"time":")");
+    put(R"({"time":")");
     put_time(message.time, out);
-    fmt::format_to(end, R"(","level":"{}",{}}})", level.json, payload);
+    put(R"(","level":")", level.json, R"(",)", payload, "}");
   } else if (reader_ == Log::Reader::kJournal) {
-    fmt::format_to(end, "{}", payload);
+    put(payload);
   } else {
     put_time(message.time, out);
-    fmt::format_to(end, " {} {}", level.text, payload);
+    put(" ", level.text, " ", payload);
   }
   out.push_back('\n');
 }

@@ -65,6 +65,18 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+void append_number(std::string& out, const decltype(LogField::value)& value) {
+  const auto append = [&](auto number) {
+    if constexpr (std::is_integral_v<decltype(number)>) {
+      const fmt::format_int text(number);
+      out.append(text.data(), text.size());
+    } else {
+      fmt::format_to(std::back_inserter(out), "{}", number);
+    }
+  };
+  std::visit(append, value);
+}
+
 bool needs_quotes(std::string_view text) {
   return text.empty() || std::any_of(text.begin(), text.end(), [](char c) {
            return c == ' ' || c == '"' || c == '=' || c == ',';
@@ -84,8 +96,7 @@ std::string render_text(std::string_view message, LogFields fields) {
       append_text(out, *text, quotes);
       if (quotes) out += '"';
     } else {
-      std::visit([&](auto value) { fmt::format_to(std::back_inserter(out), "{}", value); },
-                 field.value);
+      append_number(out, field.value);
     }
   }
   return out;
@@ -99,8 +110,7 @@ std::string render_json(std::string_view message, LogFields fields) {
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       append_json_string(out, *text);
     } else {
-      std::visit([&](auto value) { fmt::format_to(std::back_inserter(out), "{}", value); },
-                 field.value);
+      append_number(out, field.value);
     }
   }
   return out;
