@@ -66,6 +66,7 @@ class FieldWriter {
     if (reason) enumerator(field, to_proto(*reason));
   }
   void text(unsigned field, std::string_view text, std::size_t max_bytes = std::string_view::npos) {
+    if (text.empty()) return;  // most details and notes are
     if (is_utf8(text, max_bytes)) return out_.text(field, text);
     out_.text(field, to_utf8(text, max_bytes));
   }

@@ -15,6 +15,7 @@
 #include "os/descriptor_limit.h"
 #include "os/listener.h"
 #include "support/allocations.h"
+#include "wire/control_lane.h"
 
 namespace muster::guard {
 namespace {
@@ -79,6 +80,14 @@ class Rounds {
     if (!sink_.all_acked) throw std::runtime_error("a backend did not ack");
   }
 
+  // As the control plane does when a broadcast has ended.
+  void write_report() {
+    const auto report = server_->core().report(last_id_, server_->now());
+    const auto& rows = std::get<core::BroadcastRows>(report);
+    written_ += wire::encode(1, rows).size();
+    if (written_ == 0) throw std::runtime_error("a report has no bytes");
+  }
+
  private:
   broker::ServerOptions options() {
     broker::ServerOptions options;
@@ -108,6 +117,7 @@ class Rounds {
   const int turns_;
   const Work& work_;
   Sink sink_;
+  std::size_t written_ = 0;
   BroadcastId last_id_ = 1'000'000;  // as long on the wire as that of a broker with a past
   asio::io_context context_{1};
   std::optional<broker::BrokerServer> server_;
@@ -122,6 +132,7 @@ void run_broker(int turns, const std::filesystem::path& socket, const Work& work
   rounds.listen(socket);
   rounds.register_backends();
   for (std::uint32_t i = 0; i < work.rounds; ++i) rounds.round();
+  for (std::uint32_t i = 0; i < work.reports; ++i) rounds.write_report();
   done({test::allocations(), ::mallinfo2().uordblks});
 }
 

@@ -14,6 +14,7 @@ struct Work {
   std::uint32_t backends = 100;
   std::uint32_t rounds = 10;
   std::uint32_t in_flight = 1;  // broadcasts that run at the same time, in each round
+  std::uint32_t reports = 0;    // how often the last round's is written for an operator
 };
 
 // What cannot be seen from outside.
@@ -27,7 +28,7 @@ struct NotHere : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Registers the backends, then runs the rounds; the peers are at the other end of `turns`. Calls
+// Registers the backends, then runs the rounds and writes the reports; the peers are at the other end of `turns`. Calls
 // `done` while all of it still stands. Throws NotHere, and std::runtime_error when it goes wrong.
 void run_broker(int turns, const std::filesystem::path& socket, const Work& work,
                 const std::function<void(Counts)>& done);

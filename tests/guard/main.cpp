@@ -1,7 +1,7 @@
 // Two sides that take turns at a given amount of work, for tests/guard/guard.py, which starts both
 // and counts what it costs the broker:
 //
-//   muster-guard broker TURNS_FD SOCKET TRANSPORT BACKENDS ROUNDS IN_FLIGHT
+//   muster-guard broker TURNS_FD SOCKET TRANSPORT BACKENDS ROUNDS IN_FLIGHT REPORTS
 //   muster-guard peers TURNS_FD SOCKET
 //
 // The broker prints what only the process itself can count. Exit status: 0 done, 1 it went wrong,
@@ -51,9 +51,9 @@ int run(std::span<char*> arguments) {
     muster::guard::run_peers(static_cast<int>(number(arguments[1])), arguments[2]);
     return 0;
   }
-  if (side == "broker" && arguments.size() == 7) {
+  if (side == "broker" && arguments.size() == 8) {
     const muster::guard::Work work{arguments[3], number(arguments[4]), number(arguments[5]),
-                                   number(arguments[6])};
+                                   number(arguments[6]), number(arguments[7])};
     muster::guard::run_broker(static_cast<int>(number(arguments[1])), arguments[2], work, finish);
     return 0;
   }
