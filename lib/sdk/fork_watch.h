@@ -22,9 +22,10 @@ class ForkWatcher {
 void watch_forks(ForkWatcher& watcher);
 void unwatch_forks(ForkWatcher& watcher) noexcept;
 
-// No fork begins while this is kept, and none is going on: for a descriptor that is made and not yet
-// known to its watcher, which a child would keep open unseen. Keep it briefly; call nothing
-// under it that forks, watches or allocates (an allocator may lock itself first when a fork begins).
+// No fork begins while this is kept, and none is going on: for a descriptor that is made and not
+// yet known to its watcher, which a child would keep open unseen. Keep it briefly; call nothing
+// under it that forks, watches or allocates (an allocator may lock itself first when a fork
+// begins).
 [[nodiscard]] std::unique_lock<std::mutex> hold_off_forks();
 
 }  // namespace muster

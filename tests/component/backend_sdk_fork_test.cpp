@@ -1,9 +1,15 @@
 // A Backend in a process that forks: who is the backend, and what the child makes of its copy.
+#include <deque>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
@@ -11,6 +17,8 @@
 
 #include "muster/backend.h"
 
+#include "os/listener.h"
+#include "os/unique_fd.h"
 #include "support/child.h"
 #include "support/scripted_broker.h"
 #include "support/temp_dir.h"
@@ -30,6 +38,19 @@ bool under_thread_sanitizer() {
 #else
   return false;
 #endif
+}
+
+// How many of this process' descriptors are connected to a socket at `path`.
+int connections_to(const std::string& path) {
+  constexpr int kMostDescriptors = 256;
+  int count = 0;
+  for (int fd = 0; fd < kMostDescriptors; ++fd) {
+    sockaddr_un peer{};
+    socklen_t length = sizeof(peer);
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) continue;
+    if (peer.sun_family == AF_UNIX && path == peer.sun_path) ++count;
+  }
+  return count;
 }
 
 class BackendSdkForkTest : public ::testing::Test {
@@ -215,6 +236,42 @@ TEST_F(BackendSdkForkTest, AHandlerMayForkForAProgram) {
   EXPECT_EQ(peer.next(), "Ack 7");
   parent.tell();
   EXPECT_EQ(peer.next(), "Deregister");
+}
+
+// A child has no part in the connection, at whatever moment of connecting it was forked.
+TEST_F(BackendSdkForkTest, AForkWhileItConnectsLeavesTheChildNoConnection) {
+  constexpr int kBackends = 8;
+  constexpr int kForks = 100;
+  const std::string socket = dir_.path() / "moody" / "backend.sock";
+  std::filesystem::create_directory(dir_.path() / "moody");
+  Child parent([&](Child::Side& side) {
+    auto listening = os::listen_unix(socket, 0600);
+    std::thread broker([&] {
+      for (pollfd ready{listening.socket.get(), POLLIN, 0};;) {
+        if (::poll(&ready, 1, -1) != 1) continue;
+        const os::UniqueFd closed(::accept4(ready.fd, nullptr, nullptr, SOCK_CLOEXEC));
+      }
+    });
+    std::deque<Backend> backends;
+    for (int i = 0; i < kBackends; ++i) {
+      BackendOptions moody = options();
+      moody.socket_dir = dir_.path() / "moody";
+      moody.key.replica = std::to_string(i);
+      moody.longest_retry = moody.first_retry;
+      moody.follow_fork = false;
+      backends.emplace_back(std::move(moody)).start();
+    }
+    int connected = 0;
+    for (int i = 0; i < kForks; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) ::_exit(connections_to(socket));
+      int status = -1;
+      if (::waitpid(child, &status, 0) != child || status != 0) ++connected;
+    }
+    side.say(std::to_string(connected) + " children with a connection");
+    ::_exit(0);
+  });
+  EXPECT_EQ(parent.hear(), "0 children with a connection");
 }
 
 // The caller forks with its loop in hand, and says nothing to Asio: the child leaves it alone.
