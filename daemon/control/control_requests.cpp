@@ -87,8 +87,10 @@ std::optional<ControlError> ControlSession::denied(
   const auto act = act_of(request, path);
   if (!policy || !act) return std::nullopt;
   const core::Subject subject{who_.uid, who_.gid, who_.groups};
+  const core::Verdict verdict = policy->may_control(subject, *act);
+  if (verdict.allowed) return std::nullopt;
   const std::string what = act->to_string();
-  return denial(policy->may_control(subject, *act), what, " --" + what);
+  return denial(verdict, what, " --" + what);
 }
 
 void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {

@@ -37,6 +37,7 @@ struct BrokerServer::Impl final : core::Shell,
   // core::Shell
   BroadcastId next_broadcast_id() override;
   [[nodiscard]] core::FramePtr encode(const OutgoingOperation& operation) override;
+  [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;
   void send(ConnectionId connection, const core::FramePtr& frame) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
   void flush() override;

@@ -6,10 +6,15 @@
 #include <asio/post.hpp>
 
 #include "broker/server_impl.h"
+#include "wire/control_lane.h"  // key_on_wire
 
 namespace muster::broker {
 
 BroadcastId BrokerServer::Impl::next_broadcast_id() { return options.next_broadcast_id(); }
+
+std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
+  return wire::key_on_wire(key);
+}
 
 core::FramePtr BrokerServer::Impl::encode(const OutgoingOperation& operation) {
   return std::make_shared<const OutboundBytes>(wire::encode(operation));

@@ -125,6 +125,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   enrolment.registration = std::move(registration);
   enrolment.peer = session->peer;
   enrolment.incarnation = ++state.last_incarnation;
+  enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
   const auto id = state.registry.put(std::move(enrolment));
   if (adds) state.accounts.take(Resource::kRegistration, session->peer.uid);
   session->phase = Phase::kRegistered;

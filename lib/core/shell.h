@@ -42,6 +42,10 @@ class Shell {
   // Called once for each distinct budget of a broadcast; the frame goes to many.
   [[nodiscard]] virtual FramePtr encode(const OutgoingOperation& operation) = 0;
 
+  // The key's bytes in a report, kept with each backend: a report names it twice. Empty where
+  // nobody has a use for them.
+  [[nodiscard]] virtual std::string key_on_wire(const BackendKey& /*key*/) { return {}; }
+
   // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
   // the shell, which then reports connection_lost() with LossCause::kSlowReader.
   virtual void send(ConnectionId connection, const FramePtr& frame) = 0;

@@ -137,6 +137,8 @@ class ControlAnswerDecoder {
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ControlResponse& response);
 // The answer that is the BroadcastReport of these rows.
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ReportSource& report);
+// For OutcomeRow::key_on_wire.
+[[nodiscard]] std::string key_on_wire(const BackendKey& key);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Event& event);
 
 }  // namespace muster::wire

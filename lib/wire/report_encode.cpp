@@ -1,5 +1,6 @@
 #include "wire/report_encode.h"
 
+#include "wire/control_lane.h"
 #include "wire/convert.h"
 #include "wire/report_enums.h"
 #include "wire/serialize.h"
@@ -177,7 +178,7 @@ class RowsWriter {
   explicit RowsWriter(Texts texts) : texts_(texts) {}
 
   void add(const OutcomeRow& row) {
-    const std::string_view key = written(*row.key);
+    const std::string_view key = row.key_on_wire.empty() ? written(*row.key) : row.key_on_wire;
     add_to_result(row, key);
     backends_.message(v1::BroadcastReport::kBackendsFieldNumber, [&] {
       backends_.present_text(v1::BackendOutcome::kKeyFieldNumber, key);
@@ -263,6 +264,12 @@ std::string message_of(const Event& event) {
   MessageWriter out;
   EventWriter(Texts::kAll, out).event(event);
   return std::move(out).take();
+}
+
+std::string key_on_wire(const BackendKey& key) {
+  MessageWriter out;
+  FieldWriter(Texts::kAll, out).key(key);
+  return std::string(out.view());  // no longer than it must be: it is kept
 }
 
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {

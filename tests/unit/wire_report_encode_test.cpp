@@ -192,6 +192,11 @@ TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
     EXPECT_EQ(std::move(out).take(), message_of(value, texts));
   }
   EXPECT_EQ(encode(9, rows), encode(9, ControlResponse(value)));
+
+  std::vector<std::string> known;
+  for (const BackendKey& key : keys) known.push_back(key_on_wire(key));
+  for (std::size_t i = 0; i < keys.size(); ++i) rows.backends[i].key_on_wire = known[i];
+  EXPECT_EQ(encode(9, rows), encode(9, ControlResponse(value))) << "with keys that are written";
 }
 
 TEST(WireMessageWriter, ALengthHasAsManyBytesAsItNeeds) {
