@@ -45,8 +45,8 @@ void BroadcastOptions::declare(Options& options) {
   options.duration("--timeout",
                    "What each backend has for its answer, like 500ms, 2s or 1m; else what it "
                    "declared itself, else the broker's default; never more than the broker's "
-                   "max_ack_timeout (5m if its configuration says nothing else), and one that "
-                   "works and says so gets more, up to that much each time",
+                   "max_ack_timeout (5m if its configuration says nothing else), up to which one "
+                   "that works and says so gets more",
                    timeout);
   declare_select(options, selection);
   options.value(

@@ -20,7 +20,8 @@ int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient
                        ? to_json(dry_run) + '\n'
                        : show_dry_run(request.operation, dry_run, !request.selection.empty()));
   }
-  return dry_run.would_ask.empty() && !options.allow_empty ? kNobody : kAllAcked;
+  const bool nobody = dry_run.would_ask.empty() && !dry_run.joins;
+  return nobody && !options.allow_empty ? kNobody : kAllAcked;
 }
 
 int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
@@ -87,6 +88,10 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
   if (options.dry_run) return run_dry(to, options, client, request);
   if (options.detach) return run_detached(to, options, client, request);
 
+  ReportStyle style;
+  style.name_acks = options.verbose;
+  style.asked_timeout = request.ack_timeout;
+  if (!request.operation_key.empty()) style.asked_unix_ms = unix_ms_now();
   HowFar far;
   auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
   int signal = 0;
@@ -103,19 +108,17 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
       });
   display.reset();
   if (!report) return stopped_waiting(to, far, signal);
-  if (!options.quiet) print_report(to, client, *report, options.verbose, options.selection);
+  if (!options.quiet) print_report(to, client, *report, std::move(style), options.selection);
   return exit_status_of(*report, options.allow_empty);
 }
 
 void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,
-                  bool verbose, const Selection& selection) {
+                  ReportStyle style, const Selection& selection) {
   if (to.common.json) return to.console.out(to_json(report) + '\n');
   std::vector<BackendInfo> known;
   if (!report.result.skipped_dead.empty()) known = backends_if_told(client, selection);
-  ReportStyle style;
   style.paint = Paint(to.console.out_has_colour());
   style.now_unix_ms = unix_ms_now();
-  style.name_acks = verbose;
   style.selective = !selection.empty();
   to.console.out(show_report(report, known, style));
 }

@@ -5,6 +5,7 @@
 
 #include "ctl/broadcast_options.h"
 #include "ctl/command.h"
+#include "ctl/report_text.h"
 
 namespace muster::ctl {
 
@@ -14,6 +15,6 @@ int run_broadcast(const Invocation& invocation, const BroadcastOptions& options,
 
 // Prints a report as `result` and a broadcast do.
 void print_report(const Invocation& invocation, ControlClient& client,
-                  const BroadcastReport& report, bool verbose, const Selection& selection);
+                  const BroadcastReport& report, ReportStyle style, const Selection& selection);
 
 }  // namespace muster::ctl

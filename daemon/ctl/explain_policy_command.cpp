@@ -5,6 +5,7 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
+#include "ctl/absolute_path.h"
 #include "ctl/broadcast_options.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
@@ -41,7 +42,11 @@ class ExplainPolicyCommand : public Command {
           return read_group(text, first, question_);
         },
         true);
-    options.text("--service", "NAME", "May it register this service?", service_);
+    options.value("--service", "NAME", "May it register this service?",
+                  [this](const std::string& text) {
+                    service_ = text;
+                    return BackendKey{Instance::shared(), text, "1.0.0", ""}.problem().value_or("");
+                  });
     options.value("--instance", "INSTANCE",
                   "Of the service: shared (default), private:SERVICE or explicit:NAME",
                   [this](const std::string& text) {
@@ -49,7 +54,12 @@ class ExplainPolicyCommand : public Command {
                     return instance_ ? std::string()
                                      : std::string("give shared, private:SERVICE or explicit:NAME");
                   });
-    options.text("--release", "PATH", "May it have PATH released?", release_);
+    options.value("--release", "PATH", "May it have PATH released?",
+                  [this](const std::string& text) {
+                    std::string problem;
+                    release_ = make_absolute(text, problem);
+                    return problem;
+                  });
     options.flag("--quiesce", "May it quiesce backends?", quiesce_);
     options.flag("--cancel", "May it cancel a broadcast?", cancel_);
     options.flag("--look", "May it see backends, status, results and what happens?", look_);

@@ -67,13 +67,6 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
-Options::Reader into_text(std::string& into) {
-  return [&into](const std::string& value) {
-    into = value;
-    return std::string();
-  };
-}
-
 }  // namespace
 
 void Options::flag(const std::string& names, const std::string& help, bool& into) {
@@ -89,11 +82,6 @@ void Options::value(const std::string& names, const std::string& meta, const std
   } else {
     option->expected(1);
   }
-}
-
-void Options::text(const std::string& names, const std::string& meta, const std::string& help,
-                   std::string& into) {
-  value(names, meta, help, into_text(into));
 }
 
 void Options::duration(const std::string& names, const std::string& help,

@@ -31,8 +31,6 @@ class Options {
   void flag(const std::string& names, const std::string& help, bool& into);
   void value(const std::string& names, const std::string& meta, const std::string& help,
              Reader reader, bool repeatable = false);
-  void text(const std::string& names, const std::string& meta, const std::string& help,
-            std::string& into);
   void duration(const std::string& names, const std::string& help,
                 std::optional<std::chrono::milliseconds>& into);
   void argument(const std::string& name, const std::string& help, bool required, Reader reader);

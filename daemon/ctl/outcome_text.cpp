@@ -60,6 +60,10 @@ std::string outcome_reason(const BackendOutcome& outcome) {
   switch (outcome.outcome) {
     case OutcomeKind::kOpen:
       text = "no answer yet; it has " + show_exactly(outcome.ack_timeout);
+      if (outcome.extensions > 0) {
+        text += " and got more " +
+                (outcome.extensions == 1 ? "once" : counted(outcome.extensions, "time"));
+      }
       break;
     case OutcomeKind::kAck:
       text = "after " + show_measured(outcome.latency);

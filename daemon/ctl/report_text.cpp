@@ -32,6 +32,7 @@ class ReportText {
 
   std::string text() {
     text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
+    text_ += joined() + cut_short();
     list(OutcomeKind::kOpen, "open");
     list(OutcomeKind::kTimeout, "timed out");
     list(OutcomeKind::kFailure, "failed");
@@ -70,6 +71,26 @@ class ReportText {
     const std::string line = acked + sent + " acked in " + after + dead;
     return (result.all_live_backends_acked() ? style_.paint.good(line) : style_.paint.bad(line)) +
            id;
+  }
+
+  // The key made it an earlier broadcast's report, which says nothing of now.
+  [[nodiscard]] std::string joined() const {
+    if (!style_.asked_unix_ms || report_.started_unix_ms >= *style_.asked_unix_ms) return {};
+    return "  that broadcast has this key and began at " +
+           local_time(report_.started_unix_ms, style_.now_unix_ms) + ": nobody was asked again\n";
+  }
+
+  // A --timeout that the broker did not give.
+  [[nodiscard]] std::string cut_short() const {
+    if (!style_.asked_timeout || !joined().empty()) return {};
+    for (const BackendOutcome& backend : report_.backends) {
+      if (backend.outcome == OutcomeKind::kSkippedDead) continue;
+      if (backend.ack_timeout >= *style_.asked_timeout) return {};
+      return "  the broker gives nobody more than its max_ack_timeout, " +
+             show_exactly(backend.ack_timeout) + ", not the " +
+             show_exactly(*style_.asked_timeout) + " of --timeout\n";
+    }
+    return {};
   }
 
   [[nodiscard]] std::size_t open_count() const {
@@ -152,6 +173,12 @@ std::string show_report(const BroadcastReport& report, const std::vector<Backend
 std::string show_dry_run(const BroadcastOperation& operation, const DryRun& dry_run,
                          bool selective) {
   std::string text = operation.to_string() + ": ";
+  if (dry_run.joins) {
+    const std::string id = std::to_string(*dry_run.joins);
+    return text + "would join broadcast " + id +
+           ", which has that key, and ask nobody: musterctl " + "result " + id +
+           " shows how it stands\n";
+  }
   if (dry_run.would_ask.empty()) {
     text += selective ? "would ask nobody: no live backend matches --select"
                       : "would ask nobody: there is no live backend";

@@ -1,8 +1,10 @@
 // A broadcast's report for an operator: one line of verdict, then who did not ack and why. Pure.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,9 @@ struct ReportStyle {
   bool name_acks = false;       // list those that acked, too
   bool selective = false;       // asked with --select
   std::size_t most_lines = 50;  // of each kind
+  // Of a broadcast that was asked for with a key: when. The broker's clock is this host's.
+  std::optional<std::uint64_t> asked_unix_ms;
+  std::optional<std::chrono::milliseconds> asked_timeout;
 };
 
 // `known`: what the broker knows of its backends, for those that were dead; may be empty.

@@ -39,7 +39,9 @@ class ResultCommand : public Command {
   int run(const Invocation& invocation) override {
     ControlClient client(invocation.common.socket_dir);
     const BroadcastReport report = client.report(id_, wait_);
-    if (!quiet_) print_report(invocation, client, report, verbose_, {});
+    ReportStyle style;
+    style.name_acks = verbose_;
+    if (!quiet_) print_report(invocation, client, report, std::move(style), {});
     return exit_status_of(report, allow_empty_);
   }
 

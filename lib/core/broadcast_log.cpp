@@ -56,7 +56,7 @@ Broadcast* BroadcastLog::find(BroadcastId id) noexcept {
   return const_cast<Broadcast*>(std::as_const(*this).find(id));
 }
 
-Broadcast* BroadcastLog::find_key(std::string_view operation_key) noexcept {
+const Broadcast* BroadcastLog::find_key(std::string_view operation_key) const noexcept {
   const auto found = std::find_if(all_.rbegin(), all_.rend(), [&](const auto& broadcast) {
     return broadcast->request.operation_key == operation_key;
   });

@@ -21,7 +21,7 @@ class BroadcastLog {
   // Null when it is not here (any more).
   [[nodiscard]] Broadcast* find(BroadcastId id) noexcept;
   [[nodiscard]] const Broadcast* find(BroadcastId id) const noexcept;
-  [[nodiscard]] Broadcast* find_key(std::string_view operation_key) noexcept;
+  [[nodiscard]] const Broadcast* find_key(std::string_view operation_key) const noexcept;
   [[nodiscard]] const Broadcast* newest() const noexcept;
 
   // It is complete: from now on it is a report.

@@ -47,6 +47,21 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
   return std::nullopt;
 }
 
+std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
+    const BroadcastRequest& request) const {
+  if (request.operation_key.empty()) return nullptr;
+  const auto* known = log.find_key(request.operation_key);
+  if (known == nullptr || (known->request.operation == request.operation &&
+                           known->request.selection == request.selection)) {
+    return known;
+  }
+  return error(ControlError::Code::kKeyConflict,
+               "the operation key \"" + escape_bytes(request.operation_key) +
+                   "\" belongs to broadcast " + std::to_string(known->id) + " (" +
+                   known->request.operation.to_string() +
+                   "); give each different request a key of its own");
+}
+
 std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest request, Now now,
                                                             std::optional<uid_t> asked_by) {
   auto& state = *state_;
@@ -55,19 +70,11 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                  "the broker is shutting down and quiesces every backend itself");
   }
   if (auto wrong = state.check(request)) return std::move(*wrong);
-  if (!request.operation_key.empty()) {
-    if (const auto* known = state.log.find_key(request.operation_key)) {
-      if (!(known->request.operation == request.operation &&
-            known->request.selection == request.selection)) {
-        return error(ControlError::Code::kKeyConflict,
-                     "the operation key \"" + escape_bytes(request.operation_key) +
-                         "\" belongs to broadcast " + std::to_string(known->id) + " (" +
-                         known->request.operation.to_string() +
-                         "); give each different request a key of its own");
-      }
-      return Started{known->id, static_cast<std::uint32_t>(known->targets.size()),
-                     static_cast<std::uint32_t>(known->skipped.size()), true};
-    }
+  const auto known = state.known_by_key(request);
+  if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
+  if (const auto* there = std::get<const Broadcast*>(known)) {
+    return Started{there->id, static_cast<std::uint32_t>(there->targets.size()),
+                   static_cast<std::uint32_t>(there->skipped.size()), true};
   }
   if (state.log.running() >= state.config.max_broadcasts) {
     return error(ControlError::Code::kBusy, "there are " + std::to_string(state.log.running()) +
@@ -156,7 +163,13 @@ Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only,
 std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request) const {
   auto checked = request;
   if (auto wrong = state_->check(checked)) return std::move(*wrong);
+  const auto known = state_->known_by_key(checked);
+  if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   DryRun dry_run;
+  if (const auto* there = std::get<const Broadcast*>(known)) {
+    dry_run.joins = there->id;
+    return dry_run;
+  }
   state_->registry.for_each([&](EntryId, const Entry& entry) {
     if (!is_selected(request.selection, entry)) return;
     auto& list = entry.state == BackendState::kLive ? dry_run.would_ask : dry_run.skipped_dead;

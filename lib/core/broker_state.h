@@ -82,6 +82,10 @@ struct Broker::State {
                                                     const Entry& entry) const;
   // Checks a request and makes its path normal; nothing when it is good.
   [[nodiscard]] std::optional<ControlError> check(BroadcastRequest& request) const;
+  // The broadcast that has the operation key of a request that was checked; null when none has. An
+  // error when it is of another request.
+  [[nodiscard]] std::variant<const Broadcast*, ControlError> known_by_key(
+      const BroadcastRequest& request) const;
 
   // --- housekeeping
   // Of every user who has something in use or in the list of the dead, in ascending order.

@@ -89,6 +89,7 @@ std::string from_proto(const v1::BackendList& in, std::vector<BackendInfo>& back
 void to_proto(const DryRun& dry_run, v1::DryRun& out) {
   for (const auto& key : dry_run.would_ask) to_proto(key, *out.add_would_ask());
   for (const auto& key : dry_run.skipped_dead) to_proto(key, *out.add_skipped_dead());
+  if (dry_run.joins) out.set_joins(*dry_run.joins);
 }
 
 std::string from_proto(const v1::DryRun& in, DryRun& dry_run) {
@@ -100,6 +101,7 @@ std::string from_proto(const v1::DryRun& in, DryRun& dry_run) {
     auto problem = from_proto(key, dry_run.skipped_dead.emplace_back());
     if (!problem.empty()) return problem;
   }
+  if (in.has_joins()) dry_run.joins = in.joins();
   return {};
 }
 

@@ -240,6 +240,7 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
              std::string(to_string(report.state)) + ": " + to_string(report.result);
     }
     std::string operator()(const DryRun& dry_run) const {
+      if (dry_run.joins) return "would join " + std::to_string(*dry_run.joins);
       std::string text = "would ask";
       for (const auto& key : dry_run.would_ask) text += ' ' + key.to_string();
       text += "; dead";

@@ -136,6 +136,12 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   request.detach = true;
   third.asks(2, request);
   EXPECT_EQ(third.hears(), "2 joined 100: 2 asked, 0 dead");
+  request.dry_run = true;
+  third.asks(3, request);
+  EXPECT_EQ(third.hears(), "3 would join 100");
+  request.request.operation = BroadcastOperation::release_handles("/other");
+  third.asks(4, request);
+  EXPECT_NE(third.hears().find("belongs to broadcast 100"), std::string::npos);
   EXPECT_TRUE(was_logged("operator joined a broadcast broadcast=100")) << logged();
 }
 

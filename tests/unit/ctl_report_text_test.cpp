@@ -1,9 +1,11 @@
 #include <ctime>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ctl/report_text.h"
+#include "ctl/text.h"
 #include "support/view_values.h"
 
 namespace muster::ctl {
@@ -14,6 +16,8 @@ using test::failure_of;
 using test::finished;
 using test::key_of;
 using test::outcome_of;
+using testing::HasSubstr;
+using testing::Not;
 
 class ReportText : public testing::Test {
  protected:
@@ -36,6 +40,37 @@ class ReportText : public testing::Test {
 TEST_F(ReportText, IsOneLineWhenAllIsWell) {
   EXPECT_EQ(shown(finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)})),
             "release-handles /var/cache/x: 1 of 1 acked in 1.2 s (broadcast 17)\n");
+}
+
+TEST_F(ReportText, SaysWhenAKeyMadeItAnEarlierBroadcasts) {
+  const auto report = finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)});
+  const std::string line = "release-handles /var/cache/x: 1 of 1 acked in 1.2 s (broadcast 17)\n";
+  style.asked_unix_ms = report.started_unix_ms;
+  EXPECT_EQ(shown(report), line);
+  style.asked_unix_ms = report.started_unix_ms + 1;
+  EXPECT_EQ(shown(report), line + "  that broadcast has this key and began at " +
+                               local_time(report.started_unix_ms, style.now_unix_ms) +
+                               ": nobody was asked again\n");
+}
+
+TEST_F(ReportText, SaysWhenTheBrokerGivesLessTimeThanWasAskedFor) {
+  auto silent = outcome_of("soldr", 814, OutcomeKind::kTimeout, 5min);
+  silent.ack_timeout = 5min;
+  style.asked_timeout = 5min;
+  EXPECT_THAT(shown(finished(release(), {silent})), Not(HasSubstr("max_ack_timeout")));
+  style.asked_timeout = 10min;
+  EXPECT_THAT(shown(finished(release(), {silent})),
+              HasSubstr("  the broker gives nobody more than its max_ack_timeout, 5 min, not the 10 min "
+                        "of --timeout\n"));
+}
+
+TEST_F(ReportText, SaysThatAnOpenOneGotMoreTime) {
+  auto open = outcome_of("slow", 815, OutcomeKind::kOpen);
+  open.ack_timeout = 5s;
+  open.extensions = 2;
+  auto report = finished(release(), {open});
+  report.state = BroadcastState::kRunning;
+  EXPECT_THAT(shown(report), HasSubstr("no answer yet; it has 5 s and got more 2 times\n"));
 }
 
 TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
@@ -178,6 +213,11 @@ TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
             "  ask   zccache 1.0.0\n"
             "  ask   soldr 2.0.1 #r2\n"
             "  dead  old 1.0.0\n");
+  DryRun joining;
+  joining.joins = 17;
+  EXPECT_EQ(show_dry_run(release(), joining, false),
+            "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask "
+            "nobody: musterctl result 17 shows how it stands\n");
 }
 
 }  // namespace

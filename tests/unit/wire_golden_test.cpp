@@ -214,6 +214,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});
   response("BroadcastReport", report());
   response("DryRun", DryRun{{golden_key("zccache")}, {golden_key("dead")}});
+  response("DryRun, joining", DryRun{{}, {}, 300});
   response("CancelAccepted", CancelAccepted{3});
   BackendInfo info;
   info.key = golden_key("zccache", {}, "a");

@@ -59,6 +59,9 @@ struct BackendInfo {
 struct DryRun {
   std::vector<BackendKey> would_ask;
   std::vector<BackendKey> skipped_dead;
+  // The broadcast that has the request's operation_key already: it would be joined, and nobody
+  // asked.
+  std::optional<BroadcastId> joins = std::nullopt;
 
   friend bool operator==(const DryRun&, const DryRun&) = default;
 };
