@@ -90,6 +90,8 @@ class IoRing {
   struct Free {
     void operator()(void* memory) const noexcept;
   };
+  friend class IoRingInspection;  // tests
+
   std::unique_ptr<char, Free> buffers_;
   std::unique_ptr<::io_uring_buf_ring, Free> buffer_ring_;
   std::unique_ptr<::io_uring, Exit> ring_;  // first to go: the kernel knows the others
