@@ -30,7 +30,7 @@ set yrange [ratio_min:ratio_max]
 set ytics (1, 1.5, 2, 3, 4, 6, 8, 12, 16)
 do for [i = 1:count] {
   set label i word(names, i).(word(lost, i) eq 'loses' ? ', loses answers' : '') \
-    at graph 1.03, first ratio_at[i] textcolor rgb word(colors, i)
+    at graph 1.03, first ratio_at[i] noenhanced textcolor rgb word(colors, i)
 }
 plot for [i = 1:count] $figures index i - 1 using 1:2 with linespoints pointtype 7 pointsize 0.45 \
   linewidth word(widths, i) linecolor rgb word(colors, i)
@@ -42,7 +42,7 @@ set title '{/:Bold Server CPU for each backend and round, µs}'
 set yrange [cpu_min:cpu_max]
 set ytics (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60)
 do for [i = 1:count] {
-  set label i word(names, i) at graph 1.03, first cpu_at[i] textcolor rgb word(colors, i)
+  set label i word(names, i) at graph 1.03, first cpu_at[i] noenhanced textcolor rgb word(colors, i)
 }
 plot for [i = 1:count] $figures index i - 1 using 1:3 with linespoints pointtype 7 pointsize 0.45 \
   linewidth word(widths, i) linecolor rgb word(colors, i)

@@ -2,7 +2,7 @@
 # where its name stands.
 
 def palette: {
-  "floor": "#7d8590", "nng": "#d1782a", "ZeroMQ": "#a05fd6", "dbus-broker": "#d64f68"
+  "floor": "#7d8590", "bare io_uring": "#b4a25c", "nng": "#d1782a", "ZeroMQ": "#a05fd6", "dbus-broker": "#d64f68"
 };
 def musterd_palette: ["#2f81f7", "#12a594", "#6a7cf0", "#3aa76d"];
 
