@@ -82,7 +82,8 @@ class ReportText {
 
   // A --timeout that the broker did not give.
   [[nodiscard]] std::string cut_short() const {
-    if (!style_.asked_timeout || !joined().empty()) return {};
+    // With a key it may be another's broadcast, that was asked for with less.
+    if (!style_.asked_timeout || style_.asked_unix_ms) return {};
     for (const BackendOutcome& backend : report_.backends) {
       if (backend.outcome == OutcomeKind::kSkippedDead) continue;
       if (backend.ack_timeout >= *style_.asked_timeout) return {};

@@ -28,8 +28,9 @@ struct NotHere : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Registers the backends, then runs the rounds and writes the reports; the peers are at the other end of `turns`. Calls
-// `done` while all of it still stands. Throws NotHere, and std::runtime_error when it goes wrong.
+// Registers the backends, then runs the rounds and writes the reports; the peers are at the other
+// end of `turns`. Calls `done` while all of it still stands. Throws NotHere, and std::runtime_error
+// when it goes wrong.
 void run_broker(int turns, const std::filesystem::path& socket, const Work& work,
                 const std::function<void(Counts)>& done);
 

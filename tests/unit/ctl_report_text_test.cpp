@@ -59,9 +59,10 @@ TEST_F(ReportText, SaysWhenTheBrokerGivesLessTimeThanWasAskedFor) {
   style.asked_timeout = 5min;
   EXPECT_THAT(shown(finished(release(), {silent})), Not(HasSubstr("max_ack_timeout")));
   style.asked_timeout = 10min;
-  EXPECT_THAT(shown(finished(release(), {silent})),
-              HasSubstr("  the broker gives nobody more than its max_ack_timeout, 5 min, not the 10 min "
-                        "of --timeout\n"));
+  EXPECT_THAT(
+      shown(finished(release(), {silent})),
+      HasSubstr("  the broker gives nobody more than its max_ack_timeout, 5 min, not the 10 min "
+                "of --timeout\n"));
 }
 
 TEST_F(ReportText, SaysThatAnOpenOneGotMoreTime) {
