@@ -1,6 +1,7 @@
 #include "sdk/backend_loop.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -139,15 +140,15 @@ void BackendLoop::abandon() {
   asio::post(context_, [self = shared_from_this()] { self->release(); });
 }
 
-net::UnixConnection BackendLoop::connect_between_forks() {
+os::UniqueFd BackendLoop::make_socket() {
   const auto no_fork = hold_off_forks();
-  net::UnixConnection connection = net::connect_unix(socket_path_);
+  os::UniqueFd socket = net::make_unix_socket();
   struct stat found {};
-  if (!connection.error && ::fstat(connection.socket.get(), &found) == 0) {
+  if (socket && ::fstat(socket.get(), &found) == 0) {
     socket_.inode = found.st_ino;
-    socket_.fd = connection.socket.get();
+    socket_.fd = socket.get();
   }
-  return connection;
+  return socket;
 }
 
 // Not closed: whoever still has the number, the loop that was left behind above all, must not hit
@@ -225,12 +226,14 @@ std::string BackendLoop::connect() {
   if (may_connect_) {
     if (auto why_not = may_connect_(); !why_not.empty()) return why_not;
   }
-  net::UnixConnection connection = connect_between_forks();
-  if (connection.error) return why_not(connection.error, socket_path_);
+  os::UniqueFd socket = make_socket();
+  // Outside of the lock: a dead file system may hold it up.
+  const std::error_code error = socket ? net::connect_unix(socket, socket_path_)
+                                       : std::error_code(errno, std::system_category());
+  if (error) return why_not(error, socket_path_);
   net::StreamLimits limits;
   limits.queued_bytes = kMaxQueuedBytes;
-  stream_ = std::make_shared<net::FramedStream>(context_.get_executor(),
-                                                std::move(connection.socket), limits);
+  stream_ = std::make_shared<net::FramedStream>(context_.get_executor(), std::move(socket), limits);
   const auto failed = [self = shared_from_this()](const char*, std::string_view what) {
     self->enter([&](BackendCore& core) { core.broke_down(what); });
   };

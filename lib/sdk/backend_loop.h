@@ -24,7 +24,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "net/framed_stream.h"
-#include "net/unix_connect.h"
+#include "os/unique_fd.h"
 #include "sdk/backend_core.h"
 
 namespace muster {
@@ -87,8 +87,9 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
                                     std::shared_ptr<net::FramedStream> stream);
   void release();
   [[nodiscard]] bool in_forked_child() const noexcept { return ::getpid() != pid_; }
-  // A child that is forked has all of the new socket, in socket_ too, or nothing of it.
-  [[nodiscard]] net::UnixConnection connect_between_forks();
+  // A child that is forked finds the new socket in socket_, or has none of it. errno as of
+  // socket().
+  [[nodiscard]] os::UniqueFd make_socket();
 
   // The connection's descriptor, for whoever may take no lock; its inode tells whether it still is
   // that.
