@@ -40,6 +40,7 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   const ReportHead head = report.head();
   Event event;
   event.kind = Event::Kind::kBroadcastStarted;
+  event.joined = true;
   event.unix_ms = now_unix_ms;
   event.broadcast_id = head.broadcast_id;
   event.operation = head.operation->to_string();

@@ -55,7 +55,9 @@ void BroadcastOptions::declare(Options& options) {
       "nothing is sent twice",
       [this](const std::string& text) { return read_key(text, key); });
   options.flag("--detach", "Print the broadcast's id and do not wait", detach);
-  options.flag("--dry-run", "Show who would be asked and ask nobody", dry_run);
+  options.flag("--dry-run",
+               "Show who would be asked and ask nobody; 0 also where --key would join a broadcast",
+               dry_run);
   options.flag("--allow-empty", "Nobody to ask is a success (exit status 0, not 5)", allow_empty);
   options.flag("-v,--verbose", "Name the backends that acked, too, and how long each took",
                verbose);

@@ -45,9 +45,13 @@ struct HowFar {
   BroadcastId id = 0;
   std::uint32_t targets = 0;
   std::uint32_t in = 0;
+  bool joined = false;
 
   void apply(const Event& event) {
-    if (event.kind == Event::Kind::kBroadcastStarted) id = event.broadcast_id;
+    if (event.kind == Event::Kind::kBroadcastStarted) {
+      id = event.broadcast_id;
+      joined = event.joined;
+    }
     if (id == 0 || event.broadcast_id != id) return;
     targets = std::max(targets, event.targets);
     in = std::max(in, event.acks + event.timeouts + event.failures);
@@ -91,7 +95,6 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
   ReportStyle style;
   style.name_acks = options.verbose;
   style.asked_timeout = request.ack_timeout;
-  if (!request.operation_key.empty()) style.asked_unix_ms = unix_ms_now();
   HowFar far;
   auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
   int signal = 0;
@@ -108,6 +111,7 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
       });
   display.reset();
   if (!report) return stopped_waiting(to, far, signal);
+  style.joined = far.joined;
   if (!options.quiet) print_report(to, client, *report, std::move(style), options.selection);
   return exit_status_of(*report, options.allow_empty);
 }

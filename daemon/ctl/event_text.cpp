@@ -63,7 +63,9 @@ std::string show_event(const Event& event) {
     case Event::Kind::kPeerRefused:
       return with_detail(who(event) + " was refused", event);
     case Event::Kind::kBroadcastStarted:
-      return escape_controls(event.operation) + ": asked " + counted(event.targets, "backend") +
+      return escape_controls(event.operation) +
+             (event.joined ? ": joined, which asked " : ": asked ") +
+             counted(event.targets, "backend") +
              (event.skipped_dead == 0
                   ? ""
                   : ", skipped " + std::to_string(event.skipped_dead) + " dead");

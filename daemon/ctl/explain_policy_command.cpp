@@ -54,7 +54,8 @@ class ExplainPolicyCommand : public Command {
                     return instance_ ? std::string()
                                      : std::string("give shared, private:SERVICE or explicit:NAME");
                   });
-    options.value("--release", "PATH", "May it have PATH released?",
+    options.value("--release", "PATH",
+                  "May it have PATH released? A relative one is taken from here",
                   [this](const std::string& text) {
                     std::string problem;
                     release_ = make_absolute(text, problem);

@@ -75,15 +75,15 @@ class ReportText {
 
   // The key made it an earlier broadcast's report, which says nothing of now.
   [[nodiscard]] std::string joined() const {
-    if (!style_.asked_unix_ms || report_.started_unix_ms >= *style_.asked_unix_ms) return {};
+    if (!style_.joined) return {};
     return "  that broadcast has this key and began at " +
            local_time(report_.started_unix_ms, style_.now_unix_ms) + ": nobody was asked again\n";
   }
 
   // A --timeout that the broker did not give.
   [[nodiscard]] std::string cut_short() const {
-    // With a key it may be another's broadcast, that was asked for with less.
-    if (!style_.asked_timeout || style_.asked_unix_ms) return {};
+    // A broadcast that was joined may have been asked for with less.
+    if (!style_.asked_timeout || style_.joined) return {};
     for (const BackendOutcome& backend : report_.backends) {
       if (backend.outcome == OutcomeKind::kSkippedDead) continue;
       if (backend.ack_timeout >= *style_.asked_timeout) return {};
@@ -177,8 +177,8 @@ std::string show_dry_run(const BroadcastOperation& operation, const DryRun& dry_
   if (dry_run.joins) {
     const std::string id = std::to_string(*dry_run.joins);
     return text + "would join broadcast " + id +
-           ", which has that key, and ask nobody: musterctl " + "result " + id +
-           " shows how it stands\n";
+           ", which has that key, and ask nobody: `musterctl result " + id +
+           "` shows how it stands\n";
   }
   if (dry_run.would_ask.empty()) {
     text += selective ? "would ask nobody: no live backend matches --select"

@@ -23,8 +23,7 @@ struct ReportStyle {
   bool name_acks = false;       // list those that acked, too
   bool selective = false;       // asked with --select
   std::size_t most_lines = 50;  // of each kind
-  // Of a broadcast that was asked for with a key: when. The broker's clock is this host's.
-  std::optional<std::uint64_t> asked_unix_ms;
+  bool joined = false;          // the broadcast was there already: see Event::joined
   std::optional<std::chrono::milliseconds> asked_timeout;
 };
 

@@ -55,10 +55,11 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
                            known->request.selection == request.selection)) {
     return known;
   }
+  const bool same = known->request.operation == request.operation;
   return error(ControlError::Code::kKeyConflict,
                "the operation key \"" + escape_bytes(request.operation_key) +
                    "\" belongs to broadcast " + std::to_string(known->id) + " (" +
-                   known->request.operation.to_string() +
+                   known->request.operation.to_string() + (same ? ", of other backends" : "") +
                    "); give each different request a key of its own");
 }
 

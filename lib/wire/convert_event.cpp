@@ -20,6 +20,7 @@ std::string from_proto(const v1::ControlEvent& in, Event& event) {
   event.failures = in.failures();
   event.skipped_dead = in.skipped_dead();
   event.operation = in.operation();
+  event.joined = in.joined();
   return problem;
 }
 

@@ -111,6 +111,7 @@ class EventWriter : FieldWriter {
     out_.number(Field::kFailuresFieldNumber, event.failures);
     out_.number(Field::kSkippedDeadFieldNumber, event.skipped_dead);
     text(Field::kOperationFieldNumber, event.operation);
+    if (event.joined) out_.present_number(Field::kJoinedFieldNumber, 1);
   }
 };
 

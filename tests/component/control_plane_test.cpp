@@ -116,6 +116,7 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   second.asks(1, request);
   EXPECT_EQ(second.hears(), "1 event broadcast started 100");
   const Event& joined = std::get<Event>(second.last().message);
+  EXPECT_TRUE(joined.joined);
   EXPECT_EQ(joined.targets, 2u);
   EXPECT_EQ(joined.acks, 1u);
   EXPECT_EQ(joined.operation, "release-handles /cache");

@@ -45,9 +45,8 @@ TEST_F(ReportText, IsOneLineWhenAllIsWell) {
 TEST_F(ReportText, SaysWhenAKeyMadeItAnEarlierBroadcasts) {
   const auto report = finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)});
   const std::string line = "release-handles /var/cache/x: 1 of 1 acked in 1.2 s (broadcast 17)\n";
-  style.asked_unix_ms = report.started_unix_ms;
   EXPECT_EQ(shown(report), line);
-  style.asked_unix_ms = report.started_unix_ms + 1;
+  style.joined = true;
   EXPECT_EQ(shown(report), line + "  that broadcast has this key and began at " +
                                local_time(report.started_unix_ms, style.now_unix_ms) +
                                ": nobody was asked again\n");
@@ -218,7 +217,7 @@ TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
   joining.joins = 17;
   EXPECT_EQ(show_dry_run(release(), joining, false),
             "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask "
-            "nobody: musterctl result 17 shows how it stands\n");
+            "nobody: `musterctl result 17` shows how it stands\n");
 }
 
 }  // namespace

@@ -105,6 +105,7 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
   event.failures = 4;
   event.skipped_dead = 5;
   event.operation = "release-handles /a/\xFF";
+  event.joined = true;
   const std::string bytes = message_of(event);
   EXPECT_EQ(bytes, written_by_protobuf<v1::ControlEvent>(bytes));
   v1::ControlEvent read;
@@ -122,6 +123,7 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
   EXPECT_EQ(read.timeouts(), 3u);
   EXPECT_EQ(read.failures(), 4u);
   EXPECT_EQ(read.skipped_dead(), 5u);
+  EXPECT_TRUE(read.joined());
   EXPECT_EQ(read.operation(), "release-handles /a/\xEF\xBF\xBD");
 }
 

@@ -176,6 +176,9 @@ struct Event {
   std::uint32_t skipped_dead = 0;
   std::string
       operation;  // BroadcastOperation::to_string(), kBroadcastStarted and kBroadcastFinished
+  // kBroadcastStarted, for who asked with its operation_key: it began before, nobody is asked
+  // again.
+  bool joined = false;
 
   friend bool operator==(const Event&, const Event&) = default;
 };
