@@ -34,8 +34,8 @@ LevelNames names_of(spdlog::level::level_enum level) {
 
 void LineFormatter::put_time(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out) {
   using std::chrono::milliseconds;
-  const auto since = std::chrono::duration_cast<milliseconds>(when.time_since_epoch()).count();
-  if (const std::time_t second = since / 1000; second != second_) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(when);  // also before 1970
+  if (const std::time_t second = whole.time_since_epoch().count(); second != second_) {
     std::tm utc{};
     ::gmtime_r(&second, &utc);
     second_text_ = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.", utc.tm_year + 1900,
@@ -43,8 +43,8 @@ void LineFormatter::put_time(spdlog::log_clock::time_point when, spdlog::memory_
     second_ = second;
   }
   out.append(std::string_view(second_text_));
-  const auto ms = static_cast<int>(since % 1000);
-  for (const int digit : {ms / 100, ms / 10 % 10, ms % 10}) {
+  const auto ms = std::chrono::duration_cast<milliseconds>(when - whole).count();
+  for (const auto digit : {ms / 100, ms / 10 % 10, ms % 10}) {
     out.push_back(static_cast<char>('0' + digit));
   }
   out.push_back('Z');

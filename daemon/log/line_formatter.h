@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ctime>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -29,7 +30,7 @@ class LineFormatter final : public spdlog::formatter {
   LogFormat format_;
   Log::Reader reader_;
   // Writing a date costs as much as the rest of a line, and most lines have that of the one before.
-  std::time_t second_ = -1;
+  std::time_t second_ = std::numeric_limits<std::time_t>::min();  // no line before
   std::string second_text_;
 };
 

@@ -1,6 +1,7 @@
 // The report of a broadcast as a value, for tests that keep or compare it.
 #pragma once
 
+#include <utility>
 #include <variant>
 
 #include "core/broker.h"
