@@ -78,7 +78,7 @@ TEST(DaemonLogLine, SaysItsOwnTimeWhateverTheOneBeforeSaid) {
       {1'800'000'000'007ms, "2027-01-15T08:00:00.007Z"},
       {1'800'000'000'999ms, "2027-01-15T08:00:00.999Z"},
       {1'800'000'001'000ms, "2027-01-15T08:00:01.000Z"},
-      {-1ms, "1969-12-31T23:59:59.999Z"},  // a host without a battery for its clock
+      {-1ms, "1969-12-31T23:59:59.999Z"},                 // a host without a battery for its clock
       {1'799'996'400'000ms, "2027-01-15T07:00:00.000Z"},  // the clock was set back
   };
   LineFormatter formatter(LogFormat::kText, Log::Reader::kPeople);
