@@ -24,6 +24,12 @@ struct ActOf {
   std::optional<ControlAct> operator()(const wire::CancelBroadcast& /*request*/) const {
     return ControlAct{ControlAction::kCancel, {}};
   }
+  std::optional<ControlAct> operator()(const wire::Resume& /*request*/) const {
+    return ControlAct{ControlAction::kQuiesce, {}};
+  }
+  std::optional<ControlAct> operator()(const wire::ForgetBackend& /*request*/) const {
+    return ControlAct{ControlAction::kCancel, {}};
+  }
   std::optional<ControlAct> operator()(const wire::Ping& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::GetReport& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::ListBackends& /*r*/) const { return look(); }

@@ -216,6 +216,27 @@ void ControlSession::handle(std::uint64_t id, wire::Watch /*request*/) {
   respond(id, wire::Watching{});
 }
 
+void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
+  auto& server = *context_->server;
+  const core::Resumed resumed = server.core().resume(request.id, request.selection, server.now());
+  context_->log.info("operator ended quiesces",
+                     {{"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)},
+                      {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
+                      {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)}});
+  respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume});
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {
+  auto& server = *context_->server;
+  if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
+  context_->log.info("operator had a backend forgotten",
+                     {{"key", request.key.to_string()},
+                      {"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)}});
+  respond(id, wire::Forgotten{});
+}
+
 // Nobody waits for that request any more: neither events nor an answer.
 void ControlSession::handle(std::uint64_t id, wire::Cancel /*request*/) { close_request(id); }
 

@@ -89,6 +89,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, wire::GetStatus request);
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, const PolicyQuestion& question);
+  void handle(std::uint64_t id, const wire::Resume& request);
+  void handle(std::uint64_t id, const wire::ForgetBackend& request);
   void handle(std::uint64_t id, wire::Cancel request);
   [[nodiscard]] std::optional<ControlError> denied(
       const decltype(wire::ControlRequestFrame::message)& request);

@@ -85,6 +85,12 @@ std::string show_event(const Event& event) {
       return "finished: " + counts(event);
     case Event::Kind::kShuttingDown:
       return with_detail("the broker is shutting down", event);
+    case Event::Kind::kBackendLost:
+      return who(event) + " lost: disconnected, and its process still runs";
+    case Event::Kind::kBackendResumed:
+      return who(event) + " resumed";
+    case Event::Kind::kBackendForgotten:
+      return who(event) + " forgotten";
     case Event::Kind::kEventsLost:
       return with_detail("events were lost, musterctl read too slowly", event);
   }

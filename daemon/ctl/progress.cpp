@@ -41,6 +41,9 @@ void Progress::apply(const Event& event, TimePoint now) {
       break;
     case Event::Kind::kBroadcastFinished:
       break;
+    case Event::Kind::kBackendLost:
+    case Event::Kind::kBackendResumed:
+    case Event::Kind::kBackendForgotten:
     case Event::Kind::kEventsLost:
       knows_who_is_open_ = false;
       return;

@@ -96,6 +96,9 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
       return write_finished(event, now);
     case Event::Kind::kShuttingDown:
       return log_.info("shutting down: waiting for the backends");
+    case Event::Kind::kBackendLost:
+    case Event::Kind::kBackendResumed:
+    case Event::Kind::kBackendForgotten:
     case Event::Kind::kEventsLost:
       return;  // only a watcher is told
   }

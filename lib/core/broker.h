@@ -45,6 +45,12 @@ struct Started {
   bool joined = false;  // the operation key was known: nothing was sent
 };
 
+// What resume() did.
+struct Resumed {
+  std::uint32_t resumed = 0;
+  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
+};
+
 class Broker {
  public:
   // `shell` must outlive the Broker.
@@ -81,6 +87,10 @@ class Broker {
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(const BroadcastRequest& request) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
+  // Ends the quiesces of broadcast `id` (0: of any) of the backends that are selected.
+  Resumed resume(BroadcastId id, const Selection& selection, Now now);
+  // Removes a dead or lost backend from the list. An error when it is neither, or not there.
+  [[nodiscard]] std::optional<ControlError> forget(const BackendKey& key, Now now);
   // id 0: the newest. The rows are good until the next call that is not const.
   [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;

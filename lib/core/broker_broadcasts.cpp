@@ -202,6 +202,25 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
   }
 }
 
+Resumed Broker::resume(BroadcastId /*id*/, const Selection& /*selection*/, Now /*now*/) {
+  return {};
+}
+
+std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {
+  auto& state = *state_;
+  const auto id = state.registry.find(key);
+  if (id == Registry::kNone) {
+    return error(ControlError::Code::kNotFound, "no backend has the key " + key.to_string());
+  }
+  const auto who = state.registry.at(id).enrolment;
+  if (state.registry.at(id).state != BackendState::kDead) {
+    return error(ControlError::Code::kInvalid, key.to_string() + " is not dead");
+  }
+  state.registry.remove(id);
+  state.tell(Event::Kind::kBackendForgotten, *who, now);
+  return std::nullopt;
+}
+
 std::variant<BroadcastRows, ControlError> Broker::report(BroadcastId id, Now now) const {
   const auto& log = state_->log;
   const auto* broadcast = id == 0 ? log.newest() : log.find(id);

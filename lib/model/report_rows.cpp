@@ -43,6 +43,9 @@ BackendOutcome to_value(const OutcomeRow& row) {
   outcome.percent = row.percent;
   outcome.extensions = row.extensions;
   outcome.redeliveries = row.redeliveries;
+  outcome.said_by = row.said_by;
+  outcome.cause = row.cause;
+  outcome.released = row.released;
   return outcome;
 }
 
@@ -54,6 +57,9 @@ BroadcastReport to_value(const ReportSource& source) {
   report.started_unix_ms = head.started_unix_ms;
   report.duration = head.duration;
   report.operation_key = head.operation_key;
+  if (head.asked_by != nullptr) report.asked_by = *head.asked_by;
+  report.deadline = head.deadline;
+  report.id_not_durable = head.id_not_durable;
   source.for_each_backend([&](const OutcomeRow& row) {
     report.backends.push_back(to_value(row));
     add_to(report.result, row);

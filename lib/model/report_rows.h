@@ -23,7 +23,7 @@ struct OutcomeRow {
   uid_t uid = 0;
   OutcomeKind outcome = OutcomeKind::kOpen;
   std::optional<BroadcastFailureReason> reason;
-  std::string_view detail;
+  std::string detail;  // made from the cause, unless the backend said it
   std::chrono::milliseconds ack_timeout{};
   std::chrono::milliseconds in_force{};  // that, and what it was given beyond it
   std::chrono::microseconds latency{};
@@ -31,6 +31,9 @@ struct OutcomeRow {
   std::optional<std::uint32_t> percent;
   std::uint32_t extensions = 0;
   std::uint32_t redeliveries = 0;
+  SaidBy said_by = SaidBy::kBroker;
+  Cause cause = Cause::kNone;
+  std::optional<std::uint64_t> released;
 };
 
 // One LateAnswer.
@@ -48,6 +51,9 @@ struct ReportHead {
   std::uint64_t started_unix_ms = 0;
   std::chrono::microseconds duration{};
   std::string_view operation_key;
+  const Operator* asked_by = nullptr;  // null: the broker itself
+  std::optional<std::chrono::milliseconds> deadline;
+  bool id_not_durable = false;
 };
 
 class ReportSource {

@@ -25,7 +25,67 @@ std::string BroadcastOperation::to_string() const {
   if (const auto* release = as_release_handles()) {
     return "release-handles " + escape_bytes(release->path_prefix);
   }
+  if (is_unknown()) return "an unknown operation";
   return "quiesce (" + std::string(muster::to_string(as_quiesce()->reason)) + ')';
+}
+
+SaidBy said_by(Cause cause) noexcept {
+  switch (cause) {
+    case Cause::kAnswer:
+    case Cause::kDeregistered:
+      return SaidBy::kBackend;
+    case Cause::kProcessExited:
+    case Cause::kClosed:
+      return SaidBy::kKernel;
+    default:
+      return SaidBy::kBroker;
+  }
+}
+
+std::string_view to_string(SaidBy who) noexcept {
+  switch (who) {
+    case SaidBy::kBroker:
+      return "broker";
+    case SaidBy::kBackend:
+      return "backend";
+    case SaidBy::kKernel:
+      return "kernel";
+  }
+  return "?";
+}
+
+std::string_view to_string(Cause cause) noexcept {
+  switch (cause) {
+    case Cause::kNone:
+      return "none";
+    case Cause::kAnswer:
+      return "answered";
+    case Cause::kAckTimeout:
+      return "no answer in time";
+    case Cause::kDeadline:
+      return "no answer by the broadcast's deadline";
+    case Cause::kCancelled:
+      return "cancelled";
+    case Cause::kProcessExited:
+      return "process exited";
+    case Cause::kClosed:
+      return "connection closed";
+    case Cause::kSlowReader:
+      return "connection closed by the broker: slow reader";
+    case Cause::kUserQuota:
+      return "connection closed by the broker: slow reader, over its user's quota of queued bytes";
+    case Cause::kProtocolError:
+      return "connection closed by the broker: protocol error";
+    case Cause::kDeregistered:
+      return "deregistered";
+    case Cause::kBrokerRestarted:
+      return "not reconnected since the broker restarted";
+    case Cause::kForgotten:
+      return "forgotten by an operator";
+    case Cause::kBrokerError:
+      return "the broker could not ask it: out of memory";
+  }
+  return "?";
 }
 
 std::string_view to_string(ControlAction action) noexcept {
@@ -107,6 +167,8 @@ std::string_view to_string(HoldEnd why) noexcept {
       return "abandoned";
     case HoldEnd::kExpired:
       return "expired";
+    case HoldEnd::kResumed:
+      return "resumed";
   }
   return "?";
 }
@@ -147,6 +209,8 @@ std::string_view to_string(BackendState state) noexcept {
       return "reconnecting";
     case BackendState::kDead:
       return "dead";
+    case BackendState::kLost:
+      return "lost";
   }
   return "?";
 }
@@ -183,6 +247,12 @@ std::string_view to_string(Event::Kind kind) noexcept {
       return "broadcast finished";
     case Event::Kind::kShuttingDown:
       return "shutting down";
+    case Event::Kind::kBackendLost:
+      return "backend lost";
+    case Event::Kind::kBackendResumed:
+      return "backend resumed";
+    case Event::Kind::kBackendForgotten:
+      return "backend forgotten";
     case Event::Kind::kEventsLost:
       return "events lost";
   }

@@ -127,6 +127,9 @@ void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) {
   notify(handlers_.hold_ended, ended);
 }
 
+// A newer broker tells something that this version has no use for.
+void BackendCore::on(wire::UnknownMessage& /*message*/, std::uint64_t /*id*/) {}
+
 void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
   if (phase_ == Phase::kDeregistering) return;  // the answer to Deregister follows
   if (phase_ != Phase::kRegistering) return malformed("it answered one registration twice");

@@ -108,6 +108,7 @@ class BackendCore {
   void on(Refusal& refusal, std::uint64_t id);
   void on(wire::Deregistered& message, std::uint64_t id);
   void on(HoldEnded& ended, std::uint64_t id);
+  void on(wire::UnknownMessage& message, std::uint64_t id);
   void refused_for_good(std::string reason);
   void stop(std::chrono::milliseconds patience);
   void finish();

@@ -83,7 +83,7 @@ std::string BackendFrameDecoder::decode(std::string_view body, BackendFrame& out
       return take<Registration>("Register", FrameKind::kRequest, envelope,
                                 message.register_backend(), out);
     case v1::BackendMessage::kAck:
-      return take<Ack>("Ack", FrameKind::kResponse, envelope, out);
+      return take<Ack>("Ack", FrameKind::kResponse, envelope, message.ack(), out);
     case v1::BackendMessage::kFailure:
       return take<Failure>("Failure", FrameKind::kResponse, envelope, message.failure(), out);
     case v1::BackendMessage::kWorking:

@@ -27,7 +27,12 @@ std::string encode(std::uint64_t request_id, const Registration& message) {
   return encode_frame(envelope_of(FrameKind::kRequest, request_id), payload);
 }
 
-std::string encode(std::uint64_t request_id, const Ack& /*message*/) {
+std::string encode(std::uint64_t request_id, const Ack& message) {
+  if (message.released) {
+    v1::BackendMessage payload;
+    to_proto(message, *payload.mutable_ack());
+    return encode_frame(envelope_of(FrameKind::kResponse, request_id), payload);
+  }
   return encode_frame(envelope_of(FrameKind::kResponse, request_id, kAckPayload));
 }
 

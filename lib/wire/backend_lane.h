@@ -25,6 +25,11 @@ struct Deregistered {
   friend bool operator==(const Deregistered&, const Deregistered&) = default;
 };
 
+// What a newer broker tells and this version does not know.
+struct UnknownMessage {
+  friend bool operator==(const UnknownMessage&, const UnknownMessage&) = default;
+};
+
 // What a backend sends.
 struct BackendFrame {
   std::uint64_t request_id = 0;
@@ -34,7 +39,9 @@ struct BackendFrame {
 // What the broker sends.
 struct BrokerFrame {
   std::uint64_t request_id = 0;
-  std::variant<OutgoingOperation, Cancel, Registered, Refusal, HoldEnded, Deregistered> message;
+  std::variant<OutgoingOperation, Cancel, Registered, Refusal, HoldEnded, Deregistered,
+               UnknownMessage>
+      message;
 };
 
 // The broker's side.

@@ -105,7 +105,12 @@ std::string BrokerFrameDecoder::decode(std::string_view body, BrokerFrame& out) 
     case v1::BrokerMessage::MESSAGE_NOT_SET:
       break;
   }
-  return "the payload is empty or has a message that is not known here";
+  // A message of a newer broker. What asks for an answer is an operation that this version does not
+  // support; the rest only tells.
+  if (envelope.payload.empty()) return "the payload is empty";
+  if (envelope.kind == FrameKind::kRequest) return take_operation(envelope, v1::Operation(), out);
+  set(envelope, UnknownMessage{}, out);
+  return {};
 }
 
 }  // namespace muster::wire

@@ -61,6 +61,13 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
       out.emplace(std::move(explanation));
       return {};
     }
+    case v1::ControlResponse::kResumeAccepted:
+      out.emplace(
+          ResumeAccepted{in.resume_accepted().resumed(), in.resume_accepted().cannot_resume()});
+      return {};
+    case v1::ControlResponse::kForgotten:
+      out.emplace(Forgotten{});
+      return {};
     case v1::ControlResponse::RESPONSE_NOT_SET:
       break;
   }

@@ -37,6 +37,11 @@ struct ResponseToProto {
     to_proto(backends, *out.mutable_backends());
   }
   void operator()(const BrokerStatus& status) const { to_proto(status, *out.mutable_status()); }
+  void operator()(const ResumeAccepted& accepted) const {
+    out.mutable_resume_accepted()->set_resumed(accepted.resumed);
+    out.mutable_resume_accepted()->set_cannot_resume(accepted.cannot_resume);
+  }
+  void operator()(const Forgotten& /*forgotten*/) const { out.mutable_forgotten(); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
   void operator()(const PolicyExplanation& explanation) const {
     to_proto(explanation, *out.mutable_policy_explanation());

@@ -58,10 +58,24 @@ struct Watch {
   friend bool operator==(const Watch&, const Watch&) = default;
 };
 
+// Ends quiesces.
+struct Resume {
+  BroadcastId id = 0;   // that made them; 0: any
+  Selection selection;  // of the backends that are quiesced; empty: all
+
+  friend bool operator==(const Resume&, const Resume&) = default;
+};
+// Removes a dead or lost backend from the list.
+struct ForgetBackend {
+  BackendKey key;
+
+  friend bool operator==(const ForgetBackend&, const ForgetBackend&) = default;
+};
+
 struct ControlRequestFrame {
   std::uint64_t request_id = 0;
   std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
-               PolicyQuestion, Cancel>
+               PolicyQuestion, Resume, ForgetBackend, Cancel>
       message;
 };
 
@@ -90,9 +104,19 @@ struct Watching {
   friend bool operator==(const Watching&, const Watching&) = default;
 };
 
-using ControlResponse =
-    std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
-                 std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation>;
+struct ResumeAccepted {
+  std::uint32_t resumed = 0;
+  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
+
+  friend bool operator==(const ResumeAccepted&, const ResumeAccepted&) = default;
+};
+struct Forgotten {
+  friend bool operator==(const Forgotten&, const Forgotten&) = default;
+};
+
+using ControlResponse = std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun,
+                                     CancelAccepted, std::vector<BackendInfo>, BrokerStatus,
+                                     Watching, PolicyExplanation, ResumeAccepted, Forgotten>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;

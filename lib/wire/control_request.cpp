@@ -48,6 +48,13 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
       return {};
     case v1::ControlRequest::kExplainPolicy:
       return from_proto(in.explain_policy(), message.emplace<PolicyQuestion>());
+    case v1::ControlRequest::kResume: {
+      auto& resume = message.emplace<Resume>();
+      resume.id = in.resume().broadcast_id();
+      return from_proto(in.resume().selection(), resume.selection);
+    }
+    case v1::ControlRequest::kForgetBackend:
+      return from_proto(in.forget_backend().key(), message.emplace<ForgetBackend>().key);
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -79,6 +86,13 @@ struct RequestToProto {
   void operator()(const Watch& /*watch*/) const { out.mutable_watch(); }
   void operator()(const PolicyQuestion& question) const {
     to_proto(question, *out.mutable_explain_policy());
+  }
+  void operator()(const Resume& resume) const {
+    out.mutable_resume()->set_broadcast_id(resume.id);
+    to_proto(resume.selection, *out.mutable_resume()->mutable_selection());
+  }
+  void operator()(const ForgetBackend& forget) const {
+    to_proto(forget.key, *out.mutable_forget_backend()->mutable_key());
   }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };

@@ -60,6 +60,8 @@ void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out);
 
 void to_proto(const Registration& registration, v1::Register& out);
 [[nodiscard]] std::string from_proto(const v1::Register& in, Registration& registration);
+void to_proto(const Ack& ack, v1::Ack& out);
+[[nodiscard]] std::string from_proto(const v1::Ack& in, Ack& ack);
 void to_proto(const Failure& failure, v1::Failure& out);
 [[nodiscard]] std::string from_proto(const v1::Failure& in, Failure& failure);
 void to_proto(const Working& working, v1::Working& out);
@@ -76,6 +78,9 @@ void to_proto(const HoldEnded& ended, v1::HoldEnded& out);
 [[nodiscard]] std::string from_proto(const v1::HoldEnded& in, HoldEnded& ended);
 
 // --- convert_report.cpp; report_encode.h writes them
+
+[[nodiscard]] Operator operator_of(const v1::Operator& in);
+void to_proto(const Operator& who, v1::Operator& out);
 
 [[nodiscard]] std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome);
 [[nodiscard]] std::string from_proto(const v1::BroadcastReport& in,

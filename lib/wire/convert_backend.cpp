@@ -20,10 +20,11 @@ constexpr EnumTable<RefusalCode, v1::Refused::Code, 7> kRefusalCodes{{
     {RefusalCode::kTooSlow, v1::Refused::TOO_SLOW},
 }};
 
-constexpr EnumTable<HoldEnd, v1::HoldEnded::Why, 3> kHoldEnds{{
+constexpr EnumTable<HoldEnd, v1::HoldEnded::Why, 4> kHoldEnds{{
     {HoldEnd::kCompleted, v1::HoldEnded::COMPLETED},
     {HoldEnd::kAbandoned, v1::HoldEnded::ABANDONED},
     {HoldEnd::kExpired, v1::HoldEnded::EXPIRED},
+    {HoldEnd::kResumed, v1::HoldEnded::RESUMED},
 }};
 
 constexpr std::uint32_t kMaxPercent = 100;
@@ -42,6 +43,7 @@ void to_proto(const Registration& registration, v1::Register& out) {
   out.set_sdk_version(to_utf8(registration.sdk_version, kMaxSdkNameBytes));
   out.set_min_protocol(registration.min_protocol);
   out.set_max_protocol(registration.max_protocol);
+  if (!registration.can_resume) out.set_can_resume(false);
 }
 
 std::string from_proto(const v1::Register& in, Registration& registration) {
@@ -54,6 +56,16 @@ std::string from_proto(const v1::Register& in, Registration& registration) {
   registration.sdk_version = in.sdk_version();
   registration.min_protocol = in.min_protocol();
   registration.max_protocol = in.max_protocol();
+  registration.can_resume = !in.has_can_resume() || in.can_resume();
+  return {};
+}
+
+void to_proto(const Ack& ack, v1::Ack& out) {
+  if (ack.released) out.set_released(*ack.released);
+}
+
+std::string from_proto(const v1::Ack& in, Ack& ack) {
+  if (in.has_released()) ack.released = in.released();
   return {};
 }
 
@@ -99,6 +111,8 @@ void to_proto(const Registered& registered, v1::Registered& out) {
     added.set_path_prefix(hold.path_prefix);
     added.set_expires_unix_ms(hold.expires_unix_ms);
   }
+  out.set_epoch(registered.epoch);
+  if (!registered.key.service_name.empty()) to_proto(registered.key, *out.mutable_key());
 }
 
 void from_proto(const v1::Registered& in, Registered& registered) {
@@ -113,6 +127,10 @@ void from_proto(const v1::Registered& in, Registered& registered) {
   for (const auto& hold : in.active_holds()) {
     registered.active_holds.push_back({hold.hold_id(), hold.path_prefix(), hold.expires_unix_ms()});
   }
+  registered.epoch = in.epoch();
+  // A key that this version cannot read is only not shown.
+  if (in.has_key() && !from_proto(in.key(), registered.key).empty()) registered.key = {};
+  if (registered.key.service_name.empty()) registered.key = {};
 }
 
 void to_proto(const Refusal& refusal, v1::Refused& out) {
@@ -124,7 +142,9 @@ void to_proto(const Refusal& refusal, v1::Refused& out) {
 std::string from_proto(const v1::Refused& in, Refusal& refusal) {
   refusal.reason = in.reason();
   refusal.retry_after = milliseconds(in.retry_after_ms());
-  return value_of(kRefusalCodes, "a refusal's code", in.code(), refusal.code);
+  // A code of a newer broker: the reason says what it is about, and trying again does no harm.
+  refusal.code = value_or(kRefusalCodes, in.code(), RefusalCode::kQuota);
+  return {};
 }
 
 void to_proto(const OutgoingOperation& operation, v1::Operation& out) {
@@ -134,9 +154,11 @@ void to_proto(const OutgoingOperation& operation, v1::Operation& out) {
 }
 
 std::string from_proto(const v1::Operation& in, OutgoingOperation& operation) {
+  // An operation of a newer broker, or a newer reason for a quiesce, is answered as unsupported; it
+  // ends no connection.
   std::optional<BroadcastOperation> content;
-  if (auto problem = operation_from_proto(in, content); !problem.empty()) return problem;
-  operation.operation = std::move(*content);
+  const bool is_known = operation_from_proto(in, content).empty();
+  operation.operation = is_known ? std::move(*content) : BroadcastOperation::unknown();
   operation.ack_timeout = milliseconds(in.ack_timeout_ms());
   if (in.has_hold_id()) operation.hold_id = in.hold_id();
   return {};
@@ -149,7 +171,8 @@ void to_proto(const HoldEnded& ended, v1::HoldEnded& out) {
 
 std::string from_proto(const v1::HoldEnded& in, HoldEnded& ended) {
   ended.hold_id = in.hold_id();
-  return value_of(kHoldEnds, "why a hold ended", in.why(), ended.why);
+  ended.why = value_or(kHoldEnds, in.why(), HoldEnd::kExpired);  // it has ended in any case
+  return {};
 }
 
 }  // namespace muster::wire

@@ -21,6 +21,7 @@ std::string from_proto(const v1::ControlEvent& in, Event& event) {
   event.skipped_dead = in.skipped_dead();
   event.operation = in.operation();
   event.joined = in.joined();
+  if (in.has_asked_by()) event.asked_by = operator_of(in.asked_by());
   return problem;
 }
 

@@ -2,16 +2,10 @@
 #include "muster/path.h"  // escape_bytes
 
 #include "wire/convert.h"
-#include "wire/enums.h"
+#include "wire/report_enums.h"
 
 namespace muster::wire {
 namespace {
-
-constexpr EnumTable<QuiesceReason, v1::Quiesce::Reason, 3> kQuiesceReasons{{
-    {QuiesceReason::kIdleTimeout, v1::Quiesce::IDLE_TIMEOUT},
-    {QuiesceReason::kBrokerShutdown, v1::Quiesce::BROKER_SHUTDOWN},
-    {QuiesceReason::kMaintenance, v1::Quiesce::MAINTENANCE},
-}};
 
 constexpr std::string_view kNoOperation =
     "the operation is missing or not known: it must be release_handles or quiesce";
@@ -33,6 +27,7 @@ template <typename Proto>
 void operation_to_proto(const BroadcastOperation& operation, Proto& out) {
   if (const auto* release = operation.as_release_handles()) {
     out.mutable_release_handles()->set_path_prefix(release->path_prefix);
+    out.mutable_release_handles()->set_alias(release->alias);
   } else if (const auto* quiesce = operation.as_quiesce()) {
     put_quiesce(*quiesce, *out.mutable_quiesce());
   }
@@ -42,7 +37,8 @@ template <typename Proto>
 std::string operation_from_proto(const Proto& in, std::optional<BroadcastOperation>& operation) {
   switch (in.operation_case()) {
     case Proto::kReleaseHandles:
-      operation = BroadcastOperation::release_handles(in.release_handles().path_prefix());
+      operation = BroadcastOperation::release_handles(in.release_handles().path_prefix(),
+                                                      in.release_handles().alias());
       return {};
     case Proto::kQuiesce:
       return take_quiesce(in.quiesce(), operation);
@@ -65,6 +61,8 @@ void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
     if (shown.path_prefix() != release->path_prefix) {
       shown.set_path_prefix_bytes(release->path_prefix);
     }
+    shown.set_alias(escape_bytes(release->alias));
+    if (shown.alias() != release->alias) shown.set_alias_bytes(release->alias);
   } else if (const auto* quiesce = operation.as_quiesce()) {
     put_quiesce(*quiesce, *out.mutable_quiesce());
   }
@@ -76,8 +74,9 @@ std::string from_proto(const v1::ReportedOperation& in,
     case v1::ReportedOperation::kReleaseHandles: {
       const auto& shown = in.release_handles();
       const bool as_shown = shown.path_prefix_bytes().empty();
-      operation = BroadcastOperation::release_handles(as_shown ? shown.path_prefix()
-                                                               : shown.path_prefix_bytes());
+      operation = BroadcastOperation::release_handles(
+          as_shown ? shown.path_prefix() : shown.path_prefix_bytes(),
+          shown.alias_bytes().empty() ? shown.alias() : shown.alias_bytes());
       return {};
     }
     case v1::ReportedOperation::kQuiesce:

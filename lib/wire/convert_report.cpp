@@ -1,6 +1,7 @@
 // Reports of broadcasts, as they are read. How they are written: report_encode.cpp.
 #include "wire/convert.h"
 #include "wire/report_enums.h"
+#include "wire/text.h"
 
 namespace muster::wire {
 namespace {
@@ -43,6 +44,14 @@ std::string take_late(const v1::LateAnswer& in, LateAnswer& late) {
 
 }  // namespace
 
+Operator operator_of(const v1::Operator& in) { return {in.uid(), in.pid(), in.command()}; }
+
+void to_proto(const Operator& who, v1::Operator& out) {
+  out.set_uid(who.uid);
+  out.set_pid(who.pid);
+  out.set_command(to_utf8(who.command));
+}
+
 std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome) {
   auto problem = from_proto(in.key(), outcome.key);
   if (problem.empty()) {
@@ -64,6 +73,9 @@ std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome) {
   if (in.has_percent()) outcome.percent = in.percent();
   outcome.extensions = in.extensions();
   outcome.redeliveries = in.redeliveries();
+  outcome.said_by = value_or(kSaidBy, in.said_by(), SaidBy::kBroker);
+  outcome.cause = value_or(kCauses, in.cause(), Cause::kNone);
+  if (in.has_released()) outcome.released = in.released();
   return problem;
 }
 
@@ -78,6 +90,9 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   if (problem.empty()) problem = from_fractional_ms("duration_ms", in.duration_ms(), out.duration);
   out.started_unix_ms = in.started_unix_ms();
   out.operation_key = in.operation_key();
+  if (in.has_asked_by()) out.asked_by = operator_of(in.asked_by());
+  if (in.has_deadline_ms()) out.deadline = milliseconds(in.deadline_ms());
+  out.id_not_durable = in.id_not_durable();
   for (const auto& backend : in.backends()) {
     if (problem.empty()) problem = from_proto(backend, out.backends.emplace_back());
   }

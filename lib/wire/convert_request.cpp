@@ -39,6 +39,7 @@ std::string from_proto(const Selectors& in, Selection& selection) {
 void to_proto(const BroadcastRequest& request, v1::StartBroadcast& out) {
   operation_to_proto(request.operation, out);
   if (request.ack_timeout) out.set_ack_timeout_ms(to_ms(*request.ack_timeout));
+  if (request.deadline) out.set_deadline_ms(to_ms(*request.deadline));
   to_proto(request.selection, *out.mutable_selection());
   out.set_operation_key(to_utf8(request.operation_key));
 }
@@ -50,6 +51,7 @@ std::string from_proto(const v1::StartBroadcast& in, BroadcastRequest& request) 
   if (in.has_ack_timeout_ms()) {
     request.ack_timeout = std::chrono::milliseconds(in.ack_timeout_ms());
   }
+  if (in.has_deadline_ms()) request.deadline = std::chrono::milliseconds(in.deadline_ms());
   request.operation_key = in.operation_key();
   return from_proto(in.selection(), request.selection);
 }

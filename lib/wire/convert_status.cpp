@@ -1,4 +1,6 @@
 // The broker's status.
+#include <algorithm>
+
 #include "wire/convert.h"
 #include "wire/text.h"
 
@@ -23,6 +25,7 @@ void put_counters(const Counters& counters, v1::Counters& out) {
   out.set_unmatched_answers(counters.unmatched_answers);
   out.set_slow_readers(counters.slow_readers);
   out.set_over_quota(counters.over_quota);
+  out.set_task_failures(counters.task_failures);
 }
 
 void take_counters(const v1::Counters& in, Counters& counters) {
@@ -43,6 +46,7 @@ void take_counters(const v1::Counters& in, Counters& counters) {
   counters.unmatched_answers = in.unmatched_answers();
   counters.slow_readers = in.slow_readers();
   counters.over_quota = in.over_quota();
+  counters.task_failures = in.task_failures();
 }
 
 void put_share(const Share& share, v1::Share& out) {
@@ -93,6 +97,11 @@ void to_proto(const BrokerStatus& status, v1::Status& out) {
   descriptors.set_limit(status.descriptors.limit);
   descriptors.set_reserve(status.descriptors.reserve);
   descriptors.set_exhausted(status.descriptors.exhausted);
+  out.set_uptime_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(status.uptime.count(), 0)));
+  out.set_reconnecting_backends(status.reconnecting_backends);
+  out.set_lost_backends(status.lost_backends);
+  out.set_quiesced_backends(status.quiesced_backends);
+  for (const std::string& problem : status.problems) out.add_problems(to_utf8(problem));
 }
 
 void from_proto(const v1::Status& in, BrokerStatus& status) {
@@ -111,6 +120,12 @@ void from_proto(const v1::Status& in, BrokerStatus& status) {
   for (const auto& user : in.users()) status.users.push_back(user_of(user));
   status.descriptors = {in.descriptors().used(), in.descriptors().limit(),
                         in.descriptors().reserve(), in.descriptors().exhausted()};
+  constexpr std::uint64_t kMostMs = 1ULL << 53;  // longer than any broker runs
+  status.uptime = std::chrono::milliseconds(std::min(in.uptime_ms(), kMostMs));
+  status.reconnecting_backends = in.reconnecting_backends();
+  status.lost_backends = in.lost_backends();
+  status.quiesced_backends = in.quiesced_backends();
+  status.problems.assign(in.problems().begin(), in.problems().end());
 }
 
 }  // namespace muster::wire

@@ -1,6 +1,7 @@
 // Lists of backends, dry runs, errors.
 #include "wire/convert.h"
 #include "wire/enums.h"
+#include "wire/report_enums.h"
 #include "wire/text.h"
 
 namespace muster::wire {
@@ -8,10 +9,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr EnumTable<BackendState, v1::BackendInfo::State, 3> kBackendStates{{
+constexpr EnumTable<BackendState, v1::BackendInfo::State, 4> kBackendStates{{
     {BackendState::kLive, v1::BackendInfo::LIVE},
     {BackendState::kReconnecting, v1::BackendInfo::RECONNECTING},
     {BackendState::kDead, v1::BackendInfo::DEAD},
+    {BackendState::kLost, v1::BackendInfo::LOST},
 }};
 
 using Code = ControlError::Code;
@@ -50,6 +52,14 @@ void to_proto(const BackendInfo& info, v1::BackendInfo& out) {
   out.set_exe(to_utf8(info.exe));
   out.set_exe_problem(to_utf8(info.exe_problem));
   out.set_process_started_unix_ms(info.process_started_unix_ms);
+  out.set_cause(proto_of(kCauses, info.cause));
+  if (info.quiesced) {
+    out.set_quiesced_unix_ms(info.quiesced->since_unix_ms);
+    out.set_quiesced_by_broadcast(info.quiesced->broadcast);
+    if (info.quiesced->by) to_proto(*info.quiesced->by, *out.mutable_quiesced_by());
+    out.set_quiesced_reason(proto_of(kQuiesceReasons, info.quiesced->reason));
+  }
+  out.set_cannot_resume(!info.can_resume);
 }
 
 std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
@@ -71,6 +81,15 @@ std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
   info.exe = in.exe();
   info.exe_problem = in.exe_problem();
   info.process_started_unix_ms = in.process_started_unix_ms();
+  info.cause = value_or(kCauses, in.cause(), Cause::kNone);
+  if (in.quiesced_unix_ms() != 0) {
+    QuiescedState& quiesced = info.quiesced.emplace();
+    quiesced.since_unix_ms = in.quiesced_unix_ms();
+    quiesced.broadcast = in.quiesced_by_broadcast();
+    if (in.has_quiesced_by()) quiesced.by = operator_of(in.quiesced_by());
+    quiesced.reason = value_or(kQuiesceReasons, in.quiesced_reason(), QuiesceReason::kMaintenance);
+  }
+  info.can_resume = !in.cannot_resume();
   return problem;
 }
 

@@ -38,4 +38,14 @@ template <typename Value, typename Proto, std::size_t kSize>
   return not_known(what, static_cast<int>(proto));
 }
 
+// For what only explains something: a number of a newer version leaves `otherwise`.
+template <typename Value, typename Proto, std::size_t kSize>
+[[nodiscard]] constexpr Value value_or(const EnumTable<Value, Proto, kSize>& table, Proto proto,
+                                       Value otherwise) noexcept {
+  for (const auto& [value, known] : table) {
+    if (known == proto) return value;
+  }
+  return otherwise;
+}
+
 }  // namespace muster::wire

@@ -29,6 +29,9 @@ class FieldWriter {
     if (outcome.percent) out_.present_number(Field::kPercentFieldNumber, *outcome.percent);
     out_.number(Field::kExtensionsFieldNumber, outcome.extensions);
     out_.number(Field::kRedeliveriesFieldNumber, outcome.redeliveries);
+    enumerator(Field::kSaidByFieldNumber, proto_of(kSaidBy, outcome.said_by));
+    enumerator(Field::kCauseFieldNumber, proto_of(kCauses, outcome.cause));
+    if (outcome.released) out_.present_number(Field::kReleasedFieldNumber, *outcome.released);
   }
 
   // A LateAnswer or a LateRow, but for its key.
@@ -75,6 +78,18 @@ class FieldWriter {
     if (texts_ == Texts::kAll) text(field, detail, max_bytes);
   }
 
+  void asked_by(unsigned field, const Operator& who) {
+    using Field = v1::Operator;
+    out_.message(field, [&] {
+      out_.number(Field::kUidFieldNumber, who.uid);
+      pid(Field::kPidFieldNumber, who.pid);
+      text(Field::kCommandFieldNumber, who.command);
+    });
+  }
+  void deadline(unsigned field, const std::optional<std::chrono::milliseconds>& deadline) {
+    if (deadline) out_.present_number(field, to_ms(*deadline));
+  }
+
   void operation(unsigned field, const BroadcastOperation& operation) {
     v1::ReportedOperation message;
     to_proto(operation, message);
@@ -112,6 +127,7 @@ class EventWriter : FieldWriter {
     out_.number(Field::kSkippedDeadFieldNumber, event.skipped_dead);
     text(Field::kOperationFieldNumber, event.operation);
     if (event.joined) out_.present_number(Field::kJoinedFieldNumber, 1);
+    if (event.asked_by) asked_by(Field::kAskedByFieldNumber, *event.asked_by);
   }
 };
 
@@ -146,6 +162,9 @@ class ReportWriter : FieldWriter {
     out_.number(Field::kStartedUnixMsFieldNumber, report.started_unix_ms);
     out_.real(Field::kDurationMsFieldNumber, to_fractional_ms(report.duration));
     text(Field::kOperationKeyFieldNumber, report.operation_key);
+    if (report.asked_by) asked_by(Field::kAskedByFieldNumber, *report.asked_by);
+    deadline(Field::kDeadlineMsFieldNumber, report.deadline);
+    out_.number(Field::kIdNotDurableFieldNumber, report.id_not_durable ? 1 : 0);
   }
 
  private:
@@ -214,6 +233,9 @@ class RowsWriter {
     out.number(Field::kStartedUnixMsFieldNumber, head.started_unix_ms);
     out.real(Field::kDurationMsFieldNumber, to_fractional_ms(head.duration));
     fields.text(Field::kOperationKeyFieldNumber, head.operation_key);
+    if (head.asked_by != nullptr) fields.asked_by(Field::kAskedByFieldNumber, *head.asked_by);
+    fields.deadline(Field::kDeadlineMsFieldNumber, head.deadline);
+    out.number(Field::kIdNotDurableFieldNumber, head.id_not_durable ? 1 : 0);
   }
 
  private:

@@ -33,6 +33,12 @@ inline constexpr Shape kSelector{kSelectorFields};
 inline constexpr Shape::Field kStartBroadcastFields[]{{1, &kPlain}, {2, &kPlain}, {4, &kSelector}};
 inline constexpr Shape kStartBroadcast{kStartBroadcastFields};
 
+inline constexpr Shape::Field kResumeFields[]{{2, &kSelector}};
+inline constexpr Shape kResume{kResumeFields};
+
+inline constexpr Shape::Field kForgetBackendFields[]{{1, &kPlain}};
+inline constexpr Shape kForgetBackend{kForgetBackendFields};
+
 inline constexpr Shape::Field kListBackendsFields[]{{1, &kSelector}};
 inline constexpr Shape kListBackends{kListBackendsFields};
 
@@ -42,6 +48,7 @@ inline constexpr Shape kExplainPolicy{kExplainPolicyFields};
 inline constexpr Shape::Field kControlRequestFields[]{
     {1, &kPlain},        {2, &kStartBroadcast}, {3, &kPlain}, {4, &kPlain},
     {5, &kListBackends}, {6, &kPlain},          {7, &kPlain}, {10, &kExplainPolicy},
+    {11, &kResume},      {12, &kForgetBackend},
 };
 inline constexpr Shape kControlRequest{kControlRequestFields};
 

@@ -258,6 +258,11 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
       return text;
     }
     std::string operator()(const BrokerStatus&) const { return "status"; }
+    std::string operator()(const wire::ResumeAccepted& accepted) const {
+      return "resumed " + std::to_string(accepted.resumed) + ", cannot resume " +
+             std::to_string(accepted.cannot_resume);
+    }
+    std::string operator()(const wire::Forgotten&) const { return "forgotten"; }
     std::string operator()(const wire::Watching&) const { return "watching"; }
     std::string operator()(const PolicyExplanation& explanation) const {
       std::string text = explanation.allowed() ? "policy allowed" : "policy denied";

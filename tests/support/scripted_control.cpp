@@ -23,6 +23,7 @@ struct Describe {
     if (!request.operation_key.empty()) text += " key=" + request.operation_key;
     if (!request.traceparent.empty()) text += " traceparent=" + request.traceparent;
     if (!request.tracestate.empty()) text += " tracestate=" + request.tracestate;
+    if (request.deadline) text += " deadline=" + std::to_string(request.deadline->count());
     if (start.detach) text += " detach";
     if (start.dry_run) text += " dry-run";
     if (start.events) text += " events";
@@ -43,6 +44,14 @@ struct Describe {
   std::string operator()(const wire::Watch&) const { return "watch"; }
   std::string operator()(const PolicyQuestion& question) const {
     return "explain policy for uid " + std::to_string(question.uid);
+  }
+  std::string operator()(const wire::Resume& resume) const {
+    std::string text = "resume " + std::to_string(resume.id);
+    for (const Selector& selector : resume.selection) text += " select=" + selector.to_string();
+    return text;
+  }
+  std::string operator()(const wire::ForgetBackend& forget) const {
+    return "forget " + forget.key.to_string();
   }
   std::string operator()(const wire::Cancel&) const { return "no more events"; }
 };

@@ -33,6 +33,7 @@ struct Tell {
   std::string operator()(const HoldEnded& ended) const {
     return "hold " + std::to_string(ended.hold_id) + " ended";
   }
+  std::string operator()(const wire::UnknownMessage&) const { return "unknown message"; }
   std::string operator()(const wire::Deregistered&) const { return "deregistered"; }
 };
 

@@ -30,11 +30,13 @@ TEST(TextTest, EveryValueOfEveryEnumerationHasAWordOfItsOwn) {
   every_value_has_a_word(QuiesceReason::kMaintenance);
   every_value_has_a_word(BroadcastFailureReason::kBackendError);
   every_value_has_a_word(RefusalCode::kTooSlow);
-  every_value_has_a_word(HoldEnd::kExpired);
+  every_value_has_a_word(HoldEnd::kResumed);
   every_value_has_a_word(OutcomeKind::kSkippedDead);
   every_value_has_a_word(BroadcastState::kCancelled);
-  every_value_has_a_word(BackendState::kDead);
+  every_value_has_a_word(BackendState::kLost);
   every_value_has_a_word(Event::Kind::kEventsLost);
+  every_value_has_a_word(SaidBy::kKernel);
+  every_value_has_a_word(Cause::kBrokerError);
   every_value_has_a_word(ControlError::Code::kTooLarge);
 }
 

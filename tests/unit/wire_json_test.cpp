@@ -27,11 +27,16 @@ TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
   outcome.ack_timeout = 5s;
   outcome.latency = 412us;
   outcome.percent = 0;
+  outcome.said_by = SaidBy::kBackend;
+  outcome.cause = Cause::kAnswer;
+  outcome.released = 3;
   report.backends = {outcome};
   report.late_acks = {{key_of("b"), 1001us, {}, ""}};
   report.started_unix_ms = 1'700'000'000'000;
   report.duration = 250'100us;
   report.operation_key = "nightly";
+  report.asked_by = Operator{7, 9, "musterctl"};
+  report.deadline = 9s;
   const auto key_json = [](const std::string& name) {
     return R"({"instance":"shared","service_name":")" + name +
            R"(","service_version":"1.0.0","replica":""})";
@@ -46,22 +51,27 @@ TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
           R"(]},"backends":[{"key":)" + key_json("a") +
           R"(,"incarnation":"0","pid":0,"uid":0,"outcome":"ACK","reason":"UNSPECIFIED",)"
           R"("detail":"","ack_timeout_ms":5000,"latency_ms":0.412,"note":"","extensions":0,)"
-          R"("redeliveries":0,"percent":0}],"late_acks":[{"key":)" +
+          R"("redeliveries":0,"said_by":"BACKEND","cause":"ANSWER","percent":0,"released":"3"}],)"
+          R"("late_acks":[{"key":)" +
           key_json("b") +
           R"(,"lateness_ms":1.001,"reason":"UNSPECIFIED","detail":""}],"late_failures":[],)"
-          R"("started_unix_ms":"1700000000000","duration_ms":250.1,"operation_key":"nightly"})");
+          R"("started_unix_ms":"1700000000000","duration_ms":250.1,"operation_key":"nightly",)"
+          R"("asked_by":{"uid":7,"pid":9,"command":"musterctl"},"id_not_durable":false,)"
+          R"("deadline_ms":9000})");
 }
 
 TEST(WireJson, APathThatIsNotTextIsShownAndGivenInBase64) {
-  BroadcastReport report(BroadcastOperation::release_handles("/a\xFF"));
+  BroadcastReport report(BroadcastOperation::release_handles("/a\xFF", "/b\xFE"));
   EXPECT_NE(to_json(report).find(
-                R"("release_handles":{"path_prefix":"/a\\xff","path_prefix_bytes":"L2H/"})"),
+                R"("release_handles":{"path_prefix":"/a\\xff","path_prefix_bytes":"L2H/",)"
+                R"("alias":"/b\\xfe","alias_bytes":"L2L+"})"),
             std::string::npos)
       << to_json(report);
   report.result.operation = BroadcastOperation::release_handles("/a b");
-  EXPECT_NE(
-      to_json(report).find(R"("release_handles":{"path_prefix":"/a b","path_prefix_bytes":""})"),
-      std::string::npos)
+  EXPECT_NE(to_json(report).find(
+                R"("release_handles":{"path_prefix":"/a b","path_prefix_bytes":"","alias":"",)"
+                R"("alias_bytes":""})"),
+            std::string::npos)
       << to_json(report);
 }
 
@@ -91,7 +101,8 @@ TEST(WireJson, AListOfBackendsIsOneObject) {
       R"("1.0.0","replica":""},"state":"LIVE","incarnation":"0","pid":0,"uid":0,"labels":)"
       R"({"a":"","tier":"hot","zone":"b"},"sdk_name":"","sdk_version":"",)"
       R"("since_unix_ms":"5","gone_because":"","open_operations":0,"gid":0,"exe":"","exe_problem":"",)"
-      R"("process_started_unix_ms":"0","ack_timeout_ms":2000}]})");
+      R"("process_started_unix_ms":"0","cause":"NONE","quiesced_unix_ms":"0","quiesced_by_broadcast":"0",)"
+      R"("quiesced_reason":"UNSPECIFIED","cannot_resume":false,"ack_timeout_ms":2000}]})");
 }
 
 TEST(WireJson, AStatusHasItsCounters) {

@@ -30,6 +30,7 @@ struct Reencode {
   std::string operator()(const Refusal& refusal) const { return encode(id, refusal, true); }
   std::string operator()(const OutgoingOperation& operation) const { return encode(operation); }
   std::string operator()(const HoldEnded& ended) const { return encode(ended); }
+  std::string operator()(const UnknownMessage& /*message*/) const { return {}; }  // not called
 };
 
 class WireMutation : public testing::Test {
@@ -119,6 +120,8 @@ class WireMutation : public testing::Test {
       if (operation->tracestate.size() > kMaxTraceBytes) return;
       if (operation->traceparent.size() > kMaxTraceBytes) return;
     }
+    // Of what this version does not know it can say no more than that.
+    if (std::holds_alternative<UnknownMessage>(out.message)) return;
     BrokerFrame second;
     EXPECT_EQ(broker_.decode(body_of(std::visit(Reencode{out.request_id}, out.message)), second),
               "");

@@ -229,25 +229,44 @@ TEST(WireStrictBackend, EveryMessageOfTheBrokerHasItsKind) {
   }
 }
 
-TEST(WireStrictBackend, AnOperationWithoutContentIsRefused) {
-  const std::string none =
-      "the operation is missing or not known: it must be release_handles or quiesce";
+// What a newer broker asks is the SDK's to answer as unsupported: it ends no connection.
+TEST(WireStrictBackend, AnOperationThatIsNotKnownIsTakenAsUnknown) {
+  const auto is_unknown = [](const v1::BrokerMessage& message) {
+    BrokerFrame frame;
+    auto sent = frame_of(kBackendLane, kRequest, message.SerializeAsString());
+    sent.set_request_id(7);
+    EXPECT_EQ(BrokerFrameDecoder().decode(sent.SerializeAsString(), frame), "");
+    const auto* operation = std::get_if<OutgoingOperation>(&frame.message);
+    return operation != nullptr && operation->operation.is_unknown() &&
+           operation->broadcast_id == 7 && frame.request_id == 7;
+  };
   v1::BrokerMessage message;
   message.mutable_operation();
-  EXPECT_EQ(by_backend(kRequest, message), none);
+  EXPECT_TRUE(is_unknown(message));
   message.mutable_operation()->mutable_quiesce();
-  EXPECT_EQ(by_backend(kRequest, message),
-            "the reason to quiesce is 0, which is not one of those that are known");
+  EXPECT_TRUE(is_unknown(message));
+  message.mutable_operation()->mutable_quiesce()->set_reason(static_cast<v1::Quiesce::Reason>(9));
+  EXPECT_TRUE(is_unknown(message));
+  // A whole message of tomorrow that asks for an answer.
+  v1::BrokerMessage tomorrow;
+  ASSERT_TRUE(tomorrow.ParseFromString(std::string("\xA2\x06\x00", 3)));  // field 100
+  EXPECT_TRUE(is_unknown(tomorrow));
 }
 
-TEST(WireStrictBackend, UnspecifiedCodesOfTheBrokerAreRefused) {
+TEST(WireStrictBackend, WhatANewerBrokerTellsIsTaken) {
+  v1::BrokerMessage tomorrow;
+  ASSERT_TRUE(tomorrow.ParseFromString(std::string("\xA2\x06\x00", 3)));
+  EXPECT_EQ(by_backend(kEvent, tomorrow), "taken");
+  EXPECT_EQ(by_backend(kResponse, tomorrow), "taken");
+  EXPECT_EQ(by_backend(kEvent, v1::BrokerMessage()), "the payload is empty");
+}
+
+TEST(WireStrictBackend, CodesOfANewerBrokerAreTaken) {
   v1::BrokerMessage message;
   message.mutable_refused();
-  EXPECT_EQ(by_backend(kResponse, message),
-            "a refusal's code is 0, which is not one of those that are known");
-  message.mutable_hold_ended()->set_why(static_cast<v1::HoldEnded::Why>(4));
-  EXPECT_EQ(by_backend(kEvent, message),
-            "why a hold ended is 4, which is not one of those that are known");
+  EXPECT_EQ(by_backend(kResponse, message), "taken");
+  message.mutable_hold_ended()->set_why(static_cast<v1::HoldEnded::Why>(99));
+  EXPECT_EQ(by_backend(kEvent, message), "taken");
 }
 
 }  // namespace

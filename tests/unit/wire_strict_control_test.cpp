@@ -152,13 +152,13 @@ TEST(WireStrictControl, AnAnswerMustBeKnownAndItsEnumsToo) {
   response.mutable_error();
   EXPECT_EQ(by_operator(response),
             "an error's code is 0, which is not one of those that are known");
-  response.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(3));
+  response.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(4));
   EXPECT_EQ(by_operator(response),
-            "a backend's state is 3, which is not one of those that are known");
+            "a backend's state is 4, which is not one of those that are known");
   v1::ControlEvent event;
   EXPECT_EQ(by_operator(event), "taken");
-  event.set_kind(static_cast<v1::ControlEvent::Kind>(16));
-  EXPECT_EQ(by_operator(event), "an event's kind is 16, which is not one of those that are known");
+  event.set_kind(static_cast<v1::ControlEvent::Kind>(19));
+  EXPECT_EQ(by_operator(event), "an event's kind is 19, which is not one of those that are known");
 }
 
 TEST(WireStrictControl, AReportMustMakeSense) {

@@ -18,6 +18,8 @@ struct BroadcastRequest {
   BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   // For every backend; else what each declared, else the broker's default.
   std::optional<std::chrono::milliseconds> ack_timeout;
+  // When the whole ends, whatever extensions were given.
+  std::optional<std::chrono::milliseconds> deadline;
   Selection selection;        // empty: everybody
   std::string operation_key;  // a second request with the same key joins the first; empty: none
   std::string traceparent;    // W3C trace context, passed on to the backends
@@ -29,7 +31,18 @@ struct BroadcastRequest {
 enum class BackendState {
   kLive,
   kReconnecting,  // its connection ended less than reconnect_grace ago and its process lives
-  kDead,
+  kDead,  // its process has exited, or cannot be seen and did not come back within the grace
+  kLost,  // the grace passed and its process still runs
+};
+
+// That a backend acked a quiesce, and may not take work until that ends.
+struct QuiescedState {
+  std::uint64_t since_unix_ms = 0;
+  BroadcastId broadcast = 0;
+  QuiesceReason reason = QuiesceReason::kMaintenance;
+  std::optional<Operator> by;  // nothing: the broker itself
+
+  friend bool operator==(const QuiescedState&, const QuiescedState&) = default;
 };
 
 struct BackendInfo {
@@ -44,13 +57,16 @@ struct BackendInfo {
   std::string sdk_name;
   std::string sdk_version;
   std::uint64_t since_unix_ms = 0;    // of the state
-  std::string gone_because;           // dead: "process exited", "connection lost", ...
+  std::string gone_because;           // not live: `cause` in words
   std::uint32_t open_operations = 0;  // asked and not yet answered
   gid_t gid = 0;                      // its primary group, when it connected
   // Of its process, when it registered. A path that is no UTF-8 or has controls is escaped.
   std::string exe;                            // empty where it could not be read
   std::string exe_problem;                    // why it could not
   std::uint64_t process_started_unix_ms = 0;  // 0: not known
+  Cause cause = Cause::kNone;                 // why it is not connected
+  std::optional<QuiescedState> quiesced;
+  bool can_resume = true;
 
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
 };
@@ -86,6 +102,7 @@ struct Counters {
   // Connections, registrations and broadcasts that were refused and connections that were ended
   // because of their user's quota.
   std::uint64_t over_quota = 0;
+  std::uint64_t task_failures = 0;  // tasks of the broker that failed and were started again
 
   friend bool operator==(const Counters&, const Counters&) = default;
 };
@@ -129,12 +146,17 @@ struct BrokerStatus {
   std::string transport;
   std::uint64_t connections = 0;
   std::uint64_t live_backends = 0;
-  std::uint64_t dead_backends = 0;  // reconnecting ones included
+  std::uint64_t dead_backends = 0;
   std::vector<BroadcastId> running_broadcasts;
   std::uint64_t reports_kept = 0;
   Counters counters;
   std::vector<UserUsage> users;  // in ascending order
   DescriptorUsage descriptors;
+  std::chrono::milliseconds uptime{};  // by the steady clock
+  std::uint64_t reconnecting_backends = 0;
+  std::uint64_t lost_backends = 0;
+  std::uint64_t quiesced_backends = 0;
+  std::vector<std::string> problems;  // what the broker cannot do right now, a sentence each
 
   friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };
@@ -157,7 +179,10 @@ struct Event {
     kUnmatchedAnswer,
     kBroadcastFinished,
     kShuttingDown,
-    kEventsLost,  // whoever watches read too slowly; detail says how many are missing
+    kBackendLost,       // the grace passed and its process still runs
+    kBackendResumed,    // its quiesce ended
+    kBackendForgotten,  // an operator had it forgotten
+    kEventsLost,        // whoever watches read too slowly; detail says how many are missing
   };
 
   Kind kind = Kind::kBackendRegistered;
@@ -179,6 +204,7 @@ struct Event {
   // kBroadcastStarted, for who asked with its operation_key: it began before, nobody is asked
   // again.
   bool joined = false;
+  std::optional<Operator> asked_by;  // of a broadcast; nothing: the broker itself
 
   friend bool operator==(const Event&, const Event&) = default;
 };

@@ -18,6 +18,7 @@ enum class QuiesceReason {
 // Let go of every file below a path.
 struct ReleaseHandles {
   std::string path_prefix;  // bytes; absolute and lexically normal once the broker accepted it
+  std::string alias;        // the spelling that was asked for, where it differs; else empty
 
   friend bool operator==(const ReleaseHandles&, const ReleaseHandles&) = default;
 };
@@ -29,21 +30,35 @@ struct Quiesce {
   friend bool operator==(const Quiesce&, const Quiesce&) = default;
 };
 
+// What a newer broker asks and this version does not know: answered UnsupportedOperation.
+struct UnknownOperation {
+  friend bool operator==(const UnknownOperation&, const UnknownOperation&) = default;
+};
+
 // One lifecycle operation.
 class BroadcastOperation {
  public:
-  [[nodiscard]] static BroadcastOperation release_handles(std::string path_prefix) {
-    return BroadcastOperation(ReleaseHandles{std::move(path_prefix)});
+  [[nodiscard]] static BroadcastOperation release_handles(std::string path_prefix,
+                                                          std::string alias = {}) {
+    return BroadcastOperation(ReleaseHandles{std::move(path_prefix), std::move(alias)});
   }
   [[nodiscard]] static BroadcastOperation quiesce(QuiesceReason reason) {
     return BroadcastOperation(Quiesce{reason});
   }
 
-  // Null when the operation is the other one.
+  [[nodiscard]] static BroadcastOperation unknown() {
+    return BroadcastOperation(UnknownOperation{});
+  }
+
+  // Null when the operation is another one.
   [[nodiscard]] const ReleaseHandles* as_release_handles() const noexcept {
     return std::get_if<ReleaseHandles>(&value_);
   }
   [[nodiscard]] const Quiesce* as_quiesce() const noexcept { return std::get_if<Quiesce>(&value_); }
+
+  [[nodiscard]] bool is_unknown() const noexcept {
+    return std::holds_alternative<UnknownOperation>(value_);
+  }
 
   // For people: "release-handles /var/cache/x", "quiesce (maintenance)". Bytes that are not
   // printable UTF-8 are shown as \xNN.
@@ -52,10 +67,10 @@ class BroadcastOperation {
   friend bool operator==(const BroadcastOperation&, const BroadcastOperation&) = default;
 
  private:
-  explicit BroadcastOperation(std::variant<ReleaseHandles, Quiesce> value)
+  explicit BroadcastOperation(std::variant<ReleaseHandles, Quiesce, UnknownOperation> value)
       : value_(std::move(value)) {}
 
-  std::variant<ReleaseHandles, Quiesce> value_;
+  std::variant<ReleaseHandles, Quiesce, UnknownOperation> value_;
 };
 
 [[nodiscard]] std::string_view to_string(QuiesceReason reason) noexcept;

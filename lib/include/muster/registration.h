@@ -45,6 +45,7 @@ struct Registration {
   std::string sdk_version;
   std::uint32_t min_protocol = kProtocolVersion;
   std::uint32_t max_protocol = kProtocolVersion;
+  bool can_resume = true;  // false: once quiesced it has to be restarted
 
   // One sentence when a field breaks its rule; nothing when all is well.
   [[nodiscard]] std::optional<std::string> problem() const;
@@ -53,6 +54,8 @@ struct Registration {
 };
 
 struct Ack {
+  std::optional<std::uint64_t> released;  // how many handles it released, where it says
+
   friend bool operator==(const Ack&, const Ack&) = default;
 };
 
@@ -106,6 +109,12 @@ struct Registered {
   std::uint32_t protocol = kProtocolVersion;
   Limits limits;
   std::vector<ActiveHold> active_holds;
+  // One run of the broker: what a backend remembers of it is good for one epoch. 16 bytes; empty
+  // from a broker that is older than this field.
+  std::string epoch;
+  // As the broker lists it: the replica of a process that shares a key with another one that lives
+  // ends with "~PID". Without a service name from an older broker.
+  BackendKey key;
 
   friend bool operator==(const Registered&, const Registered&) = default;
 };
@@ -140,7 +149,7 @@ struct OutgoingOperation {
   friend bool operator==(const OutgoingOperation&, const OutgoingOperation&) = default;
 };
 
-enum class HoldEnd { kCompleted, kAbandoned, kExpired };
+enum class HoldEnd { kCompleted, kAbandoned, kExpired, kResumed };
 
 struct HoldEnded {
   HoldId hold_id = 0;

@@ -22,6 +22,38 @@ enum class OutcomeKind {
   kSkippedDead,
 };
 
+// Who a statement comes from.
+enum class SaidBy { kBroker, kBackend, kKernel };
+
+// Why an outcome is what it is, or why a backend is not connected. Texts are made from it; no text
+// is ever compared to find it.
+enum class Cause : std::uint8_t {
+  kNone,        // no outcome yet; connected
+  kAnswer,      // the backend answered
+  kAckTimeout,  // no answer within the time it had
+  kDeadline,    // no answer when the deadline of the whole broadcast passed
+  kCancelled,   // an operator cancelled the broadcast
+  kProcessExited,
+  kClosed,         // its connection ended
+  kSlowReader,     // the broker ended its connection: it did not read
+  kUserQuota,      // the same, over its user's quota of queued bytes
+  kProtocolError,  // the broker ended its connection
+  kDeregistered,
+  kBrokerRestarted,  // registered with the broker before it restarted, and not back
+  kForgotten,        // an operator had the broker forget it
+  kBrokerError,      // the broker could not ask it (no memory)
+};
+[[nodiscard]] SaidBy said_by(Cause cause) noexcept;
+
+// Who asked for something, as the kernel has it.
+struct Operator {
+  uid_t uid = 0;
+  pid_t pid = 0;
+  std::string command;  // of its process, printable; empty where it could not be read
+
+  friend bool operator==(const Operator&, const Operator&) = default;
+};
+
 // What became of one backend in one broadcast.
 struct BackendOutcome {
   BackendKey key;
@@ -37,6 +69,9 @@ struct BackendOutcome {
   std::optional<std::uint32_t> percent;          // its last Working percent
   std::uint32_t extensions = 0;                  // Working messages that moved its deadline
   std::uint32_t redeliveries = 0;                // sent again to a new incarnation
+  SaidBy said_by = SaidBy::kBroker;
+  Cause cause = Cause::kNone;
+  std::optional<std::uint64_t> released;  // of an ack: how many handles were released
 
   friend bool operator==(const BackendOutcome&, const BackendOutcome&) = default;
 };
@@ -64,6 +99,9 @@ struct BroadcastReport {
   std::uint64_t started_unix_ms = 0;
   std::chrono::microseconds duration{};  // until the last outcome; so far, while it runs
   std::string operation_key;             // as the operator gave it
+  std::optional<Operator> asked_by;      // nothing: the broker itself
+  std::optional<std::chrono::milliseconds> deadline;  // of the whole, as it was asked for
+  bool id_not_durable = false;  // the disk failed: a crash could give the id out again
 
   explicit BroadcastReport(BroadcastOperation operation) : result(std::move(operation)) {}
 
@@ -72,5 +110,8 @@ struct BroadcastReport {
 
 [[nodiscard]] std::string_view to_string(OutcomeKind kind) noexcept;
 [[nodiscard]] std::string_view to_string(BroadcastState state) noexcept;
+[[nodiscard]] std::string_view to_string(SaidBy who) noexcept;
+// "process exited", "connection closed", ...
+[[nodiscard]] std::string_view to_string(Cause cause) noexcept;
 
 }  // namespace muster
