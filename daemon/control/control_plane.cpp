@@ -12,10 +12,13 @@
 #include <asio/local/stream_protocol.hpp>
 #include <fmt/format.h>
 
+#include "muster/path.h"
+
 #include "control/control_session.h"
 #include "net/spawn.h"
 #include "net/use_tuple.h"
 #include "os/peer.h"
+#include "os/process_facts.h"
 
 namespace muster::daemon {
 namespace {
@@ -126,7 +129,8 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   }
   const pid_t pid = peer->process.pid;
   const bool is_full = sessions.size() >= context->settings.connections;
-  Operator who{pid, peer->uid, peer->gid, os::groups_of_peer(socket.get())};
+  OperatorPeer who{pid, peer->uid, peer->gid, os::groups_of_peer(socket.get()),
+                   escape_bytes(os::command_of(pid))};
   auto session = std::make_shared<ControlSession>(context, std::move(socket), std::move(who));
   if (const auto denied = session->connect_denied()) return session->turn_away(*denied);
   if (is_full) {

@@ -106,7 +106,7 @@ void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
 void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
   if (const auto problem = problem_of(request.request)) return respond(id, *problem);
   if (!request.dry_run) return start(id, std::move(request));
-  auto answer = context_->server->core().dry_run(request.request);
+  auto answer = context_->server->core().dry_run(request.request, who_.uid);
   std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
 }
 
@@ -122,7 +122,8 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   const AskedBy asked_by{who_.pid, who_.uid, operation_key};
   const auto answer = [&] {
     const AskedByFor while_it_starts(context_->asked_by, asked_by);
-    return server.core().start_broadcast(std::move(request.request), server.now(), who_.uid);
+    return server.core().start_broadcast(std::move(request.request), server.now(),
+                                         Operator{who_.uid, who_.pid, who_.command});
   }();
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 

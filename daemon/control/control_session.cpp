@@ -28,7 +28,7 @@ net::StreamLimits limits_for(const ControlSettings& settings) {
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket,
-                               Operator who)
+                               OperatorPeer who)
     : context_(std::move(context)),
       stream_(context_->loop, std::move(socket), limits_for(context_->settings)),
       who_(std::move(who)),

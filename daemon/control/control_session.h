@@ -27,11 +27,12 @@
 namespace muster::daemon {
 
 // Who the kernel says is at the other end.
-struct Operator {
+struct OperatorPeer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups;  // supplementary
+  std::string command;        // of its process, printable
 };
 
 // What all sessions share.
@@ -53,7 +54,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
  public:
   static constexpr std::size_t kMaxOpenRequests = 256;  // of one connection
 
-  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, Operator who);
+  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, OperatorPeer who);
   ~ControlSession();
   ControlSession(const ControlSession&) = delete;
   ControlSession& operator=(const ControlSession&) = delete;
@@ -124,7 +125,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   std::shared_ptr<ControlContext> context_;
   net::FramedStream stream_;
-  const Operator who_;
+  const OperatorPeer who_;
   wire::ControlRequestDecoder decoder_;
   std::vector<Open> requests_;
   asio::steady_timer missing_timer_;

@@ -1,5 +1,6 @@
 #include "broker/broker_server.h"
 
+#include <sys/socket.h>
 #include <utility>
 
 #include "broker/server_impl.h"
@@ -30,12 +31,41 @@ void BrokerServer::Impl::stop() noexcept {
   transport->stop();
 }
 
-void BrokerServer::Impl::shut_down(std::function<void()> done) {
+void BrokerServer::Impl::shut_down(std::function<void()> done, bool quiesce) {
   if (stopped) return;
   acceptor.stop();
   if (done) on_drained = std::move(done);
   clock.refresh();
-  core.shut_down(clock.now());
+  core.shut_down(clock.now(), quiesce);
+}
+
+// Its connection is one that has ended: what remains of it is the watch on its process.
+bool BrokerServer::Impl::expect(RosterBackend backend) {
+  std::error_code error;
+  os::Peer peer;
+  peer.pidfd = os::pidfd_of_pid(backend.pid, error);
+  // After the pidfd: a pid that was used again by then has another start.
+  if (!peer.pidfd || os::start_time(backend.pid) != backend.start_ticks ||
+      os::pid_of_pidfd(peer.pidfd.get()) != backend.pid) {
+    return false;
+  }
+  peer.process = os::identify(backend.pid, peer.pidfd.get());
+  core::Peer who{{peer.process.pid, peer.process.unique}, backend.uid, backend.gid};
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return false;
+  const os::UniqueFd other(ends[1]);
+  const ConnectionId watch = transport->open(os::UniqueFd(ends[0]));
+  try {
+    who.facts = processes.add(watch, peer);
+    processes.learn(watch);
+    transport->hang_up(watch);
+    clock.refresh();
+    core.expect(watch, {std::move(backend.registration), std::move(who)}, clock.now());
+  } catch (...) {
+    release(watch);
+    throw;
+  }
+  return true;
 }
 
 BrokerServer::BrokerServer(asio::io_context& context, ServerOptions options, EventSink& sink)
@@ -44,6 +74,8 @@ BrokerServer::BrokerServer(asio::io_context& context, ServerOptions options, Eve
 BrokerServer::~BrokerServer() = default;
 
 void BrokerServer::listen(os::UniqueFd listener) { impl_->acceptor.listen(std::move(listener)); }
+
+bool BrokerServer::expect(RosterBackend backend) { return impl_->expect(std::move(backend)); }
 
 void BrokerServer::measure_descriptors() {
   impl_->budget.measure(impl_->descriptors_of_backends());
@@ -74,8 +106,8 @@ std::string_view BrokerServer::transport_fell_back() const noexcept {
   return impl_->transport_fell_back;
 }
 
-void BrokerServer::shut_down(std::function<void()> on_drained) {
-  impl_->shut_down(std::move(on_drained));
+void BrokerServer::shut_down(std::function<void()> on_drained, bool quiesce) {
+  impl_->shut_down(std::move(on_drained), quiesce);
 }
 
 }  // namespace muster::broker

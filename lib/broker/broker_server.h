@@ -42,6 +42,19 @@ struct ServerOptions {
   std::uint64_t descriptor_reserve = 0;
   // Gives each new broadcast its id.
   std::function<BroadcastId()> next_broadcast_id;
+  // Whether the last one is covered by what is on disk. Empty: it is.
+  std::function<bool()> last_id_is_durable;
+  // An operation key is in use from now on. Empty: nobody keeps them.
+  std::function<void(const core::UsedKey&)> key_used;
+};
+
+// A backend that was registered with the broker before it restarted.
+struct RosterBackend {
+  Registration registration;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  pid_t pid = 0;
+  std::uint64_t start_ticks = 0;  // os::start_time() of it
 };
 
 class BrokerServer {
@@ -54,6 +67,10 @@ class BrokerServer {
 
   // Accepts backends on a listening, non-blocking Unix stream socket. May be called for several.
   void listen(os::UniqueFd listener);
+
+  // REQUIRES: before listen(). A backend whose process still lives is expected to come back
+  // (core::Broker::expect()). False when its process has exited, or cannot be watched.
+  bool expect(RosterBackend backend);
 
   // The operator's functions of the core; give them now().
   [[nodiscard]] core::Broker& core() noexcept;
@@ -75,7 +92,7 @@ class BrokerServer {
   // Stops accepting, quiesces (core::Broker::shut_down), then closes every connection and calls
   // `on_drained`; nothing of this server keeps the io_context running after that. Called again
   // while it waits, it cancels what is still open.
-  void shut_down(std::function<void()> on_drained);
+  void shut_down(std::function<void()> on_drained, bool quiesce = true);
 
  private:
   struct Impl;

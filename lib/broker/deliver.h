@@ -19,7 +19,7 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
     std::uint64_t request_id = 0;
     core::Now now;
 
-    void operator()(const Ack&) const { core.acked(from, request_id, now); }
+    void operator()(const Ack& ack) const { core.acked(from, request_id, ack, now); }
     void operator()(const Failure& failure) const { core.failed(from, request_id, failure, now); }
     void operator()(const Working& working) const { core.working(from, request_id, working, now); }
     void operator()(const Activity&) const { core.activity(from, now); }

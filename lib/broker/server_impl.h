@@ -36,6 +36,8 @@ struct BrokerServer::Impl final : core::Shell,
 
   // core::Shell
   BroadcastId next_broadcast_id() override;
+  [[nodiscard]] bool last_id_is_durable() const noexcept override;
+  void key_used(const core::UsedKey& key) override;
   [[nodiscard]] core::FramePtr encode(const OutgoingOperation& operation) override;
   [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;
   void send(ConnectionId connection, const core::FramePtr& frame) override;
@@ -73,7 +75,8 @@ struct BrokerServer::Impl final : core::Shell,
     return transport->open_count() + processes.descriptor_count();
   }
   void process_exited(ConnectionId connection);
-  void shut_down(std::function<void()> done);
+  void shut_down(std::function<void()> done, bool quiesce);
+  bool expect(RosterBackend backend);
   void stop() noexcept;
 
   asio::io_context& context;

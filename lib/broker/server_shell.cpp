@@ -12,6 +12,14 @@ namespace muster::broker {
 
 BroadcastId BrokerServer::Impl::next_broadcast_id() { return options.next_broadcast_id(); }
 
+bool BrokerServer::Impl::last_id_is_durable() const noexcept {
+  return !options.last_id_is_durable || options.last_id_is_durable();
+}
+
+void BrokerServer::Impl::key_used(const core::UsedKey& key) {
+  if (options.key_used) options.key_used(key);
+}
+
 std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
   return wire::key_on_wire(key);
 }

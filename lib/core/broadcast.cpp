@@ -3,11 +3,12 @@
 #include <algorithm>
 
 namespace muster::core {
-bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, SteadyTime when,
-                       BroadcastFailureReason reason, std::string detail) {
+bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, SteadyTime when,
+                       BroadcastFailureReason reason) noexcept {
   auto& settled = targets[target];
   if (settled.outcome != OutcomeKind::kOpen) return false;
   settled.outcome = outcome;
+  settled.cause = cause;
   settled.settled_at = when;
   switch (outcome) {
     case OutcomeKind::kAck:
@@ -19,7 +20,6 @@ bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, SteadyTime whe
     default:
       ++failures;
       settled.reason = reason;
-      if (!detail.empty()) text_of(target).detail = std::move(detail);
       break;
   }
   if (complete()) {
@@ -28,6 +28,10 @@ bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, SteadyTime whe
     frames.clear();
   }
   return true;
+}
+
+SteadyTime Broadcast::latest_end(std::chrono::milliseconds max_ack_timeout) const noexcept {
+  return started + std::min(max_ack_timeout, request.deadline.value_or(max_ack_timeout));
 }
 
 TargetText& Broadcast::text_of(std::uint32_t target) {

@@ -32,7 +32,13 @@ struct Target {
   std::uint16_t redeliveries = 0;
   OutcomeKind outcome = OutcomeKind::kOpen;
   BroadcastFailureReason reason = BroadcastFailureReason::kBackendError;
+  Cause cause = Cause::kNone;
   bool answered = false;  // by the backend itself, in time or late
+  bool sent = false;      // to some incarnation
+  // How many handles its ack says it released; kNotSaid where it does not.
+  std::uint64_t released = kNotSaid;
+
+  static constexpr std::uint64_t kNotSaid = ~std::uint64_t{0};
 
   static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
 };
@@ -46,7 +52,7 @@ struct TargetText {
 
 struct SkippedTarget {
   EnrolmentPtr who;
-  GoneReason gone = GoneReason::kConnectionLost;
+  Cause cause = Cause::kNone;
 };
 
 struct LateRecord {
@@ -70,7 +76,10 @@ struct Broadcast {
   SteadyTime ended;  // when complete
   BroadcastState state = BroadcastState::kRunning;
   bool cancelling = false;
-  std::optional<uid_t> asked_by;  // in whose account it counts while it runs
+  std::optional<Operator> asked_by;  // nothing: the broker itself
+  std::optional<uid_t> charged;      // in whose account it counts while it runs
+  bool own = false;                  // an idle quiesce: its report displaces no operator's
+  bool id_not_durable = false;
 
   std::vector<Target> targets;
   std::vector<SkippedTarget> skipped;
@@ -87,10 +96,11 @@ struct Broadcast {
   }
   [[nodiscard]] bool complete() const noexcept { return open_count() == 0; }
 
-  // False if the target has an outcome already. `detail` only of a failure.
-  bool settle(std::uint32_t target, OutcomeKind outcome, SteadyTime when,
-              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError,
-              std::string detail = {});
+  // False if the target has an outcome already. `reason` only of a failure.
+  bool settle(std::uint32_t target, OutcomeKind outcome, Cause cause, SteadyTime when,
+              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError) noexcept;
+  // When the whole ends, whatever extensions are given.
+  [[nodiscard]] SteadyTime latest_end(std::chrono::milliseconds max_ack_timeout) const noexcept;
   [[nodiscard]] TargetText& text_of(std::uint32_t target);
   // The index of the target of this entry, by its place in registration order; nothing when it was
   // not asked.
@@ -98,6 +108,8 @@ struct Broadcast {
   // The frame for `budget`; null when there is none yet.
   [[nodiscard]] const FramePtr* frame_for(std::chrono::milliseconds budget) const;
   void add_frame(std::chrono::milliseconds budget, FramePtr frame);
+
+  Broadcast* next_kept = nullptr;  // BroadcastLog's: the report that ended next
 
   // All targets are in. Gives back what was made ready for many more: a report is kept for long,
   // and what bounds reports counts their targets.

@@ -32,19 +32,25 @@ void recycle(Broadcast& broadcast) {
 
 }  // namespace
 
-Broadcast& BroadcastLog::add(BroadcastId id) {
-  std::unique_ptr<Broadcast> added;
+std::unique_ptr<Broadcast> BroadcastLog::make(BroadcastId id) {
+  std::unique_ptr<Broadcast> made;
   if (spare_.empty()) {
-    added = std::make_unique<Broadcast>();
+    made = std::make_unique<Broadcast>();
   } else {
-    added = std::move(spare_.back());
+    made = std::move(spare_.back());
     spare_.pop_back();
   }
-  added->id = id;
-  if (first_id_ == 0) first_id_ = id;
-  last_id_ = id;
-  all_.push_back(std::move(added));
-  return *all_.back();
+  made->id = id;
+  return made;
+}
+
+Broadcast& BroadcastLog::add(std::unique_ptr<Broadcast> broadcast) {
+  all_.push_back(std::move(broadcast));
+  Broadcast& added = *all_.back();
+  if (first_id_ == 0) first_id_ = added.id;
+  last_id_ = added.id;
+  running_own_ += added.own ? 1 : 0;
+  return added;
 }
 
 const Broadcast* BroadcastLog::find(BroadcastId id) const noexcept {
@@ -56,31 +62,38 @@ Broadcast* BroadcastLog::find(BroadcastId id) noexcept {
   return const_cast<Broadcast*>(std::as_const(*this).find(id));
 }
 
-const Broadcast* BroadcastLog::find_key(std::string_view operation_key) const noexcept {
-  const auto found = std::find_if(all_.rbegin(), all_.rend(), [&](const auto& broadcast) {
-    return broadcast->request.operation_key == operation_key;
-  });
+const Broadcast* BroadcastLog::newest() const noexcept {
+  const auto found = std::find_if(all_.rbegin(), all_.rend(),
+                                  [](const auto& broadcast) { return !broadcast->own; });
   return found == all_.rend() ? nullptr : found->get();
 }
 
-const Broadcast* BroadcastLog::newest() const noexcept {
-  return all_.empty() ? nullptr : all_.back().get();
-}
-
-void BroadcastLog::finished(Broadcast& broadcast) {
-  kept_.push_back(broadcast.id);
-  kept_targets_ += weight(broadcast);
+void BroadcastLog::finished(Broadcast& broadcast) noexcept {
+  Kept& list = broadcast.own ? own_ : kept_;
+  running_own_ -= broadcast.own ? 1 : 0;
+  broadcast.next_kept = nullptr;
+  (list.newest == nullptr ? list.oldest : list.newest->next_kept) = &broadcast;
+  list.newest = &broadcast;
+  ++list.count;
+  list.targets += weight(broadcast);
 }
 
 void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before) {
-  while (!kept_.empty()) {
-    const auto oldest = position(all_, kept_.front());
+  trim(kept_, max_reports, max_targets, before);
+  trim(own_, kMaxOwnReports, max_targets, before);
+}
+
+void BroadcastLog::trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
+                        SteadyTime before) {
+  while (list.oldest != nullptr) {
     // The newest report stays whatever its size: somebody is about to read it.
-    const bool over =
-        kept_.size() > max_reports || (kept_targets_ > max_targets && kept_.size() > 1);
-    if (!over && (*oldest)->ended > before) return;
-    kept_targets_ -= weight(**oldest);
-    kept_.pop_front();
+    const bool over = list.count > max_reports || (list.targets > max_targets && list.count > 1);
+    if (!over && list.oldest->ended > before) return;
+    const auto oldest = position(all_, list.oldest->id);
+    list.targets -= weight(**oldest);
+    --list.count;
+    list.oldest = (*oldest)->next_kept;
+    if (list.oldest == nullptr) list.newest = nullptr;
     auto gone = std::move(*oldest);
     all_.erase(oldest);
     if (spare_.size() < kMaxSpare) {
@@ -91,7 +104,11 @@ void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets, Steady
 }
 
 SteadyTime BroadcastLog::oldest_end() const noexcept {
-  return kept_.empty() ? SteadyTime::max() : find(kept_.front())->ended;
+  auto end = SteadyTime::max();
+  for (const Kept* list : {&kept_, &own_}) {
+    if (list->oldest != nullptr) end = std::min(end, list->oldest->ended);
+  }
+  return end;
 }
 
 }  // namespace muster::core

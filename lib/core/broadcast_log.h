@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "core/broadcast.h"
@@ -16,23 +15,28 @@ namespace muster::core {
 
 class BroadcastLog {
  public:
-  // A new, empty broadcast. REQUIRES: `id` is above every id before.
-  Broadcast& add(BroadcastId id);
+  // A new, empty broadcast that is not in the log yet.
+  [[nodiscard]] std::unique_ptr<Broadcast> make(BroadcastId id);
+  // REQUIRES: its id is above every id before. Changes nothing when it throws.
+  Broadcast& add(std::unique_ptr<Broadcast> broadcast);
   // Null when it is not here (any more).
   [[nodiscard]] Broadcast* find(BroadcastId id) noexcept;
   [[nodiscard]] const Broadcast* find(BroadcastId id) const noexcept;
-  [[nodiscard]] const Broadcast* find_key(std::string_view operation_key) const noexcept;
+  // The newest that is not the broker's own (an idle quiesce).
   [[nodiscard]] const Broadcast* newest() const noexcept;
 
   // It is complete: from now on it is a report.
-  void finished(Broadcast& broadcast);
-  // Drops the oldest reports over the bounds. Of a moment: those that ended before `before`.
+  void finished(Broadcast& broadcast) noexcept;
+  // Drops the oldest reports over the bounds. Of a moment: those that ended before `before`. The
+  // broker's own have a history apart, of kMaxOwnReports.
   void trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before);
   // When the oldest report ended; SteadyTime::max() without any.
   [[nodiscard]] SteadyTime oldest_end() const noexcept;
 
-  [[nodiscard]] std::size_t running() const noexcept { return all_.size() - kept_.size(); }
-  [[nodiscard]] std::size_t kept() const noexcept { return kept_.size(); }
+  [[nodiscard]] std::size_t running() const noexcept { return all_.size() - kept(); }
+  [[nodiscard]] std::size_t kept() const noexcept { return kept_.count + own_.count; }
+  [[nodiscard]] std::size_t running_own() const noexcept { return running_own_; }
+  static constexpr std::size_t kMaxOwnReports = 256;
   [[nodiscard]] BroadcastId first_id() const noexcept { return first_id_; }
   [[nodiscard]] BroadcastId last_id() const noexcept { return last_id_; }
 
@@ -45,8 +49,17 @@ class BroadcastLog {
 
  private:
   std::deque<std::unique_ptr<Broadcast>> all_;  // by id; the oldest are the first to go
-  std::deque<BroadcastId> kept_;                // those that are complete, in order of ending
-  std::size_t kept_targets_ = 0;
+  // Those that are complete, in order of ending. Linked, so that an end allocates nothing.
+  struct Kept {
+    Broadcast* oldest = nullptr;
+    Broadcast* newest = nullptr;
+    std::size_t count = 0;
+    std::size_t targets = 0;
+  };
+  void trim(Kept& list, std::size_t max_reports, std::size_t max_targets, SteadyTime before);
+  Kept kept_;
+  Kept own_;
+  std::size_t running_own_ = 0;
   // Emptied ones, whose vectors have room already: a round allocates nothing for its targets.
   std::vector<std::unique_ptr<Broadcast>> spare_;
   BroadcastId first_id_ = 0;

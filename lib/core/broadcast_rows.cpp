@@ -21,7 +21,9 @@ OutcomeRow describe(const Enrolment& who) {
 OutcomeRow describe(const SkippedTarget& skipped) {
   OutcomeRow row = describe(*skipped.who);
   row.outcome = OutcomeKind::kSkippedDead;
-  row.detail = to_string(skipped.gone);
+  row.cause = skipped.cause;
+  row.said_by = said_by(skipped.cause);
+  row.detail = to_string(skipped.cause);
   return row;
 }
 
@@ -37,6 +39,9 @@ ReportHead BroadcastRows::head() const {
   head.duration = between<std::chrono::microseconds>(broadcast.started,
                                                      broadcast.complete() ? broadcast.ended : now_);
   head.operation_key = broadcast.request.operation_key;
+  if (broadcast.asked_by) head.asked_by = &*broadcast.asked_by;
+  head.deadline = broadcast.request.deadline;
+  head.id_not_durable = broadcast.id_not_durable;
   return head;
 }
 
@@ -52,11 +57,17 @@ OutcomeRow BroadcastRows::target(std::uint32_t index) const {
   if (target.outcome == OutcomeKind::kFailure) row.reason = target.reason;
   row.extensions = target.extensions;
   row.redeliveries = target.redeliveries;
+  row.cause = target.cause;
+  row.said_by = said_by(target.cause);
+  if (target.released != Target::kNotSaid) row.released = target.released;
   if (target.text != Target::kNoText) {
     const TargetText& text = broadcast_->texts[target.text];
-    row.detail = text.detail;
+    if (target.cause == Cause::kAnswer) row.detail = text.detail;
     row.note = text.note;
     row.percent = text.percent;
+  }
+  if (target.cause != Cause::kAnswer && target.cause != Cause::kNone) {
+    row.detail = explain(target.cause, row.pid);
   }
   return row;
 }

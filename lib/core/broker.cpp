@@ -2,6 +2,7 @@
 #include "core/broker.h"
 
 #include <algorithm>
+#include <new>
 
 #include "core/broker_state.h"
 
@@ -16,6 +17,15 @@ Broker::Broker(Config config, Shell& shell)
 }
 
 Broker::~Broker() = default;
+
+void Broker::restore_keys(std::vector<UsedKey> keys, Now now) {
+  for (UsedKey& key : keys) {
+    // By the wall clock, which may have been set meanwhile: then it counts from now.
+    const std::uint64_t age = now.unix_ms > key.used_unix_ms ? now.unix_ms - key.used_unix_ms : 0;
+    if (age >= static_cast<std::uint64_t>(state_->config.key_age.count())) continue;
+    state_->keys.add(std::move(key), now.steady - std::chrono::milliseconds(age));
+  }
+}
 
 Counters& Broker::counters() noexcept { return state_->counters; }
 
@@ -41,9 +51,8 @@ void Broker::deadline_passed(DeadlineId id, Now now) {
       }
       return;
     case Deadline::Kind::kGrace: {
-      auto& entry = state.registry.at(what.index);
-      entry.grace = {};
-      state.die(what.index, entry.gone, now);
+      state.registry.at(what.index).grace = {};
+      state.grace_passed(what.index, now);
       return;
     }
     case Deadline::Kind::kIdle:
@@ -76,17 +85,6 @@ void Broker::State::disarm(DeadlineId& id) {
   id = {};
 }
 
-void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail) {
-  Event event;
-  event.kind = kind;
-  event.unix_ms = now.unix_ms;
-  event.key = who.key();
-  event.pid = who.peer.process.pid;
-  event.uid = who.peer.uid;
-  event.detail = detail;
-  shell.report(event);
-}
-
 namespace {
 
 Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
@@ -102,23 +100,52 @@ Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
   return event;
 }
 
+// Runs what makes and reports an event.
+template <class Report>
+void unless_out_of_memory(Report report) noexcept {
+  try {
+    report();
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): see State::tell()
+  }
+}
+
 }  // namespace
 
-void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) {
-  auto event = about(kind, broadcast, now);
-  event.operation = broadcast.request.operation.to_string();
-  shell.report(event);
+void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now,
+                         std::string_view detail) noexcept {
+  unless_out_of_memory([&] {
+    Event event;
+    event.kind = kind;
+    event.unix_ms = now.unix_ms;
+    event.key = who.key();
+    event.pid = who.peer.process.pid;
+    event.uid = who.peer.uid;
+    event.detail = detail;
+    shell.report(event);
+  });
+}
+
+void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) noexcept {
+  unless_out_of_memory([&] {
+    auto event = about(kind, broadcast, now);
+    event.operation = broadcast.request.operation.to_string();
+    event.asked_by = broadcast.asked_by;
+    shell.report(event);
+  });
 }
 
 void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
-                                 Now now) {
-  auto event = about(kind, broadcast, now);
-  event.backend_outcome = to_value(BroadcastRows(broadcast, now.steady).target(target));
-  event.key = event.backend_outcome->key;
-  event.pid = event.backend_outcome->pid;
-  event.uid = event.backend_outcome->uid;
-  event.detail = event.backend_outcome->detail;
-  shell.report(event);
+                                 Now now) noexcept {
+  unless_out_of_memory([&] {
+    auto event = about(kind, broadcast, now);
+    event.backend_outcome = to_value(BroadcastRows(broadcast, now.steady).target(target));
+    event.key = event.backend_outcome->key;
+    event.pid = event.backend_outcome->pid;
+    event.uid = event.backend_outcome->uid;
+    event.detail = event.backend_outcome->detail;
+    event.asked_by = broadcast.asked_by;
+    shell.report(event);
+  });
 }
 
 }  // namespace muster::core

@@ -37,6 +37,12 @@ enum class LossCause {
   kUserQuota,   // what waits for all of its user's backends went over that user's quota
 };
 
+// A backend that was registered before the broker restarted, and whose process still lives.
+struct ExpectedBackend {
+  Registration registration;
+  Peer peer;
+};
+
 // What start_broadcast() did.
 struct Started {
   BroadcastId id = 0;
@@ -64,9 +70,16 @@ class Broker {
   // what is returned, which is good until the shell was told to hang up or release; null when the
   // connection was refused.
   QueueAccount* connection_opened(ConnectionId connection, const Peer& peer, Now now);
+  // At the start: the operation keys that were used before the broker restarted.
+  void restore_keys(std::vector<UsedKey> keys, Now now);
+  // At the start: a backend that the roster has. `watch` is no socket, only what process_exited()
+  // is reported of. It is reconnecting until restart_grace has passed.
+  void expect(ConnectionId watch, ExpectedBackend backend, Now now);
+  // What is known of a registered backend, for the roster; nothing when the key is nobody's.
+  [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
   void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
                     Now now);
-  void acked(ConnectionId connection, BroadcastId id, Now now);
+  void acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now now);
   void failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now);
   void working(ConnectionId connection, BroadcastId id, const Working& working, Now now);
   void activity(ConnectionId connection, Now now);
@@ -81,10 +94,12 @@ class Broker {
   void deadline_passed(DeadlineId id, Now now);
 
   // --- an operator
-  // It counts against the quota of `asked_by` until it has ended; without one, against nobody's.
+  // It counts against the quota of the user who asked until it has ended; without one, against
+  // nobody's. Strong: when it throws nothing was sent.
   [[nodiscard]] std::variant<Started, ControlError> start_broadcast(
-      BroadcastRequest request, Now now, std::optional<uid_t> asked_by = std::nullopt);
-  [[nodiscard]] std::variant<DryRun, ControlError> dry_run(const BroadcastRequest& request) const;
+      BroadcastRequest request, Now now, std::optional<Operator> asked_by = std::nullopt);
+  [[nodiscard]] std::variant<DryRun, ControlError> dry_run(
+      const BroadcastRequest& request, std::optional<uid_t> asked_by = std::nullopt) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
   // Ends the quiesces of broadcast `id` (0: of any) of the backends that are selected.
@@ -103,9 +118,10 @@ class Broker {
   void set_policy(AccessPolicyPtr policy) noexcept;
 
   // --- going down
-  // Refuses what is new, quiesces every live backend (BrokerShutdown), and asks Shell::drained()
-  // when every outcome of every broadcast is in. A second call cancels what is still open.
-  void shut_down(Now now);
+  // Refuses what is new, quiesces every backend (BrokerShutdown), and asks Shell::drained() when
+  // every outcome of every broadcast is in. For a restart (`quiesce` is false) it quiesces nobody.
+  // A second call cancels what is still open.
+  void shut_down(Now now, bool quiesce = true);
   // The last moment at which drained() will have been asked for, as far as is known now.
   [[nodiscard]] SteadyTime latest_deadline() const noexcept;
 

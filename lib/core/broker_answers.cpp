@@ -20,29 +20,30 @@ OpenOperation* find_open(Entry& entry, BroadcastId id) {
 
 }  // namespace
 
-void Broker::acked(ConnectionId connection, BroadcastId id, Now now) {
+void Broker::acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now now) {
   auto& state = *state_;
   auto* entry = state.answering(connection, "Ack", now);
   if (entry == nullptr) return;
-  if (const auto* open = find_open(*entry, id)) {
-    open->broadcast->targets[open->target].answered = true;
-    state.settle(*open->broadcast, open->target, OutcomeKind::kAck, {}, {}, now);
-  } else {
-    state.stray_answer(*entry, id, nullptr, now);
-  }
+  const auto* open = find_open(*entry, id);
+  if (open == nullptr) return state.stray_answer(state.find(connection)->entry, id, nullptr, now);
+  auto& broadcast = *open->broadcast;
+  auto& target = broadcast.targets[open->target];
+  target.answered = true;
+  if (ack.released) target.released = *ack.released;
+  state.note_quiesced(broadcast, *entry, now);
+  state.settle(broadcast, open->target, OutcomeKind::kAck, Cause::kAnswer, now);
 }
 
 void Broker::failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now) {
   auto& state = *state_;
   auto* entry = state.answering(connection, "Failure", now);
   if (entry == nullptr) return;
-  if (const auto* open = find_open(*entry, id)) {
-    open->broadcast->targets[open->target].answered = true;
-    state.settle(*open->broadcast, open->target, OutcomeKind::kFailure, failure.reason,
-                 failure.detail, now);
-  } else {
-    state.stray_answer(*entry, id, &failure, now);
-  }
+  const auto* open = find_open(*entry, id);
+  if (open == nullptr) return state.stray_answer(state.find(connection)->entry, id, &failure, now);
+  auto& broadcast = *open->broadcast;
+  broadcast.targets[open->target].answered = true;
+  if (!failure.detail.empty()) broadcast.text_of(open->target).detail = failure.detail;
+  state.settle(broadcast, open->target, OutcomeKind::kFailure, Cause::kAnswer, now, failure.reason);
 }
 
 void Broker::working(ConnectionId connection, BroadcastId id, const Working& working, Now now) {
@@ -55,7 +56,7 @@ void Broker::working(ConnectionId connection, BroadcastId id, const Working& wor
   auto& target = broadcast.targets[open->target];
   // More time, never less: a note with a short extension does not cut a budget. The cap is looked
   // at first, so that no extension overflows.
-  const auto latest = broadcast.started + state.config.max_ack_timeout;
+  const auto latest = broadcast.latest_end(state.config.max_ack_timeout);
   const auto until = working.extend > state.config.max_ack_timeout
                          ? latest
                          : std::min(now.steady + working.extend, latest);
@@ -77,12 +78,14 @@ void Broker::working(ConnectionId connection, BroadcastId id, const Working& wor
   }
 }
 
-void Broker::State::stray_answer(const Entry& entry, BroadcastId id, const Failure* failure,
+void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Failure* failure,
                                  Now now) {
+  auto& entry = registry.at(id_of_entry);
   const auto& who = *entry.enrolment;
   auto* broadcast = log.find(id);
   const auto index = broadcast == nullptr ? std::nullopt : broadcast->find(who.order);
-  const bool asked = index && broadcast->targets[*index].who->peer.same_process(who.peer);
+  const bool asked = index && broadcast->targets[*index].sent &&
+                     broadcast->targets[*index].who->peer.same_process(who.peer);
   if (!asked) {
     // After a restart of the broker, or of a report that is gone: nobody's fault.
     ++counters.unmatched_answers;
@@ -98,6 +101,7 @@ void Broker::State::stray_answer(const Entry& entry, BroadcastId id, const Failu
   }
   target.answered = true;
   ++counters.late_answers;
+  if (failure == nullptr) note_quiesced(*broadcast, entry, now);
   // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
   const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at : target.settled_at;
   LateRecord record;
@@ -111,23 +115,34 @@ void Broker::State::stray_answer(const Entry& entry, BroadcastId id, const Failu
   tell_outcome(Event::Kind::kLateAnswer, *broadcast, *index, now);
 }
 
+// Late or not, it is quiesced now.
+void Broker::State::note_quiesced(const Broadcast& broadcast, Entry& entry, Now now) {
+  const auto* quiesce = broadcast.request.operation.as_quiesce();
+  if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
+  entry.quiesced = Quiesced{{now.unix_ms, broadcast.id, quiesce->reason, broadcast.asked_by}};
+}
+
 void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, Now now) {
   auto& target = broadcast.targets[index];
   target.deadline = {};
   const auto& entry = registry.at(target.entry);
-  if (entry.state == BackendState::kReconnecting) {
-    settle(broadcast, index, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
-           std::string(to_string(entry.gone)), now);
+  const auto& whole = broadcast.request.deadline;
+  const bool whole_passed = whole && target.deadline_at >= broadcast.started + *whole;
+  if (entry.state != BackendState::kLive && !whole_passed) {
+    settle(broadcast, index, OutcomeKind::kFailure, entry.cause, now);
     return;
   }
   // Before it is settled: that may be the last outcome of a broker that goes down.
-  shell.send(entry.connection, broadcast.id, CancelNotice{});
-  settle(broadcast, index, OutcomeKind::kTimeout, {}, {}, now);
+  if (entry.state == BackendState::kLive) {
+    shell.send(entry.connection, broadcast.id, CancelNotice{});
+  }
+  settle(broadcast, index, OutcomeKind::kTimeout,
+         whole_passed ? Cause::kDeadline : Cause::kAckTimeout, now);
 }
 
 void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKind outcome,
-                           BroadcastFailureReason reason, std::string detail, Now now) {
-  if (!broadcast.settle(index, outcome, now.steady, reason, std::move(detail))) return;
+                           Cause cause, Now now, BroadcastFailureReason reason) noexcept {
+  if (!broadcast.settle(index, outcome, cause, now.steady, reason)) return;
   auto& target = broadcast.targets[index];
   disarm(target.deadline);
   auto& open = registry.at(target.entry).open;
@@ -150,9 +165,9 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
   if (broadcast.complete()) finish(broadcast, now);
 }
 
-void Broker::State::finish(Broadcast& broadcast, Now now) {
+void Broker::State::finish(Broadcast& broadcast, Now now) noexcept {
   ++counters.broadcasts_finished;
-  if (broadcast.asked_by) accounts.give_back(Resource::kBroadcast, *broadcast.asked_by);
+  if (broadcast.charged) accounts.give_back(Resource::kBroadcast, *broadcast.charged);
   log.finished(broadcast);
   tell(Event::Kind::kBroadcastFinished, broadcast, now);
   expire_reports(now);

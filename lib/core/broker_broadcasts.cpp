@@ -1,5 +1,6 @@
 // What operators ask for: start a broadcast, cancel it, see its report, see who is there.
 #include <algorithm>
+#include <new>
 
 #include "muster/path.h"
 
@@ -8,6 +9,9 @@
 
 namespace muster::core {
 namespace {
+
+// Whose the keys are of what nobody in particular asks for.
+constexpr uid_t kNobody = static_cast<uid_t>(-1);
 
 ControlError error(ControlError::Code code, std::string message) {
   return {code, std::move(message)};
@@ -28,7 +32,8 @@ std::chrono::milliseconds Broker::State::budget_of(const BroadcastRequest& reque
   } else if (const auto& declared = entry.enrolment->registration.ack_timeout) {
     budget = *declared;
   }
-  return std::min(BroadcastPolicy(budget).ack_timeout, config.max_ack_timeout);
+  budget = std::min(BroadcastPolicy(budget).ack_timeout, config.max_ack_timeout);
+  return std::min(budget, request.deadline.value_or(budget));
 }
 
 std::optional<ControlError> Broker::State::check(BroadcastRequest& request) const {
@@ -37,41 +42,61 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
     if (!normal.problem.empty()) {
       return error(ControlError::Code::kInvalid, std::move(normal.problem));
     }
-    request.operation = BroadcastOperation::release_handles(std::move(normal.path));
+    std::string alias;
+    if (!release->alias.empty()) {
+      auto asked = normalize_path_prefix(release->alias);
+      if (!asked.problem.empty()) {
+        return error(ControlError::Code::kInvalid, "the alias: " + std::move(asked.problem));
+      }
+      if (asked.path != normal.path) alias = std::move(asked.path);
+    }
+    request.operation =
+        BroadcastOperation::release_handles(std::move(normal.path), std::move(alias));
   }
   if (request.operation_key.size() > kMaxOperationKeyBytes) {
     return error(ControlError::Code::kInvalid,
                  "the operation key has " + std::to_string(request.operation_key.size()) +
                      " bytes; the most is " + std::to_string(kMaxOperationKeyBytes));
   }
+  if (request.deadline) request.deadline = BroadcastPolicy(*request.deadline).ack_timeout;
   return std::nullopt;
 }
 
 std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
-    const BroadcastRequest& request) const {
+    const BroadcastRequest& request, std::optional<uid_t> asked_by) const {
   if (request.operation_key.empty()) return nullptr;
-  const auto* known = log.find_key(request.operation_key);
-  if (known == nullptr || (known->request.operation == request.operation &&
-                           known->request.selection == request.selection)) {
-    return known;
+  const auto* use = keys.find(asked_by.value_or(kNobody), request.operation_key);
+  if (use == nullptr) return nullptr;
+  const std::string name = "the operation key \"" + escape_bytes(request.operation_key) + "\"";
+  if (use->request != request_text(request)) {
+    const auto operation = use->request.substr(0, use->request.find('\n'));
+    const bool same = operation == request.operation.to_string();
+    return error(ControlError::Code::kKeyConflict,
+                 name + " belongs to broadcast " + std::to_string(use->broadcast) + " (" +
+                     operation + (same ? ", of other backends" : "") +
+                     "); give each different request a key of its own");
   }
-  const bool same = known->request.operation == request.operation;
-  return error(ControlError::Code::kKeyConflict,
-               "the operation key \"" + escape_bytes(request.operation_key) +
-                   "\" belongs to broadcast " + std::to_string(known->id) + " (" +
-                   known->request.operation.to_string() + (same ? ", of other backends" : "") +
-                   "); give each different request a key of its own");
+  if (const auto* known = log.find(use->broadcast)) return known;
+  auto gone = no_report(use->broadcast);
+  gone.message = name + " was used at " + format_utc(use->used_unix_ms) +
+                 ", so nothing is sent: " + gone.message;
+  return gone;
 }
 
 std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest request, Now now,
-                                                            std::optional<uid_t> asked_by) {
+                                                            std::optional<Operator> asked_by) {
   auto& state = *state_;
   if (state.shutting_down) {
     return error(ControlError::Code::kShuttingDown,
-                 "the broker is shutting down and quiesces every backend itself");
+                 "the broker is shutting down and starts no broadcast");
   }
   if (auto wrong = state.check(request)) return std::move(*wrong);
-  const auto known = state.known_by_key(request);
+  const auto uid = asked_by ? std::optional(asked_by->uid) : std::nullopt;
+  if (!request.operation_key.empty()) {
+    state.keys.expire(now.steady - state.config.key_age,
+                      [&](BroadcastId id) { return state.log.find(id) != nullptr; });
+  }
+  const auto known = state.known_by_key(request, uid);
   if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   if (const auto* there = std::get<const Broadcast*>(known)) {
     return Started{there->id, static_cast<std::uint32_t>(there->targets.size()),
@@ -82,89 +107,160 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                                                 " broadcasts in flight, the most that this "
                                                 "broker takes; try again when some have ended");
   }
-  if (asked_by) {
-    if (auto over = state.accounts.refusal(Resource::kBroadcast, *asked_by)) {
+  if (uid) {
+    if (auto over = state.accounts.refusal(Resource::kBroadcast, *uid)) {
       ++state.counters.over_quota;
       return error(ControlError::Code::kBusy,
                    *std::move(over) + "; try again when one has ended, or cancel one");
     }
   }
-  const auto& broadcast = state.launch(std::move(request), Registry::kNone, asked_by, now);
+  std::optional<UsedKey> key;
+  if (!request.operation_key.empty()) {
+    key = UsedKey{uid.value_or(kNobody), request.operation_key, 0, request_text(request),
+                  now.unix_ms};
+    if (!state.keys.has_room(key->uid)) {
+      return error(ControlError::Code::kBusy,
+                   "this user has " + std::to_string(OperationKeys::kMaxPerUser) +
+                       " operation keys in use, which are kept for an hour; try again later");
+    }
+  }
+  State::Launch what;
+  what.request = std::move(request);
+  what.asked_by = std::move(asked_by);
+  what.charged = uid;
+  auto& broadcast = state.launch(std::move(what), now);
+  if (key) {
+    key->broadcast = broadcast.id;
+    state.shell.key_used(*key);
+    state.keys.add(std::move(*key), now.steady);
+  }
   return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
 }
 
-Broadcast& Broker::State::launch(BroadcastRequest request, EntryId only,
-                                 std::optional<uid_t> asked_by, Now now) {
-  auto& broadcast = log.add(shell.next_broadcast_id());
-  broadcast.asked_by = asked_by;
-  if (asked_by) accounts.take(Resource::kBroadcast, *asked_by);
-  broadcast.request = std::move(request);
+std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
+  auto made = log.make(shell.next_broadcast_id());
+  auto& broadcast = *made;
+  broadcast.id_not_durable = !shell.last_id_is_durable();
+  broadcast.asked_by = std::move(what.asked_by);
+  broadcast.charged = what.charged;
+  broadcast.own = what.own;
+  broadcast.request = std::move(what.request);
   broadcast.started = now.steady;
   broadcast.started_unix_ms = now.unix_ms;
-  if (only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
+  if (what.only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
 
-  const auto frame_for = [&](std::chrono::milliseconds budget) -> const FramePtr& {
-    if (const auto* frame = broadcast.frame_for(budget)) return *frame;
+  const auto make_frame = [&](std::chrono::milliseconds budget) {
+    if (broadcast.frame_for(budget) != nullptr) return;
     OutgoingOperation outgoing;
     outgoing.broadcast_id = broadcast.id;
     outgoing.operation = broadcast.request.operation;
     outgoing.ack_timeout = budget;
     outgoing.deadline_unix_ms = now.unix_ms + static_cast<std::uint64_t>(budget.count());
+    if (broadcast.request.operation.as_quiesce() != nullptr) outgoing.hold_id = broadcast.id;
     outgoing.traceparent = broadcast.request.traceparent;
     outgoing.tracestate = broadcast.request.tracestate;
     broadcast.add_frame(budget, shell.encode(outgoing));
-    return *broadcast.frame_for(budget);
   };
-  const auto ask = [&](EntryId id, Entry& entry) {
+  const auto add = [&](EntryId id, Entry& entry) {
     if (!is_selected(broadcast.request.selection, entry)) return;
-    if (entry.state != BackendState::kLive) {
-      broadcast.skipped.push_back({entry.enrolment, entry.gone});
+    if (entry.state == BackendState::kDead) {
+      broadcast.skipped.push_back({entry.enrolment, entry.cause});
       return;
     }
-    const auto budget = budget_of(broadcast.request, entry);
     Target target;
     target.who = entry.enrolment;
     target.entry = id;
+    const auto budget = budget_of(broadcast.request, entry);
     target.budget = budget;
     target.deadline_at = now.steady + budget;
-    const auto index = static_cast<std::uint32_t>(broadcast.targets.size());
     broadcast.targets.push_back(std::move(target));
-    entry.open.push_back({broadcast.id, &broadcast, index});
-    shell.send(entry.connection, frame_for(budget));
+    make_frame(budget);
+    if (entry.open.size() == entry.open.capacity()) entry.open.reserve(2 * entry.open.size() + 1);
   };
-  if (only == Registry::kNone) {
-    registry.for_each(ask);
+  if (what.only == Registry::kNone) {
+    registry.for_each(add);
   } else {
-    ask(only, registry.at(only));
+    add(what.only, registry.at(what.only));
   }
-  // Backends already work while the timers are armed.
-  shell.flush();
-  for (std::uint32_t i = 0; i < broadcast.targets.size(); ++i) {
+  broadcast.give_back_room();
+  return made;
+}
+
+// A living process that is not connected is a target, too: what is known of it is its outcome, or
+// it comes back and is asked then.
+void Broker::State::ask(Broadcast& broadcast, std::uint32_t index, Now now) {
+  auto& target = broadcast.targets[index];
+  auto& entry = registry.at(target.entry);
+  if (entry.state == BackendState::kLost) {
+    return settle(broadcast, index, OutcomeKind::kFailure, entry.cause, now);
+  }
+  try {
     Deadline deadline;
     deadline.kind = Deadline::Kind::kTarget;
     deadline.broadcast = &broadcast;
-    deadline.index = i;
-    broadcast.targets[i].deadline = arm(deadline, broadcast.targets[i].deadline_at);
+    deadline.index = index;
+    target.deadline = arm(deadline, target.deadline_at);
+  } catch (const std::bad_alloc&) {
+    settle(broadcast, index, OutcomeKind::kFailure, Cause::kBrokerError, now);
   }
-  broadcast.give_back_room();
+}
 
+Broadcast& Broker::State::launch(Launch what, Now now) {
+  auto prepared = prepare(std::move(what), now);
+  if (prepared->charged) accounts.take(Resource::kBroadcast, *prepared->charged);
+  const auto charged = prepared->charged;
+  Broadcast* added = nullptr;
+  try {
+    added = &log.add(std::move(prepared));
+  } catch (...) {
+    if (charged) accounts.give_back(Resource::kBroadcast, *charged);
+    throw;
+  }
+  auto& broadcast = *added;
+  // From here on everything that was prepared gets an outcome.
+  const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
+  std::uint64_t sent = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto& target = broadcast.targets[i];
+    auto& entry = registry.at(target.entry);
+    entry.open.push_back({broadcast.id, &broadcast, i});  // has room: see prepare()
+    if (entry.state != BackendState::kLive) continue;
+    try {
+      shell.send(entry.connection, *broadcast.frame_for(target.budget));
+      target.sent = true;
+      ++sent;
+    } catch (const std::bad_alloc&) {
+      target.cause = Cause::kBrokerError;  // settled below
+    }
+  }
+  // Backends already work while the timers are armed.
+  shell.flush();
   ++counters.broadcasts_started;
-  counters.operations_sent += broadcast.targets.size();
+  counters.operations_sent += sent;
   counters.skipped_dead += broadcast.skipped.size();
   tell(Event::Kind::kBroadcastStarted, broadcast, now);
   if (broadcast.complete()) {  // nobody to ask
     broadcast.ended = now.steady;
     broadcast.state = BroadcastState::kFinished;
     finish(broadcast, now);
+    return broadcast;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (broadcast.targets[i].cause == Cause::kBrokerError) {
+      settle(broadcast, i, OutcomeKind::kFailure, Cause::kBrokerError, now);
+    } else {
+      ask(broadcast, i, now);
+    }
   }
   return broadcast;
 }
 
-std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request) const {
+std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request,
+                                                   std::optional<uid_t> asked_by) const {
   auto checked = request;
   if (auto wrong = state_->check(checked)) return std::move(*wrong);
-  const auto known = state_->known_by_key(checked);
+  const auto known = state_->known_by_key(checked, asked_by);
   if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   DryRun dry_run;
   if (const auto* there = std::get<const Broadcast*>(known)) {
@@ -173,7 +269,7 @@ std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& reque
   }
   state_->registry.for_each([&](EntryId, const Entry& entry) {
     if (!is_selected(request.selection, entry)) return;
-    auto& list = entry.state == BackendState::kLive ? dry_run.would_ask : dry_run.skipped_dead;
+    auto& list = entry.state == BackendState::kDead ? dry_run.skipped_dead : dry_run.would_ask;
     list.push_back(entry.enrolment->key());
   });
   return dry_run;
@@ -197,13 +293,26 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
     if (target.outcome != OutcomeKind::kOpen) continue;
     const auto& entry = registry.at(target.entry);
     if (entry.state == BackendState::kLive) shell.send(entry.connection, id, CancelNotice{});
-    settle(broadcast, i, OutcomeKind::kFailure, BroadcastFailureReason::kRejected, "cancelled",
-           now);
+    settle(broadcast, i, OutcomeKind::kFailure, Cause::kCancelled, now,
+           BroadcastFailureReason::kRejected);
   }
 }
 
-Resumed Broker::resume(BroadcastId /*id*/, const Selection& /*selection*/, Now /*now*/) {
-  return {};
+Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
+  auto& state = *state_;
+  Resumed done;
+  state.registry.for_each([&](EntryId entry_id, Entry& entry) {
+    if (!entry.quiesced || entry.quiesced->ended) return;
+    if (id != 0 && entry.quiesced->state.broadcast != id) return;
+    if (!is_selected(selection, entry)) return;
+    if (!entry.enrolment->registration.can_resume) {
+      ++done.cannot_resume;
+      return;
+    }
+    ++done.resumed;
+    state.end_quiesce(entry_id, now);
+  });
+  return done;
 }
 
 std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {
@@ -212,9 +321,17 @@ std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {
   if (id == Registry::kNone) {
     return error(ControlError::Code::kNotFound, "no backend has the key " + key.to_string());
   }
-  const auto who = state.registry.at(id).enrolment;
-  if (state.registry.at(id).state != BackendState::kDead) {
-    return error(ControlError::Code::kInvalid, key.to_string() + " is not dead");
+  auto& entry = state.registry.at(id);
+  const auto who = entry.enrolment;
+  if (entry.state != BackendState::kDead && entry.state != BackendState::kLost) {
+    return error(ControlError::Code::kInvalid,
+                 key.to_string() + " is " + std::string(to_string(entry.state)) +
+                     "; only a dead or a lost backend can be forgotten");
+  }
+  if (entry.state == BackendState::kLost) {
+    state.fail_open(entry, Cause::kForgotten, now);
+    state.release(entry.connection);
+    state.accounts.give_back(Resource::kRegistration, who->peer.uid);
   }
   state.registry.remove(id);
   state.tell(Event::Kind::kBackendForgotten, *who, now);
@@ -265,7 +382,10 @@ std::vector<BackendInfo> Broker::backends(const Selection& selection) const {
     info.sdk_name = registration.sdk_name;
     info.sdk_version = registration.sdk_version;
     info.since_unix_ms = entry.since_unix_ms;
-    if (entry.state != BackendState::kLive) info.gone_because = to_string(entry.gone);
+    if (entry.state != BackendState::kLive) info.gone_because = to_string(entry.cause);
+    info.cause = entry.cause;
+    if (entry.quiesced && !entry.quiesced->ended) info.quiesced = entry.quiesced->state;
+    info.can_resume = registration.can_resume;
     info.open_operations = static_cast<std::uint32_t>(entry.open.size());
     info.gid = entry.enrolment->peer.gid;
     if (const auto& facts = entry.enrolment->peer.facts) {
@@ -284,8 +404,25 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.shutting_down = state_->shutting_down;
   status.live_backends = 0;
   status.dead_backends = 0;
+  status.reconnecting_backends = 0;
+  status.lost_backends = 0;
+  status.quiesced_backends = 0;
   state_->registry.for_each([&](EntryId, const Entry& entry) {
-    ++(entry.state == BackendState::kLive ? status.live_backends : status.dead_backends);
+    switch (entry.state) {
+      case BackendState::kLive:
+        ++status.live_backends;
+        break;
+      case BackendState::kReconnecting:
+        ++status.reconnecting_backends;
+        break;
+      case BackendState::kLost:
+        ++status.lost_backends;
+        break;
+      case BackendState::kDead:
+        ++status.dead_backends;
+        break;
+    }
+    if (entry.quiesced && !entry.quiesced->ended) ++status.quiesced_backends;
   });
   status.running_broadcasts.clear();
   state_->log.for_each_running(

@@ -1,5 +1,6 @@
 // Backends that are lost, come back, die or go idle; what expires; going down.
 #include <algorithm>
+#include <utility>
 
 #include "core/broker_state.h"
 
@@ -7,10 +8,10 @@ namespace muster::core {
 
 // The connection of a registered backend ended. Its process may come back, or may be about to be
 // seen dead: both are settled by process_exited(), a new registration, or the grace.
-void Broker::State::lose(EntryId id, GoneReason reason, Now now) {
+void Broker::State::lose(EntryId id, Cause cause, Now now) {
   auto& entry = registry.at(id);
   entry.state = BackendState::kReconnecting;
-  entry.gone = reason;
+  entry.cause = cause;
   entry.since_unix_ms = now.unix_ms;
   disarm(entry.idle);
   auto& session = *find(entry.connection);
@@ -21,49 +22,53 @@ void Broker::State::lose(EntryId id, GoneReason reason, Now now) {
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
   entry.grace = arm(deadline, now.steady + config.reconnect_grace);
-  tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(reason));
+  tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(cause));
 }
 
-void Broker::State::die(EntryId id, GoneReason reason, Now now) {
+void Broker::State::grace_passed(EntryId id, Now now) {
+  auto& entry = registry.at(id);
+  if (!entry.enrolment->peer.is_visible()) return die(id, entry.cause, now);
+  entry.state = BackendState::kLost;
+  entry.since_unix_ms = now.unix_ms;
+  tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
+  fail_open(entry, entry.cause, now);
+}
+
+void Broker::State::die(EntryId id, Cause cause, Now now) {
   auto& entry = registry.at(id);
   const auto who = entry.enrolment;
-  entry.gone = reason;
+  entry.cause = cause;
+  entry.quiesced.reset();
   disarm(entry.grace);
   disarm(entry.idle);
   release(entry.connection);
   entry.connection = {};
   accounts.give_back(Resource::kRegistration, who->peer.uid);
   registry.mark_dead(id, now);
-  tell(Event::Kind::kBackendDead, *who, now, to_string(reason));
-  fail_open(entry, to_string(reason), now);
+  tell(Event::Kind::kBackendDead, *who, now, to_string(cause));
+  fail_open(entry, cause, now);
   registry.evict_dead(config.max_dead);
   expire_dead(now);
 }
 
-void Broker::State::displace(EntryId id, const Peer& by, Now now) {
+void Broker::State::displace(EntryId id) {
   auto& entry = registry.at(id);
-  const bool same_process = entry.enrolment->peer.same_process(by);
   disarm(entry.grace);
   disarm(entry.idle);
   if (entry.state == BackendState::kLive) {
-    Refusal refusal;
-    refusal.code = RefusalCode::kReplaced;
-    refusal.reason = same_process
-                         ? "this process registered the same key on another connection"
-                         : "pid " + std::to_string(by.process.pid) + " registered the same key";
-    shell.refuse(entry.connection, 0, refusal, false);
+    shell.refuse(
+        entry.connection, 0,
+        {RefusalCode::kReplaced, "this process registered the same key on another connection", {}},
+        false);
   }
   release(entry.connection);
   entry.connection = {};
-  // The same process is asked again on its new connection; another one was not asked.
-  if (!same_process) fail_open(entry, to_string(GoneReason::kReplaced), now);
 }
 
-void Broker::State::fail_open(Entry& entry, std::string_view detail, Now now) {
+void Broker::State::fail_open(Entry& entry, Cause cause, Now now) {
   while (!entry.open.empty()) {
     const auto open = entry.open.front();
-    settle(*open.broadcast, open.target, OutcomeKind::kFailure,
-           BroadcastFailureReason::kBackendError, std::string(detail), now);
+    settle(*open.broadcast, open.target, OutcomeKind::kFailure, cause, now);
   }
 }
 
@@ -71,11 +76,29 @@ void Broker::State::redeliver(Entry& entry, Now now) {
   for (const auto& open : entry.open) {
     auto& target = open.broadcast->targets[open.target];
     target.who = entry.enrolment;
+    shell.send(entry.connection, *open.broadcast->frame_for(target.budget));
+    if (!std::exchange(target.sent, true)) {  // it was away when the broadcast began
+      ++counters.operations_sent;
+      continue;
+    }
     ++target.redeliveries;
     ++counters.redeliveries;
-    shell.send(entry.connection, *open.broadcast->frame_for(target.budget));
     tell_outcome(Event::Kind::kRedelivered, *open.broadcast, open.target, now);
   }
+}
+
+void Broker::State::end_quiesce(EntryId id, Now now) {
+  auto& entry = registry.at(id);
+  if (entry.state != BackendState::kLive) {
+    entry.quiesced->ended = true;
+    return;
+  }
+  HoldEnded ended;
+  ended.hold_id = entry.quiesced->state.broadcast;
+  ended.why = HoldEnd::kResumed;
+  entry.quiesced.reset();
+  shell.send(entry.connection, 0, ended);
+  tell(Event::Kind::kBackendResumed, *entry.enrolment, now);
 }
 
 void Broker::State::arm_idle(EntryId id, SteadyTime at) {
@@ -93,13 +116,21 @@ void Broker::State::idle_passed(EntryId id, Now now) {
     return;
   }
   if (shutting_down) return;  // it is being quiesced for that reason already
-  if (log.running() >= config.max_broadcasts) {
+  if (entry.quiesced && !entry.quiesced->ended) return;
+  // Half of what can run is kept for operators; each user's share is charged with its backends'
+  // own.
+  const uid_t uid = entry.enrolment->peer.uid;
+  if (2 * log.running_own() >= config.max_broadcasts || log.running() >= config.max_broadcasts ||
+      accounts.refusal(Resource::kBroadcast, uid)) {
     arm_idle(id, now.steady + std::chrono::seconds(1));
     return;
   }
-  BroadcastRequest request;
-  request.operation = BroadcastOperation::quiesce(QuiesceReason::kIdleTimeout);
-  launch(std::move(request), id, std::nullopt, now);
+  Launch what;
+  what.request.operation = BroadcastOperation::quiesce(QuiesceReason::kIdleTimeout);
+  what.only = id;
+  what.charged = uid;
+  what.own = true;
+  launch(std::move(what), now);
 }
 
 void Broker::State::expire_dead(Now now) {
@@ -125,7 +156,7 @@ void Broker::State::maybe_drained() {
   shell.drained();
 }
 
-void Broker::shut_down(Now now) {
+void Broker::shut_down(Now now, bool quiesce) {
   auto& state = *state_;
   if (state.shutting_down) {
     std::vector<Broadcast*> running;
@@ -144,9 +175,11 @@ void Broker::shut_down(Now now) {
         {slot, state.sessions[slot].generation}, 0,
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
   }
-  BroadcastRequest request;
-  request.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
-  state.launch(std::move(request), Registry::kNone, std::nullopt, now);
+  if (quiesce) {
+    State::Launch what;
+    what.request.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
+    state.launch(std::move(what), now);
+  }
   state.maybe_drained();
 }
 

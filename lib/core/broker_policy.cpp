@@ -18,7 +18,7 @@ Refusal denial(const Peer& peer, const std::string& what, const std::string& que
   return {RefusalCode::kDenied,
           "policy does not let uid " + uid + " " + what + "; `musterctl explain-policy --uid " +
               uid + question + "` says which rule decides",
-          {}};
+          std::chrono::seconds(10)};
 }
 
 }  // namespace

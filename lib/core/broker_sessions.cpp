@@ -1,4 +1,5 @@
 // Connections of the backend lane: who may say what when.
+#include <algorithm>
 #include <utility>
 
 #include "muster/path.h"
@@ -6,6 +7,13 @@
 #include "core/broker_state.h"
 
 namespace muster::core {
+namespace {
+
+// A backend that is refused tries again: nothing tells it when the reason is gone.
+constexpr std::chrono::seconds kTakenKeyRetry{5};
+constexpr std::chrono::milliseconds kShortestIdleTimeout = std::chrono::seconds(1);
+
+}  // namespace
 
 using Phase = Session::Phase;
 
@@ -92,34 +100,43 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   if (!state.admits(connection, request_id, registration.key, now)) return;
 
+  // A quiesce each millisecond would be the broker's work and nobody's wish.
+  if (registration.idle_timeout) {
+    registration.idle_timeout = std::max(*registration.idle_timeout, kShortestIdleTimeout);
+  }
+
   bool returned = false;
-  std::string displaced;
-  const auto known = state.registry.find(registration.key);
-  const bool dead =
-      known != Registry::kNone && state.registry.at(known).state == BackendState::kDead;
-  const bool adds = known == Registry::kNone || dead;
-  if (adds && !state.has_room(connection, request_id, now)) return;
-  if (known != Registry::kNone) {
+  bool adds = true;
+  const std::string asked_replica = registration.key.replica;
+  const auto known = state.place_for(registration.key, session->peer);
+  if (known != Registry::kNone && state.registry.at(known).state != BackendState::kDead) {
     const auto& holder = *state.registry.at(known).enrolment;
-    if (!dead && holder.peer.uid != session->peer.uid) {
+    if (!holder.peer.same_process(session->peer)) {
       state.refuse(connection, request_id,
                    {RefusalCode::kDenied,
                     registration.key.to_string() + " is registered by uid " +
                         std::to_string(holder.peer.uid) + " (pid " +
                         std::to_string(holder.peer.process.pid) +
                         "); another user can register it when that one is gone",
-                    {}},
+                    kTakenKeyRetry},
                    now);
       return;
     }
-    returned = holder.peer.same_process(session->peer);
-    if (!dead && !returned) {
-      displaced = "takes the place of pid " + std::to_string(holder.peer.process.pid) +
-                  ", which is asked no more";
-    }
-    if (!dead) state.displace(known, session->peer, now);
+    returned = true;
+    adds = holder.peer.uid != session->peer.uid;  // the process has changed its user
+  }
+  if (adds && !state.has_room(connection, request_id, now)) return;
+  if (returned) {
+    const uid_t before = state.registry.at(known).enrolment->peer.uid;
+    state.displace(known);
+    if (adds) state.accounts.give_back(Resource::kRegistration, before);
   }
 
+  std::string shared_with;
+  if (registration.key.replica != asked_replica) {
+    shared_with = "another process of this user has the same key: this one is replica " +
+                  registration.key.replica;
+  }
   state.disarm(session->register_deadline);
   Enrolment enrolment;
   enrolment.registration = std::move(registration);
@@ -140,6 +157,8 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   registered.incarnation = entry.enrolment->incarnation;
   registered.broker_version = state.config.broker_version;
   registered.protocol = kProtocolVersion;
+  registered.epoch = state.config.epoch;
+  registered.key = entry.enrolment->key();
   registered.limits.max_body_bytes = state.config.max_body_bytes;
   registered.limits.max_ack_timeout = state.config.max_ack_timeout;
   state.shell.send(connection, request_id, registered);
@@ -147,8 +166,68 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     state.arm_idle(id, now.steady + *idle);
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
-             *entry.enrolment, now, displaced);
+             *entry.enrolment, now, shared_with);
+  if (entry.quiesced && !returned) entry.quiesced.reset();  // another process
+  if (entry.quiesced && entry.quiesced->ended) state.end_quiesce(id, now);
   state.redeliver(entry, now);
+}
+
+EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
+  const auto lives_as = [&](EntryId id) {
+    return id != Registry::kNone && registry.at(id).state != BackendState::kDead;
+  };
+  // Without a pid to tell it by, a peer is what its user registered.
+  if (!peer.is_visible()) return registry.find(key);
+  BackendKey own = key;
+  own.replica += '~' + std::to_string(peer.process.pid);
+  const EntryId shared = registry.find(own);
+  if (lives_as(shared) && registry.at(shared).enrolment->peer.same_process(peer)) {
+    key = std::move(own);
+    return shared;
+  }
+  const EntryId id = registry.find(key);
+  if (!lives_as(id)) return id;
+  const Peer& holder = registry.at(id).enrolment->peer;
+  if (holder.same_process(peer) || holder.uid != peer.uid) return id;
+  key = std::move(own);
+  return shared;
+}
+
+void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
+  auto& state = *state_;
+  const auto known = state.registry.find(backend.registration.key);
+  if (known != Registry::kNone) return state.shell.release(watch);  // one entry for a key
+  if (watch.slot >= state.sessions.size()) state.sessions.resize(watch.slot + 1);
+  Enrolment enrolment;
+  enrolment.registration = std::move(backend.registration);
+  enrolment.peer = std::move(backend.peer);
+  enrolment.incarnation = ++state.last_incarnation;
+  enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
+  const auto id = state.registry.put(std::move(enrolment));
+  auto& entry = state.registry.at(id);
+  state.accounts.take(Resource::kRegistration, entry.enrolment->peer.uid);
+  auto& session = state.sessions[watch.slot];
+  session = Session{};
+  session.phase = Phase::kLost;
+  session.generation = watch.generation;
+  session.entry = id;
+  session.peer = entry.enrolment->peer;
+  entry.connection = watch;
+  entry.state = BackendState::kReconnecting;
+  entry.cause = Cause::kBrokerRestarted;
+  entry.since_unix_ms = now.unix_ms;
+  Deadline deadline;
+  deadline.kind = Deadline::Kind::kGrace;
+  deadline.index = id;
+  entry.grace = state.arm(deadline, now.steady + state.config.restart_grace);
+  state.tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(entry.cause));
+}
+
+std::optional<ExpectedBackend> Broker::registered(const BackendKey& key) const {
+  const auto id = state_->registry.find(key);
+  if (id == Registry::kNone) return std::nullopt;
+  const Enrolment& who = *state_->registry.at(id).enrolment;
+  return ExpectedBackend{who.registration, who.peer};
 }
 
 void Broker::activity(ConnectionId connection, Now now) {
@@ -158,6 +237,10 @@ void Broker::activity(ConnectionId connection, Now now) {
   // The armed deadline stays: when it passes it looks at last_activity. That is one timer for each
   // idle time instead of one for each Activity.
   entry->last_activity = now.steady;
+  // Whoever was quiesced for being idle is not idle any more.
+  if (entry->quiesced && entry->quiesced->state.reason == QuiesceReason::kIdleTimeout) {
+    entry->quiesced.reset();
+  }
   const auto idle = entry->enrolment->registration.idle_timeout;
   if (idle && !entry->idle.armed()) {
     state.arm_idle(state.find(connection)->entry, now.steady + *idle);
@@ -173,7 +256,7 @@ void Broker::deregister(ConnectionId connection, std::uint64_t request_id, Now n
   state.disarm(entry->idle);
   // Before the last outcome of a broker that goes down.
   state.shell.send(connection, request_id, DeregisteredNotice{});
-  state.fail_open(*entry, to_string(GoneReason::kDeregistered), now);
+  state.fail_open(*entry, Cause::kDeregistered, now);
   state.registry.remove(id);
   state.accounts.give_back(Resource::kRegistration, who->peer.uid);
   state.release(connection);
@@ -189,7 +272,7 @@ void Broker::protocol_error(ConnectionId connection, std::uint64_t request_id, s
   const auto id = session->entry;
   const bool registered = session->phase == Phase::kRegistered;
   state.refuse(connection, request_id, {RefusalCode::kProtocol, std::move(problem), {}}, now);
-  if (registered) state.lose(id, GoneReason::kProtocolError, now);
+  if (registered) state.lose(id, Cause::kProtocolError, now);
 }
 
 Entry* Broker::State::answering(ConnectionId connection, std::string_view what, Now now) {
@@ -207,16 +290,16 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   auto& state = *state_;
   const auto* session = state.find(connection);
   if (session == nullptr || session->phase == Phase::kLost) return;
-  auto reason = GoneReason::kConnectionLost;
-  if (cause == LossCause::kSlowReader) reason = GoneReason::kSlowReader;
-  if (cause == LossCause::kUserQuota) reason = GoneReason::kUserQuota;
-  if (reason != GoneReason::kConnectionLost) ++state.counters.slow_readers;
-  if (reason == GoneReason::kUserQuota) ++state.counters.over_quota;
+  auto why = Cause::kClosed;
+  if (cause == LossCause::kSlowReader) why = Cause::kSlowReader;
+  if (cause == LossCause::kUserQuota) why = Cause::kUserQuota;
+  if (why != Cause::kClosed) ++state.counters.slow_readers;
+  if (why == Cause::kUserQuota) ++state.counters.over_quota;
   if (session->phase == Phase::kNew) {
     state.release(connection);
     return;
   }
-  state.lose(session->entry, reason, now);
+  state.lose(session->entry, why, now);
 }
 
 void Broker::process_exited(ConnectionId connection, Now now) {
@@ -227,7 +310,7 @@ void Broker::process_exited(ConnectionId connection, Now now) {
     state.release(connection);
     return;
   }
-  state.die(session->entry, GoneReason::kProcessExited, now);
+  state.die(session->entry, Cause::kProcessExited, now);
 }
 
 }  // namespace muster::core

@@ -7,6 +7,7 @@
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "core/broadcast_log.h"
 #include "core/broker.h"
 #include "core/deadlines.h"
+#include "core/operation_keys.h"
 #include "core/quota.h"
 #include "core/registry.h"
 
@@ -60,32 +62,50 @@ struct Broker::State {
   DeadlineId arm(Deadline what, SteadyTime at);
 
   // --- one backend
-  void lose(EntryId id, GoneReason reason, Now now);
-  void die(EntryId id, GoneReason reason, Now now);
-  // Frees a key that another connection takes over.
-  void displace(EntryId id, const Peer& by, Now now);
-  void fail_open(Entry& entry, std::string_view detail, Now now);
+  void lose(EntryId id, Cause cause, Now now);
+  void die(EntryId id, Cause cause, Now now);
+  // It did not come back in time: lost where its process is seen to live, else dead.
+  void grace_passed(EntryId id, Now now);
+  // Lets go of the connection that the same process replaces by a new one.
+  void displace(EntryId id);
+  void fail_open(Entry& entry, Cause cause, Now now);
+  // The entry that `peer` may register `key` as, and the key for it: a process that shares its key
+  // with another living one of its user gets a replica of its own.
+  EntryId place_for(BackendKey& key, const Peer& peer) const;
+  void end_quiesce(EntryId id, Now now);
   void redeliver(Entry& entry, Now now);
   void arm_idle(EntryId id, SteadyTime at);
   void idle_passed(EntryId id, Now now);
 
   // --- one broadcast
-  // Sends to every live backend that is selected, or to `only` alone.
-  Broadcast& launch(BroadcastRequest request, EntryId only, std::optional<uid_t> asked_by, Now now);
-  void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome,
-              BroadcastFailureReason reason, std::string detail, Now now);
-  void finish(Broadcast& broadcast, Now now);
+  struct Launch {
+    BroadcastRequest request;
+    EntryId only = Registry::kNone;    // none: every backend that is selected
+    std::optional<Operator> asked_by;  // nothing: the broker itself
+    std::optional<uid_t> charged;      // whose account it counts in
+    bool own = false;
+  };
+  // Sends to every backend that is selected and not dead. Strong: when it throws nothing was sent.
+  Broadcast& launch(Launch what, Now now);
+  // Everything of a broadcast that is not yet known to anybody.
+  std::unique_ptr<Broadcast> prepare(Launch what, Now now);
+  void ask(Broadcast& broadcast, std::uint32_t target, Now now);
+  void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome, Cause cause, Now now,
+              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError) noexcept;
+  void finish(Broadcast& broadcast, Now now) noexcept;
   void cancel(Broadcast& broadcast, Now now);
-  void stray_answer(const Entry& entry, BroadcastId id, const Failure* failure, Now now);
+  void stray_answer(EntryId entry, BroadcastId id, const Failure* failure, Now now);
+  // The target acked, in time or late.
+  void note_quiesced(const Broadcast& broadcast, Entry& entry, Now now);
   void target_deadline(Broadcast& broadcast, std::uint32_t target, Now now);
   [[nodiscard]] std::chrono::milliseconds budget_of(const BroadcastRequest& request,
                                                     const Entry& entry) const;
   // Checks a request and makes its path normal; nothing when it is good.
   [[nodiscard]] std::optional<ControlError> check(BroadcastRequest& request) const;
-  // The broadcast that has the operation key of a request that was checked; null when none has. An
-  // error when it is of another request.
+  // The broadcast that has the user's operation key of a request that was checked; null when none
+  // has. An error when it is of another request, or its report is gone.
   [[nodiscard]] std::variant<const Broadcast*, ControlError> known_by_key(
-      const BroadcastRequest& request) const;
+      const BroadcastRequest& request, std::optional<uid_t> asked_by) const;
 
   // --- housekeeping
   // Of every user who has something in use or in the list of the dead, in ascending order.
@@ -96,9 +116,11 @@ struct Broker::State {
   [[nodiscard]] ControlError no_report(BroadcastId id) const;
 
   // --- events
-  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
-  void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
-  void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target, Now now);
+  // An event that there is no memory for is not told: what it is about has happened all the same.
+  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {}) noexcept;
+  void tell(Event::Kind kind, const Broadcast& broadcast, Now now) noexcept;
+  void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
+                    Now now) noexcept;
 
   Config config;
   Shell& shell;
@@ -106,6 +128,7 @@ struct Broker::State {
   Registry registry;
   Deadlines deadlines;
   BroadcastLog log;
+  OperationKeys keys;
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

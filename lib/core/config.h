@@ -18,6 +18,8 @@ struct Config {
   std::chrono::milliseconds ack_timeout = kDefaultBroadcastAckTimeout;
   std::chrono::milliseconds max_ack_timeout = std::chrono::minutes(5);
   std::chrono::milliseconds reconnect_grace = std::chrono::seconds(1);
+  // Of those who were registered before a restart of the broker, from its start.
+  std::chrono::milliseconds restart_grace = std::chrono::seconds(5);
   std::chrono::milliseconds register_timeout = std::chrono::seconds(5);
   std::size_t max_broadcasts = 1024;  // in flight
   std::size_t max_reports = 1000;     // kept after they finished
@@ -31,6 +33,11 @@ struct Config {
 
   // Of one user's share of all of the above and of what waits in the shell's queues.
   Quotas quotas;
+
+  // How long an operation key is kept, also after its report is gone.
+  std::chrono::milliseconds key_age = std::chrono::hours(1);
+  // One run of the broker, 16 bytes. What backends remember of it is good for that long.
+  std::string epoch = std::string(16, '\0');
 
   AccessPolicyPtr policy;  // null: everything is allowed
 

@@ -4,26 +4,6 @@
 
 namespace muster::core {
 
-std::string_view to_string(GoneReason reason) noexcept {
-  switch (reason) {
-    case GoneReason::kProcessExited:
-      return "process exited";
-    case GoneReason::kConnectionLost:
-      return "connection lost";
-    case GoneReason::kSlowReader:
-      return "connection lost (slow reader)";
-    case GoneReason::kUserQuota:
-      return "connection lost (slow reader, over its user's quota of queued bytes)";
-    case GoneReason::kProtocolError:
-      return "connection lost (protocol error)";
-    case GoneReason::kReplaced:
-      return "connection lost (another process registered the key)";
-    case GoneReason::kDeregistered:
-      return "deregistered";
-  }
-  return "?";
-}
-
 EntryId Registry::find(const BackendKey& key) const { return find(key, BackendKeyHash{}(key)); }
 
 EntryId Registry::find(const BackendKey& key, std::size_t hash) const {
@@ -59,6 +39,7 @@ EntryId Registry::put(Enrolment enrolment) {
     entries_[id].enrolment = std::move(shared);
   }
   entries_[id].state = BackendState::kLive;
+  entries_[id].cause = Cause::kNone;
   return id;
 }
 

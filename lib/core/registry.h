@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,17 +36,11 @@ struct Enrolment {
 };
 using EnrolmentPtr = std::shared_ptr<const Enrolment>;
 
-// Why a backend is not live.
-enum class GoneReason : std::uint8_t {
-  kProcessExited,
-  kConnectionLost,
-  kSlowReader,
-  kUserQuota,  // of queued bytes: it does not read either
-  kProtocolError,
-  kReplaced,      // another process took the key
-  kDeregistered,  // only as the detail of an outcome: a deregistered key is gone, not dead
+// That a backend acked a quiesce, and is not to take work until that ends.
+struct Quiesced {
+  QuiescedState state;
+  bool ended = false;  // it ended while the backend was not connected: to be told on its return
 };
-[[nodiscard]] std::string_view to_string(GoneReason reason) noexcept;
 
 // A target that an entry still owes an answer.
 struct OpenOperation {
@@ -59,14 +54,16 @@ using EntryId = std::uint32_t;
 struct Entry {
   EnrolmentPtr enrolment;  // null: the slot is free
   BackendState state = BackendState::kDead;
-  GoneReason gone = GoneReason::kConnectionLost;  // of one that is not live
-  ConnectionId connection;                        // live: its socket; reconnecting: the one it lost
-  std::vector<OpenOperation> open;                // in the order in which they were accepted
-  DeadlineId idle;                                // live and with an idle timeout
-  DeadlineId grace;                               // reconnecting
+  Cause cause = Cause::kNone;  // of one that is not live
+  // Live: its socket. Reconnecting and lost: a closed one, by which its process is watched.
+  ConnectionId connection;
+  std::vector<OpenOperation> open;  // in the order in which they were accepted
+  DeadlineId idle;                  // live and with an idle timeout
+  DeadlineId grace;                 // reconnecting
   SteadyTime last_activity;
   std::uint64_t death = 0;          // counts up over all entries: two may die at the same time
   std::uint64_t since_unix_ms = 0;  // of the state
+  std::optional<Quiesced> quiesced;
 };
 
 class Registry {

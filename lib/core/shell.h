@@ -14,6 +14,7 @@
 #include "muster/broker_view.h"
 #include "muster/registration.h"
 
+#include "core/operation_keys.h"
 #include "core/types.h"
 
 namespace muster::core {
@@ -38,6 +39,10 @@ class Shell {
 
   // Above every id that was ever given out on this host.
   virtual BroadcastId next_broadcast_id() = 0;
+  // Whether the id that was given last is covered by what is on disk.
+  [[nodiscard]] virtual bool last_id_is_durable() const noexcept { return true; }
+  // An operation key is in use from now on: to be kept over a restart.
+  virtual void key_used(const UsedKey& /*key*/) {}
 
   // Called once for each distinct budget of a broadcast; the frame goes to many.
   [[nodiscard]] virtual FramePtr encode(const OutgoingOperation& operation) = 0;

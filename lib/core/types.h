@@ -62,11 +62,12 @@ struct Peer {
   std::shared_ptr<const std::vector<gid_t>> groups = nullptr;  // supplementary; null: none
   std::shared_ptr<const ProcessFacts> facts = nullptr;         // null: nothing is known
 
-  // A peer whose pid cannot be seen is known by its uid alone.
+  // A process stays the same when it changes its user. One whose pid cannot be seen is known by its
+  // uid alone.
   [[nodiscard]] bool same_process(const Peer& other) const noexcept {
-    if (uid != other.uid) return false;
-    return process == other.process;
+    return process == other.process && (is_visible() || uid == other.uid);
   }
+  [[nodiscard]] bool is_visible() const noexcept { return process.pid != 0; }
 };
 
 }  // namespace muster::core

@@ -79,7 +79,12 @@ bool Selector::matches(const BackendKey& key, const Labels& labels) const {
   std::string storage;
   return std::all_of(terms_.begin(), terms_.end(), [&](const SelectorTerm& term) {
     const auto* value = value_of(term.field, key, labels, storage);
-    return value != nullptr && ::fnmatch(term.glob.c_str(), value->c_str(), 0) == 0;
+    if (value == nullptr) return false;
+    if (::fnmatch(term.glob.c_str(), value->c_str(), 0) == 0) return true;
+    // What a process that shares its key got is still the replica that it called itself.
+    const auto shared = term.field == "replica" ? value->find('~') : std::string::npos;
+    return shared != std::string::npos &&
+           ::fnmatch(term.glob.c_str(), value->substr(0, shared).c_str(), 0) == 0;
   });
 }
 

@@ -88,6 +88,29 @@ std::string_view to_string(Cause cause) noexcept {
   return "?";
 }
 
+std::string explain(Cause cause, pid_t pid) {
+  std::string text;
+  switch (cause) {
+    case Cause::kNone:
+    case Cause::kAnswer:
+    case Cause::kAckTimeout:
+      return text;
+    case Cause::kClosed:
+      text = "disconnected";
+      break;
+    case Cause::kSlowReader:
+    case Cause::kUserQuota:
+    case Cause::kProtocolError:
+    case Cause::kBrokerRestarted:
+      text = to_string(cause);
+      break;
+    default:
+      return std::string(to_string(cause));
+  }
+  if (pid == 0) return text + "; its process is not visible to the broker";
+  return text + "; process " + std::to_string(pid) + " is still running";
+}
+
 std::string_view to_string(ControlAction action) noexcept {
   switch (action) {
     case ControlAction::kLook:

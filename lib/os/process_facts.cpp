@@ -5,12 +5,14 @@
 #include <climits>
 #include <cstdio>
 #include <ctime>
+#include <fcntl.h>
 #include <optional>
 #include <poll.h>
 #include <system_error>
 #include <unistd.h>
 
 #include "os/peer.h"
+#include "os/unique_fd.h"
 
 namespace muster::os {
 namespace {
@@ -63,6 +65,17 @@ ProcessFacts facts_of(pid_t pid, int pidfd) {
   }
   if (started) facts.started_unix_ms = unix_ms_of(*started);
   return facts;
+}
+
+std::string command_of(pid_t pid) {
+  std::array<char, 64> path{};
+  std::snprintf(path.data(), path.size(), "/proc/%d/comm", pid);
+  const UniqueFd file(::open(path.data(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> name{};  // the kernel's names have at most 15 bytes
+  const ssize_t size = file ? ::read(file.get(), name.data(), name.size()) : 0;
+  std::string command(name.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (command.ends_with('\n')) command.pop_back();
+  return command;
 }
 
 }  // namespace muster::os

@@ -19,4 +19,8 @@ struct ProcessFacts {
 // of that process: its pid cannot be used again before it exited, and the pidfd tells of that.
 [[nodiscard]] ProcessFacts facts_of(pid_t pid, int pidfd);
 
+// The name of the process that has that pid now, as /proc/PID/comm has it: bytes. Empty where it
+// cannot be read. Only for people: it may be another process by now.
+[[nodiscard]] std::string command_of(pid_t pid);
+
 }  // namespace muster::os

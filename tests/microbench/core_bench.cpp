@@ -72,7 +72,7 @@ void start_and_settle(benchmark::State& state) {
   Full full;
   for (auto _ : state) {
     const BroadcastId id = full.start();
-    for (std::uint32_t i = 0; i < kBackends; ++i) full.broker.acked({i, 1}, id, full.now);
+    for (std::uint32_t i = 0; i < kBackends; ++i) full.broker.acked({i, 1}, id, {}, full.now);
   }
   state.SetItemsProcessed(state.iterations() * kBackends);
 }
@@ -85,7 +85,7 @@ void settle_the_newest_of_100(benchmark::State& state) {
   for (int i = 1; i < kInFlight; ++i) full.start();
   for (auto _ : state) {
     const BroadcastId id = full.start();
-    for (std::uint32_t i = 0; i < kBackends; ++i) full.broker.acked({i, 1}, id, full.now);
+    for (std::uint32_t i = 0; i < kBackends; ++i) full.broker.acked({i, 1}, id, {}, full.now);
   }
   state.SetItemsProcessed(state.iterations() * kBackends);
 }

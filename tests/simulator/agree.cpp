@@ -9,6 +9,8 @@ std::string show(const BackendOutcome& outcome) {
   text += to_string(outcome.outcome);
   if (outcome.reason) text.append(" (").append(to_string(*outcome.reason)).append(")");
   if (!outcome.detail.empty()) text += " '" + outcome.detail + '\'';
+  text.append(" (").append(to_string(outcome.cause)).append(", ");
+  text.append(to_string(outcome.said_by)).append(")");
   text += " after " + std::to_string(outcome.latency.count()) + " us, budget " +
           std::to_string(outcome.ack_timeout.count()) + " ms, extensions " +
           std::to_string(outcome.extensions) + ", redeliveries " +
@@ -24,6 +26,7 @@ std::string show(const BroadcastReport& report) {
   text += " started " + std::to_string(report.started_unix_ms) + " took " +
           std::to_string(report.duration.count()) + " us, key '" + report.operation_key +
           "'\n    " + to_string(report.result) + '\n';
+  if (report.asked_by) text += "    asked by uid " + std::to_string(report.asked_by->uid) + '\n';
   for (const auto& backend : report.backends) text += show(backend);
   const auto late = [&](const char* what, const std::vector<LateAnswer>& answers) {
     for (const auto& answer : answers) {
@@ -44,7 +47,9 @@ std::string show(const std::vector<BackendInfo>& backends) {
     text += " incarnation " + std::to_string(info.incarnation) + " pid " +
             std::to_string(info.pid) + " uid " + std::to_string(info.uid) + " gid " +
             std::to_string(info.gid) + " since " + std::to_string(info.since_unix_ms) + " gone '" +
-            info.gone_because + "' owes " + std::to_string(info.open_operations) + '\n';
+            info.gone_because + "' owes " + std::to_string(info.open_operations);
+    if (info.quiesced) text += " quiesced by " + std::to_string(info.quiesced->broadcast);
+    text += '\n';
   }
   return text.empty() ? "    nobody\n" : text;
 }

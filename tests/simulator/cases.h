@@ -11,10 +11,22 @@
 namespace muster::simulator {
 
 enum class Case : std::uint8_t {
-  kReturned,        // the process of a lost connection came back in time
-  kReplacedBySame,  // a second connection of the same process took a live key
-  kReplacedByOther,
-  kOtherUid,  // wanted a live key, and was denied
+  kReturned,           // the process of a lost connection came back in time
+  kReplacedBySame,     // a second connection of the same process took a live key
+  kShared,             // a second living process of the same user took the key
+  kSharedReturned,     // and came back
+  kLost,               // its process lives, and the grace has passed
+  kLostReturned,       // and came back
+  kLostAsked,          // and was a target
+  kReconnectingAsked,  // a broadcast began while it was away
+  kExpectedReturned,   // it was in the roster of a broker that restarted
+  kQuiesced,
+  kResumed,
+  kResumedWhileAway,
+  kForgotten,
+  kWholeDeadline,    // the deadline of the whole passed
+  kKeyAfterRestart,  // an operation key was used before the broker restarted
+  kOtherUid,         // wanted a live key, and was denied
   kAcceptedLate,
   kAcceptedDead,   // its process exited while it waited
   kNeverAccepted,  // the broker ended first

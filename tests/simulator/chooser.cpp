@@ -145,7 +145,14 @@ Step Chooser::time_step(const World& world) {
 }
 
 Step Chooser::operator_step(const World& world) {
-  switch (rng_.below(10)) {
+  switch (rng_.below(13)) {
+    case 10:
+    case 11:
+      return {StepKind::kResume,
+              {rng_.chance(70) ? 0 : std::int64_t(some_broadcast(world)),
+               rng_.chance(70) ? 0 : rng_.below(kSelections)}};
+    case 12:
+      return {StepKind::kForget, {some_entry(world)}};
     case 0:
       return {StepKind::kDryRun, {rng_.below(kOperations), rng_.below(kSelections)}};
     case 1:
@@ -163,11 +170,22 @@ Step Chooser::operator_step(const World& world) {
   }
 }
 
+// Mostly one that is dead or lost.
+std::uint32_t Chooser::some_entry(const World& world) {
+  std::vector<std::uint32_t> gone;
+  for (const auto& backend : world.shadow().backends()) {
+    const bool is_gone =
+        backend.state == BackendState::kDead || backend.state == BackendState::kLost;
+    if (is_gone || rng_.chance(10)) gone.push_back(backend.key);
+  }
+  return gone.empty() || rng_.chance(10) ? rng_.below(kKeys) : rng_.pick(gone);
+}
+
 Step Chooser::odd_step(const World& world, const Sight& sight) {
   const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
   switch (rng_.below(18)) {
     case 0:
-      return {StepKind::kShutDown, {}};
+      return {StepKind::kShutDown, {rng_.chance(30) ? 1 : 0}};
     case 1:
       return restart(world);
     case 2:

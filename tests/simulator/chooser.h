@@ -39,6 +39,7 @@ class Chooser {
 
   Step connect(const World& world, std::optional<std::uint32_t> process = {});
   std::uint32_t some_key(const World& world);
+  std::uint32_t some_entry(const World& world);
   Step register_as(std::uint32_t connection, std::uint32_t key);
   std::int64_t operation_for(const World& world, std::uint32_t connection);
   [[nodiscard]] static std::optional<std::int64_t> open_until(const World& world,

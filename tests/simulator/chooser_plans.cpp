@@ -38,6 +38,7 @@ Step Chooser::bounce(const World& world, std::uint32_t connection, bool close_fi
   if (!close_first) return join(world, process, key);
   plan(StepKind::kDeliver, connection);
   if (rng_.chance(30)) plan(StepKind::kAdvance, rng_.between(0, 300'000));
+  if (rng_.chance(60)) plan(StepKind::kResume, 0);
   if (rng_.chance(80)) plan_join(world, process, key);
   return {StepKind::kClose, {connection}};
 }
@@ -126,15 +127,23 @@ Step Chooser::broadcast_to_all(const World& world, const Sight& sight) {
 // The broker is gone and comes again: killed, or told to and given time. Backends come back, each
 // when it notices; some answer what the broker before asked them.
 Step Chooser::restart(const World& world) {
-  const Step restart{StepKind::kRestart, {rng_.chance(50) ? 1 : 0}};
+  const Step restart{StepKind::kRestart, {rng_.chance(50) ? 1 : 0, rng_.chance(10) ? 1 : 0}};
   auto first = restart;
   if (rng_.chance(40)) {
-    first = {StepKind::kShutDown, {}};
+    first = {StepKind::kShutDown, {rng_.chance(30) ? 1 : 0}};
     for (auto left = rng_.below(4); left > 0; --left) {
       plan(StepKind::kAdvance, rng_.between(0, 300'000));
       plan(StepKind::kFire, rng_.below(1000));
     }
     batch_.push_back(restart);
+  }
+  // The same request with the same key before and after.
+  if (rng_.chance(30)) {
+    const std::int64_t operation = rng_.below(kGoodOperations);
+    const std::int64_t user = 1 + rng_.below(kUsers);
+    batch_.insert(batch_.begin(), first);
+    first = {StepKind::kStart, {0, operation, -1, 0, 1, user}};
+    batch_.push_back(first);
   }
   for (const auto& backend : world.shadow().backends()) {
     const auto line = world.shell().lines().find(backend.connection);

@@ -30,7 +30,7 @@ std::uint32_t Chooser::some_key(const World& world) {
     const auto key = (first + i) % keys_;
     const auto& all = world.shadow().backends();
     const bool free = std::none_of(all.begin(), all.end(), [&](const Shadow::Backend& backend) {
-      return backend.form.key == key && backend.state != BackendState::kDead;
+      return backend.key == key && backend.state != BackendState::kDead;
     });
     if (free) return key;
   }
@@ -43,7 +43,7 @@ Step Chooser::register_as(std::uint32_t connection, std::uint32_t key) {
     step.args[2] = rng_.pick(std::array<std::int64_t, 6>{0, 1, 30, 200, 4000, kMaxU32});
   }
   if (idle_ && rng_.chance(50)) {
-    step.args[3] = rng_.pick(std::array<std::int64_t, 5>{1, 50, 300, 1500, kMaxU32});
+    step.args[3] = rng_.pick(std::array<std::int64_t, 5>{1, 999, 1000, 1500, kMaxU32});
     if (rng_.chance(3)) step.args[3] = 0;
   }
   if (rng_.chance(30)) step.args[4] = kHot;
@@ -99,6 +99,9 @@ Step Chooser::start(const World& world) {
   }
   if (rng_.chance(25)) step.args[3] = rng_.below(kSelections);
   step.args[5] = rng_.below(kUsers + 1);
+  if (!one_budget_ && rng_.chance(15)) {
+    step.args[6] = rng_.pick(std::array<std::int64_t, 4>{1, 100, 3000, kMaxU32});
+  }
   if (rng_.chance(20)) step.args[4] = rng_.chance(90) ? 1 + rng_.below(2) : 3;
   return step;
 }

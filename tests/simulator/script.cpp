@@ -17,6 +17,7 @@ constexpr std::array kFields = {
     Field{"ack_timeout", &Knobs::ack_timeout},
     Field{"max_ack_timeout", &Knobs::max_ack_timeout},
     Field{"grace", &Knobs::grace},
+    Field{"restart_grace", &Knobs::restart_grace},
     Field{"register_timeout", &Knobs::register_timeout},
     Field{"max_broadcasts", &Knobs::max_broadcasts},
     Field{"max_reports", &Knobs::max_reports},
@@ -68,6 +69,7 @@ Knobs random_knobs(Rng& rng) {
   knobs.ack_timeout = rng.pick(std::array{1, 40, 300, 5000, 5000});
   knobs.max_ack_timeout = rng.pick(std::array{50, 1000, 300'000});
   knobs.grace = rng.pick(std::array{0, 20, 200, 1000});
+  knobs.restart_grace = rng.pick(std::array{0, 300, 5000});
   knobs.register_timeout = rng.pick(std::array{30, 500, 5000});
   if (rng.chance(20)) knobs.max_broadcasts = rng.between(1, 3);
   if (rng.chance(25)) knobs.max_reports = rng.between(0, 3);
@@ -103,6 +105,7 @@ core::Config config_of(const Knobs& knobs) {
   config.ack_timeout = milliseconds(knobs.ack_timeout);
   config.max_ack_timeout = milliseconds(knobs.max_ack_timeout);
   config.reconnect_grace = milliseconds(knobs.grace);
+  config.restart_grace = milliseconds(knobs.restart_grace);
   config.register_timeout = milliseconds(knobs.register_timeout);
   config.max_broadcasts = static_cast<std::size_t>(knobs.max_broadcasts);
   config.max_reports = static_cast<std::size_t>(knobs.max_reports);

@@ -18,6 +18,7 @@ struct Knobs {
   std::int64_t ack_timeout = 5000;
   std::int64_t max_ack_timeout = 300'000;
   std::int64_t grace = 1000;
+  std::int64_t restart_grace = 5000;
   std::int64_t register_timeout = 5000;
   std::int64_t max_broadcasts = 1024;
   std::int64_t max_reports = 1000;

@@ -1,5 +1,6 @@
 // The oracle: what the broker must do, written down a second time from the design, with plain
-// lists and without a look at the core.
+// lists and without a look at the core. Where a rule of the design's table (section "A broadcast,
+// case by case") is kept, it stands in words beside its check: "Rule: ...".
 //
 // It is told every event that the core is told, before the core, and says what must come of it: the
 // messages to each connection, the events, the counters, every report, every deadline that must be
@@ -42,13 +43,16 @@ class Shadow {
  public:
   struct Backend {
     Form form;
+    std::uint32_t key = 0;     // as the broker lists it: another than form.key where that is shared
     std::uint64_t serial = 0;  // one for each time that a key is new
     BackendState state = BackendState::kLive;
     core::Peer peer;
     std::uint32_t connection = 0;
     Incarnation incarnation = 0;
     std::uint64_t since_unix_ms = 0;
-    std::string gone;
+    Cause cause = Cause::kNone;
+    std::optional<QuiescedState> quiesced;
+    bool resumed_away = false;          // the quiesce ended while it was not connected
     SteadyTime grace_at;                // reconnecting
     SteadyTime died;                    // dead
     std::uint64_t death = 0;            // counts up
@@ -65,19 +69,24 @@ class Shadow {
     SteadyTime settled;
     OutcomeKind outcome = OutcomeKind::kOpen;
     BroadcastFailureReason reason = BroadcastFailureReason::kBackendError;
-    std::string detail;
+    Cause cause = Cause::kNone;
+    std::string said;  // by the backend, of a failure
     std::string note;
     std::optional<std::uint32_t> percent;
     std::uint32_t extensions = 0;
     std::uint32_t redeliveries = 0;
     bool answered = false;
+    bool sent = false;
   };
   struct Cast {
     BroadcastId id = 0;
     BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
     std::int64_t selection = 0;
     std::string operation_key;
-    std::optional<uid_t> by;
+    std::optional<Operator> by;
+    std::optional<uid_t> charged;
+    bool own = false;  // an idle quiesce
+    std::optional<milliseconds> deadline;
     SteadyTime started;
     std::uint64_t started_unix_ms = 0;
     SteadyTime ended;
@@ -88,9 +97,25 @@ class Shadow {
     std::vector<LateAnswer> late_failures;
   };
 
+  // A user's operation key.
+  struct Key {
+    uid_t uid = 0;
+    std::string key;
+    BroadcastId id = 0;
+    BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+    std::int64_t selection = 0;
+    std::uint64_t used_unix_ms = 0;
+    SteadyTime used;
+    bool restored = false;  // used before the broker restarted
+  };
+
   // `first_id`: the first that this run of the broker may give. `cases` must outlive it.
   Shadow(const Knobs& knobs, BroadcastId first_id, Cases& cases)
       : cases_(cases), knobs_(knobs), first_id_(first_id) {}
+
+  // --- at the start of a broker, what it kept from the run before
+  void restore_keys(std::vector<Key> keys, Now now);
+  void expect(std::uint32_t connection, const Backend& before, Now now);
 
   // --- events, as core::Broker has them
   void opened(std::uint32_t connection, const core::Peer& peer, Now now);
@@ -106,9 +131,13 @@ class Shadow {
   std::variant<core::Started, ControlError::Code> start(BroadcastId next, std::int64_t operation,
                                                         std::optional<milliseconds> ack_timeout,
                                                         std::int64_t selection, std::int64_t key,
-                                                        std::optional<uid_t> by, Now now);
+                                                        std::optional<Operator> by,
+                                                        std::optional<milliseconds> deadline,
+                                                        Now now);
   std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
-  void shut_down(BroadcastId next, Now now);
+  std::uint32_t resume(BroadcastId id, std::int64_t selection, Now now);
+  std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
+  void shut_down(BroadcastId next, bool restart, Now now);
 
   // --- deadlines; each throws a Violation if there is no such deadline at that time
   void target_due(BroadcastId id, std::uint32_t key, SteadyTime at, Now now);
@@ -141,7 +170,10 @@ class Shadow {
   [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
   [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
   [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;
-  [[nodiscard]] const std::deque<BroadcastId>& kept() const noexcept { return kept_; }
+  // Reports, the broker's own among them.
+  [[nodiscard]] std::size_t kept() const noexcept { return kept_.size() + own_kept_.size(); }
+  [[nodiscard]] bool is_kept(BroadcastId id) const;
+  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
   struct Connection {
     bool registered = false;
     bool lost = false;
@@ -165,17 +197,20 @@ class Shadow {
   void tell(Event::Kind kind, const Cast& cast);
   void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code);
   void release(std::uint32_t connection);
-  void lose(Backend& backend, const std::string& why, Now now);
-  void die(Backend& backend, const std::string& why, Now now);
-  void fail_open(std::uint64_t serial, const std::string& why, Now now);
+  void lose(Backend& backend, Cause why, Now now);
+  void die(Backend& backend, Cause why, Now now);
+  void fail_open(std::uint64_t serial, Cause why, Now now);
+  void end_quiesce(Backend& backend);
+  void quiesced(Backend& backend, const Cast& cast, Now now);
   void stray(const Backend& backend, BroadcastId id, const Failure* failure, Now now);
   void settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFailureReason reason,
-              const std::string& detail, Now now);
+              Cause cause, Now now);
   void end_if_complete(Cast& cast, Now now);
   Cast& launch(Cast cast, std::optional<milliseconds> ack_timeout,
                std::optional<std::uint64_t> only, Now now);
   void cancel(Cast& cast, Now now);
   void trim_dead(Now now);
+  void trim_reports(std::deque<BroadcastId>& kept, std::size_t most, Now now);
   // What a user has, counted anew each time.
   [[nodiscard]] UserUsage usage_of(uid_t uid) const;
   static bool is_full(const Share& share) { return share.used >= share.quota; }
@@ -187,7 +222,9 @@ class Shadow {
   std::vector<Backend> backends_;  // in registration order
   std::map<std::uint32_t, Connection> connections_;
   std::map<BroadcastId, Cast> casts_;
-  std::deque<BroadcastId> kept_;  // reports, in the order in which they ended
+  std::deque<BroadcastId> kept_;      // reports, in the order in which they ended
+  std::deque<BroadcastId> own_kept_;  // those of idle quiesces
+  std::vector<Key> keys_;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;
   Incarnation last_incarnation_ = 0;

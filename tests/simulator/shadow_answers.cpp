@@ -48,19 +48,32 @@ void Shadow::answer(std::uint32_t connection, BroadcastId id, const Failure* fai
   }
   asked->answered = true;
   if (failure != nullptr) {
-    settle(cast->second, *asked, OutcomeKind::kFailure, failure->reason, failure->detail, now);
+    // Rule: it answers Failure{reason}: a failure with that reason, the detail in the report.
+    asked->said = failure->detail;
+    settle(cast->second, *asked, OutcomeKind::kFailure, failure->reason, Cause::kAnswer, now);
   } else {
-    settle(cast->second, *asked, OutcomeKind::kAck, {}, {}, now);
+    // Rule: the backend acks in time: an ack. Rule: one that acked a quiesce is quiesced.
+    quiesced(*by_serial(backend->serial), cast->second, now);
+    settle(cast->second, *asked, OutcomeKind::kAck, {}, Cause::kAnswer, now);
   }
 }
 
-// An answer that nobody waits for. From a process that was asked it is late once, then a duplicate.
+void Shadow::quiesced(Backend& backend, const Cast& cast, Now now) {
+  const auto* quiesce = cast.operation.as_quiesce();
+  if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
+  cases_.saw(Case::kQuiesced);
+  backend.quiesced = QuiescedState{now.unix_ms, cast.id, quiesce->reason, cast.by};
+  backend.resumed_away = false;
+}
+
+// Rule: an ack that comes after its timer fired: the result does not change, the report gains a
+// late ack with its lateness. Rule: a second ack for the same broadcast: ignored, counted.
 void Shadow::stray(const Backend& backend, BroadcastId id, const Failure* failure, Now now) {
   const auto cast = casts_.find(id);
   auto* asked =
       cast == casts_.end() || cast->second.forgotten ? nullptr : find(cast->second, backend.serial);
-  if (asked == nullptr || asked->peer.uid != backend.peer.uid ||
-      !(asked->peer.process == backend.peer.process)) {
+  if (asked == nullptr || !asked->sent || !(asked->peer.process == backend.peer.process) ||
+      (backend.peer.process.pid == 0 && asked->peer.uid != backend.peer.uid)) {
     ++counters.unmatched_answers;
     tell(Event::Kind::kUnmatchedAnswer, backend);
     return;
@@ -72,6 +85,7 @@ void Shadow::stray(const Backend& backend, BroadcastId id, const Failure* failur
   }
   asked->answered = true;
   ++counters.late_answers;
+  if (failure == nullptr) quiesced(*by_serial(backend.serial), cast->second, now);
   const auto since = asked->outcome == OutcomeKind::kTimeout ? asked->deadline : asked->settled;
   LateAnswer late;
   late.key = key_of(asked->key);
@@ -93,7 +107,10 @@ void Shadow::working(std::uint32_t connection, BroadcastId id, const Working& wo
   auto* asked = cast == casts_.end() ? nullptr : find(cast->second, backend->serial);
   if (asked == nullptr || asked->outcome != OutcomeKind::kOpen) return;
   const auto wanted = now.steady + working.extend;
-  const auto most = cast->second.started + milliseconds(knobs_.max_ack_timeout);
+  // Rule: the timer moves to now + extend_ms, capped by max_ack_timeout from the start, and by the
+  // deadline of the whole.
+  auto most = cast->second.started + milliseconds(knobs_.max_ack_timeout);
+  if (cast->second.deadline) most = std::min(most, cast->second.started + *cast->second.deadline);
   const auto moved = std::max(asked->deadline, std::min(wanted, most));
   if (moved != asked->deadline) ++asked->extensions;
   asked->deadline = moved;
@@ -111,19 +128,29 @@ void Shadow::target_due(BroadcastId id, std::uint32_t key, SteadyTime at, Now no
     if (backend == nullptr || backend->state == BackendState::kDead) {
       throw Violation("a target is open whose backend is not there");
     }
-    if (backend->state == BackendState::kReconnecting) {
+    if (backend->state == BackendState::kLost) {
+      throw Violation("a target is open whose backend is lost");
+    }
+    if (backend->state == BackendState::kLive) send(backend->connection, Sent::Kind::kCancel, id);
+    if (cast.deadline && at >= cast.started + *cast.deadline) {
+      // Rule: at the deadline of the whole every open target is settled as a timeout.
+      cases_.saw(Case::kWholeDeadline);
+      settle(cast, target, OutcomeKind::kTimeout, {}, Cause::kDeadline, now);
+    } else if (backend->state == BackendState::kReconnecting) {
+      // Rule: its connection ended while the process lives, and it is not back by its deadline: a
+      // failure, BackendError.
       settle(cast, target, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
-             backend->gone, now);
+             backend->cause, now);
     } else {
-      send(backend->connection, Sent::Kind::kCancel, id);
-      settle(cast, target, OutcomeKind::kTimeout, {}, {}, now);
+      // Rule: nothing until its timer fires: a timeout; a CANCEL goes to the backend.
+      settle(cast, target, OutcomeKind::kTimeout, {}, Cause::kAckTimeout, now);
     }
     return;
   }
   throw Violation("a target's deadline is armed that no open target has");
 }
 
-void Shadow::fail_open(std::uint64_t serial, const std::string& why, Now now) {
+void Shadow::fail_open(std::uint64_t serial, Cause why, Now now) {
   for (auto& [id, cast] : casts_) {
     auto* asked = find(cast, serial);
     if (asked == nullptr || asked->outcome != OutcomeKind::kOpen) continue;
@@ -132,12 +159,12 @@ void Shadow::fail_open(std::uint64_t serial, const std::string& why, Now now) {
 }
 
 void Shadow::settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFailureReason reason,
-                    const std::string& detail, Now now) {
+                    Cause cause, Now now) {
   if (asked.outcome != OutcomeKind::kOpen) throw Violation("the oracle settled a target twice");
   asked.outcome = outcome;
   asked.settled = now.steady;
   asked.reason = reason;
-  asked.detail = detail;
+  asked.cause = cause;
   if (outcome == OutcomeKind::kAck) ++counters.acks;
   if (outcome == OutcomeKind::kTimeout) ++counters.timeouts;
   if (outcome == OutcomeKind::kFailure) ++counters.failures;
@@ -151,7 +178,7 @@ void Shadow::end_if_complete(Cast& cast, Now now) {
   if (cast.state == BroadcastState::kRunning) cast.state = BroadcastState::kFinished;
   ++counters.broadcasts_finished;
   tell(Event::Kind::kBroadcastFinished, cast);
-  kept_.push_back(cast.id);
+  (cast.own ? own_kept_ : kept_).push_back(cast.id);
   expire_reports(now);
   if (shutting_down_ && !drained_ever_ && running() == 0) {
     drained = true;

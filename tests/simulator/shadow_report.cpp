@@ -45,6 +45,43 @@ BroadcastResult model_result(const Shadow::Cast& cast, milliseconds one_budget) 
 
 }  // namespace
 
+namespace {
+
+// Who can know it.
+SaidBy speaker_of(Cause cause) {
+  if (cause == Cause::kAnswer || cause == Cause::kDeregistered) return SaidBy::kBackend;
+  if (cause == Cause::kProcessExited || cause == Cause::kClosed) return SaidBy::kKernel;
+  return SaidBy::kBroker;
+}
+
+std::string detail_of(const Shadow::Asked& asked) {
+  const bool is_dead = asked.outcome == OutcomeKind::kSkippedDead;
+  const std::string lives =
+      asked.peer.process.pid == 0
+          ? "; its process is not visible to the broker"
+          : "; process " + std::to_string(asked.peer.process.pid) + " is still running";
+  switch (asked.cause) {
+    case Cause::kAnswer:
+      return asked.said;
+    case Cause::kClosed:
+      return is_dead ? "connection closed" : "disconnected" + lives;
+    case Cause::kSlowReader:
+    case Cause::kUserQuota:
+    case Cause::kProtocolError:
+    case Cause::kBrokerRestarted:
+      return std::string(to_string(asked.cause)) + (is_dead ? "" : lives);
+    case Cause::kDeadline:
+      return "no answer by the broadcast's deadline";
+    case Cause::kNone:
+    case Cause::kAckTimeout:
+      return "";
+    default:
+      return std::string(to_string(asked.cause));
+  }
+}
+
+}  // namespace
+
 BackendOutcome Shadow::outcome_of(const Cast& cast, const Asked& asked) const {
   BackendOutcome outcome;
   outcome.key = key_of(asked.key);
@@ -52,7 +89,9 @@ BackendOutcome Shadow::outcome_of(const Cast& cast, const Asked& asked) const {
   outcome.pid = asked.peer.process.pid;
   outcome.uid = asked.peer.uid;
   outcome.outcome = asked.outcome;
-  outcome.detail = asked.detail;
+  outcome.detail = detail_of(asked);
+  outcome.cause = asked.cause;
+  outcome.said_by = speaker_of(asked.cause);
   outcome.ack_timeout = asked.budget;
   outcome.note = asked.note;
   outcome.percent = asked.percent;
@@ -92,13 +131,15 @@ BroadcastReport Shadow::report_of(const Cast& cast, SteadyTime now) const {
   report.duration =
       floor_to<std::chrono::microseconds>((running ? now : cast.ended) - cast.started);
   report.operation_key = cast.operation_key;
+  report.asked_by = cast.by;
+  report.deadline = cast.deadline;
   return report;
 }
 
 std::variant<const Shadow::Cast*, Code> Shadow::find_report(BroadcastId id) const {
   const Cast* newest = nullptr;
   for (const auto& [known, cast] : casts_) {
-    if (!cast.forgotten) newest = &cast;
+    if (!cast.forgotten && !cast.own) newest = &cast;  // Rule: they are never `last`.
     if (known != id) continue;
     if (cast.forgotten) return Code::kExpired;
     return &cast;
@@ -115,7 +156,7 @@ std::vector<BackendInfo> Shadow::list(std::int64_t selection) const {
   for (const auto& backend : backends_) {
     if (!selected(selection, backend.form.key, backend.form.hot)) continue;
     BackendInfo info;
-    info.key = key_of(backend.form.key);
+    info.key = key_of(backend.key);
     info.state = backend.state;
     info.incarnation = backend.incarnation;
     info.pid = backend.peer.process.pid;
@@ -126,7 +167,9 @@ std::vector<BackendInfo> Shadow::list(std::int64_t selection) const {
     info.idle_timeout = backend.form.idle_timeout;
     info.sdk_name = "simulator";
     info.since_unix_ms = backend.since_unix_ms;
-    info.gone_because = backend.gone;
+    if (backend.state != BackendState::kLive) info.gone_because = to_string(backend.cause);
+    info.cause = backend.cause;
+    if (!backend.resumed_away) info.quiesced = backend.quiesced;
     for (const auto& [id, cast] : casts_) {
       for (const auto& asked : cast.asked) {
         const bool owes = asked.serial == backend.serial && asked.outcome == OutcomeKind::kOpen;
@@ -143,16 +186,21 @@ std::variant<DryRun, Code> Shadow::dry_run(std::int64_t operation, std::int64_t 
   DryRun dry_run;
   for (const auto& backend : backends_) {
     if (!selected(selection, backend.form.key, backend.form.hot)) continue;
-    auto& list = backend.state == BackendState::kLive ? dry_run.would_ask : dry_run.skipped_dead;
-    list.push_back(key_of(backend.form.key));
+    auto& list = backend.state == BackendState::kDead ? dry_run.skipped_dead : dry_run.would_ask;
+    list.push_back(key_of(backend.key));
   }
   return dry_run;
 }
 
 std::size_t Shadow::running() const {
-  return casts_.size() - kept_.size() -
+  return casts_.size() - kept() -
          static_cast<std::size_t>(std::count_if(
              casts_.begin(), casts_.end(), [](const auto& cast) { return cast.second.forgotten; }));
+}
+
+bool Shadow::is_kept(BroadcastId id) const {
+  return std::find(kept_.begin(), kept_.end(), id) != kept_.end() ||
+         std::find(own_kept_.begin(), own_kept_.end(), id) != own_kept_.end();
 }
 
 std::size_t Shadow::open_targets() const {

@@ -28,7 +28,7 @@ Shadow::Backend* Shadow::by_serial(std::uint64_t serial) {
 
 Shadow::Backend* Shadow::by_key(std::uint32_t key) {
   for (auto& backend : backends_) {
-    if (backend.form.key == key) return &backend;
+    if (backend.key == key) return &backend;
   }
   return nullptr;
 }
@@ -38,9 +38,10 @@ void Shadow::send(std::uint32_t connection, Sent::Kind kind, std::uint64_t a, st
 }
 
 void Shadow::tell(Event::Kind kind, const Backend& who) {
-  const bool gone = kind == Event::Kind::kBackendDead || kind == Event::Kind::kBackendReconnecting;
-  told.push_back({kind, 0, who.form.key, who.peer.process.pid, who.peer.uid,
-                  gone ? Told::words(who.gone) : 0});
+  const bool gone = kind == Event::Kind::kBackendDead || kind == Event::Kind::kBackendLost ||
+                    kind == Event::Kind::kBackendReconnecting;
+  told.push_back({kind, 0, who.key, who.peer.process.pid, who.peer.uid,
+                  gone ? Told::words(to_string(who.cause)) : 0});
 }
 
 void Shadow::release(std::uint32_t connection) {
@@ -54,7 +55,7 @@ void Shadow::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode
   ++counters.refusals;
   if (code == RefusalCode::kQuota) ++counters.over_quota;
   send(connection, Sent::Kind::kRefused, request, Sent::refusal(code, !who.registered));
-  const auto key = who.registered ? by_serial(who.serial)->form.key : kKeys;
+  const auto key = who.registered ? by_serial(who.serial)->key : kKeys;
   told.push_back({Event::Kind::kPeerRefused, 0, key, who.peer.process.pid, who.peer.uid, 0});
   if (!who.registered) release(connection);
 }
@@ -88,64 +89,101 @@ void Shadow::registration(std::uint32_t connection, std::uint64_t request, const
     cases_.saw(Case::kMayNotRegister);
     return refuse(connection, request, RefusalCode::kDenied);
   }
-  auto* holder = by_key(form.key);
-  const bool is_new = holder == nullptr || holder->state == BackendState::kDead;
-  if (is_new && is_full(usage_of(who->peer.uid).registrations)) {
+  // Rule: the same process registers the same key on a second connection: the new one replaces the
+  // old. Rule: a process registers a key that another living process of the same user holds: both
+  // stay registered, and the newcomer's replica gets its pid. Rule: the first one is dead: replaced
+  // in place. A process that cannot be seen is known by its user alone.
+  const auto& peer = who->peer;
+  const auto lives = [](const Backend* backend) {
+    return backend != nullptr && backend->state != BackendState::kDead;
+  };
+  const auto is_same = [&](const Backend* backend) {
+    return backend->peer.process == peer.process &&
+           (peer.process.pid != 0 || backend->peer.uid == peer.uid);
+  };
+  std::uint32_t key = form.key;
+  auto* holder = by_key(key);
+  if (peer.process.pid != 0) {
+    const auto with_pid = shared_key(form.key, peer.process.pid);
+    auto* other = by_key(with_pid);
+    const bool came_back = lives(other) && is_same(other);
+    const bool shares = lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid;
+    if (came_back || shares) {
+      cases_.saw(came_back ? Case::kSharedReturned : Case::kShared);
+      key = with_pid;
+      holder = other;
+    }
+  }
+  const bool same_process = lives(holder) && is_same(holder);
+  if (lives(holder) && !same_process) {
+    cases_.saw(Case::kOtherUid);
+    return refuse(connection, request, RefusalCode::kDenied);
+  }
+  if (!same_process && is_full(usage_of(peer.uid).registrations)) {
     cases_.saw(Case::kRegistrationsUsedUp);
     return refuse(connection, request, RefusalCode::kQuota);
   }
-  bool same_process = false;
-  if (holder != nullptr) {
-    same_process = holder->peer.uid == who->peer.uid && holder->peer.process == who->peer.process;
-    const bool dead = holder->state == BackendState::kDead;
-    if (!dead && holder->peer.uid != who->peer.uid) {
-      cases_.saw(Case::kOtherUid);
-      return refuse(connection, request, RefusalCode::kDenied);
-    }
+  if (same_process) {
     if (holder->state == BackendState::kLive) {
-      cases_.saw(same_process ? Case::kReplacedBySame : Case::kReplacedByOther);
+      cases_.saw(Case::kReplacedBySame);
       send(holder->connection, Sent::Kind::kRefused, 0,
            Sent::refusal(RefusalCode::kReplaced, false));
     }
-    if (holder->state == BackendState::kReconnecting && same_process) {
-      cases_.saw(Case::kReturned);
+    if (holder->state == BackendState::kReconnecting) {
+      cases_.saw(holder->cause == Cause::kBrokerRestarted ? Case::kExpectedReturned
+                                                          : Case::kReturned);
     }
-    if (!dead) release(holder->connection);
-    if (!dead && !same_process) {
-      fail_open(holder->serial, "connection lost (another process registered the key)", now);
-    }
-  } else {
+    if (holder->state == BackendState::kLost) cases_.saw(Case::kLostReturned);
+    release(holder->connection);
+  }
+  if (holder == nullptr) {
     backends_.emplace_back();
     holder = &backends_.back();
     holder->serial = ++last_serial_;
+    holder->key = key;
   }
 
   who = known(connection);
   who->registered = true;
   who->serial = holder->serial;
   holder->form = form;
+  // Rule: an idle timeout is at least 1 s.
+  if (form.idle_timeout) {
+    holder->form.idle_timeout = std::max(*form.idle_timeout, milliseconds(1000));
+  }
   holder->state = BackendState::kLive;
   holder->peer = who->peer;
   holder->connection = connection;
   holder->incarnation = ++last_incarnation_;
   holder->since_unix_ms = now.unix_ms;
-  holder->gone.clear();
+  holder->cause = Cause::kNone;
   holder->last_activity = now.steady;
   holder->idle_at.reset();
-  if (form.idle_timeout) holder->idle_at = now.steady + *form.idle_timeout;
+  if (form.idle_timeout) holder->idle_at = now.steady + *holder->form.idle_timeout;
   ++counters.registrations;
   send(connection, Sent::Kind::kRegistered, request, holder->incarnation);
   tell(same_process ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered, *holder);
 
-  // What it still owes is sent again, oldest first.
+  if (holder->resumed_away) {
+    cases_.saw(Case::kResumedWhileAway);
+    end_quiesce(*holder);
+  }
+  // What it still owes is sent again, oldest first; what began while it was away, for the first
+  // time.
   for (auto& [id, cast] : casts_) {
     for (auto& asked : cast.asked) {
       if (asked.serial != holder->serial || asked.outcome != OutcomeKind::kOpen) continue;
-      ++asked.redeliveries;
       asked.incarnation = holder->incarnation;
-      ++counters.redeliveries;
+      asked.peer = holder->peer;
       send(connection, Sent::Kind::kOperation, id,
            static_cast<std::uint64_t>(asked.budget.count()));
+      if (!asked.sent) {
+        asked.sent = true;
+        ++counters.operations_sent;
+        continue;
+      }
+      ++asked.redeliveries;
+      ++counters.redeliveries;
       tell(Event::Kind::kRedelivered, cast, asked);
     }
   }
@@ -164,6 +202,11 @@ void Shadow::activity(std::uint32_t connection, Now now) {
   auto* backend = speaker(connection);
   if (backend == nullptr) return;
   backend->last_activity = now.steady;
+  // Whoever was quiesced for being idle is not idle any more.
+  if (backend->quiesced && backend->quiesced->reason == QuiesceReason::kIdleTimeout) {
+    backend->quiesced.reset();
+    backend->resumed_away = false;
+  }
   if (backend->form.idle_timeout && !backend->idle_at) {
     backend->idle_at = now.steady + *backend->form.idle_timeout;
   }
@@ -174,7 +217,7 @@ void Shadow::deregister(std::uint32_t connection, std::uint64_t request, Now now
   if (backend == nullptr) return;
   const auto serial = backend->serial;
   send(connection, Sent::Kind::kDeregistered, request);
-  fail_open(serial, "deregistered", now);
+  fail_open(serial, Cause::kDeregistered, now);
   tell(Event::Kind::kBackendDeregistered, *backend);
   release(connection);
   std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
@@ -186,7 +229,7 @@ void Shadow::garbage(std::uint32_t connection, std::uint64_t request, Now now) {
   ++counters.protocol_errors;
   const auto serial = who->registered ? std::optional(who->serial) : std::nullopt;
   refuse(connection, request, RefusalCode::kProtocol);
-  if (serial) lose(*by_serial(*serial), "connection lost (protocol error)", now);
+  if (serial) lose(*by_serial(*serial), Cause::kProtocolError, now);
 }
 
 void Shadow::lost(std::uint32_t connection, core::LossCause cause, Now now) {
@@ -197,9 +240,9 @@ void Shadow::lost(std::uint32_t connection, core::LossCause cause, Now now) {
   if (over_quota) ++counters.over_quota;
   if (over_quota) cases_.saw(Case::kQueueUsedUp);
   if (!who->registered) return release(connection);
-  std::string why = "connection lost";
-  if (cause == core::LossCause::kSlowReader) why += " (slow reader)";
-  if (over_quota) why += " (slow reader, over its user's quota of queued bytes)";
+  auto why = Cause::kClosed;
+  if (cause == core::LossCause::kSlowReader) why = Cause::kSlowReader;
+  if (over_quota) why = Cause::kUserQuota;
   lose(*by_serial(who->serial), why, now);
 }
 
@@ -207,13 +250,25 @@ void Shadow::exited(std::uint32_t connection, Now now) {
   const auto* who = known(connection);
   if (who == nullptr) return;
   if (!who->registered) return release(connection);
-  die(*by_serial(who->serial), "process exited", now);
+  // Rule: the process exits after the send: a failure, BackendError, at once; nobody waits.
+  die(*by_serial(who->serial), Cause::kProcessExited, now);
 }
 
-// Its process may come back within the grace.
-void Shadow::lose(Backend& backend, const std::string& why, Now now) {
+void Shadow::end_quiesce(Backend& backend) {
+  if (backend.state != BackendState::kLive) {
+    backend.resumed_away = true;
+    return;
+  }
+  send(backend.connection, Sent::Kind::kResumed, backend.quiesced->broadcast);
+  backend.quiesced.reset();
+  backend.resumed_away = false;
+  tell(Event::Kind::kBackendResumed, backend);
+}
+
+// Rule: its connection ends while the process lives: the broker waits for it to come back.
+void Shadow::lose(Backend& backend, Cause why, Now now) {
   backend.state = BackendState::kReconnecting;
-  backend.gone = why;
+  backend.cause = why;
   backend.since_unix_ms = now.unix_ms;
   backend.grace_at = now.steady + milliseconds(knobs_.grace);
   backend.idle_at.reset();
@@ -222,9 +277,35 @@ void Shadow::lose(Backend& backend, const std::string& why, Now now) {
   tell(Event::Kind::kBackendReconnecting, backend);
 }
 
-void Shadow::die(Backend& backend, const std::string& why, Now now) {
+// Rule: the broker starts after a crash or restart: the roster's backends whose process still lives
+// are reconnecting, with a grace of restart_grace from the start.
+void Shadow::expect(std::uint32_t connection, const Backend& before, Now now) {
+  Connection watch;
+  watch.registered = true;
+  watch.lost = true;
+  watch.peer = before.peer;
+  watch.serial = ++last_serial_;
+  connections_[connection] = watch;
+  Backend backend;
+  backend.form = before.form;
+  backend.key = before.key;
+  backend.serial = last_serial_;
+  backend.state = BackendState::kReconnecting;
+  backend.cause = Cause::kBrokerRestarted;
+  backend.peer = before.peer;
+  backend.connection = connection;
+  backend.incarnation = ++last_incarnation_;
+  backend.since_unix_ms = now.unix_ms;
+  backend.grace_at = now.steady + milliseconds(knobs_.restart_grace);
+  backends_.push_back(backend);
+  tell(Event::Kind::kBackendReconnecting, backends_.back());
+}
+
+void Shadow::die(Backend& backend, Cause why, Now now) {
   backend.state = BackendState::kDead;
-  backend.gone = why;
+  backend.cause = why;
+  backend.quiesced.reset();
+  backend.resumed_away = false;
   backend.since_unix_ms = now.unix_ms;
   backend.died = now.steady;
   backend.death = ++last_death_;
@@ -277,8 +358,14 @@ void Shadow::grace_due(std::uint32_t key, SteadyTime at, Now now) {
       backend->grace_at != at) {
     throw Violation("a time to come back is armed that nobody has");
   }
-  const auto why = backend->gone;
-  die(*backend, why, now);
+  // Rule: lost: the grace passed and the process still lives. Where the broker cannot see the
+  // process, its connection ended and the grace passed: dead.
+  if (backend->peer.process.pid == 0) return die(*backend, backend->cause, now);
+  cases_.saw(Case::kLost);
+  backend->state = BackendState::kLost;
+  backend->since_unix_ms = now.unix_ms;
+  tell(Event::Kind::kBackendLost, *backend);
+  fail_open(backend->serial, backend->cause, now);
 }
 
 }  // namespace muster::simulator

@@ -19,7 +19,7 @@ UserUsage Shadow::usage_of(uid_t uid) const {
     }
   }
   for (const auto& [id, cast] : casts_) {
-    if (cast.by != uid) continue;
+    if (cast.charged != uid) continue;
     for (const auto& asked : cast.asked) {
       if (asked.outcome != OutcomeKind::kOpen) continue;
       ++usage.broadcasts.used;

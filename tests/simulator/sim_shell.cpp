@@ -46,6 +46,15 @@ Line& SimShell::accept(std::uint32_t connection) {
   return line;
 }
 
+Line& SimShell::watch(std::uint32_t connection, std::uint32_t process) {
+  connect(connection, process);
+  auto& line = accept(connection);
+  line.broker = Line::Broker::kHungUp;
+  line.closed = true;
+  line.end_told = true;
+  return line;
+}
+
 Line* SimShell::line(std::int64_t connection) {
   const auto found = lines_.find(static_cast<std::uint32_t>(connection));
   return found == lines_.end() ? nullptr : &found->second;
@@ -175,8 +184,10 @@ void SimShell::send(core::ConnectionId connection, std::uint64_t request_id,
     message.b = registered->incarnation;
   } else if (std::holds_alternative<core::DeregisteredNotice>(notice)) {
     message.kind = Sent::Kind::kDeregistered;
-  } else {
-    expect(std::holds_alternative<core::CancelNotice>(notice), "there are no holds yet");
+  } else if (const auto* ended = std::get_if<HoldEnded>(&notice)) {
+    expect(ended->why == HoldEnd::kResumed, "a hold ends by a resume alone");
+    message.kind = Sent::Kind::kResumed;
+    message.a = ended->hold_id;
   }
   put(connection, message);
 }

@@ -60,6 +60,8 @@ class SimShell final : public core::Shell {
   void end() { in_core_ = false; }
   // A new connection of that number, which waits.
   Line& connect(std::uint32_t connection, std::uint32_t process);
+  // A watch on a process without a connection, in a slot that is free.
+  Line& watch(std::uint32_t connection, std::uint32_t process);
   // Gives it a slot that is free.
   Line& accept(std::uint32_t connection);
   // What waits for it is charged to that account from now on.
@@ -94,6 +96,8 @@ class SimShell final : public core::Shell {
   [[nodiscard]] BroadcastId next_id() const noexcept { return next_id_; }
   void at_least_id(BroadcastId id) noexcept { next_id_ = id > next_id_ ? id : next_id_; }
   bool watched = false;
+  // What was used, for the next run of the broker.
+  std::vector<core::UsedKey> used_keys;
 
   // Of the last call.
   std::vector<Sent> sent;
@@ -102,6 +106,7 @@ class SimShell final : public core::Shell {
 
   // --- core::Shell
   BroadcastId next_broadcast_id() override;
+  void key_used(const core::UsedKey& key) override { used_keys.push_back(key); }
   core::FramePtr encode(const OutgoingOperation& operation) override;
   void send(core::ConnectionId connection, const core::FramePtr& frame) override;
   void send(core::ConnectionId connection, std::uint64_t request_id,

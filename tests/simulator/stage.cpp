@@ -5,8 +5,8 @@
 namespace muster::simulator {
 
 void Stage::step(StepKind kind, std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d,
-                 std::int64_t e) {
-  const Step step{kind, {a, b, c, d, e}};
+                 std::int64_t e, std::int64_t f, std::int64_t g) {
+  const Step step{kind, {a, b, c, d, e, f, g}};
   must(world_.apply(step), ("this step does nothing: " + to_string(step)).c_str());
 }
 
@@ -85,7 +85,8 @@ std::string Stage::reads(std::int64_t connection) {
     text += to_string(message.kind);
     if (message.kind == Sent::Kind::kRefused) {
       text.append(" (").append(to_string(static_cast<RefusalCode>(message.b / 2))).append(")");
-    } else if (message.kind == Sent::Kind::kOperation || message.kind == Sent::Kind::kCancel) {
+    } else if (message.kind == Sent::Kind::kOperation || message.kind == Sent::Kind::kCancel ||
+               message.kind == Sent::Kind::kResumed) {
       text += ' ' + std::to_string(message.a);
     }
   }

@@ -17,7 +17,7 @@ class Stage {
   World& world() noexcept { return world_; }
 
   void step(StepKind kind, std::int64_t a = 0, std::int64_t b = 0, std::int64_t c = 0,
-            std::int64_t d = 0, std::int64_t e = 0);
+            std::int64_t d = 0, std::int64_t e = 0, std::int64_t f = 0, std::int64_t g = 0);
 
   // A process connects and registers a key. Timeouts in ms, -1 for none.
   void join(std::int64_t connection, std::int64_t process, std::int64_t key,

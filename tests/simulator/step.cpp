@@ -8,7 +8,7 @@ namespace {
 
 struct Spec {
   std::string_view name;
-  std::array<std::string_view, 6> args{};
+  std::array<std::string_view, 7> args{};
 };
 
 // In the order of StepKind.
@@ -32,14 +32,16 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"ghost", {"connection", "what"}},
     {"advance", {"us"}},
     {"jump", {"ms"}},
-    {"start", {"id", "operation", "ack", "selection", "key", "by"}},
+    {"start", {"id", "operation", "ack", "selection", "key", "by", "deadline"}},
     {"dry_run", {"operation", "selection"}},
     {"cancel", {"id"}},
     {"report", {"id"}},
     {"list", {"selection"}},
     {"watch", {"on"}},
-    {"shut_down", {}},
-    {"restart", {"keep"}},
+    {"shut_down", {"restart"}},
+    {"restart", {"keep", "no_roster"}},
+    {"resume", {"id", "selection"}},
+    {"forget", {"key"}},
     {"shortage", {"on"}},
     {"accept", {"most"}},
 }};
@@ -85,6 +87,10 @@ std::optional<Step> parse_step(std::string_view line) {
   Step step;
   step.kind = static_cast<StepKind>(spec - kSpecs.begin());
   for (std::size_t i = 0; i < spec->args.size() && !spec->args[i].empty(); ++i) {
+    // What scripts were written without means 0.
+    const bool is_later =
+        spec->args[i] == "deadline" || spec->args[i] == "restart" || spec->args[i] == "no_roster";
+    if (is_later && line.find_first_not_of(' ') == std::string_view::npos) break;
     const auto argument = take_named_number(line);
     if (!argument || argument->name != spec->args[i]) return std::nullopt;
     step.args[i] = argument->number;

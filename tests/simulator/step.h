@@ -37,14 +37,17 @@ enum class StepKind : std::uint8_t {
   kJump,     // milliseconds that the wall clock jumps
   // What an operator does.
   kStart,     // id (or above), operation, ack timeout (ms; -1: none), selection, operation key,
-              // by whom (0: nobody who counts, else a user)
+              // by whom (0: nobody who counts, else a user), deadline of the whole (ms; -1: none)
   kDryRun,    // operation, selection
   kCancel,    // broadcast
   kReport,    // broadcast
   kList,      // selection
   kWatch,     // 1: somebody wants every outcome
-  kShutDown,  //
-  kRestart,   // the broker is killed and starts again; 1: its sockets are kept, and who waits there
+  kShutDown,  // 1: for a restart, which quiesces nobody
+  kRestart,  // the broker is killed and starts again; 1: its sockets are kept, and who waits there;
+             // 1: its roster is gone
+  kResume,   // broadcast (0: any), selection
+  kForget,   // key
   // What the broker's process runs into.
   kShortage,  // 1: no descriptor is left, so nobody is accepted; 0: there are some again
   kAccept,    // how many of those that wait, the oldest first
@@ -57,7 +60,7 @@ inline constexpr std::int64_t kBad = 2;  // breaks a rule
 
 struct Step {
   StepKind kind = StepKind::kAdvance;
-  std::array<std::int64_t, 6> args{};
+  std::array<std::int64_t, 7> args{};
 
   friend bool operator==(const Step&, const Step&) = default;
 };

@@ -45,6 +45,8 @@ std::string_view to_string(Sent::Kind kind) {
       return "deregistered";
     case Sent::Kind::kRefused:
       return "refused";
+    case Sent::Kind::kResumed:
+      return "resumed";
     case Sent::Kind::kHangUp:
       return "hang up";
     case Sent::Kind::kRelease:

@@ -19,6 +19,7 @@ struct Sent {
     kRegistered,    // a: request, b: incarnation
     kDeregistered,  // a: request
     kRefused,       // a: request, b: see refusal()
+    kResumed,       // a: hold
     kHangUp,
     kRelease,
   };
@@ -40,7 +41,7 @@ struct Told {
   pid_t pid = 0;
   uid_t uid = 0;
   // Of an outcome: which; of a broadcast that starts or finishes: counts(); of a backend that is
-  // gone: words() of the reason.
+  // not connected: words() of the reason.
   std::uint64_t more = 0;
 
   [[nodiscard]] static std::uint64_t counts(std::uint64_t acks, std::uint64_t timeouts,

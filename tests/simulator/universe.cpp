@@ -1,11 +1,14 @@
 #include "simulator/universe.h"
 
 #include <array>
+#include <map>
+#include <string>
 
 namespace muster::simulator {
 namespace {
 
-constexpr gid_t kStaff = 50;  // of the third user
+constexpr std::uint32_t kSharedKeys = 16;  // keys from here on have a pid
+constexpr gid_t kStaff = 50;               // of the third user
 
 template <class Table>
 const auto& entry(const Table& table, std::int64_t index) {
@@ -36,11 +39,26 @@ const BackendKey& key_of(std::int64_t key) {
       {Instance::shared(), "delta", "0.1.0", "a"},
       {Instance::shared(), "delta", "0.1.0", "b"},
   }};
-  return entry(kTable, key);
+  if (key < kSharedKeys) return entry(kTable, key);
+  static std::map<std::int64_t, BackendKey> shared;
+  const auto [place, is_new] = shared.try_emplace(key, entry(kTable, key % kSharedKeys));
+  if (is_new) place->second.replica += '~' + std::to_string(key / kSharedKeys);
+  return place->second;
 }
+
+std::uint32_t shared_key(std::uint32_t key, pid_t pid) {
+  return key + kSharedKeys * static_cast<std::uint32_t>(pid);
+}
+
+std::uint32_t own_key(std::uint32_t key) { return key % kSharedKeys; }
 
 std::uint32_t index_of(const BackendKey& key) {
   if (key.service_name.empty()) return kKeys;
+  if (const auto tilde = key.replica.find('~'); tilde != std::string::npos) {
+    BackendKey own = key;
+    own.replica.resize(tilde);
+    return shared_key(index_of(own), std::stoi(key.replica.substr(tilde + 1)));
+  }
   for (std::uint32_t i = 0; i < kKeys; ++i) {
     const auto& known = key_of(i);
     // Most differ here, and this is called a lot.

@@ -20,9 +20,13 @@ namespace muster::simulator {
 }
 
 inline constexpr std::uint32_t kKeys = 8;
+// 0 to kKeys - 1; and shared_key(): the key as the broker lists it for a process that shares it.
 [[nodiscard]] const BackendKey& key_of(std::int64_t key);
 // kKeys when it is none of them.
 [[nodiscard]] std::uint32_t index_of(const BackendKey& key);
+[[nodiscard]] std::uint32_t shared_key(std::uint32_t key, pid_t pid);
+// What the process itself called it.
+[[nodiscard]] std::uint32_t own_key(std::uint32_t key);
 
 // Selection 0 is everybody. `selected` says by hand what selection_of() means.
 inline constexpr std::uint32_t kSelections = 8;

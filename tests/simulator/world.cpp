@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "simulator/forms.h"
 #include "simulator/universe.h"
 
 namespace muster::simulator {
@@ -33,21 +34,48 @@ void World::start_broker() {
   auto config = config_of(knobs_);
   config.next_id_at_start = shell_.next_id();
   config.started_unix_ms = at().unix_ms;
-  if (fault_) fault_(config);
+  if (fault_.config) fault_.config(config);
   shadow_ = std::make_unique<Shadow>(knobs_, shell_.next_id(), cases_);
   shadow_->watched = shell_.watched;
   broker_ = std::make_unique<core::Broker>(std::move(config), shell_);
 }
 
-// As after kill -9: nobody is told, every connection is closed, ids go on.
-void World::restart(bool keep_sockets) {
+// As after kill -9: nobody is told, every connection is closed, ids go on. The roster and the
+// operation keys are on disk.
+void World::restart(bool keep_sockets, bool no_roster) {
   if (shadow_->running() != 0) cases_.saw(Case::kRestartWhileRunning);
   if (!keep_sockets) cases_.saw(Case::kNeverAccepted, waiting_.size());
+  std::vector<Shadow::Backend> before;
+  if (!no_roster) before = shadow_->backends();
+  std::erase_if(before, [&](const Shadow::Backend& backend) {
+    const auto* line = shell_.line(backend.connection);
+    return backend.state == BackendState::kDead || backend.peer.process.pid == 0 ||
+           line == nullptr || processes_[line->process].exited;
+  });
+  std::vector<std::uint32_t> process_of;
+  for (const auto& backend : before) {
+    process_of.push_back(shell_.line(backend.connection)->process);
+  }
+  const auto keys = shadow_->keys();
   broker_.reset();
   shell_.reset(keep_sockets);
   if (!keep_sockets) waiting_.clear();
   shortage_ = false;
   start_broker();
+  shadow_->restore_keys(keys, at());
+  if (!is_wrong(WrongTransition::kRestartForgetsKeys)) {
+    call([&] { broker_->restore_keys(shell_.used_keys, at()); });
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    constexpr std::uint32_t kFirstWatch = 1'000'000'000;  // no script has so many connections
+    const auto number = kFirstWatch + watches_++;
+    const auto id = shell_.watch(number, process_of[i]).id;
+    shadow_->expect(number, before[i], at());
+    call([&] {
+      if (is_wrong(WrongTransition::kRestartForgets)) return;
+      broker_->expect(id, {registration_of(before[i].form, before[i].key), before[i].peer}, at());
+    });
+  }
 }
 
 bool World::apply(const Step& step) {
@@ -109,10 +137,14 @@ bool World::do_step(const Step& step) {
       shadow_->watched = shell_.watched;
       return true;
     case StepKind::kShutDown:
-      return shut_down();
+      return shut_down(step.args[0] != 0);
     case StepKind::kRestart:
-      restart(step.args[0] != 0);
+      restart(step.args[0] != 0, step.args[1] != 0);
       return true;
+    case StepKind::kResume:
+      return resume(step);
+    case StepKind::kForget:
+      return forget(number);
     case StepKind::kShortage:
       shortage_ = step.args[0] != 0;
       return true;

@@ -19,8 +19,34 @@
 
 namespace muster::simulator {
 
+// A transition that is wrong on purpose: the core is told another event than the one that happened.
+enum class WrongTransition : std::uint8_t {
+  kNone,
+  kLostIsDead,           // the grace passed: the process has exited
+  kDisconnectIsDeath,    // the connection ended: the process has exited
+  kDeathIsDisconnect,    // the process exited: the connection ended
+  kTimeoutIsAck,         // the timer fired: it acked
+  kTimeoutIsWaited,      // the timer fired: it has more time
+  kFailureIsAck,         // it rejected: it acked
+  kAckIsFailure,         // it acked: it rejected
+  kWorkingIsIgnored,     // it asked for more time: nothing
+  kWorkingIsAck,         // it asked for more time: it acked
+  kDeregisterIsDeath,    // it deregistered: its process has exited
+  kGarbageIsDisconnect,  // it broke the protocol: its connection ended
+  kCancelIsIgnored,      // the operator cancelled: nothing
+  kResumeIsIgnored,      // the operator resumed: nothing
+  kActivityIsIgnored,    // it was active: nothing
+  kRestartForgets,       // the broker starts: it expects nobody
+  kRestartForgetsKeys,   // the broker starts: no key was ever used
+  kDeadlineIsIgnored,    // --deadline was given: it was not
+  kUserIsIgnored,        // an operator asked: nobody did
+};
+
 // Something that is wrong on purpose, to see that it is found.
-using Fault = std::function<void(core::Config&)>;
+struct Fault {
+  std::function<void(core::Config&)> config;  // changes the broker's configuration
+  WrongTransition transition = WrongTransition::kNone;
+};
 
 class World {
  public:
@@ -86,6 +112,7 @@ class World {
   bool ghost(const Step& step);
   bool fire(std::size_t which);
   void fire(SimShell::Armed armed);
+  bool tell_another(const core::Inspection::Armed& what);
   bool stale(std::size_t which);
   bool bogus(const Step& step);
   bool start(const Step& step);
@@ -93,8 +120,11 @@ class World {
   bool cancel(const Step& step);
   bool report(BroadcastId id);
   bool list(std::int64_t selection);
-  bool shut_down();
-  void restart(bool keep_sockets);
+  bool shut_down(bool restart);
+  bool resume(const Step& step);
+  bool forget(std::uint32_t key);
+  void restart(bool keep_sockets, bool no_roster);
+  [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
   void start_broker();
 
   void deliver_all();
@@ -118,6 +148,7 @@ class World {
   bool shortage_ = false;
   std::vector<Told> told_;  // by the core, in this call
   std::uint64_t requests_ = 0;
+  std::uint32_t watches_ = 0;  // connections that are none
   std::uint64_t steps_ = 0;
 };
 

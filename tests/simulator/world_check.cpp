@@ -83,7 +83,7 @@ void World::check_armed(const SimShell::Armed& armed) const {
   const auto backend = [&]() -> const Shadow::Backend* {
     const auto& all = shadow_->backends();
     const auto found = std::find_if(all.begin(), all.end(), [&](const Shadow::Backend& one) {
-      return key_of(one.form.key) == *what->key;
+      return key_of(one.key) == *what->key;
     });
     return found == all.end() ? nullptr : &*found;
   };
@@ -121,16 +121,20 @@ void World::check_status() const {
   broker_->fill_status(status);
   std::vector<BroadcastId> running;
   for (const auto& [id, cast] : shadow_->casts()) {
-    const auto& kept = shadow_->kept();
-    const bool ended = cast.forgotten || std::find(kept.begin(), kept.end(), id) != kept.end();
-    if (!ended) running.push_back(id);
+    if (!cast.forgotten && !shadow_->is_kept(id)) running.push_back(id);
   }
-  std::uint64_t live = 0;
-  for (const auto& one : shadow_->backends()) live += one.state == BackendState::kLive ? 1 : 0;
+  const auto count = [&](BackendState state) {
+    const auto& all = shadow_->backends();
+    return static_cast<std::uint64_t>(std::count_if(
+        all.begin(), all.end(), [&](const Shadow::Backend& one) { return one.state == state; }));
+  };
   must(status.running_broadcasts == running, "status: not what runs");
-  must(status.reports_kept == shadow_->kept().size(), "status: not as many reports are kept");
-  must(status.live_backends == live, "status: not as many backends are live");
-  must(status.dead_backends == shadow_->backends().size() - live, "status: not as many are dead");
+  must(status.reports_kept == shadow_->kept(), "status: not as many reports are kept");
+  must(status.live_backends == count(BackendState::kLive), "status: not as many are live");
+  must(status.dead_backends == count(BackendState::kDead), "status: not as many are dead");
+  must(status.lost_backends == count(BackendState::kLost), "status: not as many are lost");
+  must(status.reconnecting_backends == count(BackendState::kReconnecting),
+       "status: not as many are reconnecting");
   must(status.shutting_down == shadow_->shutting_down(), "status: it goes down, or does not");
   must(status.counters == shadow_->counters, "status: other counters");
   check_usage(status.users);
@@ -162,6 +166,7 @@ void World::on_event(const Event& event) {
       const auto cast = shadow_->casts().find(event.broadcast_id);
       must(cast != shadow_->casts().end(), "an event of a broadcast that nobody started");
       must(event.operation == cast->second.operation.to_string(), "an event of another operation");
+      must(event.asked_by == cast->second.by, "an event names another operator");
       // Whoever waits for the end of a broadcast can read its report then.
       if (event.kind == Event::Kind::kBroadcastStarted) break;
       const auto is = test::report_value(*broker_, event.broadcast_id, at());
@@ -175,6 +180,7 @@ void World::on_event(const Event& event) {
       break;
     }
     case Event::Kind::kBackendDead:
+    case Event::Kind::kBackendLost:
     case Event::Kind::kBackendReconnecting:
       told.more = Told::words(event.detail);
       break;
@@ -204,7 +210,8 @@ void World::check_outcome(const Event& event) const {
 void World::look_around() const {
   BrokerStatus status;
   broker_->fill_status(status);
-  must(broker_->backends({}).size() == status.live_backends + status.dead_backends,
+  must(broker_->backends({}).size() == status.live_backends + status.dead_backends +
+                                           status.lost_backends + status.reconnecting_backends,
        "in the middle of a call the list is not what the status counts");
   for (const auto id : status.running_broadcasts) {
     const auto report = test::report_value(*broker_, id, at());

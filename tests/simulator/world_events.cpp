@@ -1,6 +1,7 @@
 // What the shell reports to the core, each event to the oracle first.
 #include <algorithm>
 
+#include "simulator/forms.h"
 #include "simulator/universe.h"
 #include "simulator/world.h"
 
@@ -16,19 +17,6 @@ Form form_of(const Step& step) {
   form.bad = (step.args[4] & kBad) != 0;
   if (form.idle_timeout && form.idle_timeout->count() == 0) form.bad = true;
   return form;
-}
-
-Registration registration_of(const Form& form) {
-  Registration registration;
-  registration.key = key_of(form.key);
-  registration.ack_timeout = form.ack_timeout;
-  registration.idle_timeout = form.idle_timeout;
-  registration.sdk_name = "simulator";
-  if (form.hot) registration.labels["tier"] = "hot";
-  if (form.bad && !(form.idle_timeout && form.idle_timeout->count() == 0)) {
-    registration.key.service_name = "No such name";
-  }
-  return registration;
 }
 
 // Each answer has words of its own, so that a mix-up shows.
@@ -58,7 +46,12 @@ bool World::deliver(std::uint32_t connection) {
     const auto cause = line->too_slow ? line->why_slow : core::LossCause::kClosed;
     line->end_told = true;
     shadow_->lost(connection, cause, at());
-    call([&] { broker_->connection_lost(line->id, cause, at()); });
+    call([&] {
+      if (is_wrong(WrongTransition::kDisconnectIsDeath)) {
+        return broker_->process_exited(line->id, at());
+      }
+      broker_->connection_lost(line->id, cause, at());
+    });
     return true;
   }
   if (line->inbox.empty()) return false;
@@ -77,30 +70,52 @@ void World::dispatch(std::uint32_t connection, core::ConnectionId id, const Step
     case StepKind::kRegister: {
       const auto form = form_of(message);
       if (shadow) shadow_->registration(connection, request, form, now);
-      return call([&] { broker_->registration(id, request, registration_of(form), now); });
+      return call(
+          [&] { broker_->registration(id, request, registration_of(form, form.key), now); });
     }
     case StepKind::kAck:
       if (shadow) shadow_->answer(connection, broadcast, nullptr, now);
-      return call([&] { broker_->acked(id, broadcast, now); });
+      return call([&] {
+        if (is_wrong(WrongTransition::kAckIsFailure))
+          return broker_->failed(id, broadcast, {}, now);
+        broker_->acked(id, broadcast, {}, now);
+      });
     case StepKind::kFail: {
       const auto failure = failure_of(message);
       if (shadow) shadow_->answer(connection, broadcast, &failure, now);
-      return call([&] { broker_->failed(id, broadcast, failure, now); });
+      return call([&] {
+        if (is_wrong(WrongTransition::kFailureIsAck)) return broker_->acked(id, broadcast, {}, now);
+        broker_->failed(id, broadcast, failure, now);
+      });
     }
     case StepKind::kWorking: {
       const auto working = working_of(message);
       if (shadow) shadow_->working(connection, broadcast, working, now);
-      return call([&] { broker_->working(id, broadcast, working, now); });
+      return call([&] {
+        if (is_wrong(WrongTransition::kWorkingIsIgnored)) return;
+        if (is_wrong(WrongTransition::kWorkingIsAck)) return broker_->acked(id, broadcast, {}, now);
+        broker_->working(id, broadcast, working, now);
+      });
     }
     case StepKind::kActivity:
       if (shadow) shadow_->activity(connection, now);
-      return call([&] { broker_->activity(id, now); });
+      return call([&] {
+        if (!is_wrong(WrongTransition::kActivityIsIgnored)) broker_->activity(id, now);
+      });
     case StepKind::kDeregister:
       if (shadow) shadow_->deregister(connection, request, now);
-      return call([&] { broker_->deregister(id, request, now); });
+      return call([&] {
+        if (is_wrong(WrongTransition::kDeregisterIsDeath)) return broker_->process_exited(id, now);
+        broker_->deregister(id, request, now);
+      });
     default:
       if (shadow) shadow_->garbage(connection, request, now);
-      return call([&] { broker_->protocol_error(id, request, "not the protocol", now); });
+      return call([&] {
+        if (is_wrong(WrongTransition::kGarbageIsDisconnect)) {
+          return broker_->connection_lost(id, core::LossCause::kClosed, now);
+        }
+        broker_->protocol_error(id, request, "not the protocol", now);
+      });
   }
 }
 
@@ -116,7 +131,12 @@ bool World::gone(std::uint32_t connection) {
   if (unread) return false;
   line->exit_due = false;
   shadow_->exited(connection, at());
-  call([&] { broker_->process_exited(line->id, at()); });
+  call([&] {
+    if (is_wrong(WrongTransition::kDeathIsDisconnect)) {
+      return broker_->connection_lost(line->id, core::LossCause::kClosed, at());
+    }
+    broker_->process_exited(line->id, at());
+  });
   return true;
 }
 
@@ -186,7 +206,32 @@ void World::fire(SimShell::Armed armed) {
       throw Violation("a deadline is armed that means nothing");
   }
   shell_.take(armed.id);
-  call([&] { broker_->deadline_passed(armed.id, at()); });
+  call([&] {
+    if (tell_another(*what)) return;
+    broker_->deadline_passed(armed.id, at());
+  });
+}
+
+// True when the core is told something else than that this deadline passed.
+bool World::tell_another(const core::Inspection::Armed& what) {
+  using Kind = core::Deadline::Kind;
+  const bool target = what.kind == Kind::kTarget;
+  const bool grace = what.kind == Kind::kGrace;
+  const bool wrong = (grace && is_wrong(WrongTransition::kLostIsDead)) ||
+                     (target && (is_wrong(WrongTransition::kTimeoutIsAck) ||
+                                 is_wrong(WrongTransition::kTimeoutIsWaited)));
+  if (!wrong) return false;
+  const auto key = index_of(*what.key);
+  for (const auto& backend : shadow_->backends()) {
+    if (backend.key != key) continue;
+    const auto* line = shell_.line(backend.connection);
+    if (line == nullptr) return false;
+    if (grace) broker_->process_exited(line->id, at());
+    if (is_wrong(WrongTransition::kTimeoutIsAck))
+      broker_->acked(line->id, what.broadcast, {}, at());
+    return true;
+  }
+  return false;
 }
 
 bool World::stale(std::size_t which) {

@@ -11,11 +11,16 @@ bool World::start(const Step& step) {
   request.ack_timeout = optional_ms(step.args[2]);
   request.selection = selection_of(step.args[3]);
   request.operation_key = operation_key_of(step.args[4]);
-  std::optional<uid_t> by;
-  if (step.args[5] != 0) by = uid_of(step.args[5] - 1);
+  std::optional<Operator> by;
+  if (step.args[5] != 0) {
+    by = Operator{uid_of(step.args[5] - 1), static_cast<pid_t>(900 + step.args[5]), "tool"};
+  }
+  if (step.args[6] > 0) request.deadline = milliseconds(step.args[6]);
   const auto should = shadow_->start(shell_.next_id(), step.args[1], request.ack_timeout,
-                                     step.args[3], step.args[4], by, at());
+                                     step.args[3], step.args[4], by, request.deadline, at());
   call([&] {
+    if (is_wrong(WrongTransition::kDeadlineIsIgnored)) request.deadline.reset();
+    if (is_wrong(WrongTransition::kUserIsIgnored)) by.reset();
     const auto is = broker_->start_broadcast(std::move(request), at(), by);
     must_agree("start", is, should, [](const core::Started& a, const core::Started& b) {
       must(a.id == b.id && a.targets == b.targets && a.skipped_dead == b.skipped_dead &&
@@ -44,6 +49,7 @@ bool World::cancel(const Step& step) {
   const auto id = static_cast<BroadcastId>(step.args[0]);
   const auto should = shadow_->cancel(id, at());
   call([&] {
+    if (is_wrong(WrongTransition::kCancelIsIgnored)) return;
     must_agree("cancel", broker_->cancel_broadcast(id, at()), should,
                [](std::uint32_t a, std::uint32_t b) {
                  must(a == b, "cancel: not as many targets were open");
@@ -69,9 +75,30 @@ bool World::list(std::int64_t selection) {
   return true;
 }
 
-bool World::shut_down() {
-  shadow_->shut_down(shell_.next_id(), at());
-  call([&] { broker_->shut_down(at()); });
+bool World::resume(const Step& step) {
+  const auto id = static_cast<BroadcastId>(step.args[0]);
+  const auto should = shadow_->resume(id, step.args[1], at());
+  call([&] {
+    if (is_wrong(WrongTransition::kResumeIsIgnored)) return;
+    const auto is = broker_->resume(id, selection_of(step.args[1]), at());
+    must(is.resumed == should && is.cannot_resume == 0, "resume: not as many were resumed");
+  });
+  return true;
+}
+
+bool World::forget(std::uint32_t key) {
+  const auto should = shadow_->forget(key, at());
+  call([&] {
+    const auto is = broker_->forget(key_of(key), at());
+    must(is.has_value() == should.has_value() && (!is || is->code == *should),
+         "forget: not what it should come to");
+  });
+  return true;
+}
+
+bool World::shut_down(bool restart) {
+  shadow_->shut_down(shell_.next_id(), restart, at());
+  call([&] { broker_->shut_down(at(), !restart); });
   return true;
 }
 

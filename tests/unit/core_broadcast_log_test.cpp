@@ -15,8 +15,11 @@ constexpr std::size_t kMany = 1'000'000;
 
 class BroadcastLogTest : public ::testing::Test {
  protected:
-  Broadcast& run(BroadcastId id, std::size_t targets = 1, const std::string& key = {}) {
-    auto& broadcast = log.add(id);
+  Broadcast& run(BroadcastId id, std::size_t targets = 1, const std::string& key = {},
+                 bool own = false) {
+    auto made = log.make(id);
+    made->own = own;
+    auto& broadcast = log.add(std::move(made));
     broadcast.request.operation_key = key;
     broadcast.targets.resize(targets);
     return broadcast;
@@ -25,7 +28,7 @@ class BroadcastLogTest : public ::testing::Test {
     auto* broadcast = log.find(id);
     ASSERT_NE(broadcast, nullptr) << id;
     for (std::uint32_t i = 0; i < broadcast->targets.size(); ++i) {
-      broadcast->settle(i, OutcomeKind::kAck, at_second(seconds));
+      broadcast->settle(i, OutcomeKind::kAck, Cause::kAnswer, at_second(seconds));
     }
     log.finished(*broadcast);
   }
@@ -48,7 +51,6 @@ TEST_F(BroadcastLogTest, IsEmptyAtFirst) {
   EXPECT_EQ(log.kept(), 0u);
   EXPECT_EQ(log.newest(), nullptr);
   EXPECT_EQ(log.find(1), nullptr);
-  EXPECT_EQ(log.find_key("x"), nullptr);
   EXPECT_EQ(log.oldest_end(), SteadyTime::max());
   EXPECT_EQ(log.first_id(), 0u);
   trim(0);
@@ -67,18 +69,24 @@ TEST_F(BroadcastLogTest, FindsByIdAcrossGaps) {
   EXPECT_EQ(log.last_id(), 9u);
 }
 
-TEST_F(BroadcastLogTest, FindsTheNewestWithAKeyWhileItIsKept) {
-  run(1, 1, "k");
-  run(2, 1, "other");
-  EXPECT_EQ(log.find_key("k")->id, 1u);
+TEST_F(BroadcastLogTest, TheBrokersOwnDisplaceNoOperatorsReportAndAreNeverTheNewest) {
+  const auto& asked = run(1);
   end(1, 1);
-  EXPECT_EQ(log.find_key("k")->id, 1u);
-  end(2, 2);
-  trim(1);
-  EXPECT_EQ(log.find_key("k"), nullptr);
-  EXPECT_EQ(log.find_key("other")->id, 2u);
-  run(3, 1, "k");
-  EXPECT_EQ(log.find_key("k")->id, 3u);
+  for (BroadcastId id = 2; id < 2 + BroadcastLog::kMaxOwnReports + 5; ++id) {
+    run(id, 1, {}, true);
+    EXPECT_EQ(log.running_own(), 1u);
+    end(id, 2);
+    trim(1);
+  }
+  EXPECT_EQ(log.running_own(), 0u);
+  EXPECT_EQ(log.newest(), &asked);
+  EXPECT_EQ(log.kept(), 1 + BroadcastLog::kMaxOwnReports);
+  EXPECT_EQ(log.find(6), nullptr) << "the oldest of its own went";
+  EXPECT_NE(log.find(7), nullptr);
+  EXPECT_EQ(log.oldest_end(), at_second(1));
+  trim(1, kMany, 1);
+  EXPECT_EQ(log.newest(), nullptr);
+  EXPECT_EQ(log.oldest_end(), at_second(2));
 }
 
 TEST_F(BroadcastLogTest, RunningAndKeptAreCounted) {
@@ -171,7 +179,7 @@ TEST_F(BroadcastLogTest, OneThatIsUsedAgainIsEmptyAndHasRoom) {
   end(1, 5);
   const auto* address = &old;
   trim(0);
-  auto& again = log.add(2);
+  auto& again = log.add(log.make(2));
   EXPECT_EQ(&again, address);
   EXPECT_EQ(again.id, 2u);
   EXPECT_TRUE(again.targets.empty());

@@ -57,10 +57,11 @@ class FakeFrame final : public OutboundFrame {};
 TEST_F(BroadcastTest, TheFirstOutcomeWins) {
   ask("a", 1);
   ask("b", 2);
-  EXPECT_TRUE(broadcast.settle(0, OutcomeKind::kAck, kStart + milliseconds(1)));
-  EXPECT_FALSE(broadcast.settle(0, OutcomeKind::kTimeout, kStart + milliseconds(2)));
-  EXPECT_FALSE(broadcast.settle(0, OutcomeKind::kFailure, kStart + milliseconds(2),
-                                BroadcastFailureReason::kRejected, "no"));
+  EXPECT_TRUE(broadcast.settle(0, OutcomeKind::kAck, Cause::kAnswer, kStart + milliseconds(1)));
+  EXPECT_FALSE(
+      broadcast.settle(0, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + milliseconds(2)));
+  EXPECT_FALSE(broadcast.settle(0, OutcomeKind::kFailure, Cause::kAnswer, kStart + milliseconds(2),
+                                BroadcastFailureReason::kRejected));
   EXPECT_EQ(broadcast.acks, 1u);
   EXPECT_EQ(broadcast.timeouts + broadcast.failures, 0u);
   EXPECT_EQ(outcome_of(0).outcome, OutcomeKind::kAck);
@@ -72,14 +73,14 @@ TEST_F(BroadcastTest, ItIsCompleteWithTheLastOutcomeAndStaysSo) {
   ask("a", 1);
   ask("b", 2);
   EXPECT_EQ(broadcast.open_count(), 2u);
-  broadcast.settle(1, OutcomeKind::kTimeout, kStart + milliseconds(50));
+  broadcast.settle(1, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + milliseconds(50));
   EXPECT_FALSE(broadcast.complete());
   EXPECT_EQ(broadcast.state, BroadcastState::kRunning);
-  broadcast.settle(0, OutcomeKind::kAck, kStart + milliseconds(60));
+  broadcast.settle(0, OutcomeKind::kAck, Cause::kAnswer, kStart + milliseconds(60));
   EXPECT_TRUE(broadcast.complete());
   EXPECT_EQ(broadcast.state, BroadcastState::kFinished);
   EXPECT_EQ(broadcast.ended, kStart + milliseconds(60));
-  broadcast.settle(0, OutcomeKind::kFailure, kStart + milliseconds(70));
+  broadcast.settle(0, OutcomeKind::kFailure, Cause::kAnswer, kStart + milliseconds(70));
   EXPECT_TRUE(broadcast.complete());
   EXPECT_EQ(broadcast.ended, kStart + milliseconds(60));
 }
@@ -88,7 +89,7 @@ TEST_F(BroadcastTest, OneThatIsBeingCancelledEndsAsCancelled) {
   ask("a", 1);
   broadcast.cancelling = true;
   EXPECT_EQ(broadcast.state, BroadcastState::kRunning);
-  broadcast.settle(0, OutcomeKind::kFailure, kStart);
+  broadcast.settle(0, OutcomeKind::kFailure, Cause::kAnswer, kStart);
   EXPECT_EQ(broadcast.state, BroadcastState::kCancelled);
 }
 
@@ -112,22 +113,23 @@ TEST_F(BroadcastTest, FramesAreFoundByTheirBudgetAndGoneAtTheEnd) {
   EXPECT_EQ(*broadcast.frame_for(milliseconds(1)), one);
   EXPECT_EQ(broadcast.frame_for(milliseconds(3)), nullptr);
   EXPECT_EQ(five.use_count(), 2);
-  broadcast.settle(0, OutcomeKind::kAck, kStart);
+  broadcast.settle(0, OutcomeKind::kAck, Cause::kAnswer, kStart);
   EXPECT_EQ(five.use_count(), 1) << "nobody can be asked again";
 }
 
 TEST_F(BroadcastTest, TheReportListsAllInRegistrationOrderAndTheDeadInTheirPlaces) {
-  broadcast.skipped.push_back({enrolment("dead-first", 1), GoneReason::kProcessExited});
+  broadcast.skipped.push_back({enrolment("dead-first", 1), Cause::kProcessExited});
   ask("acks", 2);
   ask("late", 3, milliseconds(40));
-  broadcast.skipped.push_back({enrolment("dead-between", 4), GoneReason::kConnectionLost});
+  broadcast.skipped.push_back({enrolment("dead-between", 4), Cause::kClosed});
   ask("fails", 5);
   ask("open", 6);
-  broadcast.skipped.push_back({enrolment("dead-last", 7), GoneReason::kReplaced});
-  broadcast.settle(0, OutcomeKind::kAck, kStart + microseconds(1500));
-  broadcast.settle(1, OutcomeKind::kTimeout, kStart + microseconds(41'000));
-  broadcast.settle(2, OutcomeKind::kFailure, kStart + microseconds(300),
-                   BroadcastFailureReason::kRejected, "busy");
+  broadcast.skipped.push_back({enrolment("dead-last", 7), Cause::kProtocolError});
+  broadcast.settle(0, OutcomeKind::kAck, Cause::kAnswer, kStart + microseconds(1500));
+  broadcast.settle(1, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + microseconds(41'000));
+  broadcast.settle(2, OutcomeKind::kFailure, Cause::kAnswer, kStart + microseconds(300),
+                   BroadcastFailureReason::kRejected);
+  broadcast.text_of(2).detail = "busy";
   const auto report = report_at(kStart + milliseconds(77));
 
   EXPECT_EQ(report.broadcast_id, 9u);
@@ -149,10 +151,10 @@ TEST_F(BroadcastTest, TheReportListsAllInRegistrationOrderAndTheDeadInTheirPlace
             "dead-first skipped dead 0 'process exited' 101 11\n"
             "acks acked 1500 '' 102 12\n"
             "late timed out 41000 '' 103 13\n"
-            "dead-between skipped dead 0 'connection lost' 104 14\n"
+            "dead-between skipped dead 0 'connection closed' 104 14\n"
             "fails failed 300 'busy' 105 15\n"
             "open open 0 '' 106 16\n"
-            "dead-last skipped dead 0 'connection lost (another process registered the key)' 107 17"
+            "dead-last skipped dead 0 'connection closed by the broker: protocol error' 107 17"
             "\n");
   EXPECT_EQ(report.result.sent_count(), 3u);
 }
@@ -161,7 +163,7 @@ TEST_F(BroadcastTest, ATimeoutInTheReportIsTheOneThatWasInForce) {
   ask("a", 1, milliseconds(50));
   broadcast.targets[0].deadline_at = kStart + milliseconds(750);
   broadcast.targets[0].extensions = 2;
-  broadcast.settle(0, OutcomeKind::kTimeout, kStart + milliseconds(751));
+  broadcast.settle(0, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + milliseconds(751));
   const auto report = report_at(kStart + milliseconds(900));
   ASSERT_EQ(report.result.timeouts.size(), 1u);
   EXPECT_EQ(report.result.timeouts[0].timeout, milliseconds(750));
@@ -176,7 +178,8 @@ TEST_F(BroadcastTest, NotesAndDetailsAreOfTheirTargetAlone) {
   ask("c", 3);
   broadcast.text_of(2).note = "half way";
   broadcast.text_of(2).percent = 50;
-  broadcast.settle(0, OutcomeKind::kFailure, kStart, BroadcastFailureReason::kBackendError, "why");
+  broadcast.text_of(0).detail = "why";
+  broadcast.settle(0, OutcomeKind::kFailure, Cause::kAnswer, kStart);
   EXPECT_EQ(outcome_of(0).detail, "why");
   EXPECT_EQ(outcome_of(0).note, "");
   EXPECT_EQ(outcome_of(1).detail, "");
@@ -188,8 +191,8 @@ TEST_F(BroadcastTest, NotesAndDetailsAreOfTheirTargetAlone) {
 TEST_F(BroadcastTest, LateAnswersAreListedInOrderOfArrivalAndApart) {
   ask("a", 1);
   ask("b", 2);
-  broadcast.settle(0, OutcomeKind::kTimeout, kStart + milliseconds(50));
-  broadcast.settle(1, OutcomeKind::kTimeout, kStart + milliseconds(50));
+  broadcast.settle(0, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + milliseconds(50));
+  broadcast.settle(1, OutcomeKind::kTimeout, Cause::kAckTimeout, kStart + milliseconds(50));
   broadcast.late.push_back({1, microseconds(7), std::nullopt, ""});
   broadcast.late.push_back({0, microseconds(9), BroadcastFailureReason::kRejected, "too late"});
   const auto report = report_at(kStart + milliseconds(60));

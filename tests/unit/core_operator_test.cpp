@@ -58,22 +58,47 @@ TEST_F(CoreOperatorTest, WithNobodyThereTheResultIsEmptyAtOnce) {
 
 TEST_F(CoreOperatorTest, ABackendThatGoesIdleIsQuiescedAlone) {
   auto& s = with();
-  s.join(1, 1, kAlpha, -1, 400);
+  s.join(1, 1, kAlpha, -1, 4000);
   s.join(2, 2, kBeta);
   EXPECT_EQ(s.reads(1), "registered");
-  s.pass_ms(300);
+  s.pass_ms(3000);
   s.says(StepKind::kActivity, 1);
-  s.pass_ms(100);
+  s.pass_ms(1000);
   EXPECT_EQ(s.fire_due(), 1);  // looks, and waits for the rest
   EXPECT_EQ(s.reads(1), "");
-  s.pass_ms(300);
+  s.pass_ms(3000);
   EXPECT_EQ(s.fire_due(), 1);
   EXPECT_EQ(s.reads(1), "operation 1");
   EXPECT_EQ(s.reads(2), "registered");
   s.acks(1, 1);
   EXPECT_EQ(s.report(1), "finished: quiesce (idle-timeout): acked alpha 1.0.0");
+  s.step(StepKind::kReport, 0);  // the oracle says: an idle quiesce is never the last report
   s.pass_ms(10'000);
   EXPECT_EQ(s.fire_due(), 0) << "it is quiesced once, until it is active again";
+}
+
+TEST_F(CoreOperatorTest, AnIdleTimeoutIsASecondAtLeast) {
+  auto& s = with();
+  s.join(1, 1, kAlpha, -1, 1);
+  s.pass_ms(999);
+  EXPECT_EQ(s.fire_due(), 0);
+  s.pass_ms(1);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.reads(1), "registered, operation 1");
+}
+
+TEST_F(CoreOperatorTest, TheDeadlineOfTheWholeEndsItWhateverTimeABackendAsksFor) {
+  auto& s = with_two();
+  s.step(StepKind::kStart, 1, 3, -1, 0, 0, 0, 2000);
+  s.works(1, 1, 60'000);
+  s.acks(2, 1);
+  s.pass_ms(1999);
+  EXPECT_EQ(s.fire_due(), 0);
+  s.pass_ms(1);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.report(1),
+            "finished: release-handles /mnt/a: acked beta 1.0.0; timed out alpha 1.0.0 (2000 ms)"
+            "\nalpha 1.0.0, no answer by the broadcast's deadline");
 }
 
 TEST_F(CoreOperatorTest, GoingDownQuiescesEverybodyAndRefusesWhoComes) {
@@ -108,7 +133,8 @@ TEST_F(CoreOperatorTest, WhatComesBeforeRegisterOrTwiceIsNoProtocol) {
   s.says(StepKind::kRegister, 1, kAlpha, -1, -1);
   EXPECT_EQ(s.reads(1), "refused (protocol)");
   EXPECT_EQ(s.backends(),
-            "alpha 1.0.0 reconnecting (connection lost (protocol error)), beta 1.0.0 live");
+            "alpha 1.0.0 reconnecting (connection closed by the broker: protocol error), beta "
+            "1.0.0 live");
 }
 
 }  // namespace

@@ -59,9 +59,11 @@ class CoreQuotaTest : public ::testing::Test {
     config.register_timeout = std::chrono::seconds(5);
     return config;
   }
-  ConnectionId open(uid_t uid) {
+  // pid 0: a process of its own.
+  ConnectionId open(uid_t uid, pid_t pid = 0) {
     const ConnectionId id{++last_slot_, 1};
-    account = broker.connection_opened(id, {{static_cast<pid_t>(last_slot_), 1}, uid, uid}, now);
+    if (pid == 0) pid = static_cast<pid_t>(last_slot_);
+    account = broker.connection_opened(id, {{pid, 1}, uid, uid}, now);
     return id;
   }
   ConnectionId join(uid_t uid, const std::string& service) {
@@ -85,7 +87,8 @@ class CoreQuotaTest : public ::testing::Test {
   std::string ask(std::optional<uid_t> uid, std::string key = {}) {
     BroadcastRequest request;
     request.operation_key = std::move(key);
-    const auto result = broker.start_broadcast(std::move(request), now, uid);
+    const auto result = broker.start_broadcast(
+        std::move(request), now, uid ? std::optional(Operator{*uid, 1, "tool"}) : std::nullopt);
     if (const auto* error = std::get_if<ControlError>(&result)) {
       return std::string(to_string(error->code)) + ": " + error->message;
     }
@@ -183,12 +186,25 @@ TEST_F(CoreQuotaTest, ARegistrationOverTheQuotaIsRefusedAndItsConnectionClosed) 
 
 TEST_F(CoreQuotaTest, WhoRegistersItsOwnKeyAgainNeedsNoRoom) {
   join(kAlice, "a");
-  const auto b = join(kAlice, "b");
-  join(kAlice, "b");
+  const auto b = open(kAlice, 77);
+  registers(b, "b");
+  registers(open(kAlice, 77), "b");
   EXPECT_THAT(refusal(), HasSubstr("replaced"));
   EXPECT_EQ(usage(), "1000: 2 of 3 connections, 2 of 2 registrations, 0 of 2 broadcasts, 0 dead");
   broker.connection_lost(b, LossCause::kClosed, now);
   EXPECT_EQ(usage(), "1000: 2 of 3 connections, 2 of 2 registrations, 0 of 2 broadcasts, 0 dead");
+}
+
+TEST_F(CoreQuotaTest, AProcessThatDropsItsPrivilegesKeepsItsKeyAndCountsForItsNewUser) {
+  constexpr uid_t kRoot = 0;
+  registers(open(kRoot, 77), "a");
+  registers(open(kAlice, 77), "a");
+  EXPECT_THAT(refusal(), HasSubstr("replaced: this process"));
+  const auto list = broker.backends({});
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].uid, kAlice);
+  EXPECT_EQ(list[0].key.replica, "");
+  EXPECT_EQ(usage(), "1000: 1 of 3 connections, 1 of 2 registrations, 0 of 2 broadcasts, 0 dead");
 }
 
 TEST_F(CoreQuotaTest, ADeadKeyThatAnotherUserTakesCountsForThatUser) {
@@ -216,7 +232,7 @@ TEST_F(CoreQuotaTest, BroadcastsInFlightCountForTheOperatorWhoAsked) {
   EXPECT_EQ(ask(0, "key"), "20 joined") << "nothing is added";
   EXPECT_EQ(ask(kBob), "22");
   EXPECT_EQ(ask(std::nullopt), "23") << "the broker's own are nobody's";
-  broker.acked(a, 20, now);
+  broker.acked(a, 20, {}, now);
   EXPECT_EQ(ask(0), "24");
   for (BroadcastId id = 21; id < 25; ++id) (void)broker.cancel_broadcast(id, now);
   EXPECT_EQ(usage(), "1000: 1 of 3 connections, 1 of 2 registrations, 0 of 2 broadcasts, 0 dead");
@@ -246,7 +262,7 @@ TEST_F(CoreQuotaTest, WhatWaitsIsChargedToOneAccountForAllConnectionsOfAUser) {
   EXPECT_EQ(broker.counters().over_quota, 1u);
   EXPECT_EQ(broker.counters().slow_readers, 1u);
   EXPECT_EQ(shell.events.back().detail,
-            "connection lost (slow reader, over its user's quota of queued bytes)");
+            "connection closed by the broker: slow reader, over its user's quota of queued bytes");
 }
 
 TEST_F(CoreQuotaTest, ConnectionsThatAreRefusedForOtherReasonsTakeNothing) {

@@ -52,7 +52,7 @@ TEST_F(CoreReconnectTest, WhoComesBackWithinTheGraceIsAskedAgainAndItsAnswerCoun
   s.release(1);
   s.release(2);
   s.hangs_up(1);
-  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection lost), beta 1.0.0 live");
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection closed), beta 1.0.0 live");
   s.pass_ms(900);
   s.join(11, 1, kAlpha);
   EXPECT_EQ(s.reads(11), "registered, operation 1, operation 2");
@@ -64,7 +64,7 @@ TEST_F(CoreReconnectTest, WhoComesBackWithinTheGraceIsAskedAgainAndItsAnswerCoun
             "\nalpha 1.0.0, sent again 1");
 }
 
-TEST_F(CoreReconnectTest, WhoDoesNotComeBackWithinTheGraceFailedAndIsDead) {
+TEST_F(CoreReconnectTest, ALivingProcessThatDoesNotComeBackIsLostAndNeverSkipped) {
   auto& s = with_two();
   s.release(1);
   s.acks(2, 1);
@@ -73,10 +73,64 @@ TEST_F(CoreReconnectTest, WhoDoesNotComeBackWithinTheGraceFailedAndIsDead) {
   EXPECT_EQ(s.fire_due(), 0);
   s.pass_ms(1);
   EXPECT_EQ(s.fire_due(), 1);
-  EXPECT_EQ(s.report(1),
-            "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)"
-            "\nalpha 1.0.0, connection lost");
-  EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (connection lost), beta 1.0.0 live");
+  const char* const failed =
+      "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)"
+      "\nalpha 1.0.0, disconnected; process 100 is still running";
+  EXPECT_EQ(s.report(1), failed);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 lost (connection closed), beta 1.0.0 live");
+  // Asked again while it is lost: failed at once, and never "all acked".
+  s.release(2);
+  s.acks(2, 2);
+  EXPECT_EQ(s.report(2), failed);
+  s.join(11, 1, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, beta 1.0.0 live");
+}
+
+TEST_F(CoreReconnectTest, ALostProcessThatExitsIsDead) {
+  auto& s = with_two();
+  s.hangs_up(1);
+  s.pass_ms(1000);
+  EXPECT_EQ(s.fire_due(), 1);
+  s.exits(1, 1);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (process exited), beta 1.0.0 live");
+}
+
+TEST_F(CoreReconnectTest, AProcessThatCannotBeSeenIsDeadAfterTheGrace) {
+  auto& s = with();
+  s.join(1, 10, kAlpha);  // pid 0
+  s.hangs_up(1);
+  s.pass_ms(1000);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (connection closed)");
+}
+
+// Each way in which a connection ends while its process lives.
+TEST_F(CoreReconnectTest, HoweverTheConnectionEndsALivingProcessIsLost) {
+  {
+    auto& s = with_two();
+    s.says(StepKind::kGarbage, 1);
+    s.pass_ms(1000);
+    EXPECT_EQ(s.fire_due(), 1);
+    s.release(1);
+    s.acks(2, 1);
+    EXPECT_EQ(
+        s.report(1),
+        "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend "
+        "error)\nalpha 1.0.0, connection closed by the broker: protocol error; process 100 is "
+        "still running");
+  }
+}
+
+TEST_F(CoreReconnectTest, ALostBackendIsForgottenOnRequestAndALiveOneIsNot) {
+  auto& s = with_two();
+  s.hangs_up(1);
+  s.step(StepKind::kForget, kAlpha);  // the oracle says: refused, it is reconnecting
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection closed), beta 1.0.0 live");
+  s.pass_ms(1000);
+  EXPECT_EQ(s.fire_due(), 1);
+  s.step(StepKind::kForget, kAlpha);
+  s.step(StepKind::kForget, kBeta);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 live");
 }
 
 TEST_F(CoreReconnectTest, TheGraceNeverGoesPastTheDeadline) {
@@ -88,8 +142,8 @@ TEST_F(CoreReconnectTest, TheGraceNeverGoesPastTheDeadline) {
   EXPECT_EQ(s.fire_due(), 1);
   EXPECT_EQ(s.report(1),
             "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)"
-            "\nalpha 1.0.0, connection lost");
-  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection lost), beta 1.0.0 live");
+            "\nalpha 1.0.0, disconnected; process 100 is still running");
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection closed), beta 1.0.0 live");
 }
 
 TEST_F(CoreReconnectTest, ASecondConnectionOfTheSameProcessReplacesTheFirst) {
@@ -105,18 +159,32 @@ TEST_F(CoreReconnectTest, ASecondConnectionOfTheSameProcessReplacesTheFirst) {
             "\nalpha 1.0.0, sent again 1");
 }
 
-TEST_F(CoreReconnectTest, AnotherProcessOfTheSameUserTakesTheKeyAndWasNotAsked) {
+TEST_F(CoreReconnectTest, ASecondProcessOfTheSameUserGetsAReplicaOfItsOwnAndBothAreAsked) {
   auto& s = with_two();
-  s.release(1);
-  s.acks(2, 1);
   s.join(4, 4, kAlpha);
-  EXPECT_EQ(s.reads(4), "registered");
-  EXPECT_EQ(s.reads(1), "operation 1, refused (replaced)");
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, beta 1.0.0 live, alpha 1.0.0 #~102 live");
+  s.release(1);
+  EXPECT_EQ(s.reads(1), "operation 1");
+  EXPECT_EQ(s.reads(4), "registered, operation 1");
+  s.acks(1, 1);
+  s.acks(2, 1);
+  s.acks(4, 1);
   EXPECT_EQ(s.report(1),
-            "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)"
-            "\nalpha 1.0.0, connection lost (another process registered the key)");
-  s.acks(4, 1);  // it answers what it was not asked
-  EXPECT_EQ(s.world().shadow().counters.unmatched_answers, 1u);
+            "finished: release-handles /mnt/a: acked alpha 1.0.0, beta 1.0.0, alpha 1.0.0 #~102");
+  // The second is killed: the first is asked as before.
+  s.exits(4, 4);
+  s.release(2);
+  EXPECT_EQ(s.reads(1), "operation 2");
+}
+
+TEST_F(CoreReconnectTest, AProcessThatSharesItsKeyComesBackToItsReplica) {
+  auto& s = with_two();
+  s.join(4, 4, kAlpha);
+  s.exits(1, 1);
+  s.hangs_up(4);
+  s.join(14, 4, kAlpha);
+  EXPECT_EQ(s.backends(),
+            "alpha 1.0.0 dead (process exited), beta 1.0.0 live, alpha 1.0.0 #~102 live");
 }
 
 TEST_F(CoreReconnectTest, AnotherUserDoesNotGetALiveKeyAndGetsADeadOne) {
@@ -145,7 +213,7 @@ TEST_F(CoreReconnectTest, ANewProcessWithTheKeyOfOneThatDiedIsANewBackend) {
   EXPECT_EQ(s.report(2), "finished: release-handles /mnt/a: acked alpha 1.0.0, beta 1.0.0");
 }
 
-TEST_F(CoreReconnectTest, WhoWasDeadOrReconnectingIsSkipped) {
+TEST_F(CoreReconnectTest, WhoWasDeadIsSkippedAndWhoWasReconnectingIsWaitedFor) {
   auto& s = with_two();
   s.join(4, 4, 7);
   s.exits(1, 1);
@@ -153,8 +221,75 @@ TEST_F(CoreReconnectTest, WhoWasDeadOrReconnectingIsSkipped) {
   s.release(1);
   s.acks(4, 1);
   EXPECT_EQ(s.report(1),
-            "finished: release-handles /mnt/a: acked delta 0.1.0 #b; skipped dead alpha 1.0.0, "
-            "beta 1.0.0\nalpha 1.0.0, process exited\nbeta 1.0.0, connection lost");
+            "running: release-handles /mnt/a: acked delta 0.1.0 #b; skipped dead alpha 1.0.0"
+            "\nalpha 1.0.0, process exited");
+  s.join(12, 2, kBeta);
+  EXPECT_EQ(s.reads(12), "registered, operation 1");
+  s.acks(12, 1);
+  EXPECT_EQ(
+      s.report(1),
+      "finished: release-handles /mnt/a: acked beta 1.0.0, delta 0.1.0 #b; skipped dead alpha "
+      "1.0.0\nalpha 1.0.0, process exited");
+}
+
+TEST_F(CoreReconnectTest, WhoWasReconnectingAndDoesNotReturnFailed) {
+  auto& s = with_two();
+  s.hangs_up(1);
+  s.release(1);
+  s.acks(2, 1);
+  s.pass_ms(1000);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.report(1),
+            "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)"
+            "\nalpha 1.0.0, disconnected; process 100 is still running");
+}
+
+TEST_F(CoreReconnectTest, ABrokerThatStartsWaitsForThoseWhoWereRegistered) {
+  auto& s = with_two();
+  s.step(StepKind::kRestart);
+  EXPECT_EQ(s.backends(),
+            "alpha 1.0.0 reconnecting (not reconnected since the broker restarted), "
+            "beta 1.0.0 reconnecting (not reconnected since the broker restarted)");
+  s.release(1);
+  s.join(11, 1, kAlpha);
+  EXPECT_EQ(s.reads(11), "registered, operation 1");
+  s.acks(11, 1);
+  s.pass_ms(4999);
+  EXPECT_EQ(s.fire_due(), 0);
+  s.pass_ms(1);
+  EXPECT_GE(s.fire_due(), 1);
+  EXPECT_EQ(
+      s.report(1),
+      "finished: release-handles /mnt/a: acked alpha 1.0.0; failed beta 1.0.0 (backend error)"
+      "\nbeta 1.0.0, not reconnected since the broker restarted; process 101 is still running");
+}
+
+TEST_F(CoreReconnectTest, AQuiescedBackendIsShownAsSuchUntilItIsResumed) {
+  auto& s = with_two();
+  constexpr std::int64_t kQuiesce = 4;
+  s.step(StepKind::kStart, 1, kQuiesce, -1);
+  s.acks(1, 1);
+  const auto quiesced = [&] {
+    std::string text;
+    for (const auto& info : s.world().shadow().list(0)) {
+      if (info.quiesced)
+        text += info.key.service_name + " by " + std::to_string(info.quiesced->broadcast) + ' ';
+    }
+    return text;
+  };
+  EXPECT_EQ(quiesced(), "alpha by 1 ");
+  EXPECT_EQ(s.reads(1), "operation 1");
+  s.step(StepKind::kResume, 2);
+  EXPECT_EQ(quiesced(), "alpha by 1 ") << "that was another quiesce";
+  s.step(StepKind::kResume, 1);
+  EXPECT_EQ(s.reads(1), "resumed 1");
+  EXPECT_EQ(quiesced(), "");
+  // One that is away is told when it returns.
+  s.acks(2, 1);
+  s.hangs_up(2);
+  s.step(StepKind::kResume, 0);
+  s.join(12, 2, kBeta);
+  EXPECT_EQ(s.reads(12), "registered, resumed 1");
 }
 
 TEST_F(CoreReconnectTest, WhoRegistersAfterTheBeginningIsNotInTheResult) {
@@ -177,14 +312,17 @@ TEST_F(CoreReconnectTest, WhoDoesNotReadLosesItsConnectionAndNobodyElseWaits) {
     s.acks(2, id);
   }
   s.step(StepKind::kDeliver, 1);  // over the bound: the shell ends it and says so
-  EXPECT_EQ(s.backends(),
-            "alpha 1.0.0 reconnecting (connection lost (slow reader)), beta 1.0.0 live");
+  EXPECT_EQ(
+      s.backends(),
+      "alpha 1.0.0 reconnecting (connection closed by the broker: slow reader), beta 1.0.0 live");
   s.pass_ms(100);
   EXPECT_EQ(s.fire_due(), 3);
   for (const BroadcastId id : {1U, 2U, 3U}) {
     EXPECT_EQ(s.report(id),
               "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 "
-              "(backend error)\nalpha 1.0.0, connection lost (slow reader)");
+              "(backend error)\nalpha 1.0.0, connection closed by the broker: slow reader; process "
+              "100 is "
+              "still running");
   }
 }
 

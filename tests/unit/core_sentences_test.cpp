@@ -79,12 +79,12 @@ TEST_F(CoreSentencesTest, WhoIsRefusedLearnsWhy) {
             "when that one is gone");
   broker.registration(open(2, 12, 1000), 1, registration("Not Good"), now);
   EXPECT_EQ(refusal(), "invalid: " + registration("Not Good").problem().value());
-  broker.acked(open(3, 13, 1000), 1, now);
+  broker.acked(open(3, 13, 1000), 1, {}, now);
   EXPECT_EQ(refusal(), "protocol: Ack came before Register; register first");
   broker.activity(open(4, 13, 1000), now);
   EXPECT_EQ(refusal(), "protocol: Activity came before Register; register first");
   broker.registration(open(5, 12, 1000), 1, registration(), now);
-  EXPECT_EQ(refusal(), "replaced: pid 12 registered the same key");
+  EXPECT_EQ(refusal(), "none") << "both stay: it is replica ~12";
   broker.registration(open(6, 12, 1000), 1, registration(), now);
   EXPECT_EQ(refusal(), "replaced: this process registered the same key on another connection");
   broker.registration({6, 1}, 2, registration("beta"), now);
@@ -108,7 +108,7 @@ TEST_F(CoreSentencesTest, WhoComesWhileItGoesDownIsToldWhenToComeBack) {
   EXPECT_EQ(shell.refusals[0].retry_after, std::chrono::seconds(1));
   EXPECT_EQ(refusal(), "shutting down: the broker is shutting down");
   EXPECT_EQ(error(broker.start_broadcast(request(), now)),
-            "shutting down: the broker is shutting down and quiesces every backend itself");
+            "shutting down: the broker is shutting down and starts no broadcast");
 }
 
 TEST_F(CoreSentencesTest, ARequestThatIsNotDoneSaysWhy) {

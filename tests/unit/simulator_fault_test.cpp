@@ -51,12 +51,36 @@ TEST_P(PlantedFaultTest, IsFoundSoonAndShownAsAShortScript) {
 
 template <class Member, class Value>
 Planted off_by(const char* name, Member core::Config::*member, Value by) {
-  return {name, [=](core::Config& config) { config.*member += by; }};
+  return {name, {[=](core::Config& config) { config.*member += by; }}};
 }
 
 Planted quota(const char* name, std::uint64_t core::Quota::*member) {
-  return {name, [=](core::Config& config) { ++(config.quotas.each.*member); }};
+  return {name, {[=](core::Config& config) { ++(config.quotas.each.*member); }}};
 }
+
+Planted wrong(const char* name, WrongTransition transition) { return {name, {{}, transition}}; }
+
+INSTANTIATE_TEST_SUITE_P(
+    Transitions, PlantedFaultTest,
+    ::testing::Values(
+        wrong("a lost backend counts as dead", WrongTransition::kLostIsDead),
+        wrong("a disconnect is taken for an exit", WrongTransition::kDisconnectIsDeath),
+        wrong("an exit is taken for a disconnect", WrongTransition::kDeathIsDisconnect),
+        wrong("a timeout counts as an ack", WrongTransition::kTimeoutIsAck),
+        wrong("a timeout is waited for", WrongTransition::kTimeoutIsWaited),
+        wrong("a failure counts as an ack", WrongTransition::kFailureIsAck),
+        wrong("an ack counts as a failure", WrongTransition::kAckIsFailure),
+        wrong("working gives no time", WrongTransition::kWorkingIsIgnored),
+        wrong("working counts as an ack", WrongTransition::kWorkingIsAck),
+        wrong("deregistered counts as dead", WrongTransition::kDeregisterIsDeath),
+        wrong("garbage counts as a disconnect", WrongTransition::kGarbageIsDisconnect),
+        wrong("cancel does nothing", WrongTransition::kCancelIsIgnored),
+        wrong("resume does nothing", WrongTransition::kResumeIsIgnored),
+        wrong("activity moves nothing", WrongTransition::kActivityIsIgnored),
+        wrong("a restart expects nobody", WrongTransition::kRestartForgets),
+        wrong("a restart forgets keys", WrongTransition::kRestartForgetsKeys),
+        wrong("the deadline of the whole is not kept", WrongTransition::kDeadlineIsIgnored),
+        wrong("who asked is not known", WrongTransition::kUserIsIgnored)));
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,
@@ -70,16 +94,15 @@ INSTANTIATE_TEST_SUITE_P(
         off_by("one target more in the reports", &core::Config::max_report_targets, 1U),
         off_by("one dead entry more", &core::Config::max_dead, 1U),
         off_by("the dead stay longer", &core::Config::dead_age, milliseconds(1)),
-        Planted{"no policy", [](core::Config& config) { config.policy = nullptr; }},
-        Planted{"another policy",
-                [](core::Config& config) {
+        Planted{"no policy", {[](core::Config& config) { config.policy = nullptr; }}},
+        Planted{"another policy", {[](core::Config& config) {
                   if (config.policy != nullptr) config.policy = policy_of(1);
-                }},
+                }}},
         quota("one connection more", &core::Quota::connections),
         quota("one registration more", &core::Quota::registrations),
         quota("one broadcast more of a user", &core::Quota::broadcasts),
         quota("one message more of a user", &core::Quota::queued_bytes),
-        Planted{"nobody has more", [](core::Config& config) { config.quotas.of_uid.clear(); }},
+        Planted{"nobody has more", {[](core::Config& config) { config.quotas.of_uid.clear(); }}},
         off_by("ids of this run begin too high", &core::Config::next_id_at_start, 1U),
         off_by("ids of the host begin too high", &core::Config::first_id_ever, 1U)));
 

@@ -113,5 +113,8 @@ struct BroadcastReport {
 [[nodiscard]] std::string_view to_string(SaidBy who) noexcept;
 // "process exited", "connection closed", ...
 [[nodiscard]] std::string_view to_string(Cause cause) noexcept;
+// Why process `pid` (0: not visible) has not acked, where the broker or the kernel says so:
+// "disconnected; process 17 is still running". Empty for what the outcome itself says.
+[[nodiscard]] std::string explain(Cause cause, pid_t pid);
 
 }  // namespace muster

@@ -1,0 +1,70 @@
+// Operation keys: which broadcast a user's `--key` stands for.
+//
+// A key belongs to the user who used it. It is kept for as long as its report, and for an hour at
+// least, also over a restart of the broker: the same request is then not sent twice.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <sys/types.h>
+#include <unordered_map>
+#include <utility>
+
+#include "muster/broker_view.h"
+
+#include "core/types.h"
+
+namespace muster::core {
+
+// As it is kept on disk.
+struct UsedKey {
+  uid_t uid = 0;
+  std::string key;
+  BroadcastId broadcast = 0;
+  std::string request;  // request_text() of what it was used for
+  std::uint64_t used_unix_ms = 0;
+
+  friend bool operator==(const UsedKey&, const UsedKey&) = default;
+};
+
+// What a request with a key must be the same in: operation, and who is selected.
+[[nodiscard]] std::string request_text(const BroadcastRequest& request);
+
+class OperationKeys {
+ public:
+  // Of one user: over it no more are taken until some have expired.
+  static constexpr std::size_t kMaxPerUser = 4096;
+
+  struct Use {
+    BroadcastId broadcast = 0;
+    std::string request;
+    std::uint64_t used_unix_ms = 0;
+    SteadyTime used;
+  };
+
+  // Null when the user has not used it.
+  [[nodiscard]] const Use* find(uid_t uid, const std::string& key) const;
+  [[nodiscard]] bool has_room(uid_t uid) const;
+  // Nothing happens when the user uses it already.
+  void add(UsedKey key, SteadyTime used);
+  // Forgets those that were used at or before `before`, but for those with is_kept(broadcast).
+  template <class IsKept>
+  void expire(SteadyTime before, IsKept is_kept) {
+    for (auto use = uses_.begin(); use != uses_.end();) {
+      if (use->second.used > before || is_kept(use->second.broadcast)) {
+        ++use;
+        continue;
+      }
+      if (const auto user = count_.find(use->first.first); --user->second == 0) count_.erase(user);
+      use = uses_.erase(use);
+    }
+  }
+
+ private:
+  std::map<std::pair<uid_t, std::string>, Use> uses_;
+  std::unordered_map<uid_t, std::size_t> count_;
+};
+
+}  // namespace muster::core
