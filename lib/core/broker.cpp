@@ -102,7 +102,7 @@ Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
 
 // Runs what makes and reports an event.
 template <class Report>
-void unless_out_of_memory(Report report) noexcept {
+void unless_out_of_memory(Report report) {
   try {
     report();
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): see State::tell()
@@ -111,8 +111,7 @@ void unless_out_of_memory(Report report) noexcept {
 
 }  // namespace
 
-void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now,
-                         std::string_view detail) noexcept {
+void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail) {
   unless_out_of_memory([&] {
     Event event;
     event.kind = kind;
@@ -125,7 +124,7 @@ void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now,
   });
 }
 
-void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) noexcept {
+void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) {
   unless_out_of_memory([&] {
     auto event = about(kind, broadcast, now);
     event.operation = broadcast.request.operation.to_string();
@@ -135,7 +134,7 @@ void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) 
 }
 
 void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
-                                 Now now) noexcept {
+                                 Now now) {
   unless_out_of_memory([&] {
     auto event = about(kind, broadcast, now);
     event.backend_outcome = to_value(BroadcastRows(broadcast, now.steady).target(target));

@@ -141,7 +141,7 @@ void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, N
 }
 
 void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKind outcome,
-                           Cause cause, Now now, BroadcastFailureReason reason) noexcept {
+                           Cause cause, Now now, BroadcastFailureReason reason) {
   if (!broadcast.settle(index, outcome, cause, now.steady, reason)) return;
   auto& target = broadcast.targets[index];
   disarm(target.deadline);
@@ -165,7 +165,7 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
   if (broadcast.complete()) finish(broadcast, now);
 }
 
-void Broker::State::finish(Broadcast& broadcast, Now now) noexcept {
+void Broker::State::finish(Broadcast& broadcast, Now now) {
   ++counters.broadcasts_finished;
   if (broadcast.charged) accounts.give_back(Resource::kBroadcast, *broadcast.charged);
   log.finished(broadcast);

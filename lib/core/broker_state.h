@@ -90,9 +90,10 @@ struct Broker::State {
   // Everything of a broadcast that is not yet known to anybody.
   std::unique_ptr<Broadcast> prepare(Launch what, Now now);
   void ask(Broadcast& broadcast, std::uint32_t target, Now now);
+  // settle() and finish() do all of their work when memory runs out; only an event is lost then.
   void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome, Cause cause, Now now,
-              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError) noexcept;
-  void finish(Broadcast& broadcast, Now now) noexcept;
+              BroadcastFailureReason reason = BroadcastFailureReason::kBackendError);
+  void finish(Broadcast& broadcast, Now now);
   void cancel(Broadcast& broadcast, Now now);
   void stray_answer(EntryId entry, BroadcastId id, const Failure* failure, Now now);
   // The target acked, in time or late.
@@ -117,10 +118,9 @@ struct Broker::State {
 
   // --- events
   // An event that there is no memory for is not told: what it is about has happened all the same.
-  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {}) noexcept;
-  void tell(Event::Kind kind, const Broadcast& broadcast, Now now) noexcept;
-  void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
-                    Now now) noexcept;
+  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
+  void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
+  void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target, Now now);
 
   Config config;
   Shell& shell;
