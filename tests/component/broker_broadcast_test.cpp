@@ -137,10 +137,13 @@ TEST_F(BroadcastTest, WorkingGivesNoMoreThanTheBrokersMaximum) {
 }
 
 TEST_F(BroadcastTest, ABackendThatWasDeadWhenItBeganIsSkipped) {
-  options_.core.reconnect_grace = kFires;
-  start();
-  auto& backend = join("zccache");
-  backend.closes();
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    backend.hears();
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  child.tell();
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
   EXPECT_EQ(result(release_handles("/cache")),
             "release-handles /cache: skipped dead zccache 1.0.0");

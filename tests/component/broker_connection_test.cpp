@@ -40,7 +40,7 @@ TEST_F(ConnectionTest, AnOperationIsSentAgainToABackendThatComesBack) {
   EXPECT_EQ(before.hears(), "operation 1: release-handles /cache");
   before.closes();
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
-  EXPECT_EQ(backends(), "reconnecting zccache 1.0.0 (connection lost)");
+  EXPECT_EQ(backends(), "reconnecting zccache 1.0.0 (connection closed)");
   auto& after = join("zccache");
   EXPECT_EQ(after.hears(), "operation 1: release-handles /cache");
   after.acks(id);
@@ -62,21 +62,29 @@ TEST_F(ConnectionTest, AllOpenOperationsAreSentAgainInTheirOrder) {
   }
 }
 
+std::string still_running() {
+  return "disconnected; process " + std::to_string(::getpid()) + " is still running";
+}
+
 TEST_F(ConnectionTest, ABackendThatDoesNotComeBackWithinTheGraceIsLost) {
   options_.core.reconnect_grace = kFires;
   start();
   join("zccache").closes();
   const auto id = release_handles("/cache");
   EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
-  EXPECT_EQ(outcome(id, "zccache").detail, "connection lost");
-  EXPECT_EQ(backends(), "dead zccache 1.0.0 (connection lost)");
+  EXPECT_EQ(outcome(id, "zccache").detail, still_running());
+  EXPECT_EQ(outcome(id, "zccache").cause, Cause::kClosed);
+  EXPECT_EQ(backends(), "lost zccache 1.0.0 (connection closed)");
+  // Asked again: failed at once, never skipped.
+  EXPECT_EQ(result(release_handles("/cache")),
+            "release-handles /cache: failed zccache 1.0.0 (backend error)");
 }
 
 TEST_F(ConnectionTest, NobodyWaitsForAReturnPastTheDeadline) {
   join("zccache").closes();
   const auto id = release_handles("/cache", kFires);  // the grace is an hour
   EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
-  EXPECT_EQ(outcome(id, "zccache").detail, "connection lost");
+  EXPECT_EQ(outcome(id, "zccache").detail, still_running());
 }
 
 TEST_F(ConnectionTest, AnAckThatWasWrittenJustBeforeClosingCounts) {
@@ -210,7 +218,7 @@ TEST_F(ConnectionTest, ANewProcessWithTheKeyOfOneThatDiedWasNotAsked) {
   EXPECT_EQ(sink_.count(Event::Kind::kBackendRegistered), 3u);
 }
 
-TEST_F(ConnectionTest, WhoseKeyAnotherProcessTakesIsNamed) {
+TEST_F(ConnectionTest, AProcessThatSharesItsKeyIsNamed) {
   Child first([&](Child::Side& side) {
     auto backend = join_from(side, socket(), "zccache");
     backend.hears();
@@ -221,7 +229,8 @@ TEST_F(ConnectionTest, WhoseKeyAnotherProcessTakesIsNamed) {
   ASSERT_EQ(sink_.count(Event::Kind::kBackendRegistered), 2u);
   EXPECT_EQ(sink_.events.front().detail, "");
   EXPECT_EQ(sink_.events.back().detail,
-            "takes the place of pid " + std::to_string(first.pid()) + ", which is asked no more");
+            "another process of this user has the same key: this one is replica ~" +
+                std::to_string(::getpid()));
 }
 
 TEST_F(ConnectionTest, AProcessThatReturnsAfterItsConnectionWasLostIsNotConfusedWithAnother) {
@@ -235,9 +244,13 @@ TEST_F(ConnectionTest, AProcessThatReturnsAfterItsConnectionWasLostIsNotConfused
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
   other.tell();
   EXPECT_EQ(heard_from(other), "registered");
-  // The first one was replaced by somebody who was not asked.
-  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
-  EXPECT_EQ(counters().redeliveries, 0u);
+  // The other one has a replica of its own, and was not asked; the first is still waited for.
+  settle();
+  EXPECT_TRUE(is_running(id));
+  auto& first = join("zccache");
+  EXPECT_EQ(first.hears(), "operation 1: release-handles /cache");
+  first.acks(id);
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
 }
 
 TEST_F(ConnectionTest, ADeregisteredBackendIsGoneAndNotDead) {

@@ -240,10 +240,12 @@ TEST_F(HostileTest, ABackendThatDoesNotReadIsClosedAndNobodyElseWaits) {
     settle();
   }
   EXPECT_EQ(counters().slow_readers, 1u);
-  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
-  EXPECT_EQ(backends(), "live witness 1.0.0, dead deaf 1.0.0 (connection lost (slow reader))");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendLost));
+  const std::string slow = "connection closed by the broker: slow reader";
+  EXPECT_EQ(backends(), "live witness 1.0.0, lost deaf 1.0.0 (" + slow + ")");
   ASSERT_TRUE(run_until([&] { return !is_running(id); }));
-  EXPECT_EQ(outcome(id, "deaf").detail, "connection lost (slow reader)");
+  EXPECT_EQ(outcome(id, "deaf").detail,
+            slow + "; process " + std::to_string(::getpid()) + " is still running");
   // What it does find when it reads at last are whole messages.
   std::string last;
   std::size_t whole = 0;
@@ -299,7 +301,7 @@ TEST_F(HostileTest, AFloodOfFramesFromOneStarvesNobody) {
 
 TEST_F(HostileTest, AnExceptionWhileOneConnectionIsHandledEndsThatOneAlone) {
   sink_.on_each = [](const Event& event) {
-    if (event.key == key_of("unlucky")) throw std::bad_alloc();
+    if (event.key == key_of("unlucky")) throw std::logic_error("planted");
   };
   auto& unlucky = connect();
   unlucky.registers("unlucky");
@@ -309,10 +311,21 @@ TEST_F(HostileTest, AnExceptionWhileOneConnectionIsHandledEndsThatOneAlone) {
   EXPECT_EQ(unlucky.hears(), "end of stream");
   EXPECT_EQ(lucky.hears(), "registered");
   EXPECT_EQ(sink_.troubles.front(),
-            "a connection was closed because of an internal error: std::bad_alloc");
+            "a connection was closed because of an internal error: planted");
   sink_.on_each = {};
   // The key is not lost with it.
   EXPECT_EQ(join("unlucky").has_heard(), "nothing");
+}
+
+TEST_F(HostileTest, AnEventThatThereIsNoMemoryForIsLostAndNothingElse) {
+  auto& backend = join("zccache");
+  sink_.on_each = [](const Event&) { throw std::bad_alloc(); };
+  const auto id = release_handles("/cache");
+  backend.acks(id);
+  ASSERT_TRUE(run_until([&] { return !is_running(id); }));
+  sink_.on_each = {};
+  EXPECT_EQ(outcome(id, "zccache").outcome, OutcomeKind::kAck);
+  EXPECT_EQ(backends(), "live zccache 1.0.0");
 }
 
 class DescriptorTest : public HostileTest {

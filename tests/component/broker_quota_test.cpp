@@ -90,10 +90,12 @@ TEST_F(BrokerQuotaTest, WhatWaitsForAllOfAUsersBackendsTogetherIsBounded) {
   }
   EXPECT_GT(counters().over_quota, 0u);
   EXPECT_EQ(counters().over_quota, counters().slow_readers);
-  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
   EXPECT_THAT(backends(), HasSubstr("live witness"));
-  EXPECT_THAT(backends(),
-              HasSubstr("(connection lost (slow reader, over its user's quota of queued bytes))"));
+  EXPECT_THAT(
+      backends(),
+      HasSubstr(
+          "connection closed by the broker: slow reader, over its user's quota of queued bytes"));
 }
 
 class DescriptorReserveTest : public BrokerQuotaTest {

@@ -34,15 +34,21 @@ Selection Audience::selection() const {
 void Members::joined(std::uint32_t key) {
   for (auto& member : listed_) {
     if (member.key != key) continue;
-    member.live = true;
+    member.state = BackendState::kLive;
     return;
   }
-  listed_.push_back({key, true});
+  listed_.push_back({key, BackendState::kLive});
 }
 
 void Members::died(std::uint32_t key) {
   for (auto& member : listed_) {
-    if (member.key == key) member.live = false;
+    if (member.key == key) member.state = BackendState::kDead;
+  }
+}
+
+void Members::lost(std::uint32_t key) {
+  for (auto& member : listed_) {
+    if (member.key == key) member.state = BackendState::kLost;
   }
 }
 
@@ -56,8 +62,9 @@ bool Members::is_listed(std::uint32_t key) const {
 }
 
 bool Members::is_live(std::uint32_t key) const {
-  return std::any_of(listed_.begin(), listed_.end(),
-                     [&](const Member& member) { return member.key == key && member.live; });
+  return std::any_of(listed_.begin(), listed_.end(), [&](const Member& member) {
+    return member.key == key && member.state == BackendState::kLive;
+  });
 }
 
 std::size_t Members::live() const { return asked({}).size(); }
@@ -65,7 +72,7 @@ std::size_t Members::live() const { return asked({}).size(); }
 std::vector<std::uint32_t> Members::asked(const Audience& audience) const {
   std::vector<std::uint32_t> keys;
   for (const auto& member : listed_) {
-    if (member.live && audience.has(member.key)) keys.push_back(member.key);
+    if (member.state == BackendState::kLive && audience.has(member.key)) keys.push_back(member.key);
   }
   return keys;
 }
@@ -78,8 +85,13 @@ BroadcastResult Members::expected(const BroadcastOperation& operation, const Aud
   for (const auto& member : listed_) {
     if (!audience.has(member.key)) continue;
     const auto& key = backend_key(member.key);
-    if (!member.live) {
+    if (member.state == BackendState::kDead) {
       model.register_backend(BroadcastBackend::dead(key));
+      continue;
+    }
+    if (member.state == BackendState::kLost) {
+      model.register_backend(BroadcastBackend::live(key).with_response(
+          BroadcastBackendResponse::failure(BroadcastFailureReason::kBackendError)));
       continue;
     }
     const auto response = respond(member.key);

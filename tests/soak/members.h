@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "muster/broker_view.h"
 #include "muster/lifecycle_broadcast_model.h"
 #include "muster/selector.h"
 
@@ -33,6 +34,8 @@ class Members {
   // A key that is listed keeps its place.
   void joined(std::uint32_t key);
   void died(std::uint32_t key);
+  // Disconnected, and its process lives.
+  void lost(std::uint32_t key);
   void left(std::uint32_t key);
   void broker_restarted() { listed_.clear(); }
 
@@ -52,7 +55,7 @@ class Members {
  private:
   struct Member {
     std::uint32_t key = 0;
-    bool live = false;
+    BackendState state = BackendState::kDead;
   };
   std::vector<Member> listed_;  // in registration order
 };

@@ -8,7 +8,7 @@
 namespace muster::soak {
 namespace {
 
-// Small, so that the bounds are reached; a grace that nobody waits for the end of.
+// Small, so that the bounds are reached; no grace: who is disconnected is lost at once.
 constexpr char kConfiguration[] = R"([log]
 level = "warning"
 
@@ -17,7 +17,7 @@ broadcasts = 1024
 
 [broker]
 max_ack_timeout = "2h"
-reconnect_grace = "1h"
+reconnect_grace = "0ms"
 register_timeout = "1m"
 send_queue = "16KiB"
 report_targets_kept = )";

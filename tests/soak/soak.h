@@ -52,7 +52,6 @@ class Soak {
     std::optional<std::chrono::milliseconds> ack_timeout;
     bool alone = false;
     // Who may be gone by now without the soak's doing: when nobody is asked, it is.
-    std::optional<std::uint32_t> maybe_gone;
   };
   using Respond = std::function<BroadcastBackendResponse(BroadcastId id, std::uint32_t key)>;
   struct Footprint {

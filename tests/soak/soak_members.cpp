@@ -31,14 +31,12 @@ void Soak::change(std::uint32_t key) {
       return members_.left(key);
     case 1:
       end(Order::Kind::kClose);
-      return members_.died(key);
+      return members_.lost(key);
     case 2:
       end(Order::Kind::kGarbage);
-      return members_.died(key);
-    case 3:  // the same process, on a second connection
+      return members_.lost(key);
+    default:  // the same process, on a second connection
       return join(key, slot);
-    default:  // another process takes it over, or the same
-      return join(key, some_slot(kind_of(key)));
   }
 }
 
@@ -83,7 +81,7 @@ void Soak::await_deaths(std::uint32_t slot) {
   const auto keys = held_by(slot);
   const auto patience = Clock::now() + std::chrono::seconds(60);
   const auto lives = [&](const BackendInfo& info) {
-    if (info.state != BackendState::kLive) return false;
+    if (info.state == BackendState::kDead) return false;
     return std::any_of(keys.begin(), keys.end(),
                        [&](std::uint32_t key) { return backend_key(key) == info.key; });
   };

@@ -48,7 +48,6 @@ Soak::Open Soak::ask(const Question& question, const Respond& respond) {
 
   const auto accepted = client_->start_broadcast(request);
   const auto id = accepted.broadcast_id;
-  if (question.maybe_gone && accepted.targets == 0) members_.died(*question.maybe_gone);
   auto expected = members_.expected(request.operation, question.audience, question.ack_timeout,
                                     [&](std::uint32_t key) { return respond(id, key); });
   if (id <= last_id_) throw std::runtime_error("an id was given twice: " + std::to_string(id));
@@ -206,8 +205,8 @@ void Soak::stopped() {
   hosts_.continue_it(slot);
 }
 
-// One that does not read is disconnected when its queue is full, and what it owes fails when its
-// process dies.
+// One that does not read is disconnected when its queue is full; while its process lives it is
+// asked all the same, and fails.
 void Soak::flood() {
   constexpr std::size_t kMost = 1'000;  // in flight
   const auto slot = some_slot(Kind::kPlain);
@@ -222,11 +221,15 @@ void Soak::flood() {
   const auto key = *question.audience.one;
   (void)hosts_.ask(slot, {Order::Kind::kStopReading, key, 0}, Reply::Kind::kDone);
   std::vector<Open> open;
-  question.maybe_gone = key;
-  while (open.size() < kMost && members_.is_live(key)) {
+  const auto is_connected = [&] {
+    const auto list = client_->backends(question.audience.selection());
+    return list.size() == 1 && list[0].state == BackendState::kLive;
+  };
+  while (open.size() < kMost && is_connected()) {
     open.push_back(ask(question, [](BroadcastId, std::uint32_t) { return failed(); }));
   }
   if (open.size() == kMost) throw std::runtime_error("who does not read is not disconnected");
+  open.push_back(ask(question, [](BroadcastId, std::uint32_t) { return failed(); }));
   (void)hosts_.hear(slot, Reply::Kind::kEnded);
   ++sums_.slow_readers;
   hosts_.kill(slot);

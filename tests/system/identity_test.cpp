@@ -165,12 +165,14 @@ TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
   for (const auto& backend : report.backends) {
     told += backend.key.service_name + ": " + backend.detail + '\n';
   }
-  EXPECT_TRUE(told == "closes: connection lost\nexits: process exited\n" ||
-              told == "exits: process exited\ncloses: connection lost\n")
+  const std::string lives =
+      "closes: disconnected; process " + std::to_string(closes.pid()) + " is still running\n";
+  EXPECT_TRUE(told == lives + "exits: process exited\n" ||
+              told == "exits: process exited\n" + lives)
       << told;
   for (const auto& info : client.backends()) {
     EXPECT_EQ(info.gone_because,
-              info.key.service_name == "closes" ? "connection lost" : "process exited");
+              info.key.service_name == "closes" ? "connection closed" : "process exited");
   }
 }
 
@@ -226,7 +228,7 @@ TEST_F(IdentityTest, APeerOfAnotherPidNamespaceIsTakenByItsUser) {
   // Only its connection tells.
   backend.end(SIGKILL);
   broker.wait_for("backend dead");
-  EXPECT_EQ(only_backend().gone_because, "connection lost");
+  EXPECT_EQ(only_backend().gone_because, "connection closed");
 }
 
 }  // namespace
