@@ -78,7 +78,12 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   registration.sdk_name = "muster-cpp";
   registration.sdk_version = "0.1.0";
   from_backend("Register", 1, registration, encode(1, registration));
+  Registration restarts;
+  restarts.key = golden_key("zccache");
+  restarts.can_resume = false;
+  from_backend("Register, cannot resume", 1, restarts, encode(1, restarts));
   from_backend("Ack", 300, Ack{}, encode(300, Ack{}));
+  from_backend("Ack, released", 300, Ack{0}, encode(300, Ack{0}));  // 0 is not none
   const Failure failure{BroadcastFailureReason::kRejected, "busy"};
   from_backend("Failure", 300, failure, encode(300, failure));
   const Working working{300ms, 0, "flushing \u20ac"};  // a percent of 0 is not none
@@ -93,6 +98,11 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   registered.limits = {65536, 1024, 1024, 300'000ms};
   registered.active_holds = {{5, "/cache/\xFF", 1'700'000'000'000}, {6, "/", 0}};
   from_broker("Registered", 1, registered, encode(1, registered));
+  Registered shared;
+  shared.incarnation = 78;
+  shared.epoch = "0123456789abcdef";
+  shared.key = golden_key("zccache", {}, "~4242");
+  from_broker("Registered, epoch and key", 1, shared, encode(1, shared));
   const Refusal refusal{RefusalCode::kQuota, "too many connections of uid 1000", 1500ms};
   from_broker("Refused, an answer", 1, refusal, encode(1, refusal, true));
   from_broker("Refused, an event", 0, refusal, encode(0, refusal, false));
@@ -110,8 +120,15 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   quiesce.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
   quiesce.ack_timeout = 1ms;
   from_broker("Operation, quiesce", 301, quiesce, encode(quiesce));
+  OutgoingOperation alias;
+  alias.broadcast_id = 302;
+  alias.operation = BroadcastOperation::release_handles("/srv/cache", "/cache");
+  alias.ack_timeout = 5s;
+  from_broker("Operation, alias", 302, alias, encode(alias));
   const HoldEnded ended{5, HoldEnd::kExpired};
   from_broker("HoldEnded", 0, ended, encode(ended));
+  const HoldEnded resumed{301, HoldEnd::kResumed};
+  from_broker("HoldEnded, resumed", 0, resumed, encode(resumed));
   from_broker("Deregistered", 2, Deregistered{}, encode(2, Deregistered{}));
 }
 
@@ -193,6 +210,12 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   start.events = true;
   request("StartBroadcast, release handles", start);
   request("StartBroadcast, quiesce", StartBroadcast{});
+  StartBroadcast bounded;
+  bounded.request.operation = BroadcastOperation::release_handles("/srv/cache", "/cache");
+  bounded.request.deadline = 9s;
+  request("StartBroadcast, alias and deadline", bounded);
+  request("Resume", Resume{300, {Selector::parse("service=a").selector}});
+  request("ForgetBackend", ForgetBackend{golden_key("zccache", {}, "~4242")});
   request("GetReport", GetReport{300, true});
   request("CancelBroadcast", CancelBroadcast{300});
   request("ListBackends", ListBackends{{Selector::parse("version=1.*").selector}});
@@ -213,6 +236,16 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   response("Pong", Pong{"0.1.0", 4242});
   response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});
   response("BroadcastReport", report());
+  auto told = report();
+  told.backends[0].said_by = SaidBy::kKernel;
+  told.backends[0].cause = Cause::kProcessExited;
+  told.backends[0].released = 0;
+  told.asked_by = Operator{1000, 4243, "musterctl"};
+  told.deadline = 9s;
+  told.id_not_durable = true;
+  response("BroadcastReport, who said it", told);
+  response("ResumeAccepted", ResumeAccepted{3, 1});
+  response("Forgotten", Forgotten{});
   response("DryRun", DryRun{{golden_key("zccache")}, {golden_key("dead")}});
   response("DryRun, joining", DryRun{{}, {}, 300});
   response("CancelAccepted", CancelAccepted{3});
@@ -235,6 +268,12 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   info.exe_problem = "Permission denied";
   info.process_started_unix_ms = 1'699'999'999'000;
   response("BackendList", std::vector<BackendInfo>{info, {}});
+  info.state = BackendState::kLost;
+  info.cause = Cause::kSlowReader;
+  info.quiesced = QuiescedState{1'700'000'000'000, 300, QuiesceReason::kMaintenance,
+                                Operator{1000, 4243, "musterctl"}};
+  info.can_resume = false;
+  response("BackendList, lost and quiesced", std::vector<BackendInfo>{info});
   BrokerStatus status;
   status.version = "0.1.0";
   status.pid = 4242;
@@ -251,6 +290,13 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   status.users = {{1000, {1, 32'768}, {2, 16'384}, {3, 67'108'864}, {4, 512}, 5}};
   status.descriptors = {200, 1024, 80, true};
   response("Status", status);
+  status.counters.task_failures = 18;
+  status.uptime = 61s;
+  status.reconnecting_backends = 1;
+  status.lost_backends = 2;
+  status.quiesced_backends = 3;
+  status.problems = {"the disk is full"};
+  response("Status, uptime and problems", status);
   response("Watching", Watching{});
   response("PolicyExplanation",
            PolicyExplanation{
@@ -273,6 +319,8 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   outcome.skipped_dead = 4;
   outcome.operation = "quiesce (maintenance)";
   event("ControlEvent, full", outcome);
+  outcome.asked_by = Operator{1000, 4243, "musterctl"};
+  event("ControlEvent, asked by", outcome);
   event("ControlEvent, empty", Event{});
 }
 
