@@ -53,13 +53,6 @@ ConfigValue value_of(const toml::node& node) {
   }
 }
 
-std::string quoted(std::string_view name) {
-  constexpr std::size_t kShown = 64;
-  std::string text = escape_bytes(name.substr(0, kShown));
-  if (name.size() > kShown) text += "...";
-  return '"' + text + '"';
-}
-
 // ", did you mean ...?" or, with nothing near, the list of what there is.
 std::string advice(std::string_view word, const std::vector<std::string_view>& known) {
   const auto near = nearest_word(word, known);
@@ -89,11 +82,11 @@ std::string unknown_at_top(std::string_view name, bool is_section) {
   if (!is_section) {
     for (const ConfigKey& key : config_keys()) {
       if (key.name == name) {
-        return fmt::format("unknown key {}: it belongs under [{}]", quoted(name), key.section);
+        return fmt::format("unknown key {}: it belongs under [{}]", quote_start(name), key.section);
       }
     }
   }
-  return fmt::format("unknown {} {}{}", is_section ? "section" : "key", quoted(name),
+  return fmt::format("unknown {} {}{}", is_section ? "section" : "key", quote_start(name),
                      advice(name, section_names()));
 }
 
@@ -120,7 +113,7 @@ class Reader {
         errors_.push_back(error_at(
             key.source(),
             fmt::format("{} is a section: write [{}] on a line of its own, and its keys below",
-                        quoted(key.str()), key.str())));
+                        quote_start(key.str()), key.str())));
       }
     }
     for (const Contradiction& found : contradictions(settings_)) {
@@ -147,7 +140,7 @@ class Reader {
       const ConfigKey* key = find_config_key(section, name.str());
       if (key == nullptr) {
         errors_.push_back(
-            error_at(name.source(), fmt::format("unknown key {} in [{}]{}", quoted(name.str()),
+            error_at(name.source(), fmt::format("unknown key {} in [{}]{}", quote_start(name.str()),
                                                 section, advice(name.str(), key_names(section)))));
         continue;
       }
@@ -191,9 +184,9 @@ class Reader {
       } else {
         auto known = key_names(kQuota);
         known.insert(known.begin(), "uid");
-        errors_.push_back(
-            error_at(name.source(), fmt::format("unknown key {} in [[quota.uid]]{}",
-                                                quoted(name.str()), advice(name.str(), known))));
+        errors_.push_back(error_at(
+            name.source(), fmt::format("unknown key {} in [[quota.uid]]{}", quote_start(name.str()),
+                                       advice(name.str(), known))));
         continue;
       }
       if (problem.empty()) continue;

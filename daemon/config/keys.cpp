@@ -23,7 +23,7 @@ using Setter = std::function<std::string(Settings&, const ConfigValue&)>;
 
 std::string shown(const ConfigValue& value) {
   struct Show {
-    std::string operator()(const std::string& text) const { return '"' + escape_bytes(text) + '"'; }
+    std::string operator()(const std::string& text) const { return quote(text); }
     std::string operator()(std::int64_t number) const { return fmt::format("{}", number); }
     std::string operator()(double number) const { return fmt::format("{}", number); }
     std::string operator()(bool value) const { return value ? "true" : "false"; }

@@ -34,13 +34,6 @@ constexpr std::array<std::string_view, 5> kControlKeys{"users", "groups", "effec
                                                        "release_below"};
 constexpr std::string_view kEverybody = "*";
 
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kShown = 64;
-  std::string shown = escape_bytes(text.substr(0, kShown));
-  if (text.size() > kShown) shown += "...";
-  return '"' + shown + '"';
-}
-
 std::string advice(std::string_view word, std::span<const std::string_view> known) {
   const auto near = nearest_word(word, known);
   if (!near.empty()) return fmt::format("; did you mean \"{}\"?", near);
@@ -57,7 +50,7 @@ class RuleReader {
     for (const auto& [key, node] : table_) {
       if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) continue;
       wrong(key.source(),
-            fmt::format("has no key {}{}", in_quotes(key.str()), advice(key.str(), keys)));
+            fmt::format("has no key {}{}", quote_start(key.str()), advice(key.str(), keys)));
     }
   }
 
@@ -65,7 +58,7 @@ class RuleReader {
     rule.origin = {fmt::format("policy.{}", list_), file.native(), table_.source().begin.line, {}};
     words("effect", [&](const std::string& word) -> std::string {
       if (word != "allow" && word != "deny") {
-        return fmt::format("takes \"allow\" or \"deny\", not {}", in_quotes(word));
+        return fmt::format("takes \"allow\" or \"deny\", not {}", quote_start(word));
       }
       rule.effect = word == "deny" ? Effect::kDeny : Effect::kAllow;
       return {};
@@ -131,7 +124,7 @@ class RuleReader {
       const auto id = sound ? find(name->get()) : std::nullopt;
       if (!id) {
         return fmt::format("names the {} {}, which this host does not have", what,
-                           in_quotes(name->get()));
+                           quote_start(name->get()));
       }
       ids.push_back(*id);
       return {};
@@ -149,7 +142,7 @@ ConnectRule connect_rule(RuleReader& reader, const std::filesystem::path& file) 
   reader.common(file, rule);
   reader.words("socket", [&](const std::string& word) -> std::string {
     if (word != "backend" && word != "control") {
-      return fmt::format("takes \"backend\" or \"control\", not {}", in_quotes(word));
+      return fmt::format("takes \"backend\" or \"control\", not {}", quote_start(word));
     }
     rule.lane = word == "control" ? Lane::kControl : Lane::kBackend;
     return {};
@@ -193,7 +186,7 @@ ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) 
     } else if (found == kActions.end()) {
       return fmt::format(
           "takes \"look\", \"release\", \"quiesce\", \"cancel\" or \"*\" for all, not {}",
-          in_quotes(word));
+          quote_start(word));
     } else {
       rule.actions.push_back(*found);
     }
@@ -228,7 +221,7 @@ std::vector<ConfigError> read_policy(const toml::table& section, const std::file
     if (std::find(kLists.begin(), kLists.end(), list) == kLists.end()) {
       errors.push_back(
           {at.line, at.column,
-           fmt::format("unknown key {} in [policy]{}", in_quotes(list), advice(list, kLists))});
+           fmt::format("unknown key {} in [policy]{}", quote_start(list), advice(list, kLists))});
       continue;
     }
     const auto* rules = node.as_array();

@@ -32,7 +32,7 @@ std::string shown_labels(const Labels& labels) {
   std::string text;
   for (const auto& [name, value] : labels) {
     if (!text.empty()) text += ' ';
-    text += escape_bytes(name) + '=' + escape_bytes(value);
+    text += quote_if_needed(name) + '=' + quote_if_needed(value);
   }
   return text;
 }
@@ -44,7 +44,9 @@ std::string shown_state(const BackendInfo& backend) {
 }
 
 std::string shown_exe(const BackendInfo& backend) {
-  if (!backend.exe.empty()) return escape_controls(backend.exe);
+  // Escaped by the broker; quotes only where it would look like several columns.
+  const bool one_word = backend.exe.find_first_of(" \"") == std::string::npos;
+  if (!backend.exe.empty()) return one_word ? escape_controls(backend.exe) : quote(backend.exe);
   return backend.exe_problem.empty() ? "-" : '(' + escape_bytes(backend.exe_problem) + ')';
 }
 

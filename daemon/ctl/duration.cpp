@@ -23,7 +23,7 @@ struct Unit {
 constexpr std::array<Unit, 4> kUnits{{{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 
 ParsedDuration wrong(std::string_view text, const std::string& why) {
-  return {{}, '"' + escape_bytes(text) + "\" " + why};
+  return {{}, quote(text) + ' ' + why};
 }
 
 std::string decimal(double value, int digits) {

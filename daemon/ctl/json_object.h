@@ -2,16 +2,19 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <string_view>
+
+#include "model/json_text.h"
 
 namespace muster::ctl {
 
 class JsonObject {
  public:
   JsonObject& text(std::string_view name, std::string_view value) {
-    return raw(name, quoted_text(value));
+    std::string quoted;
+    append_json_string(quoted, value);
+    return raw(name, quoted);
   }
   // 64-bit numbers are strings, as in Protobuf's JSON.
   JsonObject& big(std::string_view name, std::uint64_t value) {
@@ -26,29 +29,14 @@ class JsonObject {
   // `value` is JSON.
   JsonObject& raw(std::string_view name, std::string_view value) {
     if (!members_.empty()) members_ += ',';
-    members_.append(quoted_text(name)).append(1, ':').append(value);
+    append_json_string(members_, name);
+    members_.append(1, ':').append(value);
     return *this;
   }
 
   [[nodiscard]] std::string line() const { return '{' + members_ + "}\n"; }
 
  private:
-  static std::string quoted_text(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') {
-        out.append(1, '\\').append(1, c);
-      } else if (static_cast<unsigned char>(c) < 0x20) {
-        char code[8];
-        std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
-        out += code;
-      } else {
-        out += c;
-      }
-    }
-    return out + '"';
-  }
-
   std::string members_;
 };
 

@@ -16,13 +16,13 @@ bool is_brokers_own(std::string_view detail) {
 
 std::string shown_detail(std::string_view detail) {
   if (detail.empty()) return "it gave no reason";
-  return is_brokers_own(detail) ? std::string(detail) : in_quotes(detail);
+  return is_brokers_own(detail) ? std::string(detail) : quote(detail);
 }
 
 std::string failure_reason(const BackendOutcome& outcome) {
   if (outcome.reason == BroadcastFailureReason::kUnsupportedOperation) {
     std::string text = "it has no handler for this operation";
-    if (!outcome.detail.empty()) text += ": " + in_quotes(outcome.detail);
+    if (!outcome.detail.empty()) text += ": " + quote(outcome.detail);
     return text;
   }
   if (outcome.detail == kCancelled) return "before it answered";
@@ -100,7 +100,7 @@ std::string late_reason(const LateAnswer& late) {
 std::string shown_note(std::optional<std::uint32_t> percent, std::string_view note) {
   std::string text;
   if (percent) text = std::to_string(*percent) + " %";
-  if (!note.empty()) text += (text.empty() ? "" : " ") + in_quotes(note);
+  if (!note.empty()) text += (text.empty() ? "" : " ") + quote(note);
   return text;
 }
 

@@ -39,7 +39,7 @@ std::string read_user(const std::string& user, PolicyQuestion& question) {
   const auto uid = number(user);
   const ::passwd* found = uid ? ::getpwuid(*uid) : ::getpwnam(user.c_str());
   if (found == nullptr && !uid) {
-    return "there is no user \"" + escape_bytes(user) + "\" on this host: give a name or a number";
+    return "there is no user " + quote(user) + " on this host: give a name or a number";
   }
   question.gid = kNoGroup;
   question.groups.clear();
@@ -63,8 +63,7 @@ std::string read_group(const std::string& group, bool first, PolicyQuestion& que
   if (!gid) {
     const ::group* found = ::getgrnam(group.c_str());
     if (found == nullptr) {
-      return "there is no group \"" + escape_bytes(group) +
-             "\" on this host: give a name or a number";
+      return "there is no group " + quote(group) + " on this host: give a name or a number";
     }
     gid = found->gr_gid;
   }

@@ -115,9 +115,9 @@ class CommandLine {
                  : std::string(escape_bytes(error.what())) + " (see musterctl --help)";
     }
     if (rest.front().starts_with('-')) {
-      return "there is no option \"" + escape_bytes(rest.front()) + "\" (see musterctl --help)";
+      return "there is no option " + quote(rest.front()) + " (see musterctl --help)";
     }
-    return "there is no command \"" + escape_bytes(rest.front()) + "\"; the commands are " + names;
+    return "there is no command " + quote(rest.front()) + "; the commands are " + names;
   }
 
   CLI::App app_{"Ask every daemon of this host for something, once, and see what became of it.",

@@ -8,10 +8,11 @@
 
 #include "muster/backend_key.h"
 
+#include "model/characters.h"
+
 namespace muster::ctl {
 
-// How many columns a terminal takes for `text`: UTF-8 that has been through escape_bytes().
-[[nodiscard]] std::size_t columns_of(std::string_view text);
+using characters::columns_of;
 // `text`, cut with "..." if it would take more than `columns`.
 [[nodiscard]] std::string cut_to(std::string_view text, std::size_t columns);
 // Appends spaces until `text` takes `columns`.
@@ -19,8 +20,6 @@ namespace muster::ctl {
 
 // "1 backend", "3 backends".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
-// In quotes, safe for a terminal: what a backend said.
-[[nodiscard]] std::string in_quotes(std::string_view text);
 // A key, safe for a terminal.
 [[nodiscard]] std::string shown(const BackendKey& key);
 

@@ -27,7 +27,7 @@ std::uint64_t number(std::uint64_t value) { return value; }
 void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now,
                      const AskedBy* asked_by) {
   const auto about_backend = [&](LogLevel level, std::string_view message) {
-    if (!log_.enabled(level)) return;
+    if (!log_.admits(level, event.uid, now)) return;
     const std::string backend = backend_of(event);
     if (event.detail.empty()) {
       log_.write(level, message,
@@ -40,15 +40,14 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
                   {"why", event.detail}});
     }
   };
-  const auto about_answer = [&](LogLevel level, std::string_view message, std::uint64_t left_out) {
-    if (!log_.enabled(level)) return;
+  const auto about_answer = [&](LogLevel level, std::string_view message) {
+    if (!log_.admits(level, event.uid, now)) return;
     log_.write(level, message,
                {{"broadcast", event.broadcast_id},
                 {"backend", backend_of(event)},
                 {"pid", pid_of(event)},
                 {"uid", uid_of(event)},
-                {"detail", event.detail},
-                {"left_out", left_out}});
+                {"detail", event.detail}});
   };
 
   switch (event.kind) {
@@ -66,32 +65,21 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kBackendDeregistered:
       return about_backend(LogLevel::kInfo, "backend deregistered");
     case Event::Kind::kPeerRefused:
-      if (const auto left_out = refusals_.admit(now)) {
-        log_.warning("peer refused", {{"backend", backend_of(event)},
-                                      {"pid", pid_of(event)},
-                                      {"uid", uid_of(event)},
-                                      {"why", event.detail},
-                                      {"left_out", *left_out}});
-      }
-      return;
+      return about_backend(LogLevel::kWarning, "peer refused");
     case Event::Kind::kBroadcastStarted:
-      started_[event.broadcast_id] = now;
-      return write_started(event, asked_by);
+      return write_started(event, asked_by, now);
     case Event::Kind::kOutcome:
-      return write_outcome(event);
+      return write_outcome(event, now);
     case Event::Kind::kWorking:
-      return about_answer(LogLevel::kDebug, "backend asks for more time", 0);
+      return about_answer(LogLevel::kDebug, "backend asks for more time");
     case Event::Kind::kRedelivered:
-      return about_answer(LogLevel::kInfo, "operation sent again to a backend that returned", 0);
+      return about_answer(LogLevel::kInfo, "operation sent again to a backend that returned");
     case Event::Kind::kLateAnswer:
-      if (const auto left_out = late_answers_.admit(now)) {
-        about_answer(LogLevel::kInfo, "answer came too late", *left_out);
-      }
-      return;
+      return about_answer(LogLevel::kInfo, "answer came too late");
     case Event::Kind::kDuplicateAnswer:
-      return about_answer(LogLevel::kDebug, "second answer ignored", 0);
+      return about_answer(LogLevel::kDebug, "second answer ignored");
     case Event::Kind::kUnmatchedAnswer:
-      return about_answer(LogLevel::kDebug, "answer to an unknown broadcast ignored", 0);
+      return about_answer(LogLevel::kDebug, "answer to an unknown broadcast ignored");
     case Event::Kind::kBroadcastFinished:
       return write_finished(event, now);
     case Event::Kind::kShuttingDown:
@@ -104,8 +92,15 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
   }
 }
 
-void EventLog::write_started(const Event& event, const AskedBy* asked_by) {
+void EventLog::write_started(const Event& event, const AskedBy* asked_by, Time now) {
   constexpr std::string_view kMessage = "broadcast started";
+  Started started{now, std::nullopt, true};
+  if (asked_by != nullptr) {
+    started.by = static_cast<uid_t>(asked_by->uid);
+    started.told = log_.admits(LogLevel::kInfo, *started.by, now);
+  }
+  started_[event.broadcast_id] = started;
+  if (!started.told) return;
   if (asked_by == nullptr) {
     return log_.info(kMessage, {{"broadcast", event.broadcast_id},
                                 {"operation", event.operation},
@@ -121,12 +116,12 @@ void EventLog::write_started(const Event& event, const AskedBy* asked_by) {
                        {"key", asked_by->key}});
 }
 
-void EventLog::write_outcome(const Event& event) {
+void EventLog::write_outcome(const Event& event, Time now) {
   if (!event.backend_outcome) return;
   const BackendOutcome& outcome = *event.backend_outcome;
   const double ms = rounded_ms(fractional_ms(outcome.latency));
   const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
-    if (!log_.enabled(level)) return;
+    if (!log_.admits(level, outcome.uid, now)) return;
     const std::string backend = outcome.key.to_string();
     log_.write(level, message,
                {{"broadcast", event.broadcast_id},
@@ -154,11 +149,15 @@ void EventLog::write_outcome(const Event& event) {
   }
 }
 
-void EventLog::write_finished(const Event& event, std::chrono::steady_clock::time_point now) {
-  const auto started = started_.find(event.broadcast_id);
-  const double ms =
-      started == started_.end() ? 0 : rounded_ms(fractional_ms(now - started->second));
-  if (started != started_.end()) started_.erase(started);
+void EventLog::write_finished(const Event& event, Time now) {
+  Started started{now, std::nullopt, true};
+  if (const auto known = started_.find(event.broadcast_id); known != started_.end()) {
+    started = known->second;
+    started_.erase(known);
+  }
+  // A broadcast whose beginning was left out has no end either.
+  if (!started.told || (started.by && !log_.admits(LogLevel::kInfo, *started.by, now))) return;
+  const double ms = rounded_ms(fractional_ms(now - started.at));
   log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
                                    {"operation", event.operation},
                                    {"targets", number(event.targets)},

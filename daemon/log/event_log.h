@@ -1,15 +1,19 @@
 // The broker's events as log lines: one for each thing an operator would ask about. The loop's
 // thread.
+//
+// A line counts against the user who caused it (Log::admits()): the backend's, or the operator's
+// who started the broadcast.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <sys/types.h>
 #include <unordered_map>
 
 #include "muster/broker_view.h"
 
-#include "log/line_limit.h"
 #include "log/log.h"
 
 namespace muster::daemon {
@@ -33,14 +37,20 @@ class EventLog {
   [[nodiscard]] bool wants_every_outcome() const noexcept { return log_.enabled(LogLevel::kDebug); }
 
  private:
-  void write_started(const Event& event, const AskedBy* asked_by);
-  void write_outcome(const Event& event);
-  void write_finished(const Event& event, std::chrono::steady_clock::time_point now);
+  using Time = std::chrono::steady_clock::time_point;
+
+  void write_started(const Event& event, const AskedBy* asked_by, Time now);
+  void write_outcome(const Event& event, Time now);
+  void write_finished(const Event& event, Time now);
+
+  struct Started {
+    Time at;
+    std::optional<uid_t> by;  // none: the broker itself
+    bool told = false;
+  };
 
   Log& log_;
-  LineLimit refusals_{50, 10};
-  LineLimit late_answers_{50, 10};
-  std::unordered_map<BroadcastId, std::chrono::steady_clock::time_point> started_;
+  std::unordered_map<BroadcastId, Started> started_;  // those that run
 };
 
 }  // namespace muster::daemon

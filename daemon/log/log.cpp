@@ -1,8 +1,10 @@
 #include "log/log.h"
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -31,7 +33,7 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 }  // namespace
 
 Log::Log(std::shared_ptr<spdlog::sinks::sink> sink, LogSettings settings, Reader reader)
-    : format_(settings.format) {
+    : format_(settings.format), limits_(::geteuid(), {}) {
   sink->set_formatter(std::make_unique<LineFormatter>(settings.format, reader));
   logger_ = std::make_shared<spdlog::logger>(std::string(kRenderedLogger), std::move(sink));
   // The default one prints to stderr, and waits for it.
@@ -65,6 +67,26 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields) noex
   } catch (const std::exception&) {
     // Nothing to do: memory is out, and a log line is what can be missed first.
   }
+}
+
+bool Log::admits(LogLevel level, uid_t user, std::chrono::steady_clock::time_point now) noexcept {
+  if (!enabled(level)) return false;
+  std::optional<UserLineLimits::Admitted> admitted;
+  try {
+    const std::lock_guard lock(limits_mutex_);
+    admitted = limits_.admit(user, now);
+  } catch (const std::exception&) {
+    return false;  // as write() when memory is out
+  }
+  if (!admitted) return false;
+  if (admitted->left_out == 0) return true;
+  if (admitted->shared) {
+    warning("lines of many users were left out of the log", {{"left_out", admitted->left_out}});
+  } else {
+    warning("lines of a user were left out of the log",
+            {{"uid", static_cast<std::uint64_t>(user)}, {"left_out", admitted->left_out}});
+  }
+  return true;
 }
 
 bool is_journal(int fd, const char* journal_stream) noexcept {

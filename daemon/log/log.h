@@ -3,10 +3,14 @@
 // Any thread; nothing here throws, waits or ends the program.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <sys/types.h>
 
 #include "config/settings.h"
+#include "log/line_limit.h"
 #include "log/record.h"
 
 namespace spdlog {
@@ -35,6 +39,12 @@ class Log {
   [[nodiscard]] bool enabled(LogLevel level) const noexcept;
 
   void write(LogLevel level, std::string_view message, LogFields fields = {}) noexcept;
+
+  // For a line that a peer of `user` can cause as often as it likes: whether that user has lines
+  // left. When lines were left out before, a line says how many first.
+  [[nodiscard]] bool admits(
+      LogLevel level, uid_t user,
+      std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now()) noexcept;
   void error(std::string_view message, LogFields fields = {}) noexcept {
     write(LogLevel::kError, message, fields);
   }
@@ -51,6 +61,8 @@ class Log {
  private:
   std::shared_ptr<spdlog::logger> logger_;
   LogFormat format_;
+  std::mutex limits_mutex_;
+  UserLineLimits limits_;
 };
 
 // Whether `fd` is the journal's stream, as $JOURNAL_STREAM ("device:inode") names it.

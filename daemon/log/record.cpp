@@ -1,71 +1,63 @@
 #include "log/record.h"
 
-#include <algorithm>
 #include <iterator>
+#include <type_traits>
 
 #include <fmt/format.h>
 
+#include "muster/text.h"
+
+#include "model/json_text.h"
 #include "model/utf8.h"
 
 namespace muster::daemon {
 namespace {
 
-// What would start a new line, move the cursor or turn the direction of writing.
-bool is_unsafe(std::uint32_t code_point) {
-  return code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0) ||
-         (code_point >= 0x200e && code_point <= 0x200f) ||
-         (code_point >= 0x2028 && code_point <= 0x202e) ||
-         (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0x061c;
+bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || c == '_'; }
+
+// Whether a reader would take a word of `text` for a field.
+bool has_field(std::string_view text) {
+  for (auto at = text.find('='); at != std::string_view::npos; at = text.find('=', at + 1)) {
+    std::size_t begin = at;
+    while (begin > 0 && is_name_character(text[begin - 1])) --begin;
+    if (begin < at && (begin == 0 || text[begin - 1] == ' ')) return true;
+  }
+  return false;
 }
 
-// Takes what is safe wherever it stands from the beginning of `text`: nearly always all of it.
-std::string_view take_plain(std::string_view& text) {
-  const auto end = std::find_if(text.begin(), text.end(),
-                                [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\'; });
-  const auto plain = text.substr(0, static_cast<std::size_t>(end - text.begin()));
-  text.remove_prefix(plain.size());
-  return plain;
-}
-
-void append_text(std::string& out, std::string_view text, bool quoted) {
-  while (!text.empty()) {
-    out += take_plain(text);
-    if (text.empty()) break;
-    const auto character = utf8::first(text);
-    const auto piece = text.substr(0, character.bytes);
-    if (!character.valid || is_unsafe(character.code_point)) {
-      for (const char byte : piece) {
-        fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(byte));
-      }
-    } else {
-      if (quoted && piece == "\"") out += '\\';
-      out += piece;
-    }
-    text.remove_prefix(character.bytes);
+void append_message(std::string& out, std::string_view message) {
+  if (is_plain(message, "\\") && message.front() != '"' && !has_field(message)) {
+    out += message;
+  } else {
+    out += quote(message);
   }
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  while (!text.empty()) {
-    out += take_plain(text);
-    if (text.empty()) break;
-    const auto character = utf8::first(text);
-    const auto piece = text.substr(0, character.bytes);
-    if (!character.valid) {
-      out += "\\ufffd";
-    } else if (is_unsafe(character.code_point)) {  // all below 0x10000
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", character.code_point);
-    } else {
-      if (piece == "\"" || piece == "\\") out += '\\';
-      out += piece;
+std::string base64(std::string_view bytes) {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const auto piece = bytes.substr(at, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      bits = bits << 8U | (i < piece.size() ? static_cast<std::uint8_t>(piece[i]) : 0U);
     }
-    text.remove_prefix(character.bytes);
+    for (std::size_t i = 0; i < 4; ++i) {
+      out += i <= piece.size() ? kDigits[bits >> (18 - 6 * i) & 0x3fU] : '=';
+    }
   }
-  out += '"';
+  return out;
 }
 
-void append_number(std::string& out, const decltype(LogField::value)& value) {
+void append_json_member(std::string& out, std::string_view name, std::string_view text) {
+  out.append(1, '"').append(name).append("\":");
+  append_json_string(out, text);
+  if (utf8::is_valid(text)) return;
+  out.append(",\"").append(name).append("_bytes\":\"").append(base64(text)).append(1, '"');
+}
+
+void append_number(std::string& out, const LogField::Value& value) {
   const auto append = [&](auto number) {
     if constexpr (std::is_integral_v<decltype(number)>) {
       const fmt::format_int text(number);
@@ -77,24 +69,15 @@ void append_number(std::string& out, const decltype(LogField::value)& value) {
   std::visit(append, value);
 }
 
-bool needs_quotes(std::string_view text) {
-  return text.empty() || std::any_of(text.begin(), text.end(), [](char c) {
-           return c == ' ' || c == '"' || c == '=' || c == ',';
-         });
-}
-
 }  // namespace
 
 std::string render_text(std::string_view message, LogFields fields) {
   std::string out;
-  append_text(out, message, false);
+  append_message(out, message);
   for (const LogField& field : fields) {
-    out.append(1, ' ').append(field.name).append(1, '=');
+    out.append(1, ' ').append(field.name.view()).append(1, '=');
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      const bool quotes = needs_quotes(*text);
-      if (quotes) out += '"';
-      append_text(out, *text, quotes);
-      if (quotes) out += '"';
+      out += quote_if_needed(*text);
     } else {
       append_number(out, field.value);
     }
@@ -103,13 +86,14 @@ std::string render_text(std::string_view message, LogFields fields) {
 }
 
 std::string render_json(std::string_view message, LogFields fields) {
-  std::string out = "\"message\":";
-  append_json_string(out, message);
+  std::string out;
+  append_json_member(out, "message", message);
   for (const LogField& field : fields) {
-    out.append(",\"").append(field.name).append("\":");
+    out += ',';
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      append_json_string(out, *text);
+      append_json_member(out, field.name.view(), *text);
     } else {
+      out.append(1, '"').append(field.name.view()).append("\":");
       append_number(out, field.value);
     }
   }

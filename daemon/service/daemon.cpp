@@ -96,11 +96,11 @@ class Daemon {
     const std::string where = escape_bytes(sockets.dir);
     log.info("listening", {{"version", MUSTER_VERSION},
                            {"pid", static_cast<std::int64_t>(::getpid())},
-                           {"sockets", where},
+                           {"sockets", sockets.dir},
                            {"passed", std::string_view(sockets.passed ? "yes" : "no")},
                            {"transport", server_.transport_name()}});
     if (const auto why = server_.transport_fell_back(); !why.empty()) {
-      log.info("io_uring cannot be had: epoll it is", {{"why", why}});
+      log.info("io_uring unavailable, using epoll", {{"why", why}});
     }
     service_.ready(status_ = fmt::format("Listening in {}", where));
     service_.start_watchdog();
@@ -175,7 +175,7 @@ core::AccessPolicyPtr reload(const CommandLine& line, const Environment& environ
   log.info(
       "the configuration was read again: log level and policy are taken now, all else at the next "
       "start",
-      {{"file", fresh.file ? escape_bytes(fresh.file->native()) : "none"},
+      {{"file", fresh.file ? std::string_view(fresh.file->native()) : "none"},
        {"level", to_string(log.level())}});
   return effective_policy(fresh.settings.policy, ::geteuid());
 }

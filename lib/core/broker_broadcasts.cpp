@@ -67,7 +67,7 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
   if (request.operation_key.empty()) return nullptr;
   const auto* use = keys.find(asked_by.value_or(kNobody), request.operation_key);
   if (use == nullptr) return nullptr;
-  const std::string name = "the operation key \"" + escape_bytes(request.operation_key) + "\"";
+  const std::string name = "the operation key " + quote(request.operation_key);
   if (use->request != request_text(request)) {
     const auto operation = use->request.substr(0, use->request.find('\n'));
     const bool same = operation == request.operation.to_string();

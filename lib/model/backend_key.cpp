@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "muster/path.h"
+#include "muster/text.h"
 
 #include "model/semantic_version.h"
 
@@ -27,14 +27,6 @@ bool is_free_name(std::string_view text) {
     return is_service_char(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == ':';
   };
   return text.size() <= BackendKey::kMaxReplica && std::all_of(text.begin(), text.end(), good);
-}
-
-// Quotes what a peer sent so that a sentence stays one short line.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kShown = 80;
-  auto shown = escape_bytes(text.substr(0, kShown));
-  if (text.size() > kShown) shown += "...";
-  return '"' + shown + '"';
 }
 
 }  // namespace
@@ -66,24 +58,24 @@ std::string Instance::to_string() const {
 
 std::optional<std::string> BackendKey::problem() const {
   if (!is_service_name(service_name)) {
-    return "the service name " + quoted(service_name) +
+    return "the service name " + quote_start(service_name) +
            " is not 1 to 64 of the characters a-z, 0-9 and -";
   }
   if (service_version.size() > kMaxServiceVersion || !is_semantic_version(service_version)) {
-    return "the service version " + quoted(service_version) +
+    return "the service version " + quote_start(service_version) +
            " is not a semantic version of at most 64 bytes, like 1.4.2 or 2.0.0-rc.1";
   }
   if (!is_free_name(replica)) {
-    return "the replica " + quoted(replica) +
+    return "the replica " + quote_start(replica) +
            " is not at most 64 of the characters A-Z, a-z, 0-9, '.', '_', ':' and '-'";
   }
   if (instance.kind() == Instance::Kind::kPrivate && !is_service_name(instance.name())) {
-    return "the instance " + quoted(instance.to_string()) +
+    return "the instance " + quote_start(instance.to_string()) +
            " does not name a service: private:<service>, 1 to 64 of a-z, 0-9 and -";
   }
   if (instance.kind() == Instance::Kind::kExplicit &&
       (instance.name().empty() || !is_free_name(instance.name()))) {
-    return "the instance " + quoted(instance.to_string()) +
+    return "the instance " + quote_start(instance.to_string()) +
            " has no good name: explicit:<name>, 1 to 64 of A-Z, a-z, 0-9, '.', '_', ':' and '-'";
   }
   return std::nullopt;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "muster/path.h"
+#include "muster/text.h"
 
 #include "model/utf8.h"
 
@@ -37,11 +37,11 @@ std::optional<std::string> Registration::problem() const {
   }
   for (const auto& [name, value] : labels) {
     if (!is_label_name(name)) {
-      return "the label name \"" + escape_bytes(name.substr(0, kMaxLabelBytes)) +
-             "\" is not 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_', '-' and '/'";
+      return "the label name " + quote_start(name, kMaxLabelBytes) +
+             " is not 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_', '-' and '/'";
     }
     if (value.size() > kMaxLabelBytes || !utf8::is_valid(value)) {
-      return "the value of the label \"" + name + "\" is not UTF-8 of at most 64 bytes";
+      return "the value of the label " + quote(name) + " is not UTF-8 of at most 64 bytes";
     }
   }
   if (sdk_name.size() > kMaxSdkNameBytes || sdk_version.size() > kMaxSdkNameBytes) {

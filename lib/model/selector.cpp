@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <fnmatch.h>
 
-#include "muster/path.h"
+#include "muster/text.h"
 
 namespace muster {
 namespace {
@@ -42,9 +42,7 @@ Selector::Parsed Selector::from_terms(std::vector<SelectorTerm> terms) {
     return refused_selector("a selector has at most " + std::to_string(kMaxTerms) + " terms");
   }
   for (const auto& [field, glob] : terms) {
-    const auto shown =
-        '"' + escape_bytes(std::string(field).append(1, '=').append(glob).substr(0, kMaxShown)) +
-        '"';
+    const auto shown = quote_start(std::string(field).append(1, '=').append(glob), kMaxShown);
     if (!is_field(field)) {
       return refused_selector("the selector term " + shown + " names no field" +
                               std::string(kWanted));
@@ -67,8 +65,8 @@ Selector::Parsed Selector::parse(std::string_view text) {
     at = end + 1;
     const auto equals = term.find('=');
     if (equals == std::string_view::npos) {
-      return refused_selector("the selector term \"" + escape_bytes(term.substr(0, kMaxShown)) +
-                              "\" has no '='" + std::string(kWanted));
+      return refused_selector("the selector term " + quote_start(term, kMaxShown) + " has no '='" +
+                              std::string(kWanted));
     }
     terms.push_back({std::string(term.substr(0, equals)), std::string(term.substr(equals + 1))});
   }

@@ -1,10 +1,11 @@
 // Every enumeration and value as the word that people read.
+#include "muster/text.h"
+
 #include <string>
 
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
-#include "muster/path.h"
 #include "muster/report.h"
 
 namespace muster {

@@ -65,6 +65,18 @@ struct Character {
   }
 }
 
+// How many bytes of `text` to keep so that at most `max_bytes` are left and no character is cut in
+// two.
+[[nodiscard]] inline std::size_t cut_at(std::string_view text, std::size_t max_bytes) noexcept {
+  if (text.size() <= max_bytes) return text.size();
+  // A character that begins before the cut and ends behind it takes at most three bytes before it.
+  for (std::size_t before = 1; before <= 3 && before <= max_bytes; ++before) {
+    const auto character = first(text.substr(max_bytes - before));
+    if (character.valid && character.bytes > before) return max_bytes - before;
+  }
+  return max_bytes;
+}
+
 // `text` with U+FFFD for each byte that is not UTF-8, cut at a character's beginning so that it
 // takes at most `max_bytes`.
 [[nodiscard]] inline std::string sanitize(std::string_view text, std::size_t max_bytes) {

@@ -23,7 +23,7 @@ SocketDir refused(std::string problem) { return {{}, std::move(problem)}; }
 
 // Absolute, so that a daemon that changes its directory finds its broker again.
 SocketDir checked(const std::filesystem::path& path, std::string_view what) {
-  const std::string name = std::string(what) + " '" + escape_bytes(path.native()) + "'";
+  const std::string name = std::string(what) + ' ' + quote(path.native());
   if (path.native().find('\0') != std::string::npos) {
     return refused(name + " contains a NUL byte, which no path can");
   }
@@ -61,7 +61,7 @@ SocketDir find_socket_dir(const std::filesystem::path& given) {
         "one");
   }
   if (runtime.front() != '/') {
-    return refused("XDG_RUNTIME_DIR '" + escape_bytes(runtime) + "' is not an absolute path");
+    return refused("XDG_RUNTIME_DIR " + quote(runtime) + " is not an absolute path");
   }
   return checked(std::filesystem::path(runtime) / "muster", "the socket directory");
 }

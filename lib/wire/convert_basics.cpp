@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "muster/text.h"
+
 #include "wire/convert.h"
 #include "wire/enums.h"
 #include "wire/text.h"
@@ -49,7 +51,7 @@ void to_proto(const BackendKey& key, v1::BackendKey& out) {
 std::string from_proto(const v1::BackendKey& in, BackendKey& key) {
   auto instance = Instance::parse(in.instance());
   if (!instance) {
-    return "the instance " + in_quotes(in.instance()) +
+    return "the instance " + quote_start(in.instance()) +
            R"( is none of "shared", "private:<service>" and "explicit:<name>")";
   }
   key.instance = std::move(*instance);

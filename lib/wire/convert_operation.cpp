@@ -1,5 +1,5 @@
 // Operations: as they are asked for and as they are shown.
-#include "muster/path.h"  // escape_bytes
+#include "muster/text.h"
 
 #include "wire/convert.h"
 #include "wire/report_enums.h"

@@ -2,6 +2,7 @@
 #include "muster/json.h"
 
 #include <memory>
+#include <utility>
 
 #include <google/protobuf/message_lite.h>
 #include <google/protobuf/util/json_util.h>
@@ -9,6 +10,7 @@
 
 #include "muster/v1/control.pb.h"
 
+#include "model/json_text.h"
 #include "wire/convert.h"
 #include "wire/report_encode.h"
 #include "wire/schema.h"
@@ -31,7 +33,7 @@ std::string print(const std::string& message_name, const std::string& bytes) {
   std::string json;
   // Fails only for a type that is not in the pool or text that is not UTF-8: neither can be.
   const auto status = util::BinaryToJsonString(kTypes.get(), type, bytes, &json, options);
-  return status.ok() ? json : "{}";
+  return status.ok() ? visible_json(std::move(json)) : "{}";
 }
 
 template <typename Proto, typename Value>

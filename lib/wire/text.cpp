@@ -1,7 +1,5 @@
 #include "wire/text.h"
 
-#include "muster/path.h"  // escape_bytes
-
 #include "model/utf8.h"
 
 namespace muster::wire {
@@ -12,12 +10,6 @@ std::string to_utf8(std::string_view text, std::size_t max_bytes) {
 
 bool is_utf8(std::string_view text, std::size_t max_bytes) noexcept {
   return text.size() <= max_bytes && utf8::is_valid(text);
-}
-
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kMaxShown = 80;
-  const bool whole = text.size() <= kMaxShown;
-  return '"' + escape_bytes(text.substr(0, kMaxShown)) + (whole ? "\"" : "...\"");
 }
 
 std::string over_limit(std::string_view what, std::string_view text, std::size_t max_bytes) {

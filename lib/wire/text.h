@@ -17,9 +17,6 @@ namespace muster::wire {
 [[nodiscard]] bool is_utf8(std::string_view text,
                            std::size_t max_bytes = std::string_view::npos) noexcept;
 
-// What a peer sent, for a sentence about it: in quotes, printable, and short however long it is.
-[[nodiscard]] std::string in_quotes(std::string_view text);
-
 // Empty when `text` has at most `max_bytes`; else the sentence. `what`: "a failure's detail".
 [[nodiscard]] std::string over_limit(std::string_view what, std::string_view text,
                                      std::size_t max_bytes);

@@ -4,26 +4,12 @@
 #include <utility>
 
 #include "bench/text.h"
+#include "model/json_text.h"
 
 namespace muster::bench {
 namespace {
 
 constexpr std::size_t kLevelsWithLines = 2;
-
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += format("\\u%04x", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 }  // namespace
 
@@ -47,7 +33,7 @@ JsonWriter& JsonWriter::end() {
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   separate();
-  append_quoted(out_, name);
+  append_json_string(out_, name);
   out_ += ": ";
   after_key_ = true;
   return *this;
@@ -55,7 +41,7 @@ JsonWriter& JsonWriter::key(std::string_view name) {
 
 JsonWriter& JsonWriter::value(std::string_view text) {
   separate();
-  append_quoted(out_, text);
+  append_json_string(out_, text);
   return *this;
 }
 

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <optional>
 
+#include "muster/text.h"
+
 #include "fake_backend/duration.h"
 #include "fake_backend/garbage.h"
 
@@ -76,8 +78,6 @@ constexpr std::array kTable{
           "sends N (10000) Activity messages, then acks", milliseconds(0), 10'000},
 };
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 std::optional<std::uint32_t> parse_count(std::string_view text) {
   std::uint32_t count = 0;
   const char* end = text.data() + text.size();
@@ -94,25 +94,25 @@ std::string read_arguments(const Entry& entry, std::optional<std::string_view> a
   const auto read_delay = [&](std::string_view text) {
     const auto delay = parse_duration(text);
     if (delay) out.delay = *delay;
-    return delay ? std::string() : in_quotes(text) + " is no duration: " + usage;
+    return delay ? std::string() : quote(text) + " is no duration: " + usage;
   };
   const auto read_count = [&](std::string_view text) {
     const auto count = parse_count(text);
     if (count) out.count = *count;
-    return count ? std::string() : in_quotes(text) + " is no count from 1 to 1000000: " + usage;
+    return count ? std::string() : quote(text) + " is no count from 1 to 1000000: " + usage;
   };
 
   switch (entry.takes) {
     case Takes::kNothing:
       if (!arguments) return {};
-      return in_quotes(entry.name) + " takes nothing behind a colon";
+      return quote(entry.name) + " takes nothing behind a colon";
     case Takes::kMaybeText:
       if (arguments) out.text = *arguments;
       return {};
     case Takes::kGarbage:
       out.text = arguments.value_or("bytes");
       if (is_garbage_kind(out.text)) return {};
-      return in_quotes(out.text) + " is no kind of garbage: see --help";
+      return quote(out.text) + " is no kind of garbage: see --help";
     case Takes::kMaybeCount:
       return arguments ? read_count(*arguments) : std::string();
     case Takes::kMaybeDelay:
@@ -122,7 +122,7 @@ std::string read_arguments(const Entry& entry, std::optional<std::string_view> a
     case Takes::kDelayAndCount: {
       const std::string_view both = arguments.value_or("");
       const std::size_t colon = both.find(':');
-      if (colon == std::string_view::npos) return in_quotes(entry.name) + " needs two: " + usage;
+      if (colon == std::string_view::npos) return quote(entry.name) + " needs two: " + usage;
       std::string problem = read_delay(both.substr(0, colon));
       return problem.empty() ? read_count(both.substr(colon + 1)) : problem;
     }
@@ -139,7 +139,7 @@ Behaviour::Parsed Behaviour::parse(std::string_view text) {
   const auto* entry = std::find_if(kTable.begin(), kTable.end(),
                                    [&](const Entry& each) { return each.name == name; });
   if (entry == kTable.end()) {
-    parsed.problem = in_quotes(name) + " is no behaviour: see --help for all of them";
+    parsed.problem = quote(name) + " is no behaviour: see --help for all of them";
     return parsed;
   }
   parsed.behaviour.act = entry->act;

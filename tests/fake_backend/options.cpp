@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "muster/socket_dir.h"
+#include "muster/text.h"
 
 #include "fake_backend/duration.h"
 
@@ -34,8 +35,8 @@ std::optional<std::chrono::milliseconds> read_duration(const char* option,
   if (text.empty()) return std::nullopt;
   const auto duration = parse_duration(text);
   if (!duration) {
-    throw UsageError(std::string(option) + ": '" + text +
-                     "' is no duration: write one like 200ms or 2s");
+    throw UsageError(std::string(option) + ": " + quote(text) +
+                     " is no duration: write one like 200ms or 2s");
   }
   return duration;
 }
@@ -63,8 +64,8 @@ Behaviour read_registering(const std::string& text) {
       behaviour.act == Act::kGarbage) {
     return behaviour;
   }
-  throw UsageError("--register: '" + text +
-                   "' is not one of now, never, half-frame, byte-by-byte[:D], garbage[:KIND]");
+  throw UsageError("--register: " + quote(text) +
+                   " is not one of now, never, half-frame, byte-by-byte[:D], garbage[:KIND]");
 }
 
 void convert(const Raw& raw, Options& options) {
@@ -74,14 +75,14 @@ void convert(const Raw& raw, Options& options) {
 
   const auto instance = Instance::parse(raw.instance);
   if (!instance) {
-    throw UsageError("--instance: '" + raw.instance +
-                     "' is not one of shared, private:SERVICE, explicit:NAME");
+    throw UsageError("--instance: " + quote(raw.instance) +
+                     " is not one of shared, private:SERVICE, explicit:NAME");
   }
   options.registration.key.instance = *instance;
   for (const std::string& label : raw.labels) {
     const std::size_t equals = label.find('=');
     if (equals == std::string::npos) {
-      throw UsageError("--label: '" + label + "' has no '=': write NAME=VALUE");
+      throw UsageError("--label: " + quote(label) + " has no '=': write NAME=VALUE");
     }
     options.registration.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <unistd.h>
 
-#include "muster/path.h"
+#include "muster/text.h"
 
 namespace muster::fake {
 namespace {
@@ -23,7 +23,7 @@ void write_all(std::string_view bytes) {
 void Output::line(std::string_view prefix, std::string_view text) {
   if (quiet_) return;
   std::string whole(prefix);
-  whole += text;
+  whole += escape_controls(text);
   whole += '\n';
   write_all(whole);
 }

@@ -68,23 +68,18 @@ void check_cover(const std::string& prefix, const std::string& path) {
   must(path_is_under(prefix, path) == should, "a path covers by whole components");
 }
 
-std::uint8_t hex(char c) { return static_cast<std::uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
-
 void check_escape(std::string_view bytes) {
   const auto text = escape_bytes(bytes);
   if (!text.empty()) must_be_fit_to_show(text);
-  std::string back;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      back += text[i];
-    } else if (text[i + 1] == '\\') {
-      back += text[++i];
-    } else {
-      back += static_cast<char>(hex(text[i + 2]) * 16 + hex(text[i + 3]));
-      i += 3;
-    }
+  const auto quoted = quote(bytes);
+  must_be_fit_to_show(quoted);
+  must(unquote(quoted) == bytes, "what was quoted can be told back");
+  if (bytes.find('"') == std::string_view::npos) {
+    must(quoted == '"' + text + '"', "escaped and quoted text differ in quotes only");
   }
-  must(back == bytes, "what was escaped can be told back");
+  if (const auto read = unquote(bytes)) must(quote(*read) == bytes, "only quoted text is read");
+  const auto word = quote_if_needed(bytes);
+  must(word == bytes || word == quoted, "a word is plain or quoted");
   const auto sentence = escape_controls(bytes);
   if (!sentence.empty()) must_be_fit_to_show(sentence);
 }

@@ -20,7 +20,7 @@ class MusterdTransportTest : public MusterdTest {
         const Finished finished = broker.finish();
         return side.say(std::to_string(finished.status) + ' ' + without_time(finished.err));
       }
-      const std::string why = without_time(broker.wait_for("cannot be had"));
+      const std::string why = without_time(broker.wait_for("io_uring unavailable"));
       side.say(why + " | " + std::to_string(broker.end().status));
     });
     return child.hear();
@@ -43,7 +43,7 @@ TEST_F(MusterdTransportTest, IoUringThatCannotBeHadIsToldAndNothingIsStarted) {
 
 TEST_F(MusterdTransportTest, AutoIsEpollWhereIoUringCannotBeHadAndSaysWhy) {
   EXPECT_EQ(without_io_uring("auto"),
-            "info    io_uring cannot be had: epoll it is why=\"" + why() + "\" | 0");
+            "info    io_uring unavailable, using epoll why=\"" + why() + "\" | 0");
 }
 
 TEST_F(MusterdTransportTest, TheStatusShowsTheTransport) {

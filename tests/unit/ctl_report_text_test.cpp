@@ -105,7 +105,7 @@ TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
       "  timed out   soldr 1.0.0 (pid 814, uid 1000 alice): no answer within 2 s\n"
       "  timed out   slow 1.0.0 (pid 815, uid 1000 alice): no answer within 3.2 s, though it asked "
       "for more time 3 times; last said 40 % \"flushing\\x1b[2J\"\n"
-      "  rejected    zoom 1.0.0 (pid 816, uid 0): \"busy: \"build\"\"\n"
+      "  rejected    zoom 1.0.0 (pid 816, uid 0): \"busy: \\\"build\\\"\"\n"
       "  failed      gone 1.0.0 (pid 817, uid 1000 alice): process exited\n"
       "  failed      back 1.0.0 (pid 818, uid 1000 alice): \"disk on fire\"; asked again after it "
       "reconnected\n"

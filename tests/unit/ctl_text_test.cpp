@@ -37,12 +37,6 @@ TEST(Text, IsPaddedByColumns) {
   EXPECT_EQ(padded("longer", 4), "longer");
 }
 
-TEST(Text, FromABackendNeverReachesTheTerminalAsControl) {
-  EXPECT_EQ(in_quotes("a\x1b[2J\r\nb\x07"), "\"a\\x1b[2J\\x0d\\x0ab\\x07\"");
-  EXPECT_EQ(in_quotes("\xc2\x9b\x33\x31m"), "\"\\xc2\\x9b31m\"");  // CSI as one C1 character
-  EXPECT_EQ(in_quotes("\xe2\x80\xaegnp.exe"), "\"\\xe2\\x80\\xaegnp.exe\"");
-}
-
 TEST(Text, SaysTheDateOnlyOfAnotherDay) {
   ::setenv("TZ", "UTC", 1);
   ::tzset();

@@ -51,13 +51,22 @@ TEST_F(ViewText, OfBackendsIsAlignedAndSafe) {
       "BACKEND                            STATE                 PID              USER          "
       "SINCE                INC  OPEN  EXE                               LABELS\n"
       "zccache 1.4.2                      live                  812              alice (1000)  "
-      "12:02:11             12   2     /usr/bin/zcc\\x1b                  größe=\\x1b[31mXL "
+      "12:02:11             12   2     /usr/bin/zcc\\x1b                  größe=\"\\x1b[31mXL\" "
       "tier=hot\n"
       "soldr 2.0.1 [private:zccache] #r2  reconnecting          pid not visible  65534         "
       "12:02:11             0    0     (it is in another pid namespace)\n"
       "old 1.0.0                          dead, process exited  700              0             "
       "2024-02-29 12:02:11  0    0     -\n"
       "1 live, 1 reconnecting, 1 dead\n");
+}
+
+TEST_F(ViewText, OfABackendNeverHasALabelOrAColumnThatItDoesNotHave) {
+  auto live = backend(key_of("a"), BackendState::kLive, 812, 1000);
+  live.labels = {{"tier", "hot zone=b"}, {"x", R"(\" zone=b)"}};
+  live.exe = "/tmp/a  zone=b";
+  const std::string text = show_backends({live}, style);
+  EXPECT_NE(text.find(R"("/tmp/a  zone=b"  tier="hot zone=b" x="\\\" zone=b")"), std::string::npos)
+      << text;
 }
 
 TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {

@@ -118,18 +118,107 @@ TEST_F(DaemonEventLogTest, AtDebugAcksHaveALineToo) {
   EXPECT_NE(line(event(Kind::kDuplicateAnswer)), "");
 }
 
-TEST_F(DaemonEventLogTest, RefusedPeersCannotDrownTheLog) {
-  Event refused = event(Kind::kPeerRefused);
-  refused.key.reset();
-  refused.detail = "not the protocol";
-  EXPECT_EQ(line(refused),
-            "<4>peer refused backend=- pid=42 uid=1000 why=\"not the protocol\" left_out=0\n");
-  int lines = 1;
-  for (int i = 0; i < 100'000; ++i) lines += line(refused).empty() ? 0 : 1;
+// All kinds of events that a user who may register, or only connect, can cause without end.
+TEST_F(DaemonEventLogTest, NoUserCanDrownTheLogWhateverItDoes) {
+  log_.set_level(LogLevel::kDebug);
+  const Event kEvents[] = {event(Kind::kBackendRegistered),
+                           event(Kind::kBackendReturned),
+                           event(Kind::kBackendReconnecting),
+                           event(Kind::kBackendDead),
+                           event(Kind::kBackendDeregistered),
+                           event(Kind::kPeerRefused),
+                           event(Kind::kWorking),
+                           event(Kind::kRedelivered),
+                           event(Kind::kLateAnswer),
+                           event(Kind::kDuplicateAnswer),
+                           event(Kind::kUnmatchedAnswer),
+                           outcome(OutcomeKind::kAck),
+                           outcome(OutcomeKind::kTimeout),
+                           outcome(OutcomeKind::kFailure)};
+  for (Event each : kEvents) {
+    each.uid += 1;  // a user of its own: nobody's lines before this
+    if (each.backend_outcome) each.backend_outcome->uid = each.uid;
+    now_ += 1h;
+    int lines = 0;
+    std::size_t bytes = 0;
+    for (int i = 0; i < 1'000; ++i) {
+      const std::string text = line(each);
+      lines += text.empty() ? 0 : 1;
+      bytes += text.size();
+    }
+    EXPECT_GE(lines, 50) << to_string(each.kind);
+    EXPECT_LE(lines, 51) << to_string(each.kind);
+    EXPECT_LT(bytes, 20'000u) << to_string(each.kind);
+  }
+}
+
+TEST_F(DaemonEventLogTest, KindsShareTheBudgetOfTheirUser) {
+  int lines = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    lines += line(event(Kind::kBackendRegistered)).empty() ? 0 : 1;
+    lines += line(event(Kind::kBackendDead)).empty() ? 0 : 1;
+  }
   EXPECT_EQ(lines, 50);
+  now_ += 1s;
+  lines = 0;
+  for (int i = 0; i < 1'000; ++i) lines += line(event(Kind::kBackendRegistered)).empty() ? 0 : 1;
+  EXPECT_EQ(lines, 10);
+}
+
+TEST_F(DaemonEventLogTest, WhatWasLeftOutIsToldWithTheUsersNextLine) {
+  for (int i = 0; i < 1'000; ++i) (void)line(event(Kind::kPeerRefused));
   now_ += 1h;
-  EXPECT_EQ(line(refused),
-            "<4>peer refused backend=- pid=42 uid=1000 why=\"not the protocol\" left_out=99951\n");
+  EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
+            "<4>lines of a user were left out of the log uid=1000 left_out=950\n"
+            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+  EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
+            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+}
+
+TEST_F(DaemonEventLogTest, AFloodOfOneUserHidesNoLineOfAnother) {
+  Event others = event(Kind::kBackendDead);
+  others.uid = 1001;
+  for (int i = 0; i < 40; ++i) {
+    for (int k = 0; k < 100; ++k) (void)line(event(Kind::kPeerRefused));
+    EXPECT_EQ(line(others), "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=1001\n");
+  }
+}
+
+TEST_F(DaemonEventLogTest, RootHasALargerBudgetThanAUser) {
+  Event of_root = event(Kind::kBackendRegistered);
+  of_root.uid = 0;
+  int lines = 0;
+  for (int i = 0; i < 1'000; ++i) lines += line(of_root).empty() ? 0 : 1;
+  EXPECT_EQ(lines, 500);
+}
+
+TEST_F(DaemonEventLogTest, AnOperatorsBroadcastsCountAgainstTheOperator) {
+  Event started = event(Kind::kBroadcastStarted);
+  started.key.reset();
+  const AskedBy user{12, 1000, {}};
+  int beginnings = 0;
+  int ends = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    ++started.broadcast_id;
+    started.kind = Kind::kBroadcastStarted;
+    beginnings += line(started, &user).empty() ? 0 : 1;
+    started.kind = Kind::kBroadcastFinished;
+    ends += line(started).empty() ? 0 : 1;
+  }
+  EXPECT_EQ(beginnings, 25);
+  EXPECT_EQ(ends, 25);
+  // The broker's own always have both.
+  ++started.broadcast_id;
+  started.kind = Kind::kBroadcastStarted;
+  EXPECT_NE(line(started), "");
+  started.kind = Kind::kBroadcastFinished;
+  EXPECT_NE(line(started), "");
+}
+
+TEST_F(DaemonEventLogTest, LinesThatAreNotWrittenCostNothing) {
+  for (int i = 0; i < 1'000; ++i) EXPECT_EQ(line(event(Kind::kDuplicateAnswer)), "") << "debug";
+  EXPECT_EQ(line(event(Kind::kBackendReturned)),
+            "<6>backend returned backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
 }
 
 TEST(DaemonEventGate, LeavesOutWhatDoesNotFitAndTellsWhenHalfIsRead) {

@@ -20,8 +20,11 @@
 #include "log/log.h"
 #include "log/record.h"
 #include "log/stderr_sink.h"
+#include "model/utf8.h"
 #include "os/unique_fd.h"
+#include "support/log_reader.h"
 #include "support/temp_dir.h"
+#include "support/wire_random.h"
 
 namespace muster::daemon {
 namespace {
@@ -49,10 +52,90 @@ TEST(DaemonLogRecord, NothingRawOfAPeerGetsThrough) {
   // A new line, a terminal sequence, C1, a direction override, what is no UTF-8, a NUL.
   const std::string evil("a\nb\x1b[2J\xc2\x9b\xe2\x80\xae\xff\0\x7f", 15);
   EXPECT_EQ(render_text("m", {{"f", evil}}),
-            "m f=a\\x0ab\\x1b[2J\\xc2\\x9b\\xe2\\x80\\xae\\xff\\x00\\x7f");
+            "m f=\"a\\x0ab\\x1b[2J\\xc2\\x9b\\xe2\\x80\\xae\\xff\\x00\\x7f\"");
   EXPECT_EQ(render_json("m", {{"f", evil}}),
-            "\"message\":\"m\",\"f\":\"a\\u000ab\\u001b[2J\\u009b\\u202e\\ufffd\\u0000\\u007f\"");
+            "\"message\":\"m\",\"f\":\"a\\u000ab\\u001b[2J\\u009b\\u202e\\ufffd\\u0000\\u007f\","
+            "\"f_bytes\":\"YQpiG1sySsKb4oCu/wB/\"");
   EXPECT_EQ(render_text("über", {{"f", "größer"}}), "über f=größer");
+}
+
+TEST(DaemonLogRecord, APeerCannotForgeAField) {
+  EXPECT_EQ(render_text("backend failed", {{"detail", R"(x\" pid=1 uid=0)"}}),
+            R"(backend failed detail="x\\\" pid=1 uid=0")");
+  EXPECT_EQ(render_text("backend failed", {{"detail", R"(x\)"}, {"pid", std::int64_t{7}}}),
+            R"(backend failed detail="x\\" pid=7)");
+  EXPECT_EQ(render_text("a\xc2\xa0pid=1", {}), R"("a\xc2\xa0pid=1")") << "a blank beyond ASCII";
+}
+
+TEST(DaemonLogRecord, AMessageThatLooksLikeAFieldIsQuoted) {
+  EXPECT_EQ(render_text("cannot open /x pid=1", {}), R"("cannot open /x pid=1")");
+  EXPECT_EQ(render_text(R"("quoted" from the start)", {}), R"("\"quoted\" from the start")");
+  EXPECT_EQ(render_text("", {}), R"("")");
+  EXPECT_EQ(render_text("pid=1", {}), R"("pid=1")");
+  EXPECT_EQ(render_text("pass a ListenStream= (Name=)", {}), "pass a ListenStream= (Name=)");
+  EXPECT_EQ(render_text("x =", {{"pid", std::int64_t{1}}}), "x = pid=1");
+  EXPECT_EQ(render_text(R"(the key "x" is unknown)", {}), R"(the key "x" is unknown)");
+}
+
+// The same fields, as a reader must get them.
+test::ReadRecord meant(std::string message, const std::string& first, const std::string& second) {
+  return {std::move(message),
+          {{"backend", first}, {"pid", "-1"}, {"why", second}, {"uid", "18446744073709551615"}}};
+}
+LogField field_of(std::string_view text) { return {"backend", text}; }
+
+void expect_to_read_back(const std::string& message, const std::string& first,
+                         const std::string& second) {
+  const std::initializer_list<LogField> fields = {
+      field_of(first), {"pid", std::int64_t{-1}}, {"why", second}, {"uid", ~std::uint64_t{0}}};
+  const auto wanted = meant(message, first, second);
+  const std::string text = render_text(message, fields);
+  EXPECT_EQ(test::read_text_record(text), wanted) << text;
+  EXPECT_TRUE(utf8::is_valid(text)) << text;
+  EXPECT_EQ(test::read_text_record(render_text(message, {})), (test::ReadRecord{message, {}}))
+      << render_text(message, {});
+  const std::string json = '{' + render_json(message, fields) + '}';
+  EXPECT_EQ(test::read_json_record(json), wanted) << json;
+  EXPECT_TRUE(utf8::is_valid(json)) << json;
+}
+
+TEST(DaemonLogRecord, WhatIsReadIsWhatWasWrittenWhateverBytesItHas) {
+  const auto seed = test::random_seed();
+  SCOPED_TRACE("MUSTER_TEST_SEED=" + std::to_string(seed));
+  test::WireRandom random(seed);
+  static constexpr std::string_view kPieces[] = {"\"", "\\",           " pid=1", " ",    "=",
+                                                 ",",  "\n",           "\x1b",   "\xff", "\\x0a",
+                                                 "{",  "\xe2\x80\xae", "_bytes"};
+  const auto nasty = [&] {
+    std::string text;
+    for (auto n = random.up_to(5); n > 0; --n) {
+      text += random.chance() ? random.bytes(4) : random.text(4);
+      text += kPieces[random.up_to(std::size(kPieces) - 1)];
+    }
+    return text;
+  };
+  for (int i = 0; i < 20'000 && !HasFailure(); ++i) expect_to_read_back(nasty(), nasty(), nasty());
+}
+
+TEST(DaemonLogRecord, WhatIsReadIsWhatWasWrittenForEveryByteAndPairOfSpecialOnes) {
+  for (int a = 0; a < 256; ++a) {
+    for (const char b : std::string_view("\"\\ =,x\0\n", 8)) {
+      const std::string text{static_cast<char>(a), b};
+      expect_to_read_back(text, text, std::string{b, static_cast<char>(a)});
+    }
+  }
+}
+
+TEST(DaemonLogRecord, TheReaderRefusesWhatTheGrammarDoesNotHave) {
+  for (const char* record : {"", " a=1", "m a=", "m a=\"", "m a=\"x\"y", "m a=b c", "m\\x",
+                             "m a=x\\y", "\"m", "m a=1 ", "m a=\"\\n\""}) {
+    EXPECT_EQ(test::read_text_record(record), std::nullopt) << record;
+  }
+  for (const char* json :
+       {"", "{}x", "{\"message\":\"m\"", "{\"message\":\"\\x\"}", "{\"message\":\"\\ud800\"}",
+        "{\"message\":\"a\nb\"}", "{\"message\":m}"}) {
+    EXPECT_EQ(test::read_json_record(json), std::nullopt) << json;
+  }
 }
 
 std::string line(LogFormat format, Log::Reader reader, spdlog::string_view_t logger,
@@ -99,7 +182,7 @@ TEST(DaemonLogLine, ForTheJournalHasAPriorityAndNoTime) {
 }
 
 TEST(DaemonLogLine, WhatOtherCodeLogsIsMadeSafeToo) {
-  EXPECT_EQ(line(LogFormat::kText, Log::Reader::kJournal, "library", "a\nb"), "<4>a\\x0ab\n");
+  EXPECT_EQ(line(LogFormat::kText, Log::Reader::kJournal, "library", "a\nb"), "<4>\"a\\x0ab\"\n");
   EXPECT_EQ(
       line(LogFormat::kJson, Log::Reader::kPeople, "library", "a\"b"),
       "{\"time\":\"2027-01-15T08:00:00.007Z\",\"level\":\"warning\",\"message\":\"a\\\"b\"}\n");
@@ -128,6 +211,37 @@ TEST(DaemonLineLimit, LetsABurstThroughThenSoManyASecondAndCountsTheRest) {
   EXPECT_EQ(limit.admit(start + 501ms), std::nullopt);
   EXPECT_EQ(limit.admit(start + 1h), 1U);
   EXPECT_EQ(limit.admit(start + 1h), 0U) << "a burst again";
+}
+
+TEST(DaemonLineLimit, RemembersABoundedNumberOfUsers) {
+  UserLineLimits limits(100'000, {{3, 1}, {6, 1}, 10});
+  auto now = LineLimit::Time(1000s);
+  const auto lines_of = [&](uid_t user) {
+    int lines = 0;
+    while (limits.admit(user, now)) ++lines;
+    return lines;
+  };
+  for (uid_t user = 1; user <= 10; ++user) EXPECT_EQ(lines_of(user), 3) << user;
+  // Full of users that used theirs up: all further ones share one, and nobody known loses its own.
+  EXPECT_EQ(lines_of(11), 3);
+  for (uid_t user = 12; user < 10'000; ++user) EXPECT_EQ(lines_of(user), 0) << user;
+  EXPECT_EQ(limits.users(), 10U);
+  EXPECT_EQ(lines_of(0), 6) << "root";
+  EXPECT_EQ(lines_of(100'000), 6) << "the broker's own user";
+  EXPECT_EQ(limits.users(), 12U);
+  // Whoever has been quiet makes room, and what was left out of its lines is told with others.
+  now += 3s;
+  EXPECT_EQ(lines_of(20'000), 3);
+  EXPECT_LT(limits.users(), 12U);
+  now += 1h;
+  for (uid_t user = 1; user <= 9; ++user) EXPECT_EQ(lines_of(user), 3);
+  std::uint64_t told = 0;
+  for (uid_t user = 30'000; user < 30'020; ++user) {
+    if (const auto admitted = limits.admit(user, now); admitted && admitted->shared) {
+      told += admitted->left_out;
+    }
+  }
+  EXPECT_GE(told, 9'988U + 10U) << "of 12 to 9,999, and one each of 1 to 10";
 }
 
 // The sink over a pipe or socket that nobody reads until the test does.

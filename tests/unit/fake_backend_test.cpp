@@ -69,15 +69,15 @@ TEST(FakeBackendBehaviour, TakesATextWithColonsInIt) {
 }
 
 TEST(FakeBackendBehaviour, SaysWhatIsWrongWithABadOne) {
-  EXPECT_EQ(problem_of("akc"), "'akc' is no behaviour: see --help for all of them");
-  EXPECT_EQ(problem_of("ack:1s"), "'ack' takes nothing behind a colon");
-  EXPECT_EQ(problem_of("late"), "'' is no duration: write late:D, D like 200ms or 2s");
-  EXPECT_EQ(problem_of("work:300ms"), "'work' needs two: write work:D:N, D like 200ms or 2s");
+  EXPECT_EQ(problem_of("akc"), "\"akc\" is no behaviour: see --help for all of them");
+  EXPECT_EQ(problem_of("ack:1s"), "\"ack\" takes nothing behind a colon");
+  EXPECT_EQ(problem_of("late"), "\"\" is no duration: write late:D, D like 200ms or 2s");
+  EXPECT_EQ(problem_of("work:300ms"), "\"work\" needs two: write work:D:N, D like 200ms or 2s");
   EXPECT_EQ(problem_of("work:300ms:0"),
-            "'0' is no count from 1 to 1000000: write work:D:N, D like 200ms or 2s");
+            "\"0\" is no count from 1 to 1000000: write work:D:N, D like 200ms or 2s");
   EXPECT_EQ(problem_of("work:300ms:3x"),
-            "'3x' is no count from 1 to 1000000: write work:D:N, D like 200ms or 2s");
-  EXPECT_EQ(problem_of("garbage:nice"), "'nice' is no kind of garbage: see --help");
+            "\"3x\" is no count from 1 to 1000000: write work:D:N, D like 200ms or 2s");
+  EXPECT_EQ(problem_of("garbage:nice"), "\"nice\" is no kind of garbage: see --help");
 }
 
 TEST(FakeBackendBehaviour, IsAllInTheHelp) {

@@ -102,9 +102,10 @@ TEST(BackendKeyTest, ABadPartIsNamedWithWhatWouldBeRight) {
 TEST(BackendKeyTest, WhatAPeerSentIsShownHarmlessly) {
   const auto problem = with(&BackendKey::service_name, "a\x1b[31m\n\"\\").problem();
   ASSERT_TRUE(problem);
-  EXPECT_EQ(*problem,
-            "the service name \"a\\x1b[31m\\x0a\"\\\\\" is not 1 to 64 of the characters a-z, 0-9 "
-            "and -");
+  EXPECT_EQ(
+      *problem,
+      "the service name \"a\\x1b[31m\\x0a\\\"\\\\\" is not 1 to 64 of the characters a-z, 0-9 "
+      "and -");
   const auto huge = with(&BackendKey::service_name, bytes(100'000, 'X')).problem();
   ASSERT_TRUE(huge);
   EXPECT_NE(huge->find("..."), std::string::npos);

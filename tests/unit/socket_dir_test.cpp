@@ -99,13 +99,13 @@ TEST(SocketDirTest, WhatDoesNotFitIntoASocketAddressIsRefused) {
   const std::string longest = "/" + std::string(93, 'd');
   EXPECT_EQ(found(longest), longest);
   const std::string sentence = found(longest + "d");
-  EXPECT_TRUE(sentence.starts_with("problem: the socket directory '/ddd")) << sentence;
+  EXPECT_TRUE(sentence.starts_with("problem: the socket directory \"/ddd")) << sentence;
   EXPECT_NE(sentence.find("95 bytes, at most 94 fit"), std::string::npos) << sentence;
 }
 
 TEST(SocketDirTest, ANulByteIsRefusedAndShownAsSuch) {
   const std::string sentence = found(std::string("/a\0b", 4));
-  EXPECT_NE(sentence.find(R"('/a\x00b' contains a NUL byte)"), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find(R"("/a\x00b" contains a NUL byte)"), std::string::npos) << sentence;
 }
 
 }  // namespace

@@ -111,10 +111,5 @@ TEST(WireText, EveryFreeTextOfAnAnswerMayHoldAnyBytes) {
   EXPECT_EQ(ControlAnswerDecoder().decode(std::string_view(frame).substr(kHeaderBytes), out), "");
 }
 
-TEST(WireText, WhatAPeerSentIsQuotedPrintableAndShort) {
-  EXPECT_EQ(in_quotes("a\x1b\xFF"), R"("a\x1b\xff")");
-  EXPECT_EQ(in_quotes(std::string(81, 'x')), std::string("\"").append(80, 'x').append("...\""));
-}
-
 }  // namespace
 }  // namespace muster::wire

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "muster/text.h"  // escape_bytes: IWYU pragma: export
+
 namespace muster {
 
 inline constexpr std::size_t kMaxPathBytes = 4096;  // PATH_MAX of Linux
@@ -25,13 +27,5 @@ struct NormalizedPath {
 // and "/mnt/a/x", never "/mnt/ab". Both are taken as normalize_path_prefix() would leave them;
 // false when either is not absolute.
 [[nodiscard]] bool path_is_under(std::string_view prefix, std::string_view path);
-
-// `bytes` for a terminal or a log: UTF-8 that can be seen as it is, everything else (controls, what
-// reorders or hides text, blanks other than the space) as \xNN, a backslash as \\. No two inputs
-// give the same text.
-[[nodiscard]] std::string escape_bytes(std::string_view bytes);
-
-// A sentence in which names were escaped already: as escape_bytes(), but a backslash stays one.
-[[nodiscard]] std::string escape_controls(std::string_view sentence);
 
 }  // namespace muster
