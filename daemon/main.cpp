@@ -1,29 +1,30 @@
 // musterd: composition only. What it is made of: service/daemon.h.
-#include <csignal>
 #include <cstdio>
 #include <exception>
-#include <fcntl.h>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "config/command_line.h"
 #include "config/exit_status.h"
 #include "config/load.h"
 #include "log/log.h"
+#include "os/inherited_state.h"
 #include "service/daemon.h"
 
 namespace musterd = muster::daemon;
 
 namespace {
 
-// A descriptor that is closed would be given to the next socket, and log lines with it.
-void open_standard_descriptors() {
-  int fd = -1;
-  do {
-    fd = ::open("/dev/null", O_RDWR);
-  } while (fd >= 0 && fd <= STDERR_FILENO);
-  if (fd >= 0) ::close(fd);
+// Before the working directory is left.
+void make_absolute(std::filesystem::path& path) {
+  std::error_code error;  // the working directory is gone: the path fails where it is used
+  if (path.empty() || path.is_absolute()) return;
+  auto absolute = std::filesystem::absolute(path, error);
+  if (!error) path = std::move(absolute);
 }
 
 int check_config(const musterd::Loaded& loaded) {
@@ -36,17 +37,16 @@ int check_config(const musterd::Loaded& loaded) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  open_standard_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), as a full disk
+  muster::os::take_over_process(muster::os::ProgramKind::kDaemon);
 
-  const auto parsed = musterd::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  auto parsed = musterd::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
   std::fputs(parsed.out.c_str(), stdout);
   std::fputs(parsed.err.c_str(), stderr);
-  if (!parsed.line) return parsed.status;
+  if (!parsed.line) return std::fflush(stdout) == 0 ? parsed.status : musterd::kExitCannotRun;
+  if (parsed.line->config) make_absolute(*parsed.line->config);
 
   const musterd::Environment environment = musterd::read_environment();
-  const musterd::Loaded loaded =
+  musterd::Loaded loaded =
       musterd::load_settings(*parsed.line, environment, std::string(musterd::kDefaultConfigFile));
   for (const std::string& problem : loaded.problems) {
     std::fprintf(stderr, "%s\n", problem.c_str());
@@ -54,6 +54,9 @@ int main(int argc, char** argv) {
   if (!loaded.problems.empty()) return musterd::kExitUsage;
   if (parsed.line->check_config) return check_config(loaded);
 
+  make_absolute(loaded.settings.sockets.dir);
+  make_absolute(loaded.settings.state_dir);
+  muster::os::leave_working_directory();
   musterd::Log log(STDERR_FILENO, loaded.settings.log);
   try {
     return musterd::run_daemon(loaded, *parsed.line, environment, log);

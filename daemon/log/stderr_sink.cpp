@@ -1,15 +1,37 @@
 #include "log/stderr_sink.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 namespace muster::daemon {
+
+namespace {
+
+// Without a flag of the open file that others share.
+ssize_t write_without_waiting(int fd, std::string_view text) noexcept {
+  const iovec all{const_cast<char*>(text.data()), text.size()};  // pwritev2() only reads it
+  const ssize_t written = ::pwritev2(fd, &all, 1, -1, RWF_NOWAIT);
+  if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)) return written;
+  // A terminal, or a pipe of a kernel before 6.5.
+  pollfd ready{fd, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  // A pipe that is ready takes so much at once; unless another writer was faster, it does not wait.
+  return ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+}
+
+}  // namespace
 
 StderrSink::StderrSink(int fd) : fd_(fd) {
   struct stat found {};
@@ -34,10 +56,7 @@ std::size_t StderrSink::write_some(std::string_view text) noexcept {
     if (way_ == Way::kSocket) {
       written = ::send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     } else if (way_ == Way::kPoll) {
-      pollfd ready{fd_, POLLOUT, 0};
-      if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) break;
-      // A pipe that is ready takes a page without waiting.
-      written = ::write(fd_, data, std::min<std::size_t>(size, 4096));
+      written = write_without_waiting(fd_, {data, size});
     } else {
       written = ::write(way_ == Way::kOwn ? own_.get() : fd_, data, size);
     }

@@ -32,7 +32,7 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
     kFile,    // a regular file takes everything at once
     kSocket,  // MSG_DONTWAIT
     kOwn,     // a pipe or terminal, opened once more with O_NONBLOCK
-    kPoll,    // the same where it could not be opened: looks first
+    kPoll,    // the same where it could not be opened: RWF_NOWAIT, else looks first
   };
 
   // How many bytes of `text` were taken; all that is not is lost.

@@ -6,8 +6,10 @@
 #include "fake_backend/options.h"
 #include "fake_backend/troop.h"
 #include "os/descriptor_limit.h"
+#include "os/inherited_state.h"
 
 int main(int argc, char** argv) {
+  muster::os::take_over_process(muster::os::ProgramKind::kCommand);
   try {
     const muster::fake::ParsedOptions parsed = muster::fake::parse_options(argc, argv);
     if (parsed.exit) return parsed.status;

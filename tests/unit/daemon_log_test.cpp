@@ -7,6 +7,7 @@
 #include <limits>
 #include <sstream>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -317,6 +318,22 @@ TEST_F(DaemonStderrSinkTest, AFullPipeLosesLinesAndSaysHowMany) {
   use_pipe();
   Log log(writer_.get(), {});
   expect_a_told_gap(log);
+}
+
+// One of another user, say: it cannot be opened again, and its flags are not to be touched.
+TEST_F(DaemonStderrSinkTest, AFullPipeThatCannotBeOpenedAgainLosesLinesToo) {
+  for (const std::size_t size : {300U, 9'000U}) {
+    pad_ = std::string(size, 'x');
+    use_pipe();
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit no_more{0, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &no_more), 0);
+    Log log(writer_.get(), {});
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_a_told_gap(log);
+    EXPECT_EQ(::fcntl(writer_.get(), F_GETFL) & O_NONBLOCK, 0);
+  }
 }
 
 TEST_F(DaemonStderrSinkTest, AFullPipeThatTakesPartsOfLinesGetsWholeLines) {
