@@ -2,6 +2,7 @@
 #include "muster/json.h"
 
 #include "ctl/broadcast_options.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/text.h"
@@ -32,7 +33,7 @@ class BackendsCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir);
+    ControlClient client = make_client(invocation, true);
     const std::vector<BackendInfo> backends = client.backends(selection_);
     ViewStyle style;
     style.paint = Paint(invocation.console.out_has_colour());

@@ -24,7 +24,7 @@ class Lines : public BroadcastDisplay {
  public:
   explicit Lines(Console& console) : console_(console) {}
 
-  void on_event(const Event& event) override { console_.err(lines_.line(event)); }
+  void on_event(const Event& event) override { console_.progress(lines_.line(event)); }
   void tick() override {}
 
  private:

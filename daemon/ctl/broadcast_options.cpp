@@ -43,11 +43,14 @@ void declare_quiet(Options& options, bool& quiet) {
 
 void BroadcastOptions::declare(Options& options) {
   options.duration("--timeout",
-                   "What each backend has for its answer, like 500ms, 2s or 1m; else what it "
-                   "declared itself, else the broker's default; never more than the broker's "
-                   "max_ack_timeout (5m if its configuration says nothing else), up to which one "
-                   "that works and says so gets more",
+                   "Time each backend has to answer, like 500ms, 2s or 1m. One that works and "
+                   "says so gets more, up to the broker's max_ack_timeout (5m unless configured). "
+                   "Default: what the backend declared, else the broker's default",
                    timeout);
+  options.duration("--deadline",
+                   "When the whole broadcast ends, whatever extensions backends got: those that "
+                   "have not answered by then timed out. Default: none",
+                   deadline);
   declare_select(options, selection);
   options.value(
       "--key", "KEY",
@@ -70,6 +73,7 @@ BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {
   BroadcastRequest request;
   request.operation = std::move(operation);
   request.ack_timeout = timeout;
+  request.deadline = deadline;
   request.selection = selection;
   request.operation_key = key;
   request.traceparent = trace_context("TRACEPARENT");

@@ -13,6 +13,7 @@ namespace muster::ctl {
 
 struct BroadcastOptions {
   std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> deadline;
   Selection selection;
   std::string key;
   bool detach = false;

@@ -3,6 +3,7 @@
 #include "muster/json.h"
 
 #include "ctl/broadcast_display.h"
+#include "ctl/client.h"
 #include "ctl/errors.h"
 #include "ctl/exit_status.h"
 #include "ctl/json_object.h"
@@ -12,12 +13,26 @@
 namespace muster::ctl {
 namespace {
 
+// Who reads JSON finds warnings in the answer, everybody else before it.
+std::string with_warnings(std::string json, const std::vector<std::string>& warnings) {
+  if (warnings.empty()) return json + '\n';
+  return JsonObject().members_of(json).texts("warnings", warnings).line();
+}
+
+void warn(const Invocation& to, const BroadcastOptions& options,
+          const std::vector<std::string>& warnings) {
+  if (to.common.json || options.quiet) return;
+  for (const std::string& warning : warnings) {
+    to.console.err("musterctl: warning: " + warning + '\n');
+  }
+}
+
 int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
-            const BroadcastRequest& request) {
+            const BroadcastRequest& request, const std::vector<std::string>& warnings) {
   const DryRun dry_run = client.dry_run(request);
   if (!options.quiet) {
     to.console.out(to.common.json
-                       ? to_json(dry_run) + '\n'
+                       ? with_warnings(to_json(dry_run), warnings)
                        : show_dry_run(request.operation, dry_run, !request.selection.empty()));
   }
   const bool nobody = dry_run.would_ask.empty() && !dry_run.joins;
@@ -25,15 +40,16 @@ int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient
 }
 
 int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
-                 const BroadcastRequest& request) {
+                 const BroadcastRequest& request, const std::vector<std::string>& warnings) {
   const Accepted accepted = client.start_broadcast(request);
   if (to.common.json && !options.quiet) {
-    to.console.out(JsonObject()
-                       .big("broadcast_id", accepted.broadcast_id)
-                       .number("targets", accepted.targets)
-                       .number("skipped_dead", accepted.skipped_dead)
-                       .boolean("joined", accepted.joined)
-                       .line());
+    JsonObject object;
+    object.big("broadcast_id", accepted.broadcast_id)
+        .number("targets", accepted.targets)
+        .number("skipped_dead", accepted.skipped_dead)
+        .boolean("joined", accepted.joined);
+    if (!warnings.empty()) object.texts("warnings", warnings);
+    to.console.out(object.line());
   } else if (!options.quiet) {
     to.console.out(std::to_string(accepted.broadcast_id) + '\n');
   }
@@ -67,8 +83,10 @@ std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection
   }
 }
 
+// `signal`: 0 when nobody reads the output any more.
 int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
-  std::string message = "no longer waiting; ";
+  std::string message =
+      signal != 0 ? "no longer waiting; " : "nobody reads its output any more: no longer waiting; ";
   if (far.id == 0) {
     message +=
         "whether the broker took the broadcast is not known: `musterctl status` shows what "
@@ -79,6 +97,10 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
                std::to_string(far.targets) + " outcomes are in): `musterctl result " + id +
                " --wait` fetches its report, `musterctl cancel " + id + "` stops it";
   }
+  if (signal == 0) {
+    report_error(to.console, false, "OUTPUT", message);
+    return kOutputLost;
+  }
   report_error(to.console, to.common.json, "SIGNAL", message);
   return kSignalled + signal;
 }
@@ -86,11 +108,12 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
 }  // namespace
 
 int run_broadcast(const Invocation& to, const BroadcastOptions& options,
-                  BroadcastOperation operation) {
+                  BroadcastOperation operation, const std::vector<std::string>& warnings) {
+  warn(to, options, warnings);
   const BroadcastRequest request = options.request(std::move(operation));
-  ControlClient client(to.common.socket_dir);
-  if (options.dry_run) return run_dry(to, options, client, request);
-  if (options.detach) return run_detached(to, options, client, request);
+  ControlClient client = make_client(to, !options.quiet);
+  if (options.dry_run) return run_dry(to, options, client, request, warnings);
+  if (options.detach) return run_detached(to, options, client, request, warnings);
 
   ReportStyle style;
   style.name_acks = options.verbose;
@@ -107,18 +130,21 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
       [&] {
         display->tick();
         signal = to.interrupted();
-        return signal == 0;
+        return signal == 0 && (options.quiet || !to.console.out_reader_gone());
       });
   display.reset();
   if (!report) return stopped_waiting(to, far, signal);
   style.joined = far.joined;
-  if (!options.quiet) print_report(to, client, *report, std::move(style), options.selection);
+  if (!options.quiet) {
+    print_report(to, client, *report, std::move(style), options.selection, warnings);
+  }
   return exit_status_of(*report, options.allow_empty);
 }
 
 void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,
-                  ReportStyle style, const Selection& selection) {
-  if (to.common.json) return to.console.out(to_json(report) + '\n');
+                  ReportStyle style, const Selection& selection,
+                  const std::vector<std::string>& warnings) {
+  if (to.common.json) return to.console.out(with_warnings(to_json(report), warnings));
   std::vector<BackendInfo> known;
   if (!report.result.skipped_dead.empty()) known = backends_if_told(client, selection);
   style.paint = Paint(to.console.out_has_colour());

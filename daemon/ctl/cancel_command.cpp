@@ -2,6 +2,7 @@
 
 #include "ctl/broadcast_id.h"
 #include "ctl/broadcast_options.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/json_object.h"
@@ -30,7 +31,7 @@ class CancelCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir);
+    ControlClient client = make_client(invocation, !quiet_);
     const std::uint32_t open = client.cancel(id_);
     if (quiet_) return kAllAcked;
     if (invocation.common.json) {

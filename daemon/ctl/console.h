@@ -10,11 +10,20 @@ class Console {
  public:
   virtual ~Console() = default;
 
-  // Results go to out, everything about the way there (progress, errors) to err.
+  // Results go to out, warnings and errors to err, how far it is to progress: on err, too, but
+  // nothing is missing where nobody sees it.
   virtual void out(std::string_view text) = 0;
   virtual void err(std::string_view text) = 0;
-  // True when something written to out was lost: nobody reads it, or the disk is full.
+  virtual void progress(std::string_view text) { err(text); }
+
+  // True when something written to out was lost: it is closed, nobody reads it, the disk is full.
   [[nodiscard]] virtual bool out_failed() const = 0;
+  // The same of err.
+  [[nodiscard]] virtual bool err_failed() const = 0;
+  // It was closed when musterctl began: what is written there is lost.
+  [[nodiscard]] virtual bool out_is_closed() const = 0;
+  // Nobody has the other end of out any more. Never true of a file.
+  [[nodiscard]] virtual bool out_reader_gone() const = 0;
 
   // A line on err can be drawn again and again.
   [[nodiscard]] virtual bool err_is_live() const = 0;
@@ -23,22 +32,39 @@ class Console {
   [[nodiscard]] virtual bool out_has_colour() const = 0;
 };
 
-// The process's standard output and error.
+// Which of the standard streams were open when the process began.
+struct StandardStreams {
+  bool out_was_open = true;
+  bool err_was_open = true;
+};
+
+// Takes the numbers of closed standard streams, so that no socket or file gets one of them and then
+// what was meant for the operator. Call it before anything else opens a descriptor.
+[[nodiscard]] StandardStreams reserve_standard_streams();
+
+// The process's standard output and error. Waits for one that is non-blocking and full.
+// REQUIRES: SIGPIPE is ignored.
 class StandardConsole : public Console {
  public:
-  StandardConsole();
+  explicit StandardConsole(StandardStreams streams);
 
   void out(std::string_view text) override;
   void err(std::string_view text) override;
+  void progress(std::string_view text) override;
   [[nodiscard]] bool out_failed() const override { return out_failed_; }
+  [[nodiscard]] bool err_failed() const override { return err_failed_; }
+  [[nodiscard]] bool out_is_closed() const override { return !streams_.out_was_open; }
+  [[nodiscard]] bool out_reader_gone() const override;
   [[nodiscard]] bool err_is_live() const override { return err_is_live_; }
   [[nodiscard]] std::size_t err_columns() const override;
   [[nodiscard]] bool out_has_colour() const override { return out_has_colour_; }
 
  private:
+  StandardStreams streams_;
   bool err_is_live_ = false;
   bool out_has_colour_ = false;
   bool out_failed_ = false;
+  bool err_failed_ = false;
 };
 
 }  // namespace muster::ctl

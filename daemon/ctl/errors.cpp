@@ -28,6 +28,10 @@ int report_failure(Console& console, bool json, const ControlFailure& failure) {
     report_error(console, json, "UNREACHABLE", error.message);
     return kUnreachable;
   }
+  if (failure.kind() == ControlFailure::Kind::kStopped) {
+    say(console, "nobody reads its output any more");
+    return kOutputLost;
+  }
   if (json) {
     console.out(JsonObject().raw("error", to_json(error)).line());
   } else {

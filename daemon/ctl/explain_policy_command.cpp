@@ -5,11 +5,12 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
-#include "ctl/absolute_path.h"
 #include "ctl/broadcast_options.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/policy_text.h"
+#include "ctl/resolve_path.h"
 
 namespace muster::ctl {
 namespace {
@@ -58,7 +59,7 @@ class ExplainPolicyCommand : public Command {
                   "May it have PATH released? A relative one is taken from here",
                   [this](const std::string& text) {
                     std::string problem;
-                    release_ = make_absolute(text, problem);
+                    if (!absolute_path(text, problem).empty()) release_ = resolve_path(text).path;
                     return problem;
                   });
     options.flag("--quiesce", "May it quiesce backends?", quiesce_);
@@ -77,7 +78,7 @@ class ExplainPolicyCommand : public Command {
 
   int run(const Invocation& invocation) override {
     question_.about = about();
-    ControlClient client(invocation.common.socket_dir);
+    ControlClient client = make_client(invocation, !quiet_);
     const PolicyExplanation explanation = client.explain_policy(question_);
     if (!quiet_) {
       invocation.console.out(invocation.common.json ? to_json(explanation) + '\n'

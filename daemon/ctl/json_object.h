@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/json_text.h"
 
@@ -31,6 +32,21 @@ class JsonObject {
     if (!members_.empty()) members_ += ',';
     append_json_string(members_, name);
     members_.append(1, ':').append(value);
+    return *this;
+  }
+
+  JsonObject& texts(std::string_view name, const std::vector<std::string>& values) {
+    std::string list;
+    for (const std::string& value : values) {
+      if (!list.empty()) list += ',';
+      append_json_string(list, value);
+    }
+    return raw(name, '[' + list + ']');
+  }
+  // All members of another object, as to_json() makes them.
+  JsonObject& members_of(std::string_view object) {
+    const std::string_view inside = object.substr(1, object.size() - 2);
+    if (!inside.empty()) members_.append(members_.empty() ? "" : ",").append(inside);
     return *this;
   }
 

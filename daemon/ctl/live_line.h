@@ -20,12 +20,12 @@ class LiveLine {
   // True when it is time to draw again.
   [[nodiscard]] bool due(TimePoint now) const { return now >= due_; }
   void draw(const std::string& line, TimePoint now) {
-    console_.err("\r" + line + kClearRest);
+    console_.progress("\r" + line + kClearRest);
     drawn_ = true;
     due_ = now + kEvery;
   }
   void clear() {
-    if (drawn_) console_.err(std::string("\r") + kClearRest);
+    if (drawn_) console_.progress(std::string("\r") + kClearRest);
     drawn_ = false;
   }
 

@@ -2,6 +2,7 @@
 #include "muster/path.h"
 
 #include "ctl/broadcast_options.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/duration.h"
 #include "ctl/exit_status.h"
@@ -27,7 +28,8 @@ class PingCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir, timeout_.value_or(ControlClient::kPatience));
+    ControlClient client =
+        make_client(invocation, !quiet_, timeout_.value_or(ControlClient::kPatience));
     const PingReply reply = client.ping();
     if (quiet_) return kAllAcked;
     if (invocation.common.json) {

@@ -26,7 +26,8 @@ constexpr char kEpilogue[] =
     "  4  the broker refused\n"
     "  5  there was nobody to ask (--allow-empty makes it 0)\n"
     "  6  kept for: somebody still holds what was to be released\n"
-    "  74 the output could not be written; 128+N: ended by signal N (a broadcast goes on)\n"
+    "  74 the output or a warning could not be written, or nobody reads the output any\n"
+    "     more; 128+N: ended by signal N. A broadcast goes on\n"
     "\n"
     "Environment:\n"
     "  MUSTER_SOCKET_DIR        where the broker's sockets are; else /run/muster for root and\n"
@@ -160,6 +161,8 @@ int run(const std::vector<std::string>& arguments, Console& console,
   int status = kInternal;
   try {
     status = parse_and_run(arguments, common, console, interrupted);
+    // A warning that nobody can read. What went wrong, the status says, too.
+    if (console.err_failed()) status = kOutputLost;
   } catch (const UsageError& error) {
     report_error(console, common.json, "USAGE", error.what());
     status = kUsage;

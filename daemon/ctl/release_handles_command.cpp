@@ -1,6 +1,6 @@
-#include "ctl/absolute_path.h"
 #include "ctl/broadcast_run.h"
 #include "ctl/command.h"
+#include "ctl/resolve_path.h"
 
 namespace muster::ctl {
 namespace {
@@ -16,14 +16,17 @@ class ReleaseHandlesCommand : public Command {
     options.argument("PATH", "The directory or file; a relative one is taken from here", true,
                      [this](const std::string& text) {
                        std::string problem;
-                       path_ = make_absolute(text, problem);
+                       static_cast<void>(absolute_path(text, problem));
+                       path_ = text;
                        return problem;
                      });
     options_.declare(options);
     options.epilogue(
         "Backends close what they have open at PATH or below it, by whole components: /mnt/a\n"
         "covers /mnt/a/x, never /mnt/ab. Every backend gets the request at the same time and has\n"
-        "its own time to answer. Links are not followed: give the path that backends use.\n"
+        "its own time to answer. Symbolic links in PATH are followed; backends get both "
+        "spellings.\n"
+        "A PATH that does not exist is asked for all the same, with a warning.\n"
         "\n"
         "Examples:\n"
         "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
@@ -33,11 +36,15 @@ class ReleaseHandlesCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    return run_broadcast(invocation, options_, BroadcastOperation::release_handles(path_));
+    ResolvedPath resolved = resolve_path(path_);
+    return run_broadcast(
+        invocation, options_,
+        BroadcastOperation::release_handles(std::move(resolved.path), std::move(resolved.alias)),
+        resolved.warnings);
   }
 
  private:
-  std::string path_;
+  std::string path_;  // as it was written
   BroadcastOptions options_;
 };
 

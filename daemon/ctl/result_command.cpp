@@ -1,5 +1,6 @@
 #include "ctl/broadcast_id.h"
 #include "ctl/broadcast_run.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 
@@ -37,7 +38,7 @@ class ResultCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir);
+    ControlClient client = make_client(invocation, !quiet_);
     const BroadcastReport report = client.report(id_, wait_);
     ReportStyle style;
     style.name_acks = verbose_;

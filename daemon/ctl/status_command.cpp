@@ -1,6 +1,7 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/text.h"
@@ -26,7 +27,7 @@ class StatusCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir);
+    ControlClient client = make_client(invocation, true);
     const BrokerStatus status = client.status();
     ViewStyle style;
     style.paint = Paint(invocation.console.out_has_colour());

@@ -1,6 +1,7 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/event_text.h"
 #include "ctl/exit_status.h"
@@ -26,7 +27,8 @@ class WatchCommand : public Command {
   }
 
   int run(const Invocation& invocation) override {
-    ControlClient client(invocation.common.socket_dir);
+    if (invocation.console.out_is_closed()) return kOutputLost;
+    ControlClient client = make_client(invocation, true);
     int signal = 0;
     bool said = invocation.common.json;
     client.watch(
@@ -36,10 +38,11 @@ class WatchCommand : public Command {
         },
         [&] {
           // Else nothing would say that it has begun, and that what is missing did not happen.
-          if (!said) invocation.console.err("watching; Ctrl-C ends it\n");
+          if (!said) invocation.console.progress("watching; Ctrl-C ends it\n");
           said = true;
           signal = invocation.interrupted();
-          return signal == 0 && !invocation.console.out_failed();
+          return signal == 0 && !invocation.console.out_failed() &&
+                 !invocation.console.out_reader_gone();
         });
     return signal == 0 ? kOutputLost : kSignalled + signal;
   }

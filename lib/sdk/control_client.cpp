@@ -101,7 +101,13 @@ struct ControlClient::Impl {
   template <class Answer>
   Answer wait_for(TimePoint until) {
     for (;;) {
-      auto message = next(until);
+      if (give_up && !give_up()) {
+        stop_events();
+        throw ControlFailure(Kind::kStopped, {{}, "stopped waiting for the broker's answer"});
+      }
+      TimePoint slice = until;
+      if (give_up) slice = std::min(until, ControlLink::Clock::now() + kTickEvery);
+      auto message = next(slice);
       if (!message) {
         if (ControlLink::Clock::now() >= until) unreachable(silent());
         continue;
@@ -177,6 +183,7 @@ struct ControlClient::Impl {
 
   ControlLink link;
   std::chrono::milliseconds patience;
+  Tick give_up;  // returns false when nobody waits any more
   std::uint64_t last_request = 0;
   BroadcastId following = 0;  // the broadcast that the last request waits for
 };
@@ -187,6 +194,10 @@ ControlClient::ControlClient(const std::filesystem::path& socket_dir,
 ControlClient::~ControlClient() = default;
 ControlClient::ControlClient(ControlClient&&) noexcept = default;
 ControlClient& ControlClient::operator=(ControlClient&&) noexcept = default;
+
+void ControlClient::while_waiting(Tick tick) { impl_->give_up = std::move(tick); }
+
+std::optional<uid_t> ControlClient::broker_uid() const { return impl_->link.broker_uid(); }
 
 PingReply ControlClient::ping() {
   const auto before = ControlLink::Clock::now();
@@ -247,6 +258,16 @@ BroadcastReport ControlClient::report(BroadcastId id, bool wait) {
 std::uint32_t ControlClient::cancel(BroadcastId id) {
   return impl_->ask<wire::CancelAccepted>(wire::CancelBroadcast{id}, impl_->deadline())
       .cancelled_targets;
+}
+
+Resumed ControlClient::resume(BroadcastId id, const Selection& selection) {
+  const auto answer =
+      impl_->ask<wire::ResumeAccepted>(wire::Resume{id, selection}, impl_->deadline());
+  return {answer.resumed, answer.cannot_resume};
+}
+
+void ControlClient::forget(const BackendKey& key) {
+  static_cast<void>(impl_->ask<wire::Forgotten>(wire::ForgetBackend{key}, impl_->deadline()));
 }
 
 std::vector<BackendInfo> ControlClient::backends(const Selection& selection) {

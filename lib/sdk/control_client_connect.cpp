@@ -58,7 +58,7 @@ std::string explain(int error, const std::string& path) {
 }
 
 [[noreturn]] void give_up(int error, const std::string& path) {
-  throw ControlFailure(ControlFailure::Kind::kUnreachable, {{}, explain(error, path)});
+  throw ControlFailure(ControlFailure::Kind::kUnreachable, {{}, explain(error, path)}, error);
 }
 
 }  // namespace

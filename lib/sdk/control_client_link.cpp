@@ -61,6 +61,13 @@ pid_t ControlLink::broker_pid() const noexcept {
   return ::getsockopt(socket_, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
 }
 
+std::optional<uid_t> ControlLink::broker_uid() const noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket_, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  return peer.uid;
+}
+
 bool ControlLink::send(std::string_view frame, Clock::time_point until) {
   while (!frame.empty()) {
     const ssize_t sent = ::send(socket_, frame.data(), frame.size(), MSG_NOSIGNAL);

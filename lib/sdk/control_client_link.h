@@ -45,6 +45,8 @@ class ControlLink {
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
   // 0 when the kernel does not say (another pid namespace).
   [[nodiscard]] pid_t broker_pid() const noexcept;
+  // Nothing when the kernel does not say.
+  [[nodiscard]] std::optional<uid_t> broker_uid() const noexcept;
 
  private:
   // True when a frame was in what has been read.

@@ -14,6 +14,9 @@ class CapturedConsole : public ctl::Console {
   void out(std::string_view text) override { written_out += text; }
   void err(std::string_view text) override { written_err += text; }
   [[nodiscard]] bool out_failed() const override { return out_is_lost; }
+  [[nodiscard]] bool err_failed() const override { return err_is_lost; }
+  [[nodiscard]] bool out_is_closed() const override { return false; }
+  [[nodiscard]] bool out_reader_gone() const override { return reader_is_gone; }
   [[nodiscard]] bool err_is_live() const override { return terminal; }
   [[nodiscard]] std::size_t err_columns() const override { return columns; }
   [[nodiscard]] bool out_has_colour() const override { return false; }
@@ -22,6 +25,8 @@ class CapturedConsole : public ctl::Console {
   std::string written_err;
   bool terminal = false;
   bool out_is_lost = false;
+  bool err_is_lost = false;
+  bool reader_is_gone = false;
   std::size_t columns = 80;
 };
 

@@ -20,6 +20,10 @@ struct Describe {
     std::string text = "broadcast " + request.operation.to_string();
     if (request.ack_timeout) text += " timeout=" + std::to_string(request.ack_timeout->count());
     for (const Selector& selector : request.selection) text += " select=" + selector.to_string();
+    if (const auto* release = request.operation.as_release_handles();
+        release != nullptr && !release->alias.empty()) {
+      text += " alias=" + release->alias;
+    }
     if (!request.operation_key.empty()) text += " key=" + request.operation_key;
     if (!request.traceparent.empty()) text += " traceparent=" + request.traceparent;
     if (!request.tracestate.empty()) text += " tracestate=" + request.tracestate;

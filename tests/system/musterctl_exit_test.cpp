@@ -18,16 +18,16 @@ using test::settled;
 
 TEST_F(Musterctl, ExitsWithZeroWhenEveryLiveBackendAcked) {
   backend("zccache");
-  EXPECT_EQ(picture(programs.ctl({"release-handles", "/var/cache/x"})),
+  EXPECT_EQ(picture(programs.ctl({"release-handles", "/var/cache"})),
             "0\n"
-            "release-handles /var/cache/x: 1 of 1 acked in T (broadcast ID)\n"
+            "release-handles /var/cache: 1 of 1 acked in T (broadcast ID)\n"
             "--- stderr\n"
-            "broadcast ID: release-handles /var/cache/x: asked 1 backend\n"
+            "broadcast ID: release-handles /var/cache: asked 1 backend\n"
             "zccache 1.0.0 (pid P, uid U) acked after T\n");
   backend("soldr");
   programs.dead_backend("dead");
-  EXPECT_EQ(settled(first_line(programs.ctl({"release-handles", "/var/cache/x"}).out)),
-            "release-handles /var/cache/x: 2 of 2 acked in T; 1 dead skipped (broadcast ID)");
+  EXPECT_EQ(settled(first_line(programs.ctl({"release-handles", "/var/cache"}).out)),
+            "release-handles /var/cache: 2 of 2 acked in T; 1 dead skipped (broadcast ID)");
 }
 
 TEST_F(Musterctl, ExitsWithOneAndNamesEachBackendThatDidNotAck) {

@@ -34,15 +34,15 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
                               const std::string& what, const std::string& budget) {
     return "{\"key\":" + key(service) + ",\"incarnation\":\"" + incarnation +
            "\",\"pid\":P,\"uid\":U," + what + ",\"ack_timeout_ms\":" + budget +
-           ",\"latency_ms\":T,\"note\":\"\",\"extensions\":0,\"redeliveries\":0}";
+           ",\"latency_ms\":T,\"note\":\"\",\"extensions\":0,\"redeliveries\":0,\"said_by\":S,\"cause\":C}";
   };
-  const Finished finished = programs.ctl({"release-handles", "--json", "/var/cache/x"});
+  const Finished finished = programs.ctl({"release-handles", "--json", "/var/cache"});
   EXPECT_EQ(finished.status, 1);
   EXPECT_EQ(finished.err, "");
   EXPECT_EQ(
       settled(finished.out),
       "{\"broadcast_id\":\"ID\",\"state\":\"FINISHED\",\"result\":{\"operation\":{"
-      "\"release_handles\":{\"path_prefix\":\"/var/cache/x\",\"path_prefix_bytes\":\"\"}},"
+      "\"release_handles\":{\"path_prefix\":\"/var/cache\",\"path_prefix_bytes\":\"\",\"alias\":\"\",\"alias_bytes\":\"\"}},"
       "\"acks\":[{\"key\":" +
           key("acks") + "}],\"timeouts\":[{\"key\":" + key("silent") +
           ",\"timeout_ms\":20}],\"failures\":[{\"key\":" + key("rejects") +
@@ -62,7 +62,7 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
                      "exited\"",
                      "0") +
           "],\"late_acks\":[],\"late_failures\":[],\"started_unix_ms\":\"ID\",\"duration_ms\":T,"
-          "\"operation_key\":\"\"}\n");
+          "\"operation_key\":\"\",\"id_not_durable\":false}\n");
 }
 
 TEST_F(Musterctl, MakesARelativePathAbsoluteAndTakesAnyBytes) {

@@ -5,11 +5,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "muster/access.h"
@@ -23,16 +26,23 @@ class ControlFailure : public std::runtime_error {
   enum class Kind {
     kUnreachable,  // nobody listens there, or the connection ended; error().message says which
     kRefused,      // the broker said no: error() says why
+    kStopped,      // the Tick of while_waiting() stopped the call
   };
-  ControlFailure(Kind kind, ControlError error)
-      : std::runtime_error(error.message), kind_(kind), error_(std::move(error)) {}
+  ControlFailure(Kind kind, ControlError error, int system_error = 0)
+      : std::runtime_error(error.message),
+        kind_(kind),
+        error_(std::move(error)),
+        system_error_(system_error) {}
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   [[nodiscard]] const ControlError& error() const noexcept { return error_; }
+  // Of connecting that failed: the errno value. Else 0.
+  [[nodiscard]] int system_error() const noexcept { return system_error_; }
 
  private:
   Kind kind_;
   ControlError error_;
+  int system_error_ = 0;
 };
 
 struct PingReply {
@@ -46,6 +56,11 @@ struct Accepted {
   std::uint32_t targets = 0;
   std::uint32_t skipped_dead = 0;
   bool joined = false;  // a broadcast with this operation_key was there already
+};
+
+struct Resumed {
+  std::uint32_t resumed = 0;
+  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
 };
 
 class ControlClient {
@@ -66,6 +81,12 @@ class ControlClient {
   ControlClient(ControlClient&&) noexcept;
   ControlClient& operator=(ControlClient&&) noexcept;
 
+  // For calls that have no Tick of their own: while one waits, `tick` is called at least every
+  // 100 ms; when it returns false the call throws kStopped.
+  void while_waiting(Tick tick);
+  // The user that the broker's process runs as, as the kernel has it; nothing if it does not say.
+  [[nodiscard]] std::optional<uid_t> broker_uid() const;
+
   PingReply ping();
   // Waits for the result. `on_event` sees kBroadcastStarted first, then what happens.
   // Returns nothing when `tick` stopped the waiting.
@@ -79,6 +100,10 @@ class ControlClient {
   BroadcastReport report(BroadcastId id, bool wait = false);
   // How many backends were still open; 0 when it had finished already.
   std::uint32_t cancel(BroadcastId id);
+  // Ends quiesces: of broadcast `id` (0: any), of the backends that `selection` names (empty: all).
+  Resumed resume(BroadcastId id, const Selection& selection = {});
+  // Removes a dead or lost backend from the list.
+  void forget(const BackendKey& key);
   std::vector<BackendInfo> backends(const Selection& selection = {});
   BrokerStatus status();
   // What the policy that the broker has in force says, and where the rules stand that decide.
