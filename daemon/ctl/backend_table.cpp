@@ -37,10 +37,27 @@ std::string shown_labels(const Labels& labels) {
   return text;
 }
 
-std::string shown_state(const BackendInfo& backend) {
-  std::string text(to_string(backend.state));
-  if (!backend.gone_because.empty()) text += ", " + escape_bytes(backend.gone_because);
-  return text;
+std::string shown_quiesced(const BackendInfo& backend, const ViewStyle& style) {
+  if (!backend.quiesced) return {};
+  const QuiescedState& quiesced = *backend.quiesced;
+  std::string text = ", quiesced since " + local_time(quiesced.since_unix_ms, style.now_unix_ms);
+  text += " by " + (quiesced.by ? "uid " + shown_user(quiesced.by->uid, style.user)
+                                : std::string("the broker"));
+  text += " (broadcast " + std::to_string(quiesced.broadcast) + ')';
+  return backend.can_resume ? text : text + ", restart it to resume";
+}
+
+std::string shown_state(const BackendInfo& backend, const ViewStyle& style) {
+  std::string text(backend.state == kUnknownBackendState ? "unknown" : to_string(backend.state));
+  if (backend.state == BackendState::kLost) {
+    const std::string why =
+        backend.gone_because.empty() ? "connection lost" : escape_bytes(backend.gone_because);
+    text += ", " + why + ", process " + (backend.pid > 0 ? std::to_string(backend.pid) + ' ' : "") +
+            "is still running";
+  } else if (!backend.gone_because.empty()) {
+    text += ", " + escape_bytes(backend.gone_because);
+  }
+  return text + shown_quiesced(backend, style);
 }
 
 std::string shown_exe(const BackendInfo& backend) {
@@ -52,7 +69,7 @@ std::string shown_exe(const BackendInfo& backend) {
 
 Row row_of(const BackendInfo& backend, const ViewStyle& style) {
   return {shown(backend.key),
-          shown_state(backend),
+          shown_state(backend, style),
           backend.pid > 0 ? std::to_string(backend.pid) : "pid not visible",
           shown_user(backend.uid, style.user),
           local_time(backend.since_unix_ms, style.now_unix_ms),
@@ -73,16 +90,18 @@ std::string line_of(const Row& row, const std::array<std::size_t, kColumns>& wid
 }
 
 std::string totals(const std::vector<BackendInfo>& backends) {
-  std::array<std::size_t, 3> of{};
-  for (const BackendInfo& backend : backends) ++of[static_cast<std::size_t>(backend.state)];
   std::string text;
-  for (const BackendState state :
-       {BackendState::kLive, BackendState::kReconnecting, BackendState::kDead}) {
-    const std::size_t count = of[static_cast<std::size_t>(state)];
-    if (count == 0) continue;
-    if (!text.empty()) text += ", ";
-    text += std::to_string(count) + ' ' + std::string(to_string(state));
+  const auto add = [&](std::string_view what, const auto& is) {
+    const auto count = std::count_if(backends.begin(), backends.end(), is);
+    if (count == 0) return;
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + ' ' + std::string(what);
+  };
+  for (const BackendState state : {BackendState::kLive, BackendState::kReconnecting,
+                                   BackendState::kLost, BackendState::kDead}) {
+    add(to_string(state), [state](const BackendInfo& of) { return of.state == state; });
   }
+  add("unknown", [](const BackendInfo& of) { return of.state == kUnknownBackendState; });
+  add("quiesced", [](const BackendInfo& of) { return of.quiesced.has_value(); });
   return text;
 }
 
@@ -109,7 +128,9 @@ std::string show_backends(const std::vector<BackendInfo>& backends, const ViewSt
       case BackendState::kReconnecting:
         text += style.paint.uneasy(line);
         break;
+      case BackendState::kLost:
       case BackendState::kDead:
+      default:
         text += style.paint.bad(line);
         break;
     }

@@ -65,6 +65,17 @@ void BroadcastOptions::declare(Options& options) {
   options.flag("-v,--verbose", "Name the backends that acked, too, and how long each took",
                verbose);
   declare_quiet(options, quiet);
+  options.flag("--no-sessions",
+               "Leave out the brokers of user sessions, which root asks, too, unless --socket-dir "
+               "or MUSTER_SOCKET_DIR names a broker",
+               no_sessions);
+  options.value("--sessions-dir", "DIR",
+                "Ask the brokers of the user sessions in DIR, too. Default: /run/user, for root",
+                [this](const std::string& text) {
+                  if (text.empty()) return std::string("it is empty: name a directory");
+                  sessions_dir = text;
+                  return std::string();
+                });
   options.exclude("--detach", "--dry-run");
   options.exclude("--detach", "--quiet");  // the id is all that it prints
 }

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 
 #include "muster/broker_view.h"
 
 #include "ctl/options.h"
+#include "ctl/sessions.h"
 
 namespace muster::ctl {
 
@@ -21,6 +23,8 @@ struct BroadcastOptions {
   bool allow_empty = false;
   bool verbose = false;
   bool quiet = false;
+  std::filesystem::path sessions_dir = kSessionsDir;
+  bool no_sessions = false;
 
   void declare(Options& options);
   // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.

@@ -8,6 +8,7 @@
 #include "ctl/exit_status.h"
 #include "ctl/json_object.h"
 #include "ctl/report_text.h"
+#include "ctl/session_run.h"
 #include "ctl/text.h"
 
 namespace muster::ctl {
@@ -105,12 +106,8 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
   return kSignalled + signal;
 }
 
-}  // namespace
-
-int run_broadcast(const Invocation& to, const BroadcastOptions& options,
-                  BroadcastOperation operation, const std::vector<std::string>& warnings) {
-  warn(to, options, warnings);
-  const BroadcastRequest request = options.request(std::move(operation));
+int ask_host(const Invocation& to, const BroadcastOptions& options, const BroadcastRequest& request,
+             const std::vector<std::string>& warnings) {
   ControlClient client = make_client(to, !options.quiet);
   if (options.dry_run) return run_dry(to, options, client, request, warnings);
   if (options.detach) return run_detached(to, options, client, request, warnings);
@@ -139,6 +136,18 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
     print_report(to, client, *report, std::move(style), options.selection, warnings);
   }
   return exit_status_of(*report, options.allow_empty);
+}
+
+}  // namespace
+
+int run_broadcast(const Invocation& to, const BroadcastOptions& options,
+                  BroadcastOperation operation, const std::vector<std::string>& warnings) {
+  warn(to, options, warnings);
+  const BroadcastRequest request = options.request(std::move(operation));
+  if (!asks_sessions(to, options)) return ask_host(to, options, request, warnings);
+  return run_with_sessions(to, options, request, [&](const Invocation& host) {
+    return ask_host(host, options, request, warnings);
+  });
 }
 
 void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,

@@ -44,6 +44,8 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> status_command();
 [[nodiscard]] std::unique_ptr<Command> result_command();
 [[nodiscard]] std::unique_ptr<Command> cancel_command();
+[[nodiscard]] std::unique_ptr<Command> resume_command();
+[[nodiscard]] std::unique_ptr<Command> forget_command();
 [[nodiscard]] std::unique_ptr<Command> watch_command();
 [[nodiscard]] std::unique_ptr<Command> explain_policy_command();
 [[nodiscard]] std::unique_ptr<Command> ping_command();

@@ -86,21 +86,27 @@ std::string show_event(const Event& event) {
     case Event::Kind::kShuttingDown:
       return with_detail("the broker is shutting down", event);
     case Event::Kind::kBackendLost:
-      return who(event) + " lost: disconnected, and its process still runs";
+      return who(event) + " is lost: disconnected, and its process still runs";
     case Event::Kind::kBackendResumed:
-      return who(event) + " resumed";
+      return who(event) + " may take work again";
     case Event::Kind::kBackendForgotten:
-      return who(event) + " forgotten";
+      return who(event) + " was forgotten";
     case Event::Kind::kEventsLost:
       return with_detail("events were lost, musterctl read too slowly", event);
   }
   return with_detail("something of a kind that this musterctl does not know", event);
 }
 
-std::string show_watched_event(const Event& event) {
+std::string show_watched_event(const Event& event, const UserName& user) {
   std::string text = local_time_of_day(event.unix_ms) + "  ";
   if (event.broadcast_id != 0) text += "broadcast " + std::to_string(event.broadcast_id) + ": ";
-  return text + show_event(event) + '\n';
+  text += show_event(event);
+  // Of a broadcast: with each outcome it would be the same again.
+  const bool names_operator =
+      event.kind != Event::Kind::kOutcome && event.kind != Event::Kind::kWorking;
+  if (event.asked_by && names_operator)
+    text += "; asked by " + shown_operator(*event.asked_by, user);
+  return text + '\n';
 }
 
 std::string PlainProgress::line(const Event& event) {

@@ -7,12 +7,14 @@
 
 #include "muster/broker_view.h"
 
+#include "ctl/people.h"
+
 namespace muster::ctl {
 
 // "soldr 2.0.1 (pid 814, uid 1000) timed out: no answer within 2 s"
 [[nodiscard]] std::string show_event(const Event& event);
-// With the local time before it and the broadcast, for a log of everything.
-[[nodiscard]] std::string show_watched_event(const Event& event);
+// With the local time before it, the broadcast and who asked, for a log of everything.
+[[nodiscard]] std::string show_watched_event(const Event& event, const UserName& user);
 
 // The events of one broadcast as lines for a file or a pipe: what an operator wants to see there,
 // and no more than `most` of each kind of outcome.

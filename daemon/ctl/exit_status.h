@@ -21,8 +21,17 @@ enum ExitStatus : int {
 // The status of a broadcast with this report.
 [[nodiscard]] inline int exit_status_of(const BroadcastReport& report, bool allow_empty) {
   if (report.state == BroadcastState::kRunning) return kNotAllAcked;
-  if (report.result.sent_count() == 0) return allow_empty ? kAllAcked : kNobody;
-  return report.result.all_live_backends_acked() ? kAllAcked : kNotAllAcked;
+  // Counted backend by backend, too: a newer broker may have outcomes that no list of the result
+  // has.
+  bool asked = report.result.sent_count() > 0;
+  bool acked = report.result.all_live_backends_acked();
+  for (const BackendOutcome& backend : report.backends) {
+    if (backend.outcome == OutcomeKind::kSkippedDead) continue;
+    asked = true;
+    if (backend.outcome != OutcomeKind::kAck) acked = false;
+  }
+  if (!asked) return allow_empty ? kAllAcked : kNobody;
+  return acked ? kAllAcked : kNotAllAcked;
 }
 
 }  // namespace muster::ctl

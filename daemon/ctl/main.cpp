@@ -1,7 +1,9 @@
 #include <csignal>
+#include <unistd.h>
 
 #include "ctl/console.h"
 #include "ctl/interrupt.h"
+#include "ctl/people.h"
 #include "ctl/program.h"
 #include "os/inherited_state.h"
 
@@ -10,5 +12,9 @@ int main(int argc, char** argv) {
   muster::os::take_over_process(muster::os::ProgramKind::kCommand);
   std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is told as lost output
   muster::ctl::StandardConsole console(streams);
-  return muster::ctl::run({argv + 1, argv + argc}, console, muster::ctl::interrupted_by);
+  const int status =
+      muster::ctl::run({argv + 1, argv + argc}, console, muster::ctl::interrupted_by);
+  // Nothing is buffered. A thread in the name service must not see destructors run.
+  if (muster::ctl::names_are_pending()) ::_exit(status);
+  return status;
 }

@@ -8,15 +8,13 @@
 namespace muster::ctl {
 namespace {
 
-// What the broker itself says of a backend; all else is the backend's own and stands in quotes.
-constexpr std::string_view kCancelled = "cancelled";
-bool is_brokers_own(std::string_view detail) {
-  return detail == "process exited" || detail == "connection lost" || detail == kCancelled;
+// What a backend says stands in quotes; so does what an older broker does not say who said.
+std::string in_its_words(std::string_view detail) {
+  return detail.empty() ? "it gave no reason" : quote(detail);
 }
 
-std::string shown_detail(std::string_view detail) {
-  if (detail.empty()) return "it gave no reason";
-  return is_brokers_own(detail) ? std::string(detail) : quote(detail);
+bool is_the_backends(const BackendOutcome& outcome) {
+  return outcome.said_by == SaidBy::kBackend || outcome.cause == Cause::kNone;
 }
 
 std::string failure_reason(const BackendOutcome& outcome) {
@@ -25,11 +23,17 @@ std::string failure_reason(const BackendOutcome& outcome) {
     if (!outcome.detail.empty()) text += ": " + quote(outcome.detail);
     return text;
   }
-  if (outcome.detail == kCancelled) return "before it answered";
-  return shown_detail(outcome.detail);
+  if (outcome.cause == Cause::kCancelled) return "before it answered";
+  if (is_the_backends(outcome)) return in_its_words(outcome.detail);
+  return outcome.detail.empty() ? std::string(to_string(outcome.cause))
+                                : escape_controls(outcome.detail);
 }
 
 std::string timeout_reason(const BackendOutcome& outcome) {
+  if (outcome.cause == Cause::kDeadline) {
+    return "no answer when the deadline of the broadcast passed, after " +
+           show_measured(outcome.latency);
+  }
   if (outcome.extensions == 0) return "no answer within " + show_exactly(outcome.ack_timeout);
   return "no answer within " + show_measured(outcome.latency) + ", though it asked for more time " +
          (outcome.extensions == 1 ? "once" : counted(outcome.extensions, "time"));
@@ -49,10 +53,12 @@ std::string_view outcome_word(const BackendOutcome& outcome) {
       return "skipped";
     case OutcomeKind::kFailure:
       break;
+    default:
+      return "unknown";
   }
+  if (outcome.cause == Cause::kCancelled) return "cancelled";
   if (outcome.reason == BroadcastFailureReason::kUnsupportedOperation) return "unsupported";
-  if (outcome.reason != BroadcastFailureReason::kRejected) return "failed";
-  return outcome.detail == kCancelled ? "cancelled" : "rejected";
+  return outcome.reason == BroadcastFailureReason::kRejected ? "rejected" : "failed";
 }
 
 std::string outcome_reason(const BackendOutcome& outcome) {
@@ -67,6 +73,7 @@ std::string outcome_reason(const BackendOutcome& outcome) {
       break;
     case OutcomeKind::kAck:
       text = "after " + show_measured(outcome.latency);
+      if (outcome.released) text += ", " + counted(*outcome.released, "handle") + " released";
       break;
     case OutcomeKind::kTimeout:
       text = timeout_reason(outcome);
@@ -76,6 +83,9 @@ std::string outcome_reason(const BackendOutcome& outcome) {
       break;
     case OutcomeKind::kSkippedDead:
       return skipped_reason(outcome, nullptr, 0);
+    default:
+      text = "an outcome that this musterctl does not know, of a newer broker: not an ack";
+      break;
   }
   const std::string note = shown_note(outcome.percent, outcome.note);
   if (!note.empty() && outcome.outcome != OutcomeKind::kAck) text += "; last said " + note;
@@ -94,7 +104,7 @@ std::string late_reason(const LateAnswer& late) {
   const std::string when = show_measured(late.lateness) + " after its deadline";
   if (!late.reason) return "acked " + when;
   return "answered " + when + ": " + std::string(to_string(*late.reason)) + ", " +
-         shown_detail(late.detail);
+         in_its_words(late.detail);
 }
 
 std::string shown_note(std::optional<std::uint32_t> percent, std::string_view note) {

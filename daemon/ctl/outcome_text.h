@@ -14,7 +14,7 @@
 namespace muster::ctl {
 
 // One word or two, for the front of a line: "acked", "timed out", "rejected", "unsupported",
-// "failed", "cancelled", "skipped", "open".
+// "failed", "cancelled", "skipped", "open", "unknown".
 [[nodiscard]] std::string_view outcome_word(const BackendOutcome& outcome);
 
 // The rest of the sentence: `no answer within 2 s; last said 40 % "flushing"`.

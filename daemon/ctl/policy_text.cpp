@@ -10,6 +10,7 @@
 
 #include "muster/path.h"
 
+#include "ctl/people.h"
 #include "ctl/text.h"
 
 namespace muster::ctl {
@@ -28,9 +29,8 @@ std::optional<std::uint32_t> number(const std::string& text) {
 
 std::string shown_group(gid_t gid) {
   std::string text = std::to_string(gid);
-  const ::group* found = ::getgrgid(gid);
-  if (found != nullptr) text += ' ' + escape_bytes(found->gr_name);
-  return text;
+  const std::string name = group_names_of_system()(gid);
+  return name.empty() ? text : text + ' ' + name;
 }
 
 }  // namespace
@@ -78,8 +78,8 @@ std::string read_group(const std::string& group, bool first, PolicyQuestion& que
 
 std::string show_explanation(const PolicyQuestion& question, const PolicyExplanation& explanation) {
   std::string text = "uid " + std::to_string(question.uid);
-  const ::passwd* found = ::getpwuid(question.uid);
-  if (found != nullptr) text += ' ' + escape_bytes(found->pw_name);
+  const std::string name = user_names_of_system()(question.uid);
+  if (!name.empty()) text += ' ' + name;
   text += question.gid == kNoGroup ? ", no group (it has no account here)"
                                    : ", gid " + shown_group(question.gid);
   const char* before = ", groups ";

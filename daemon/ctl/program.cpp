@@ -146,6 +146,8 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(status_command());
   commands.push_back(result_command());
   commands.push_back(cancel_command());
+  commands.push_back(resume_command());
+  commands.push_back(forget_command());
   commands.push_back(watch_command());
   commands.push_back(explain_policy_command());
   commands.push_back(ping_command());

@@ -1,9 +1,13 @@
 #include "ctl/report_text.h"
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 
+#include "muster/path.h"
+
 #include "ctl/duration.h"
+#include "ctl/exit_status.h"
 #include "ctl/outcome_text.h"
 #include "ctl/text.h"
 
@@ -32,15 +36,16 @@ class ReportText {
 
   std::string text() {
     text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
-    text_ += joined() + cut_short();
+    text_ += joined() + asked_by() + cut_short() + not_durable();
     list(OutcomeKind::kOpen, "open");
     list(OutcomeKind::kTimeout, "timed out");
     list(OutcomeKind::kFailure, "failed");
+    list(kUnknownOutcome, "unknown");
     list(OutcomeKind::kSkippedDead, "skipped");
     if (style_.name_acks) list(OutcomeKind::kAck, "acked");
     list_late(report_.late_acks, "late ack");
     list_late(report_.late_failures, "late answer");
-    text_ += hint();
+    text_ += nothing_open() + hint();
     return std::move(text_);
   }
 
@@ -56,20 +61,22 @@ class ReportText {
             ? ""
             : "; " + std::to_string(result.skipped_dead.size()) + " dead skipped";
     if (report_.state == BroadcastState::kRunning) {
-      const std::size_t open = open_count();
+      const std::size_t open = count_of(OutcomeKind::kOpen);
       return style_.paint.uneasy("still running after " + after + ": " + acked +
                                  std::to_string(result.sent_count() + open) + " acked, " +
                                  std::to_string(open) + " open" + dead) +
              id;
     }
-    const std::string sent = std::to_string(result.sent_count());
+    const std::string sent = std::to_string(result.sent_count() + count_of(kUnknownOutcome));
     if (report_.state == BroadcastState::kCancelled) {
       return style_.paint.bad("cancelled after " + after + ": " + acked + sent + " acked" + dead) +
              id;
     }
-    if (result.sent_count() == 0) return style_.paint.bad(nobody(style_.selective) + dead) + id;
+    if (exit_status_of(report_, false) == kNobody)
+      return style_.paint.bad(nobody(style_.selective) + dead) + id;
     const std::string line = acked + sent + " acked in " + after + dead;
-    return (result.all_live_backends_acked() ? style_.paint.good(line) : style_.paint.bad(line)) +
+    return (exit_status_of(report_, false) == kAllAcked ? style_.paint.good(line)
+                                                        : style_.paint.bad(line)) +
            id;
   }
 
@@ -78,6 +85,31 @@ class ReportText {
     if (!style_.joined) return {};
     return "  that broadcast has this key and began at " +
            local_time(report_.started_unix_ms, style_.now_unix_ms) + ": nobody was asked again\n";
+  }
+
+  [[nodiscard]] std::string asked_by() const {
+    if (!report_.asked_by || !(style_.name_operator || style_.joined)) return {};
+    return "  asked by " + shown_operator(*report_.asked_by, style_.user) + '\n';
+  }
+
+  [[nodiscard]] std::string not_durable() const {
+    if (!report_.id_not_durable) return {};
+    return "  the broker could not write its state to disk: after a crash it may give this id to "
+           "another broadcast\n";
+  }
+
+  // All of them say so themselves: nobody had the path open by that name.
+  [[nodiscard]] std::string nothing_open() const {
+    const ReleaseHandles* release = report_.result.operation.as_release_handles();
+    if (release == nullptr || report_.state != BroadcastState::kFinished) return {};
+    bool acked = false;
+    for (const BackendOutcome& backend : report_.backends) {
+      if (backend.outcome != OutcomeKind::kAck) continue;
+      if (backend.released.value_or(1) != 0) return {};
+      acked = true;
+    }
+    if (!acked) return {};
+    return "no backend had anything open below " + escape_bytes(release->path_prefix) + '\n';
   }
 
   // A --timeout that the broker did not give.
@@ -94,12 +126,10 @@ class ReportText {
     return {};
   }
 
-  [[nodiscard]] std::size_t open_count() const {
-    std::size_t open = 0;
-    for (const BackendOutcome& backend : report_.backends) {
-      if (backend.outcome == OutcomeKind::kOpen) ++open;
-    }
-    return open;
+  [[nodiscard]] std::size_t count_of(OutcomeKind kind) const {
+    const auto is_of_kind = [kind](const BackendOutcome& of) { return of.outcome == kind; };
+    return static_cast<std::size_t>(
+        std::count_if(report_.backends.begin(), report_.backends.end(), is_of_kind));
   }
 
   void list(OutcomeKind kind, std::string_view what) {
@@ -131,7 +161,8 @@ class ReportText {
 
   void line(std::string_view word, OutcomeKind kind, const std::string& rest) {
     const std::string first = padded(std::string(word), kWordColumns);
-    const bool failed = kind == OutcomeKind::kTimeout || kind == OutcomeKind::kFailure;
+    const bool failed =
+        kind == OutcomeKind::kTimeout || kind == OutcomeKind::kFailure || kind == kUnknownOutcome;
     text_ += "  ";
     text_ += failed                      ? style_.paint.bad(first)
              : kind == OutcomeKind::kAck ? style_.paint.good(first)
@@ -143,18 +174,20 @@ class ReportText {
     if (count <= style_.most_lines) return;
     cut_ = true;
     text_ += "  " + padded("...", kWordColumns) + "and " +
-             std::to_string(count - style_.most_lines) + " more " + std::string(what) +
-             ": musterctl result " + std::to_string(report_.broadcast_id) + " --json\n";
+             std::to_string(count - style_.most_lines) + " more " + std::string(what) + ": " +
+             style_.program + " result " + std::to_string(report_.broadcast_id) + " --json\n";
   }
 
   [[nodiscard]] std::string hint() const {
     const std::string id = std::to_string(report_.broadcast_id);
     if (report_.state == BroadcastState::kRunning) {
-      return "`musterctl result " + id + " --wait` waits for it, `musterctl cancel " + id +
-             "` stops it\n";
+      return "`" + style_.program + " result " + id + " --wait` waits for it, `" + style_.program +
+             " cancel " + id + "` stops it\n";
     }
-    if (cut_ || report_.result.all_live_backends_acked()) return {};
-    return "`musterctl result " + id + " --json` has every detail\n";
+    const int status = exit_status_of(report_, false);
+    const bool nothing_more = status == kAllAcked || status == kNobody;
+    if (cut_ || nothing_more) return {};
+    return "`" + style_.program + " result " + id + " --json` has every detail\n";
   }
 
   const BroadcastReport& report_;

@@ -20,10 +20,12 @@ struct ReportStyle {
   Paint paint;
   UserName user = user_names_of_system();
   std::uint64_t now_unix_ms = 0;
-  bool name_acks = false;       // list those that acked, too
-  bool selective = false;       // asked with --select
-  std::size_t most_lines = 50;  // of each kind
-  bool joined = false;          // the broadcast was there already: see Event::joined
+  bool name_acks = false;             // list those that acked, too
+  bool selective = false;             // asked with --select
+  std::size_t most_lines = 50;        // of each kind
+  std::string program = "musterctl";  // that reaches the same broker
+  bool joined = false;                // the broadcast was there already: see Event::joined
+  bool name_operator = false;         // say who asked
   std::optional<std::chrono::milliseconds> asked_timeout;
 };
 

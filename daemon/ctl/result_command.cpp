@@ -42,6 +42,7 @@ class ResultCommand : public Command {
     const BroadcastReport report = client.report(id_, wait_);
     ReportStyle style;
     style.name_acks = verbose_;
+    style.name_operator = true;
     if (!quiet_) print_report(invocation, client, report, std::move(style), {});
     return exit_status_of(report, allow_empty_);
   }

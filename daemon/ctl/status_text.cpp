@@ -82,21 +82,33 @@ std::string show_descriptors(const DescriptorUsage& usage, const Paint& paint) {
   return line("descriptors", text);
 }
 
+// An older broker does not say it; then the wall clocks of two programs have to do.
+std::chrono::milliseconds uptime(const BrokerStatus& status, std::uint64_t now_unix_ms) {
+  if (status.uptime.count() > 0) return status.uptime;
+  return std::chrono::milliseconds(
+      now_unix_ms > status.started_unix_ms ? now_unix_ms - status.started_unix_ms : 0);
+}
+
 }  // namespace
 
 std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
   const Counters& count = status.counters;
-  const auto up = std::chrono::milliseconds(
-      style.now_unix_ms > status.started_unix_ms ? style.now_unix_ms - status.started_unix_ms : 0);
+  const auto up = uptime(status, style.now_unix_ms);
   std::string text = style.paint.strong("musterd " + escape_bytes(status.version)) + ", pid " +
                      std::to_string(status.pid) + ", up " + show_measured(up) + ", since " +
                      local_time(status.started_unix_ms, style.now_unix_ms);
   if (status.shutting_down) text += style.paint.bad(", shutting down");
   text += '\n';
+  for (const std::string& problem : status.problems) {
+    text += line("problem", style.paint.bad(escape_controls(problem)));
+  }
   text += line("sockets", escape_bytes(status.socket_dir));
   text += line("transport", escape_bytes(status.transport));
   text += line("backends", number(status.live_backends, "live, ") +
-                               number(status.dead_backends, "dead or reconnecting, ") +
+                               number(status.reconnecting_backends, "reconnecting, ") +
+                               number(status.lost_backends, "lost, ") +
+                               number(status.dead_backends, "dead, ") +
+                               number(status.quiesced_backends, "quiesced, ") +
                                counted(status.connections, "connection"));
   text += line("broadcasts", running(status.running_broadcasts) + ", " +
                                  number(count.broadcasts_started, "started, ") +
@@ -116,6 +128,9 @@ std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
                             counted(count.protocol_errors, "protocol error") + ", " +
                             counted(count.slow_readers, "slow reader") + ", " +
                             number(count.over_quota, "over a quota"));
+  if (count.task_failures > 0) {
+    text += line("tasks", number(count.task_failures, "failed and were started again"));
+  }
   text += show_descriptors(status.descriptors, style.paint);
   text += show_users(status.users, style.user);
   return text;

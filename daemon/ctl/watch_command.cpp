@@ -5,6 +5,7 @@
 #include "ctl/command.h"
 #include "ctl/event_text.h"
 #include "ctl/exit_status.h"
+#include "ctl/people.h"
 
 namespace muster::ctl {
 namespace {
@@ -29,12 +30,13 @@ class WatchCommand : public Command {
   int run(const Invocation& invocation) override {
     if (invocation.console.out_is_closed()) return kOutputLost;
     ControlClient client = make_client(invocation, true);
+    const UserName user = user_names_of_system();
     int signal = 0;
     bool said = invocation.common.json;
     client.watch(
         [&](const Event& event) {
           invocation.console.out(invocation.common.json ? to_json(event) + '\n'
-                                                        : show_watched_event(event));
+                                                        : show_watched_event(event, user));
         },
         [&] {
           // Else nothing would say that it has begun, and that what is missing did not happen.

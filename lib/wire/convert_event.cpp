@@ -4,8 +4,9 @@
 
 namespace muster::wire {
 std::string from_proto(const v1::ControlEvent& in, Event& event) {
-  auto problem = value_of(kEventKinds, "an event's kind", in.kind(), event.kind);
-  if (problem.empty() && in.has_key()) problem = from_proto(in.key(), event.key.emplace());
+  event.kind = value_or(kEventKinds, in.kind(), kUnknownEventKind);
+  std::string problem;
+  if (in.has_key()) problem = from_proto(in.key(), event.key.emplace());
   if (problem.empty() && in.has_backend_outcome()) {
     problem = from_proto(in.backend_outcome(), event.backend_outcome.emplace());
   }

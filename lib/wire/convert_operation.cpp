@@ -80,11 +80,14 @@ std::string from_proto(const v1::ReportedOperation& in,
       return {};
     }
     case v1::ReportedOperation::kQuiesce:
-      return take_quiesce(in.quiesce(), operation);
+      if (take_quiesce(in.quiesce(), operation).empty()) return {};
+      break;
     case v1::ReportedOperation::OPERATION_NOT_SET:
       break;
   }
-  return std::string(kNoOperation);
+  // Of a newer broker: its report says all the same who acked.
+  operation = BroadcastOperation::unknown();
+  return {};
 }
 
 }  // namespace muster::wire

@@ -1,4 +1,7 @@
 // Reports of broadcasts, as they are read. How they are written: report_encode.cpp.
+//
+// An enumeration of a newer broker never makes an operator's tool fail: what is not known counts as
+// no ack, no end and no good reason.
 #include "wire/convert.h"
 #include "wire/report_enums.h"
 #include "wire/text.h"
@@ -7,6 +10,10 @@ namespace muster::wire {
 namespace {
 
 using std::chrono::milliseconds;
+
+void take_reason(v1::Failure::Reason in, std::optional<BroadcastFailureReason>& reason) {
+  if (!from_proto(in, reason).empty()) reason = BroadcastFailureReason::kBackendError;
+}
 
 // The operation is in `result` already.
 std::string take_result(const v1::BroadcastResult& in, BroadcastResult& result) {
@@ -24,7 +31,9 @@ std::string take_result(const v1::BroadcastResult& in, BroadcastResult& result) 
   for (const auto& failure : in.failures()) {
     auto& added = result.failures.emplace_back();
     problem = from_proto(failure.key(), added.key);
-    if (problem.empty()) problem = from_proto(failure.reason(), added.reason);
+    if (!from_proto(failure.reason(), added.reason).empty()) {
+      added.reason = BroadcastFailureReason::kBackendError;
+    }
     if (!problem.empty()) return problem;
   }
   for (const auto& key : in.skipped_dead()) {
@@ -37,7 +46,7 @@ std::string take_result(const v1::BroadcastResult& in, BroadcastResult& result) 
 std::string take_late(const v1::LateAnswer& in, LateAnswer& late) {
   auto problem = from_proto(in.key(), late.key);
   if (problem.empty()) problem = from_fractional_ms("lateness_ms", in.lateness_ms(), late.lateness);
-  if (problem.empty()) problem = from_proto(in.reason(), late.reason);
+  take_reason(in.reason(), late.reason);
   late.detail = in.detail();
   return problem;
 }
@@ -54,10 +63,8 @@ void to_proto(const Operator& who, v1::Operator& out) {
 
 std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome) {
   auto problem = from_proto(in.key(), outcome.key);
-  if (problem.empty()) {
-    problem = value_of(kOutcomes, "a backend's outcome", in.outcome(), outcome.outcome);
-  }
-  if (problem.empty()) problem = from_proto(in.reason(), outcome.reason);
+  outcome.outcome = value_or(kOutcomes, in.outcome(), kUnknownOutcome);
+  take_reason(in.reason(), outcome.reason);
   if (problem.empty() && outcome.outcome == OutcomeKind::kFailure && !outcome.reason) {
     problem = "a backend's outcome is a failure without a reason";
   }
@@ -85,7 +92,7 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   if (!problem.empty()) return problem;
   auto& out = report.emplace(std::move(*operation));
   out.broadcast_id = in.broadcast_id();
-  problem = value_of(kBroadcastStates, "a broadcast's state", in.state(), out.state);
+  out.state = value_or(kBroadcastStates, in.state(), BroadcastState::kRunning);
   if (problem.empty()) problem = take_result(in.result(), out.result);
   if (problem.empty()) problem = from_fractional_ms("duration_ms", in.duration_ms(), out.duration);
   out.started_unix_ms = in.started_unix_ms();

@@ -64,8 +64,7 @@ void to_proto(const BackendInfo& info, v1::BackendInfo& out) {
 
 std::string from_proto(const v1::BackendInfo& in, BackendInfo& info) {
   auto problem = from_proto(in.key(), info.key);
-  if (problem.empty())
-    problem = value_of(kBackendStates, "a backend's state", in.state(), info.state);
+  info.state = value_or(kBackendStates, in.state(), kUnknownBackendState);
   info.incarnation = in.incarnation();
   info.pid = in.pid();
   info.uid = in.uid();
@@ -131,7 +130,9 @@ void to_proto(const ControlError& error, v1::ControlError& out) {
 
 std::string from_proto(const v1::ControlError& in, ControlError& error) {
   error.message = in.message();
-  return value_of(kCodes, "an error's code", in.code(), error.code);
+  // It is a refusal, whatever a newer broker calls it.
+  error.code = value_or(kCodes, in.code(), Code::kInvalid);
+  return {};
 }
 
 }  // namespace muster::wire

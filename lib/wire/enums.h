@@ -15,14 +15,14 @@ namespace muster::wire {
 template <typename Value, typename Proto, std::size_t kSize>
 using EnumTable = std::array<std::pair<Value, Proto>, kSize>;
 
-// REQUIRES: `value` stands in the table (all that the enum names do).
+// A value that stands in no table is one of a newer version, kept as a number that nobody knows.
 template <typename Value, typename Proto, std::size_t kSize>
 [[nodiscard]] constexpr Proto proto_of(const EnumTable<Value, Proto, kSize>& table,
                                        Value value) noexcept {
   for (const auto& [known, proto] : table) {
     if (known == value) return proto;
   }
-  return table.front().second;
+  return static_cast<Proto>(static_cast<int>(value));
 }
 
 // Empty when the number stands in the table; else the sentence. `what`: "a failure's reason".

@@ -355,6 +355,57 @@ TEST_F(Commands, CancelSaysWhetherThereWasSomethingToCancel) {
   EXPECT_EQ(said({"cancel", "17"}), "0 | broadcast 17 had finished already\n | ");
 }
 
+TEST_F(Commands, ResumeEndsQuiescesAndSaysWhoCannot) {
+  wire::ResumeAccepted answer{2, 0};
+  play([&](Peer& peer, const ControlRequestFrame&) { peer.answer(answer); });
+  EXPECT_EQ(said({"resume"}), "0 | 2 backends resumed\n | ");
+  answer = {1, 1};
+  EXPECT_EQ(said({"resume", "17"}),
+            "1 | 1 backend resumed; 1 backend cannot resume: restart them (`musterctl backends` "
+            "names them)\n | ");
+  EXPECT_EQ(said({"resume", "--json"}), "1 | {\"resumed\":1,\"cannot_resume\":1}\n | ");
+  answer = {0, 0};
+  EXPECT_EQ(said({"resume", "--select", "service=zcc*"}),
+            "5 | nobody was resumed: no such backend is quiesced\n | ");
+  EXPECT_EQ(said({"resume", "-q", "--allow-empty"}), "0 |  | ");
+  EXPECT_EQ(said({"resume", "17", "--select", "service=a"}).substr(0, 5), "2 |  ");
+  EXPECT_EQ(broker->requests(),
+            "resume 0\nresume 17\nresume 0\nresume 0 select=service=zcc*\nresume 0\n");
+}
+
+TEST_F(Commands, ForgetTakesAKeyAsItIsShownOrTheOnlyServiceThatIsGone) {
+  play([](Peer& peer, const ControlRequestFrame& frame) {
+    if (std::holds_alternative<wire::ForgetBackend>(frame.message)) {
+      return peer.answer(wire::Forgotten{});
+    }
+    std::vector<BackendInfo> list(4);
+    list[0].key = key_of("soldr");
+    list[0].state = BackendState::kLive;
+    list[1].key = key_of("soldr", "2.0.1", "r~7");
+    list[1].state = BackendState::kLost;
+    list[2].key = key_of("twice");
+    list[2].state = BackendState::kDead;
+    list[3].key = key_of("twice", "1.0.0", "b");
+    list[3].state = BackendState::kDead;
+    peer.answer(list);
+  });
+  EXPECT_EQ(said({"forget", "soldr"}), "0 | soldr 2.0.1 #r~7 was forgotten\n | ");
+  EXPECT_EQ(said({"forget", "zccache 1.4.2-rc.1 [private:soldr] #r2", "--json"}),
+            "0 | {\"forgotten\":\"zccache 1.4.2-rc.1 [private:soldr] #r2\"}\n | ");
+  EXPECT_EQ(said({"forget", "twice"}),
+            "2 |  | musterctl: forget: several backends of service \"twice\" are dead or lost: "
+            "give the whole KEY, as `musterctl backends` has it\n");
+  EXPECT_EQ(said({"forget", "none"}),
+            "2 |  | musterctl: forget: no backend of service \"none\" is dead or lost: see "
+            "`musterctl backends`\n");
+  EXPECT_EQ(said({"forget", "a 1.0.0 r2"}).substr(0, 50),
+            "2 |  | musterctl: forget: KEY: \"a 1.0.0 r2\" is no ");
+  EXPECT_EQ(said({"forget", ""}).substr(0, 7), "2 |  | ");
+  EXPECT_EQ(broker->requests(),
+            "backends\nforget soldr 2.0.1 #r~7\nforget zccache 1.4.2-rc.1 [private:soldr] #r2\n"
+            "backends\nbackends\n");
+}
+
 TEST_F(Commands, WatchPrintsUntilASignalComes) {
   play([](Peer& peer, const ControlRequestFrame& frame) {
     if (!std::holds_alternative<wire::Watch>(frame.message)) return;

@@ -30,6 +30,17 @@ inline BackendOutcome failure_of(std::string service, pid_t pid, BroadcastFailur
   BackendOutcome outcome = outcome_of(std::move(service), pid, OutcomeKind::kFailure);
   outcome.reason = reason;
   outcome.detail = std::move(detail);
+  outcome.said_by = SaidBy::kBackend;
+  outcome.cause = Cause::kAnswer;
+  return outcome;
+}
+
+// One that the broker or the kernel says.
+inline BackendOutcome failure_by(Cause cause, std::string service, pid_t pid,
+                                 BroadcastFailureReason reason, std::string detail) {
+  BackendOutcome outcome = failure_of(std::move(service), pid, reason, std::move(detail));
+  outcome.said_by = said_by(cause);
+  outcome.cause = cause;
   return outcome;
 }
 

@@ -236,7 +236,7 @@ TEST_F(Musterctl, ShowsBackendsAndStatus) {
   EXPECT_EQ(status.status, 0);
   EXPECT_NE(status.out.find("sockets      " + programs.dir().native() + "\n"), std::string::npos)
       << status.out;
-  EXPECT_NE(status.out.find("backends     1 live, 1 dead or reconnecting"), std::string::npos)
+  EXPECT_NE(status.out.find("backends     1 live, 0 reconnecting, 0 lost, 1 dead"), std::string::npos)
       << status.out;
   const Finished pong = programs.ctl({"ping", "--json"});
   EXPECT_EQ(pong.status, 0);
@@ -261,7 +261,7 @@ TEST_F(Musterctl, IsCompletedByBash) {
                                "\"${COMPREPLY[*]}\"";
     return picture(test::run_program({"/bin/bash", "-c", script}, programs.options()));
   };
-  EXPECT_EQ(complete("re"), "0\nrelease-handles result\n--- stderr\n");
+  EXPECT_EQ(complete("re"), "0\nrelease-handles result resume\n--- stderr\n");
   EXPECT_EQ(complete("cancel --"), "0\n--quiet --help --socket-dir --json\n--- stderr\n");
   EXPECT_EQ(complete("--socket-dir /x pi"), "0\nping\n--- stderr\n");
   EXPECT_EQ(complete("result ''"), "0\nlast\n--- stderr\n");

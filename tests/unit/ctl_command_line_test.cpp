@@ -10,6 +10,7 @@
 #include "ctl/command.h"
 #include "ctl/exit_status.h"
 #include "ctl/program.h"
+#include "ctl/sessions.h"
 #include "support/captured_console.h"
 #include "support/view_values.h"
 
@@ -32,7 +33,8 @@ std::string help(const std::vector<std::string>& arguments) {
 
 TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   const std::string commands =
-      "release-handles, quiesce, backends, status, result, cancel, watch, explain-policy, ping\n";
+      "release-handles, quiesce, backends, status, result, cancel, resume, forget, watch, "
+      "explain-policy, ping\n";
   EXPECT_EQ(said({}), "2 |  | musterctl: name a command: " + commands);
   EXPECT_EQ(
       said({"relase-handles", "/x"}),
@@ -175,9 +177,26 @@ TEST(ExitStatus, OfABroadcastIsOneForEachThingAScriptCares) {
   EXPECT_EQ(status({late}, true), 1);
   EXPECT_EQ(status({ack, open}), 1);
   EXPECT_EQ(status({open}), 1);
+  // Of a newer broker.
+  auto newer = finished(operation, {ack});
+  newer.backends.push_back(outcome_of("e", 1, kUnknownOutcome));
+  EXPECT_EQ(exit_status_of(newer, true), 1);
+  newer.result.acks.clear();
+  newer.backends.erase(newer.backends.begin());
+  EXPECT_EQ(exit_status_of(newer, true), 1);
   EXPECT_EQ(status({}), 5);
   EXPECT_EQ(status({dead}), 5);
   EXPECT_EQ(status({dead}, true), 0);
+}
+
+TEST(ExitStatus, OfSeveralBrokersIsTheWorstAndNobodyAddsNothing) {
+  EXPECT_EQ(worst_status({0, 0}), 0);
+  EXPECT_EQ(worst_status({0, 5}), 0);
+  EXPECT_EQ(worst_status({5, 0, 5}), 0);
+  EXPECT_EQ(worst_status({5, 5}), 5);
+  EXPECT_EQ(worst_status({5, 1}), 1);
+  EXPECT_EQ(worst_status({1, 3, 0}), 3);
+  EXPECT_EQ(worst_status({4, 5}), 4);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
   started.operation = "release-handles /x";
   started.targets = 5;
   started.skipped_dead = 1;
+  started.asked_by = Operator{0, 4711, "musterctl"};
   auto asking = outcome_of("soldr", 814, OutcomeKind::kOpen);
   asking.percent = 40;
   Event finished = event_of(Kind::kBroadcastFinished);
@@ -45,22 +46,33 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
   finished.skipped_dead = 1;
   Event lost = event_of(Kind::kEventsLost, 0);
   lost.detail = "12 are missing";
-  Event newer = event_of(static_cast<Kind>(99), 0);
+  Event newer = event_of(kUnknownEventKind, 0);
   std::string text;
   for (const Event& event : std::vector<Event>{
-           about_soldr(Kind::kBackendRegistered), about_soldr(Kind::kBackendReturned),
+           about_soldr(Kind::kBackendRegistered),
+           about_soldr(Kind::kBackendReturned),
            about_soldr(Kind::kBackendReconnecting),
            about_soldr(Kind::kBackendDead, "process exited"),
-           about_soldr(Kind::kBackendDeregistered), refused, started,
+           about_soldr(Kind::kBackendDeregistered),
+           about_soldr(Kind::kBackendLost),
+           about_soldr(Kind::kBackendResumed),
+           about_soldr(Kind::kBackendForgotten),
+           refused,
+           started,
            event_about(Kind::kOutcome, outcome_of("a", 1, OutcomeKind::kAck, 3ms)),
            event_about(Kind::kOutcome, outcome_of("b", 2, OutcomeKind::kTimeout)),
            event_about(Kind::kOutcome,
                        failure_of("c", 3, BroadcastFailureReason::kRejected, "no\x1b")),
-           event_about(Kind::kWorking, asking), about_soldr(Kind::kRedelivered, "", 17),
+           event_about(Kind::kWorking, asking),
+           about_soldr(Kind::kRedelivered, "", 17),
            about_soldr(Kind::kLateAnswer, "by 1300 ms", 17),
-           about_soldr(Kind::kDuplicateAnswer, "", 17), about_soldr(Kind::kUnmatchedAnswer, "", 9),
-           finished, event_of(Kind::kShuttingDown, 0), lost, newer}) {
-    text += show_watched_event(event);
+           about_soldr(Kind::kDuplicateAnswer, "", 17),
+           about_soldr(Kind::kUnmatchedAnswer, "", 9),
+           finished,
+           event_of(Kind::kShuttingDown, 0),
+           lost,
+           newer}) {
+    text += show_watched_event(event, [](uid_t uid) { return uid == 0 ? "root" : ""; });
   }
   EXPECT_EQ(
       text,
@@ -69,8 +81,13 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) lost its connection and may come back\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is dead: process exited\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) left\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost: disconnected, and its process "
+      "still runs\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) may take work again\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) was forgotten\n"
       "12:02:11.042  somebody (pid 813, uid 1001) was refused: bad\\x0akey\n"
-      "12:02:11.042  broadcast 17: release-handles /x: asked 5 backends, skipped 1 dead\n"
+      "12:02:11.042  broadcast 17: release-handles /x: asked 5 backends, skipped 1 dead; "
+      "asked by root (uid 0), pid 4711, musterctl\n"
       "12:02:11.042  broadcast 17: a 1.0.0 (pid 1, uid 1000) acked after 3.0 ms\n"
       "12:02:11.042  broadcast 17: b 1.0.0 (pid 2, uid 1000) timed out: no answer within 2 s\n"
       "12:02:11.042  broadcast 17: c 1.0.0 (pid 3, uid 1000) rejected: \"no\\x1b\"\n"

@@ -12,6 +12,7 @@ namespace muster::ctl {
 namespace {
 
 using namespace std::chrono_literals;
+using test::failure_by;
 using test::failure_of;
 using test::finished;
 using test::key_of;
@@ -88,7 +89,8 @@ TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
   skipped.detail = "process exited";
   const auto report = finished(
       release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms), late, extended, other_user,
-                  failure_of("gone", 817, BroadcastFailureReason::kBackendError, "process exited"),
+                  failure_by(Cause::kProcessExited, "gone", 817,
+                             BroadcastFailureReason::kBackendError, "process exited"),
                   again, unseen, failure_of("mute", 819, BroadcastFailureReason::kRejected, ""),
                   skipped, outcome_of("older", 701, OutcomeKind::kSkippedDead)});
   BackendInfo dead;
@@ -148,13 +150,98 @@ TEST_F(ReportText, OfARunningBroadcastSaysWhoIsOpenAndWhatCanBeDone) {
 }
 
 TEST_F(ReportText, OfACancelledBroadcastSaysSo) {
-  auto report = finished(
-      release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms),
-                  failure_of("soldr", 814, BroadcastFailureReason::kRejected, "cancelled")});
+  auto report = finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms),
+                                     failure_by(Cause::kCancelled, "soldr", 814,
+                                                BroadcastFailureReason::kRejected, "")});
   report.state = BroadcastState::kCancelled;
   EXPECT_EQ(shown(report),
             "release-handles /var/cache/x: cancelled after 1.2 s: 1 of 2 acked (broadcast 17)\n"
             "  cancelled   soldr 1.0.0 (pid 814, uid 1000 alice): before it answered\n"
+            "`musterctl result 17 --json` has every detail\n");
+}
+
+// Who said it decides, never what was said.
+TEST_F(ReportText, QuotesABackendWhateverItSays) {
+  for (const std::string words : {"cancelled", "process exited", "connection lost",
+                                  "disconnected; process 1 is still running"}) {
+    EXPECT_THAT(
+        shown(finished(release(),
+                       {failure_of("soldr", 814, BroadcastFailureReason::kRejected, words)})),
+        HasSubstr("  rejected    soldr 1.0.0 (pid 814, uid 1000 alice): \"" + words + "\"\n"));
+    auto late = finished(release(), {outcome_of("soldr", 814, OutcomeKind::kTimeout)});
+    late.late_failures.push_back(
+        {key_of("soldr"), 12ms, BroadcastFailureReason::kBackendError, words});
+    EXPECT_THAT(shown(late), HasSubstr(", \"" + words + "\"\n"));
+  }
+}
+
+TEST_F(ReportText, SaysInTheBrokersWordsWhatTheBrokerAndTheKernelSay) {
+  const auto line = [&](Cause cause, const std::string& detail) {
+    const std::string text = shown(
+        finished(release(),
+                 {failure_by(cause, "soldr", 814, BroadcastFailureReason::kBackendError, detail)}));
+    const auto at = text.find("alice): ");
+    return text.substr(at + 8, text.find('\n', at) - at - 8);
+  };
+  EXPECT_EQ(line(Cause::kProcessExited, ""), "process exited");
+  EXPECT_EQ(line(Cause::kClosed, "disconnected; process 814 is still running"),
+            "disconnected; process 814 is still running");
+  EXPECT_EQ(line(Cause::kSlowReader, ""), "connection closed by the broker: slow reader");
+  EXPECT_EQ(line(Cause::kBrokerRestarted, ""), "not reconnected since the broker restarted");
+  // An older broker does not say who said it.
+  EXPECT_EQ(line(Cause::kNone, "cancelled"), "\"cancelled\"");
+}
+
+TEST_F(ReportText, SaysThatTheDeadlineOfTheWholePassed) {
+  auto late = outcome_of("soldr", 814, OutcomeKind::kTimeout, 1'500ms);
+  late.cause = Cause::kDeadline;
+  late.extensions = 3;
+  EXPECT_THAT(shown(finished(release(), {late})),
+              HasSubstr("  timed out   soldr 1.0.0 (pid 814, uid 1000 alice): no answer when the "
+                        "deadline of the broadcast passed, after 1.5 s\n"));
+}
+
+TEST_F(ReportText, SaysThatNobodyHadAnythingOpen) {
+  auto none = outcome_of("zccache", 812, OutcomeKind::kAck, 3ms);
+  none.released = 0;
+  auto some = outcome_of("soldr", 814, OutcomeKind::kAck, 3ms);
+  some.released = 2;
+  const auto silent_about_it = outcome_of("old", 815, OutcomeKind::kAck, 3ms);
+  const std::string line = "no backend had anything open below /var/cache/x\n";
+  EXPECT_TRUE(shown(finished(release(), {none})).ends_with(line));
+  EXPECT_TRUE(shown(finished(release(), {none, none})).ends_with(line));
+  EXPECT_THAT(shown(finished(release(), {none, some})), Not(HasSubstr(line)));
+  EXPECT_THAT(shown(finished(release(), {none, silent_about_it})), Not(HasSubstr(line)));
+  EXPECT_THAT(shown(finished(release(), {})), Not(HasSubstr(line)));
+  // Those who did not ack may have some.
+  EXPECT_THAT(shown(finished(release(),
+                             {failure_of("b", 1, BroadcastFailureReason::kRejected, "no"), none})),
+              HasSubstr(line));
+  EXPECT_THAT(shown(finished(BroadcastOperation::quiesce(QuiesceReason::kMaintenance), {none})),
+              Not(HasSubstr("open below")));
+  style.name_acks = true;
+  EXPECT_THAT(shown(finished(release(), {some})), HasSubstr("after 3.0 ms, 2 handles released\n"));
+}
+
+TEST_F(ReportText, NamesTheOperatorWhereItIsAskedFor) {
+  auto report = finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)});
+  report.asked_by = Operator{1000, 4711, "musterctl"};
+  EXPECT_THAT(shown(report), Not(HasSubstr("asked by")));
+  style.name_operator = true;
+  EXPECT_THAT(shown(report), HasSubstr("  asked by alice (uid 1000), pid 4711, musterctl\n"));
+  report.asked_by = Operator{7, 0, ""};
+  EXPECT_THAT(shown(report), HasSubstr("  asked by uid 7\n"));
+  report.asked_by.reset();
+  EXPECT_THAT(shown(report), Not(HasSubstr("asked by")));
+}
+
+TEST_F(ReportText, AnOutcomeOfANewerBrokerIsNoAck) {
+  auto report = finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms)});
+  report.backends.push_back(outcome_of("soldr", 814, kUnknownOutcome));
+  EXPECT_EQ(shown(report),
+            "release-handles /var/cache/x: 1 of 2 acked in 1.2 s (broadcast 17)\n"
+            "  unknown     soldr 1.0.0 (pid 814, uid 1000 alice): an outcome that this musterctl "
+            "does not know, of a newer broker: not an ack\n"
             "`musterctl result 17 --json` has every detail\n");
 }
 

@@ -69,6 +69,44 @@ TEST_F(ViewText, OfABackendNeverHasALabelOrAColumnThatItDoesNotHave) {
       << text;
 }
 
+TEST_F(ViewText, OfBackendsSaysWhichAreLostAndWhichAreQuiesced) {
+  auto lost = backend(key_of("a"), BackendState::kLost, 700, 0);
+  lost.gone_because = "connection closed";
+  auto unexplained = backend(key_of("b"), BackendState::kLost, 0, 0);
+  auto quiesced = backend(key_of("c"), BackendState::kLive, 702, 0);
+  quiesced.quiesced =
+      QuiescedState{1'709'294'471'000, 17, QuiesceReason::kMaintenance, Operator{1000, 5, "x"}};
+  auto restart = backend(key_of("d"), BackendState::kLive, 703, 0);
+  restart.quiesced = QuiescedState{1'709'294'471'000, 18, QuiesceReason::kIdleTimeout, {}};
+  restart.can_resume = false;
+  const auto newer = backend(key_of("e"), kUnknownBackendState, 704, 0);
+  const std::string text = show_backends({lost, unexplained, quiesced, restart, newer}, style);
+  for (const std::string part :
+       {"a 1.0.0  lost, connection closed, process 700 is still running ",
+        "b 1.0.0  lost, connection lost, process is still running ",
+        "c 1.0.0  live, quiesced since 12:01:11 by uid alice (1000) (broadcast 17) ",
+        "d 1.0.0  live, quiesced since 12:01:11 by the broker (broadcast 18), restart it to "
+        "resume ",
+        "e 1.0.0  unknown ", "\n2 live, 2 lost, 1 unknown, 2 quiesced\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << text;
+  }
+}
+
+TEST_F(ViewText, OfAStatusTakesItsUptimeFromTheBrokersSteadyClock) {
+  BrokerStatus status;
+  status.uptime = std::chrono::seconds(90);
+  status.started_unix_ms = 1;  // by a clock that was wrong then
+  status.problems = {"ids are not on disk: No space left on device\x1b"};
+  status.counters.task_failures = 2;
+  const std::string text = show_status(status, style);
+  EXPECT_NE(text.find(", up 1 min 30 s, since "), std::string::npos) << text;
+  EXPECT_NE(text.find("\nproblem      ids are not on disk: No space left on device\\x1b\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\ntasks        2 failed and were started again\n"), std::string::npos)
+      << text;
+}
+
 TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
   BrokerStatus status;
   status.version = "0.1.0";
@@ -79,6 +117,9 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
   status.connections = 12;
   status.live_backends = 10;
   status.dead_backends = 2;
+  status.reconnecting_backends = 1;
+  status.lost_backends = 4;
+  status.quiesced_backends = 3;
   status.running_broadcasts = {17, 19};
   status.reports_kept = 100;
   status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 6};
@@ -90,7 +131,7 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
       "musterd 0.1.0, pid 4711, up 3 h 12 min, since 08:50:20\n"
       "sockets      /run/muster\n"
       "transport    epoll\n"
-      "backends     10 live, 2 dead or reconnecting, 12 connections\n"
+      "backends     10 live, 1 reconnecting, 4 lost, 2 dead, 3 quiesced, 12 connections\n"
       "broadcasts   2 running (17, 19), 5 started, 6 finished, 100 reports kept\n"
       "operations   7 sent, 8 sent again after a reconnect, 12 not sent (dead)\n"
       "outcomes     9 acked, 10 timed out, 11 failed\n"

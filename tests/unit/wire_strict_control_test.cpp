@@ -141,31 +141,44 @@ TEST(WireStrictControl, ALongRequestMayHaveLongFieldsButNotMany) {
 
 // --- what a broker answers to an operator
 
-TEST(WireStrictControl, AnAnswerMustBeKnownAndItsEnumsToo) {
+TEST(WireStrictControl, AnAnswerMustBeKnown) {
   EXPECT_EQ(by_operator(v1::ControlResponse()),
             "the payload is empty or has a response that is not known here");
   EXPECT_EQ(by_operator(kRequest, ""),
             "an answer must come in a frame of kind RESPONSE or EVENT, not REQUEST");
   EXPECT_EQ(by_operator(kCancel, ""),
             "an answer must come in a frame of kind RESPONSE or EVENT, not CANCEL");
+}
+
+// A newer broker has more of each.
+TEST(WireStrictControl, AnEnumerationOfANewerBrokerIsTaken) {
   v1::ControlResponse response;
   response.mutable_error();
-  EXPECT_EQ(by_operator(response),
-            "an error's code is 0, which is not one of those that are known");
-  response.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(4));
-  EXPECT_EQ(by_operator(response),
-            "a backend's state is 4, which is not one of those that are known");
+  EXPECT_EQ(by_operator(response), "taken");
+  response.mutable_error()->set_code(static_cast<v1::ControlError::Code>(99));
+  EXPECT_EQ(by_operator(response), "taken");
+  response.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(99));
+  EXPECT_EQ(by_operator(response), "taken");
   v1::ControlEvent event;
   EXPECT_EQ(by_operator(event), "taken");
-  event.set_kind(static_cast<v1::ControlEvent::Kind>(19));
-  EXPECT_EQ(by_operator(event), "an event's kind is 19, which is not one of those that are known");
+  event.set_kind(static_cast<v1::ControlEvent::Kind>(99));
+  EXPECT_EQ(by_operator(event), "taken");
+  auto& report = *response.mutable_report();
+  report.set_state(static_cast<v1::BroadcastReport::State>(99));
+  report.mutable_result()->mutable_operation()->mutable_quiesce()->set_reason(
+      static_cast<v1::Quiesce::Reason>(99));
+  report.mutable_result()->add_failures()->set_reason(static_cast<v1::Failure::Reason>(99));
+  auto& outcome = *report.add_backends();
+  outcome.set_outcome(static_cast<v1::BackendOutcome::Outcome>(99));
+  outcome.set_reason(static_cast<v1::Failure::Reason>(99));
+  outcome.set_cause(static_cast<v1::Statement::Cause>(99));
+  EXPECT_EQ(by_operator(response), "taken");
 }
 
 TEST(WireStrictControl, AReportMustMakeSense) {
   v1::ControlResponse response;
   auto& report = *response.mutable_report();
-  EXPECT_EQ(by_operator(response),
-            "the operation is missing or not known: it must be release_handles or quiesce");
+  EXPECT_EQ(by_operator(response), "taken");  // its operation may be of a newer version
   report.mutable_result()->mutable_operation()->mutable_release_handles()->set_path_prefix("/");
   EXPECT_EQ(by_operator(response), "taken");
 
@@ -186,9 +199,6 @@ TEST(WireStrictControl, AReportMustMakeSense) {
   outcome.mutable_key()->set_instance("?");
   EXPECT_NE(by_operator(response), "taken");
   outcome.clear_key();
-  report.mutable_result()->add_failures();
-  EXPECT_EQ(by_operator(response),
-            "a failure's reason is 0, which is not one of those that are known");
 }
 
 }  // namespace

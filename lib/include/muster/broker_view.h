@@ -35,6 +35,9 @@ enum class BackendState {
   kLost,  // the grace passed and its process still runs
 };
 
+// In what a newer broker answered: one that this version does not know.
+inline constexpr BackendState kUnknownBackendState = static_cast<BackendState>(255);
+
 // That a backend acked a quiesce, and may not take work until that ends.
 struct QuiescedState {
   std::uint64_t since_unix_ms = 0;
@@ -208,6 +211,9 @@ struct Event {
 
   friend bool operator==(const Event&, const Event&) = default;
 };
+
+// In what a newer broker sent: one that this version does not know.
+inline constexpr Event::Kind kUnknownEventKind = static_cast<Event::Kind>(255);
 
 [[nodiscard]] std::string_view to_string(BackendState state) noexcept;
 [[nodiscard]] std::string_view to_string(Event::Kind kind) noexcept;

@@ -54,6 +54,9 @@ struct Operator {
   friend bool operator==(const Operator&, const Operator&) = default;
 };
 
+// In what a newer broker answered: a kind that this version does not know. Not an ack.
+inline constexpr OutcomeKind kUnknownOutcome = static_cast<OutcomeKind>(255);
+
 // What became of one backend in one broadcast.
 struct BackendOutcome {
   BackendKey key;

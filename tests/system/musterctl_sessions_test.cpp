@@ -1,0 +1,204 @@
+// The brokers of user sessions, asked together with the host's: real brokers and backends.
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <list>
+#include <regex>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/process.h"
+#include "support/temp_dir.h"
+#include "system/musterctl_fixture.h"
+
+namespace muster {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Finished;
+using test::Process;
+using test::settled;
+
+class MusterctlSessions : public test::Musterctl {
+ protected:
+  // Where the broker of `uid` belongs, and its own directory.
+  fs::path sockets_of(uid_t uid) {
+    const fs::path user = sessions / std::to_string(uid);
+    fs::create_directories(user / "muster");
+    EXPECT_EQ(::chown(user.c_str(), uid, static_cast<gid_t>(-1)), 0);
+    return user / "muster";
+  }
+  Process& session_broker(uid_t uid) {
+    const fs::path sockets = sockets_of(uid);
+    processes.emplace_back(
+        std::vector<std::string>{test::program("musterd"), "--transport", test::test_transport()},
+        in(sockets));
+    processes.back().wait_for("listening");
+    return processes.back();
+  }
+  Process& session_backend(uid_t uid, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), test::program("muster-fake-backend"));
+    processes.emplace_back(std::move(arguments), in(sessions / std::to_string(uid) / "muster"));
+    processes.back().wait_for("registered");
+    return processes.back();
+  }
+  static test::ProcessOptions in(const fs::path& sockets) {
+    return {{{"MUSTER_SOCKET_DIR", sockets.native()}, {"TZ", "UTC"}}, sockets};
+  }
+  Finished ask(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--sessions-dir", sessions.native()});
+    return programs.ctl(std::move(arguments));
+  }
+  // Without the directory of the test and the names of users.
+  std::string shown(std::string text) const {
+    for (std::size_t at = 0; (at = text.find(sessions.native(), at)) != std::string::npos;) {
+      text.replace(at, sessions.native().size(), "S");
+    }
+    return std::regex_replace(settled(std::move(text)), std::regex("of [a-z]+ \\(uid "),
+                              "of U (uid ");
+  }
+
+  test::TempDir dir;
+  fs::path sessions = fs::canonical(dir.path());
+  std::list<Process> processes;
+  uid_t self = ::geteuid();
+};
+
+TEST_F(MusterctlSessions, AreAskedTooWithOneReportEach) {
+  backend("host");
+  session_broker(self);
+  Process& indexer = session_backend(self, {"--service", "indexer"});
+  const Finished finished = ask({"release-handles", "/usr"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  const std::string uid = std::to_string(self);
+  EXPECT_EQ(shown(finished.out),
+            "release-handles /usr: 1 of 1 acked in T (broadcast ID)\n"
+            "session of U (uid " +
+                uid + "), S/" + uid +
+                "/muster:\n"
+                "release-handles /usr: 1 of 1 acked in T (broadcast ID)\n");
+  EXPECT_EQ(finished.err.find("asking 1 broker of user sessions, too\n"), 0u) << finished.err;
+  indexer.end();
+  EXPECT_EQ(test::operations(indexer), "operation ID release-handles /usr\n");
+}
+
+TEST_F(MusterctlSessions, MakeOneExitStatusAndNeverAFalseZero) {
+  Process& host = backend("host");
+  session_broker(self);
+  // Nobody in the session: the host's verdict stands.
+  EXPECT_EQ(ask({"quiesce"}).status, 0);
+  Process& mute = session_backend(self, {"--service", "no", "--on-quiesce", "reject:busy"});
+  const Finished finished = ask({"quiesce"});
+  EXPECT_EQ(finished.status, 1);
+  const std::string where = "S/" + std::to_string(self) + "/muster";
+  EXPECT_NE(shown(finished.out)
+                .find("rejected    no 1.0.0 (pid P, uid U): \"busy\"\n"
+                      "`musterctl --socket-dir " +
+                      where + " result ID --json`"),
+            std::string::npos)
+      << finished.out;
+  EXPECT_EQ(ask({"quiesce", "-q"}).status, 1);
+  EXPECT_EQ(ask({"quiesce", "--no-sessions"}).status, 0);
+  // Nobody on the host: the session's stands.
+  host.end();
+  EXPECT_EQ(ask({"quiesce"}).status, 1);
+  mute.end();
+  EXPECT_EQ(ask({"quiesce"}).status, 5);
+  EXPECT_EQ(ask({"quiesce", "--allow-empty"}).status, 0);
+}
+
+TEST_F(MusterctlSessions, LeftOutAreNamed) {
+  backend("host");
+  session_broker(self);
+  const Finished finished = ask({"quiesce", "--no-sessions"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_EQ(finished.out.find("session"), std::string::npos);
+  EXPECT_EQ(finished.err.find("the brokers of user sessions are left out (--no-sessions)\n"), 0u);
+  const Finished dry = ask({"quiesce", "--dry-run"});
+  EXPECT_EQ(dry.err,
+            "1 broker of user sessions left out: --dry-run is of the host's broker alone\n");
+}
+
+TEST_F(MusterctlSessions, AreAMemberOfTheJsonObject) {
+  backend("host");
+  // Without one the object is the host's report, as ever.
+  EXPECT_EQ(ask({"quiesce", "--json"}).out.find("\"sessions\""), std::string::npos);
+  session_broker(self);
+  session_backend(self, {"--service", "indexer"});
+  const Finished finished = ask({"quiesce", "--json"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_EQ(std::count(finished.out.begin(), finished.out.end(), '\n'), 1);
+  EXPECT_EQ(finished.out.substr(0, 16), "{\"broadcast_id\":");
+  const std::string uid = std::to_string(self);
+  EXPECT_NE(shown(finished.out)
+                .find(",\"sessions\":[{\"uid\":" + uid + ",\"socket_dir\":\"S/" + uid +
+                      "/muster\",\"exit_status\":0,\"report\":{\"broadcast_id\":"),
+            std::string::npos)
+      << finished.out;
+}
+
+TEST_F(MusterctlSessions, ThatEndedAreIgnoredAndThoseThatHangAreNot) {
+  backend("host");
+  Process& broker = session_broker(self);
+  broker.signal(SIGSTOP);
+  const Finished hung = ask({"quiesce", "--deadline", "1s"});
+  EXPECT_EQ(hung.status, 3);
+  EXPECT_NE(hung.out.find("muster: not asked: the broker at "), std::string::npos) << hung.out;
+  broker.signal(SIGCONT);
+  broker.end(SIGKILL);
+  const Finished left_over = ask({"quiesce"});
+  EXPECT_EQ(left_over.status, 0);
+  EXPECT_NE(left_over.out.find("muster: no broker any more: "), std::string::npos) << left_over.out;
+}
+
+TEST_F(MusterctlSessions, OfTheHostBeingAwayIsNoSuccess) {
+  session_broker(self);
+  session_backend(self, {"--service", "indexer"});
+  programs.broker().end();
+  const Finished finished = ask({"quiesce"});
+  EXPECT_EQ(finished.status, 3);
+  EXPECT_NE(shown(finished.out).find("quiesce (maintenance): 1 of 1 acked in T"),
+            std::string::npos);
+  programs.start_broker();
+}
+
+// Root goes only where the user's own directory and socket are.
+TEST_F(MusterctlSessions, ThatAreNotTheirUsersOwnAreLeftOut) {
+  if (self != 0) GTEST_SKIP() << "needs root, to make files of other users";
+  backend("host");
+  session_broker(0);
+  session_backend(0, {"--service", "no", "--on-quiesce", "reject:busy"});
+  // All of these lead to that broker.
+  fs::create_directory_symlink(sessions / "0", sessions / "1001");
+  const fs::path other = sockets_of(1002);
+  fs::remove(other);
+  fs::create_directory_symlink(sessions / "0" / "muster", other);
+  const fs::path stranger = sockets_of(1003);
+  EXPECT_EQ(::chown(stranger.c_str(), 1004, static_cast<gid_t>(-1)), 0);
+  fs::create_symlink(sessions / "0" / "muster" / "control.sock", stranger / "control.sock");
+  const fs::path link = sockets_of(1005);
+  fs::create_symlink(sessions / "0" / "muster" / "control.sock", link / "control.sock");
+  fs::create_directories(sessions / "nobody" / "muster");
+  const Finished finished = ask({"quiesce"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_EQ(std::regex_replace(shown(finished.out), std::regex("\\n.*"), "").substr(0, 9),
+            "quiesce (");
+  std::size_t reports = 0;
+  for (std::size_t at = 0; (at = finished.out.find("session of", at)) != std::string::npos; ++at) {
+    ++reports;
+  }
+  EXPECT_EQ(reports, 1u) << finished.out;
+  const std::string start = "musterctl: warning: a broker of a user session is left out: S/";
+  for (const std::string why : {"1001 is not a directory", "1002/muster is not a directory",
+                                "1003/muster belongs to uid 1004, not to uid 1003",
+                                "1005/muster/control.sock is not a socket"}) {
+    EXPECT_NE(shown(finished.err).find(start + why + "\n"), std::string::npos) << finished.err;
+  }
+}
+
+}  // namespace
+}  // namespace muster
