@@ -8,8 +8,8 @@
 #   -r  bind a path of the host into the container, read-only
 #   -T  limit in seconds (default 120)
 #
-# Exits with 77, and says why, where it cannot be done: it needs root, systemd-nspawn, systemd, dbus
-# and overlayfs. Nothing that the script does to files is kept.
+# Exits with 77, and says why, where it cannot be done: it needs root, systemd-nspawn, systemd, dbus,
+# overlayfs, and a cgroup file system that can be written. Nothing that the script does to files is kept.
 #
 # In a container itself, MemoryMax= and TasksMax= may count for nothing inside, a negative
 # OOMScoreAdjust= becomes 0, and LimitNOFILE= is capped at the host's hard limit.
@@ -36,6 +36,8 @@ script=$(realpath "${1:?the script to run}")
 shift
 
 ((EUID == 0)) || cannot "only root can boot a container"
+[[ $(stat -f -c %T /sys/fs/cgroup 2>/dev/null) =~ ^(cgroup2fs|cgroupfs|tmpfs)$ ]] ||
+  cannot "there is no cgroup file system at /sys/fs/cgroup"
 command -v systemd-nspawn >/dev/null || cannot "there is no systemd-nspawn (systemd-container)"
 [[ -x /usr/lib/systemd/systemd ]] || cannot "there is no systemd on this machine"
 [[ -e /usr/lib/systemd/system/dbus.socket ]] || cannot "there is no dbus on this machine"
@@ -87,11 +89,13 @@ UNIT
 # A cgroup of its own, so that runs side by side do not share nspawn's "payload" group.
 for hierarchy in systemd unified; do
   [[ -d /sys/fs/cgroup/$hierarchy ]] || continue
-  mkdir "/sys/fs/cgroup/$hierarchy/$name" && cgroups+=("/sys/fs/cgroup/$hierarchy/$name")
+  mkdir "/sys/fs/cgroup/$hierarchy/$name" 2>/dev/null && cgroups+=("/sys/fs/cgroup/$hierarchy/$name")
 done
 
-set +e
-(
+# contained SECONDS ARG..: systemd-nspawn on this machine's root, for so long.
+contained() (
+  limit=$1
+  shift
   for group in "${cgroups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
   # nspawn's own system call filter off, so that only the unit's SystemCallFilter= counts.
   export SYSTEMD_SECCOMP=0
@@ -101,14 +105,21 @@ set +e
       root=$1; shift
       mount --bind / "$root" && mount -o remount,bind,ro "$root" || exit 125
       exec systemd-nspawn --directory="$root" "$@"' sh "$work/root" \
-    --quiet --boot --volatile=overlay \
+    --quiet --volatile=overlay \
     --machine="$name" --register=no --keep-unit --private-network --console=pipe \
-    --link-journal=no --bind="$work/io:/run/boot-run" \
-    --bind-ro="$work/boot-run.target:/run/boot-run.target" \
-    --bind-ro="$work/boot-run.target:/etc/systemd/system/boot-run.target" \
-    --bind-ro="$work/boot-run.service:/etc/systemd/system/boot-run.service" \
-    "${binds[@]}" systemd.unit=boot-run.target
-) </dev/null >"$work/nspawn.log" 2>&1 &
+    --link-journal=no "$@"
+)
+
+# What else a container may not let us do shows in one that does nothing.
+contained 20 --as-pid2 /bin/true </dev/null >"$work/nspawn.log" 2>&1 ||
+  cannot "systemd-nspawn cannot run here: $(grep -v 'capabilities will not be set' "$work/nspawn.log" | tail -n 1)"
+
+set +e
+contained "$limit" --boot --bind="$work/io:/run/boot-run" \
+  --bind-ro="$work/boot-run.target:/run/boot-run.target" \
+  --bind-ro="$work/boot-run.target:/etc/systemd/system/boot-run.target" \
+  --bind-ro="$work/boot-run.service:/etc/systemd/system/boot-run.service" \
+  "${binds[@]}" systemd.unit=boot-run.target </dev/null >"$work/nspawn.log" 2>&1 &
 container=$!
 tail -n +1 -f --pid=$container -s 0.1 "$work/io/out" &
 printer=$!

@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/host_abilities.h"
 #include "system/fault_fixture.h"
 
 namespace muster::test {
@@ -66,7 +67,7 @@ void fill_disk(const FaultStage& stage) {
 }
 
 TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
-  if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a small disk";
+  if (const auto why = why_no_private_mounts(); !why.empty()) GTEST_SKIP() << why;
   BrokerSetup setup;
   setup.before_exec = mount_small_disk;
   inflict(setup, [](FaultStage& stage) {
@@ -83,7 +84,7 @@ TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
 }
 
 TEST_F(FaultTest, AFullDiskUnderTheLogLosesLinesIsToldAndStopsNobody) {
-  if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a small disk";
+  if (const auto why = why_no_private_mounts(); !why.empty()) GTEST_SKIP() << why;
   BrokerSetup setup;
   setup.before_exec = log_to_small_disk;
   inflict(setup, [](FaultStage& stage) {

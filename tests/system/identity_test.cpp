@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "support/child.h"
+#include "support/host_abilities.h"
 #include "system/musterd_fixture.h"
 
 namespace muster::test {
@@ -80,9 +81,7 @@ TEST_F(IdentityTest, ABackendIsShownWithItsProcessItsUserAndItsProgram) {
 }
 
 TEST_F(IdentityTest, AProgramThatMayNotBeReadIsSaidToBeSo) {
-  if (::geteuid() != 0 || !has_program("/usr/bin/setpriv")) {
-    GTEST_SKIP() << "needs root and setpriv, to run a broker that is not root";
-  }
+  if (const auto why = why_not_several_users(); !why.empty()) GTEST_SKIP() << why;
   std::filesystem::create_directory(sockets());
   open_directory();
   ASSERT_EQ(::chown(sockets().c_str(), 65534, 65534), 0);

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/host_abilities.h"
 #include "support/process.h"
 #include "system/musterctl_fixture.h"
 
@@ -161,6 +162,7 @@ TEST_F(Musterctl, StopsWaitingOnCtrlCAndTheBroadcastGoesOn) {
 }
 
 TEST_F(Musterctl, ShowsALiveLineOnATerminalAndClearsIt) {
+  if (const auto why = test::why_no_terminal(); !why.empty()) GTEST_SKIP() << why;
   backend("acks");
   backend("silent", {"--on-quiesce", "silent"});
   auto options = programs.options();

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/host_abilities.h"
 #include "system/musterd_fixture.h"
 
 namespace muster::test {
@@ -33,9 +34,7 @@ release_below = "/srv/cache"
 class PolicyTest : public MusterdTest {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0 || ::access("/usr/bin/setpriv", X_OK) != 0) {
-      GTEST_SKIP() << "needs root and setpriv, to be several users";
-    }
+    if (const auto why = why_not_several_users(); !why.empty()) GTEST_SKIP() << why;
     ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
   }
   [[nodiscard]] Process broker_with(const std::string& config) {
