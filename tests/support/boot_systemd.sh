@@ -94,14 +94,14 @@ done
 
 # contained SECONDS ARG..: systemd-nspawn on this machine's root, for so long.
 contained() (
-  limit=$1
+  local seconds=$1
   shift
   for group in "${cgroups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
   # nspawn's own system call filter off, so that only the unit's SystemCallFilter= counts.
   export SYSTEMD_SECCOMP=0
   # / is bound read-only in a mount namespace of its own: nspawn refuses "/" itself.
   # shellcheck disable=SC2016 # expanded by that shell
-  exec timeout -k 5 "$limit" unshare --mount --propagation private sh -c '
+  exec timeout -k 5 "$seconds" unshare --mount --propagation private sh -c '
       root=$1; shift
       mount --bind / "$root" && mount -o remount,bind,ro "$root" || exit 125
       exec systemd-nspawn --directory="$root" "$@"' sh "$work/root" \

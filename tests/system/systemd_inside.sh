@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Runs as root inside the container that systemd_test.sh boots; /run/muster-stage holds what was
-# installed. Every wait is for an event and bounded; the first check that fails ends it.
+# Runs as root inside the container that systemd_test.sh boots; /run/muster-stage holds what it
+# needs. Every wait is for an event and bounded; the first check that fails ends it.
 set -euo pipefail
 stage=/run/muster-stage
 fake=$stage/tools/muster-fake-backend
+mapfile -t where <"$stage/where"
+build=${where[1]} cmake=${where[2]}
+config=/etc/muster/musterd.toml
 
 ok() { echo "ok: $*"; }
 fail() {
   echo "FAILED: $*"
   systemctl status --no-pager --full musterd.service musterd.socket musterd-control.socket || true
-  journalctl --no-pager --unit musterd.service | tail -n 40 || true
+  journalctl --no-pager | tail -n 40 || true
   exit 1
 }
 equal() { # WHAT IS SHOULD
@@ -42,11 +45,49 @@ backend_says() {
   fail "the backend never said '$1'; its last line: '$line'"
 }
 
-# --- installed as a package would
-cp -a "$stage/root/." /
-systemd-sysusers
-systemd-tmpfiles --create
-systemctl daemon-reload
+# --- installed by the README's lines, as written
+mkdir -p /run/scratch/{upper,work} /run/reader
+mount -t overlay none "$build" -o "lowerdir=$build,upperdir=/run/scratch/upper,workdir=/run/scratch/work"
+ln -s "$build" /run/reader/build
+install_as_written() { (cd /run/reader && PATH=$(dirname "$cmake"):$PATH bash -eux "$stage/install") >/tmp/installed 2>&1; }
+
+install_as_written || fail "the README's lines: $(cat /tmp/installed)"
+for unit in musterd.service musterd.socket musterd-control.socket; do
+  equal "$unit, enabled and started" \
+    "$(systemctl is-enabled "$unit") $(property "$unit" ActiveState)" "enabled active"
+done
+musterctl ping || fail "musterctl ping: exit status $?"
+equal "unit's program" "$(sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/musterd.service)" \
+  /usr/sbin/musterd
+
+# Another prefix, and again: the unit follows it, and a configuration that was edited stays.
+sandbox=/run/reader/sandbox
+again() { DESTDIR=$sandbox "$cmake" --install "$build" --component system --prefix "$1" >/tmp/installed; }
+again /opt/muster
+equal "unit's program below another prefix" \
+  "$(sed -n 's/^ExecStart=//p' $sandbox/opt/muster/lib/systemd/system/musterd.service)" \
+  /opt/muster/sbin/musterd
+[[ -x $sandbox/opt/muster/sbin/musterd ]] || fail "there is no such program"
+cmp "$config" "$sandbox$config" || fail "the configuration is another one"
+again /opt/muster
+[[ ! -e $sandbox$config.new ]] || fail "a configuration that nobody changed is kept as if it were"
+# shellcheck disable=SC2016 # as it stands
+echo '# ours; "quoted" ${and} [[more]]' >>"$sandbox$config"
+cp "$sandbox$config" /tmp/edited
+again /opt/muster
+cmp /tmp/edited "$sandbox$config" || fail "installing again overwrote the configuration"
+cmp "$config" "$sandbox$config.new" || fail "the default is not in musterd.toml.new"
+grep -q "Kept: $sandbox$config: it was changed; the default is in .*musterd.toml.new" /tmp/installed ||
+  fail "installing again does not say so: $(cat /tmp/installed)"
+: >"$sandbox$config"
+again /opt/muster
+[[ ! -s $sandbox$config ]] || fail "installing again overwrote an empty configuration"
+rm "$sandbox$config"
+again /opt/muster
+[[ ! -e $sandbox$config ]] || fail "installing again brought back a configuration that was removed"
+ok "an edited, emptied or removed configuration stays"
+
+systemctl stop musterd.service musterd.socket musterd-control.socket
 for unit in musterd.service musterd.socket musterd-control.socket; do
   systemd-analyze verify --man=no --recursive-errors=no "$unit" || fail "verify $unit"
   ok "systemd-analyze verify $unit"
@@ -101,6 +142,22 @@ until_true "and fed past its period" fed_after $((first + 1000000))
 systemctl reload musterd.service
 equal "service after a reload" "$(property musterd.service ActiveState)" active
 
+# --- a rejected configuration: reload fails and changes nothing
+pid=$(property musterd.service MainPID)
+cp "$config" /tmp/good
+for bad in '[broker]\nack_timeout = 7' '[broker' 'nonsense = 1'; do
+  printf '%b\n' "$bad" >"$config"
+  ! systemctl reload musterd.service 2>/tmp/said || fail "reload of '$bad' succeeds"
+  grep -q 'systemctl status musterd.service' /tmp/said || fail "reload says: $(cat /tmp/said)"
+  equal "service after a rejected reload" \
+    "$(property musterd.service ActiveState) $(property musterd.service MainPID)" "active $pid"
+done
+musterctl ping || fail "musterctl ping after a rejected reload: exit status $?"
+journalctl --no-pager -o cat --unit musterd.service | grep -q "musterd.toml:1:1: " ||
+  fail "the journal does not say what is wrong with the configuration"
+cp /tmp/good "$config"
+systemctl reload musterd.service || fail "reload after the repair: exit status $?"
+
 # --- stopped: the quiesce reaches the backend, which takes longer than TimeoutStopSec=
 systemctl stop musterd.socket musterd-control.socket musterd.service
 backend_says 'operation * quiesce broker-shutdown'
@@ -109,6 +166,31 @@ equal "exit status of the broker" "$(property musterd.service ExecMainStatus)" 0
 [[ ! -e /run/muster/backend.sock && ! -e /run/muster/control.sock ]] || fail "sockets left behind"
 kill "$backend"
 equal "restarts" "$(property musterd.service NRestarts)" 0
-journalctl --no-pager --unit musterd.service >/tmp/journal
+# But of the configurations above.
+journalctl --no-pager --unit musterd.service | grep -vE "$config:|Control process exited" >/tmp/journal
 ! grep -iE 'denied|not permitted|error' /tmp/journal || fail "the journal tells of trouble"
+
+# --- a rejected configuration at the start: the sockets stay, clients wait, the repair is enough
+systemctl start musterd.socket
+echo 'nonsense = 1' >"$config"
+! systemctl start musterd.service 2>/tmp/said || fail "starts with a rejected configuration"
+grep -q 'systemctl status musterd.service' /tmp/said || fail "start says: $(cat /tmp/said)"
+equal "exit status of the broker" "$(property musterd.service ExecMainStatus)" 2
+# Connects, and so starts the service again and again.
+start_backend --socket-dir /run/muster --service patient
+journal_of_starts() { journalctl --no-pager -o cat --unit musterd.service | grep -c 'Failed to start'; }
+tried_often() { (($(journal_of_starts) >= 3)); }
+until_true "a waiting client lets systemd try again" tried_often
+# More often than any limit of systemd's would be, if it were not for the pause.
+equal "state of the sockets" \
+  "$(property musterd.socket ActiveState) $(property musterd-control.socket ActiveState)" "active active"
+for _ in 1 2; do ! systemctl start musterd.service 2>/dev/null || fail "it starts"; done
+cp /tmp/good "$config"
+systemctl start musterd.service || fail "start after the repair: exit status $?"
+equal "service after the repair" "$(property musterd.service ActiveState)" active
+equal "sockets" \
+  "$(property musterd.socket ActiveState) $(property musterd-control.socket ActiveState)" "active active"
+backend_says 'registered patient*'
+kill "$backend"
+
 ok "nothing left to check"

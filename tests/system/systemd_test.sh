@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# The installed units and programs under a real systemd: started by a socket, one broadcast, the
-# watchdog, and a stop whose quiesce reaches a backend. What happens inside stands in
-# systemd_inside.sh.
+# The installed units and programs under a real systemd: installed by the README's lines, a
+# broadcast, the watchdog, a stop whose quiesce reaches a backend, rejected configurations, and a
+# daemon of another user. What happens inside stands in systemd_inside.sh.
 #
 #   systemd_test.sh BUILD_DIR [CMAKE]
 #
 # Exits with 77 (skipped), and says why, where no systemd can be booted.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+tree=$(readlink -f "$here/../..")
 build=$(readlink -f "${1:?the build directory}")
-cmake=${2:-cmake}
 
 stage=$(mktemp -d /tmp/muster-stage.XXXXXX)
 trap 'rm -rf "$stage"' EXIT
-DESTDIR=$stage/root "$cmake" --install "$build" --component system >"$stage/install.log" || {
-  cat "$stage/install.log" >&2
-  exit 1
-}
 mkdir "$stage/tools"
-cp "$build/bin/muster-fake-backend" "$stage/tools"
+cp "$build"/bin/muster-{fake-backend,zccache,states} "$stage/tools"
+printf '%s\n' "$tree" "$build" "${2:-cmake}" >"$stage/where"
 
-"$here/../support/boot_systemd.sh" -T 90 -r "$stage:/run/muster-stage" "$here/systemd_inside.sh"
+# block NAME FILE TEXT: the block of the documentation in which TEXT stands is run inside as NAME.
+block() { "$here/../docs/blocks.py" "$tree/$2" "$3" >"$stage/$1"; }
+block install README.md 'systemctl enable'
+block join README.md 'usermod -aG muster'
+
+"$here/../support/boot_systemd.sh" -T 110 -r "$stage:/run/muster-stage" -r "$tree:$tree" \
+  -r "$build:$build" "$here/systemd_inside.sh"

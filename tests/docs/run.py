@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Runs, compiles or compares every code block of the documentation. A block of a kind that is not
+known here fails: nothing is left out silently.
+
+    run.py BUILD_DIR [FILE..]
+
+Shell blocks run as written, in the tree, in a mount namespace of their own: what they write to the
+tree, /tmp and /var/lib is gone afterwards. Where that cannot be made they are skipped, with the
+reason. A reader's own time is played: after `musterd &` and after a backend is started, the next
+line waits until it is ready.
+"""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+from blocks import blocks_of
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+FILES = ["README.md", "HACKING.md", "CHANGELOG.md", "tests/README.md"]
+REJECTED = "tests/docs/rejected.md"
+LIMIT = 120  # seconds for a block
+
+# Commands that are not run here, and why. Their verb and options are still looked up.
+NOT_HERE = {
+    "test": "it is what runs this",
+    "bench": "it takes minutes, and its figures need a quiet machine",
+    "guard": "it is a test of its own",
+    "chart": "it needs gnuplot and what the bench writes",
+    "lint": "it takes minutes; CI runs it",
+}
+# What knows the options of such a verb.
+PROGRAMS = {"bench": "muster-bench"}
+
+# What the README's backend uses and every daemon has in its own way.
+PRELUDE = """
+#include <string_view>
+struct Cache { void close_files_below(std::string_view) {} };
+struct Server { void drain() {} void run() {} };
+static Cache cache;
+static Server server;
+"""
+
+# Before each line of a shell block: what a reader waits for.
+PLAYED_READER = """
+set -eu
+ready() {
+  for _ in $(seq 200); do
+    if "$@" >/dev/null 2>&1; then return 0; fi
+    sleep 0.05
+  done
+  echo "not ready after 10 s: $*" >&2
+  exit 1
+}
+shows() { musterctl backends | grep -qw -- "$1"; }
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, **options):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            stdin=subprocess.DEVNULL, timeout=LIMIT, check=False, **options)
+    if result.returncode != 0:
+        raise Failed(f"status {result.returncode}:\n{result.stdout}")
+    return result.stdout
+
+
+def without_comment(line):
+    return re.sub(r"\s+#.*$", "", line)
+
+
+def described(line):
+    """A line of a list of verbs: `./dev VERB      what it does`, without a #."""
+    return re.fullmatch(r"(\./dev [a-z]+) {2,}(.*)", line)
+
+
+class Documentation:
+    def __init__(self, build):
+        self.build = build
+        self.bin = build / "bin"
+        self.usage = run([str(TREE / "dev"), "help"])
+        script = (TREE / "tests/system/systemd_test.sh").read_text(encoding="utf-8")
+        self.under_systemd = re.findall(r"^block \S+ (\S+) '(.+)'$", script, re.MULTILINE)
+
+    def check_block(self, block):
+        """Returns what was done; raises Failed."""
+        first = block.text.split("\n", 1)[0]
+        if block.language == "cpp":
+            return self.compile(block)
+        if block.language == "toml":
+            return self.check_configuration(block)
+        if block.language not in ("", "sh", "bash"):
+            raise Failed(f"a block in '{block.language}' is of no kind that {__file__} knows")
+        if first.startswith("$ "):
+            return self.compare(block)
+        if re.match(r"^[\w./-]+/ {2,}", first):
+            return self.look_up_paths(block)
+        if any(file == block.file and text in block.text for file, text in self.under_systemd):
+            return "run by the test systemd, under a real systemd"
+        if re.match(r"^(\./dev|cmake|ninja|export|muster)", first):
+            return self.shell(block)
+        raise Failed(f"a block that begins with '{first}' is of no kind that {__file__} knows")
+
+    def compile(self, block):
+        with tempfile.TemporaryDirectory() as directory:
+            source = pathlib.Path(directory) / "block.cpp"
+            head, main = block.text.split("int main()", 1)
+            source.write_text(f"{head}{PRELUDE}int main(){main}", encoding="utf-8")
+            run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                 f"-I{TREE}/lib/include", str(source)])
+        return "compiled"
+
+    def check_configuration(self, block):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(block.text)
+            file.flush()
+            run([str(self.bin / "musterd"), "--check-config", "--config", file.name])
+        return "accepted by musterd --check-config"
+
+    def look_up_paths(self, block):
+        """A picture of folders: `name/  what it is`, below the folder that is less indented."""
+        above = []
+        for line in block.text.splitlines():
+            match = re.match(r"^( *)([\w./-]+)/(?: |$)", line)
+            if not match:
+                continue  # the description goes on
+            while above and above[-1][0] >= len(match[1]):
+                above.pop()
+            path = pathlib.Path(*[name for _, name in above], match[2])
+            if not (TREE / path).is_dir():
+                raise Failed(f"there is no folder {path}")
+            above.append((len(match[1]), match[2]))
+        return "every folder is there"
+
+    def look_up_verb(self, words):
+        verb = words[0]
+        if not re.search(rf"^  (\w+, )*{verb}\b", self.usage, re.MULTILINE):
+            raise Failed(f"./dev has no verb '{verb}'")
+        known = run([str(self.bin / PROGRAMS[verb]), "--help"]) if verb in PROGRAMS else self.usage
+        for word in words[1:]:
+            if word.startswith("--") and not re.search(rf"{word}\b", known):
+                raise Failed(f"./dev {verb} has no option {word}")
+
+    def shell(self, block):
+        script, notes = [PLAYED_READER], []
+        for line in block.text.splitlines():
+            if described(line):
+                line = described(line)[1]
+            command = without_comment(line)
+            verbs = re.findall(r"\./dev ([^&|;]+)", command)
+            for words in map(shlex.split, verbs):
+                self.look_up_verb(words)
+            apart = [words.split()[0] for words in verbs if words.split()[0] in NOT_HERE]
+            if apart or re.match(r"\./dev help", command):
+                notes += [f"{block}: ./dev {verb}: looked up, not run: {NOT_HERE[verb]}"
+                          for verb in apart]
+                continue
+            script.append(line)
+            service = re.search(r"--service (\S+).*&$", command)
+            if service:
+                script.append(f"ready shows {service[1]}")
+            elif re.match(r"musterd\b.*&$", command):
+                script.append("ready musterctl ping")
+        if len(script) > 1:
+            if NAMESPACE_PROBLEM:
+                notes.append(f"skipped: {block}: {NAMESPACE_PROBLEM}")
+            else:
+                run(["bash", "-c", "\n".join(script)], cwd=TREE, env=clean_environment())
+        print("\n".join(notes), end="\n" if notes else "")
+        return "run as written" if len(script) > 1 and not NAMESPACE_PROBLEM else "looked up"
+
+    def compare(self, block):
+        """`$ musterctl ..`, then what it prints: with backends that do what the text says."""
+        command, *expected = block.text.rstrip().split("\n")
+        acked = re.search(r": (\d+) of \d+ acked", expected[0] if expected else "")
+        if not acked or not command.startswith("$ musterctl "):
+            raise Failed("only the report of a broadcast is compared")
+        lines = [f"{self.bin}/musterd --log-level error &", "ready musterctl ping"]
+        behaviours = {"timed out": "--on-release silent --ack-timeout 600ms",
+                      "rejected": "--on-release reject:'told to reject'", "skipped": ""}
+        for line in expected:
+            row = re.match(r" +(timed out|rejected|skipped) +(\S+) (\S+) \(pid", line)
+            if not row:
+                continue
+            lines.append(f"muster-fake-backend --service {row[2]} --version {row[3]} "
+                         f"{behaviours[row[1]]} >/dev/null & pid=$!; ready shows {row[2]}")
+            if row[1] == "skipped":
+                lines.append("kill -KILL $pid; gone() { musterctl backends | grep -qw dead; }; "
+                             "ready gone")
+        for number in range(int(acked[1])):
+            lines.append(f"muster-fake-backend --service acks{number} >/dev/null & ready shows acks{number}")
+        lines.append(f"{command[2:]} >said 2>&1 || true; cat said")
+        environment = clean_environment()
+        environment["PATH"] = f"{self.bin}:{environment['PATH']}"
+        with tempfile.TemporaryDirectory() as sockets:
+            environment["MUSTER_SOCKET_DIR"] = environment["STATE_DIRECTORY"] = sockets
+            shown = run(["bash", "-c", PLAYED_READER + "\n".join(lines)], cwd=sockets,
+                        env=environment).splitlines()
+        # The README shows the report; before it come the lines of progress.
+        if normal(expected) != normal(shown)[-len(expected):]:
+            raise Failed("it prints\n  " + "\n  ".join(shown) + "\ninstead of\n  " +
+                         "\n  ".join(expected))
+        return "compared"
+
+
+def normal(lines):
+    """What differs from run to run becomes a letter."""
+    text = "\n".join(lines)
+    text = re.sub(r"uid \d+ [\w.-]+", "uid U", text)
+    text = re.sub(r"pid \d+", "pid P", text)
+    text = re.sub(r"\d\d:\d\d:\d\d", "TIME", text)
+    text = re.sub(r"(in|within) [\d.]+ (ms|s)", r"\1 T", text)
+    return [re.sub(r"\b\d{3,}\b", "N", line).rstrip() for line in text.split("\n")]
+
+
+def clean_environment():
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TERM", "JOBS")
+            if name in os.environ}
+    return {**kept, "LANG": "C.UTF-8"}
+
+
+# --- a mount namespace in which the tree can be written without a trace
+
+NAMESPACE_PROBLEM = ""
+
+
+def enter_namespace():
+    """Starts this script again inside one; returns there, or with NAMESPACE_PROBLEM set."""
+    global NAMESPACE_PROBLEM
+    if os.environ.pop("MUSTER_DOCS_INSIDE", ""):
+        try:
+            mount_scratch()
+        except (OSError, Failed) as error:
+            NAMESPACE_PROBLEM = f"no overlay can be mounted here: {' '.join(str(error).split())}"
+        return
+    if os.geteuid() != 0:
+        NAMESPACE_PROBLEM = "needs root, to run in an overlay of the tree"
+        return
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*apart, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        NAMESPACE_PROBLEM = "no mount namespace can be made here"
+        return
+    os.environ["MUSTER_DOCS_INSIDE"] = "1"
+    sys.stdout.flush()
+    os.execvp("unshare", [*apart, sys.executable, *sys.argv])
+
+
+def mount_scratch():
+    scratch = "/mnt"
+    run(["mount", "-t", "tmpfs", "none", scratch])
+    for name, place in (("tree", str(TREE)), ("lib", "/var/lib")):
+        upper, work = f"{scratch}/{name}/upper", f"{scratch}/{name}/work"
+        os.makedirs(upper)
+        os.makedirs(work)
+        run(["mount", "-t", "overlay", "none", place, "-o",
+             f"lowerdir={place},upperdir={upper},workdir={work}"])
+    if not TREE.is_relative_to("/tmp"):
+        run(["mount", "-t", "tmpfs", "none", "/tmp"])
+    os.chdir(TREE)
+
+
+def main():
+    enter_namespace()
+    documentation = Documentation(pathlib.Path(sys.argv[1]).resolve())
+    files = sys.argv[2:] or [*FILES, *(str(path.relative_to(TREE))
+                                       for path in sorted((TREE / "docs").glob("**/*.md")))]
+    failures = 0
+    for file in files:
+        if not (TREE / file).exists():
+            continue
+        for block in blocks_of(TREE / file, file):
+            try:
+                print(f"{block}: {documentation.check_block(block)}", flush=True)
+            except (Failed, subprocess.TimeoutExpired) as error:
+                failures += 1
+                print(f"{block}: FAILED: {error}", flush=True)
+    # And it sees what is wrong.
+    for block in blocks_of(TREE / REJECTED, REJECTED):
+        try:
+            done = documentation.check_block(block)
+            # What is skipped in the documentation is skipped here.
+            if not (NAMESPACE_PROBLEM and done == "looked up"):
+                failures += 1
+                print(f"{block}: FAILED: this was accepted: {done}", flush=True)
+        except Failed:
+            pass
+    sys.exit(1 if failures else 0)
+
+
+main()
