@@ -255,12 +255,29 @@ def enter_namespace():
 def mount_scratch():
     scratch = "/mnt"
     run(["mount", "-t", "tmpfs", "none", scratch])
-    for name, place in (("tree", str(TREE)), ("lib", "/var/lib")):
+
+    def overlay(name, place, more):
         upper, work = f"{scratch}/{name}/upper", f"{scratch}/{name}/work"
         os.makedirs(upper)
         os.makedirs(work)
         run(["mount", "-t", "overlay", "none", place, "-o",
-             f"lowerdir={place},upperdir={upper},workdir={work}"])
+             f"lowerdir={place},upperdir={upper},workdir={work}{more}"])
+
+    # In a user namespace a folder that was replaced is marked in another way, if at all.
+    for number, more in enumerate(("", ",userxattr")):
+        place = f"{scratch}/try{number}"
+        os.makedirs(f"{place}/folder")
+        try:
+            overlay(f"tried{number}", place, more)
+            os.rmdir(f"{place}/folder")
+            os.mkdir(f"{place}/folder")
+            break
+        except (OSError, Failed) as error:
+            problem = error
+    else:
+        raise problem
+    overlay("tree", str(TREE), more)
+    overlay("lib", "/var/lib", more)
     if not TREE.is_relative_to("/tmp"):
         run(["mount", "-t", "tmpfs", "none", "/tmp"])
     os.chdir(TREE)
