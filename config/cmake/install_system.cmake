@@ -5,10 +5,12 @@
 cmake_policy(VERSION 3.25)
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX NORMALIZE OUTPUT_VARIABLE muster_prefix)
 
-# Writes `content` to `path` below DESTDIR.
+# Writes `content` to `path` below DESTDIR. A file that is there keeps its owner and mode.
 function(muster_install_text path content)
   set(target "$ENV{DESTDIR}${path}")
+  set(is_new TRUE)
   if(EXISTS "${target}")
+    set(is_new FALSE)
     file(READ "${target}" there)
     if(there STREQUAL content)
       message(STATUS "Up-to-date: ${target}")
@@ -17,7 +19,9 @@ function(muster_install_text path content)
   endif()
   message(STATUS "Installing: ${target}")
   file(WRITE "${target}" "${content}")
-  file(CHMOD "${target}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  if(is_new)
+    file(CHMOD "${target}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  endif()
 endfunction()
 
 # --- musterd.service
@@ -73,3 +77,7 @@ else()
   muster_install_text("${muster_config}" "${muster_new}")
 endif()
 muster_install_text("${muster_pristine}" "${muster_new}")
+
+# install_manifest.txt names what may be removed again: not the configuration.
+list(APPEND CMAKE_INSTALL_MANIFEST_FILES
+  "${muster_prefix}/lib/systemd/system/musterd.service" "${muster_pristine}")

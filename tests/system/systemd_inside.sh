@@ -69,6 +69,14 @@ equal "unit's program below another prefix" \
   /opt/muster/sbin/musterd
 [[ -x $sandbox/opt/muster/sbin/musterd ]] || fail "there is no such program"
 cmp "$config" "$sandbox$config" || fail "the configuration is another one"
+equal "modes" "$(cd $sandbox && stat -c %a ".$config" opt/muster/lib/systemd/system/musterd.service | xargs)" \
+  "644 644"
+# One that was tightened, and has the default of another version, becomes the new default.
+echo '# an older default' | tee "$sandbox$config" >$sandbox/opt/muster/share/muster/musterd.toml
+chmod 600 "$sandbox$config"
+again /opt/muster
+cmp "$config" "$sandbox$config" || fail "an old default that nobody changed was kept"
+equal "its mode" "$(stat -c %a "$sandbox$config")" 600
 again /opt/muster
 [[ ! -e $sandbox$config.new ]] || fail "a configuration that nobody changed is kept as if it were"
 # shellcheck disable=SC2016 # as it stands
