@@ -1,5 +1,6 @@
 #include "broker/acceptor.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <sys/socket.h>
@@ -38,8 +39,14 @@ void Acceptor::readable(std::uint64_t token) {
   try {
     accept_batch(token);
   } catch (const std::exception& e) {
-    events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
+    events_.accepting_failed(e.what());
   }
+}
+
+bool Acceptor::is_serving() const noexcept {
+  return !listeners_.empty() &&
+         (paused_ || std::all_of(listeners_.begin(), listeners_.end(),
+                                 [](const Listener& one) { return one.watch.generation != 0; }));
 }
 
 void Acceptor::accept_batch(std::size_t number) {
@@ -106,7 +113,13 @@ bool Acceptor::pauses_for_shortage() {
 void Acceptor::pause(const std::string& why) {
   for (Listener& listener : listeners_) transport_.unwatch(std::exchange(listener.watch, {}));
   paused_ = true;
-  wait(kPause);
+  try {
+    wait(kPause);
+  } catch (...) {  // nothing would end the pause
+    paused_ = false;
+    watch_all();
+    throw;
+  }
   if (std::exchange(short_of_descriptors_, true)) return;
   events_.accept_trouble("no connection can be accepted (" + why + "): trying again every " +
                          std::to_string(kPause.count()) + " ms");
@@ -138,15 +151,20 @@ void Acceptor::resume() {
       if (!introduce(std::exchange(waiting_, {}), waiting_listener_)) return;
       say_recovered();
     }
-    for (std::size_t i = 0; i < listeners_.size(); ++i) {
-      Listener& listener = listeners_[i];
-      listener.watch = transport_.watch(listener.socket.get(), *this, i);
-    }
+    watch_all();
     // Not only when somebody comes: whether it goes on is to be said now.
     for (std::size_t i = 0; i < listeners_.size() && !paused_; ++i) accept_batch(i);
   } catch (const std::exception& e) {
-    events_.accept_trouble(std::string("a connection was dropped: ") + e.what());
+    events_.accepting_failed(e.what());
     pause(std::make_error_code(std::errc::not_enough_memory).message());
+  }
+}
+
+void Acceptor::watch_all() {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    Listener& listener = listeners_[i];
+    if (listener.watch.generation != 0) continue;
+    listener.watch = transport_.watch(listener.socket.get(), *this, i);
   }
 }
 

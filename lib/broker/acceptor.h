@@ -44,6 +44,8 @@ class Acceptor final : Transport::Watcher {
     [[nodiscard]] virtual std::string shortage() = 0;
     // One sentence for whoever looks after the broker.
     virtual void accept_trouble(std::string_view sentence) noexcept = 0;
+    // An exception cost one connection; the rest are accepted as before.
+    virtual void accepting_failed(std::string_view what) noexcept = 0;
   };
 
   Acceptor(asio::io_context& context, Transport& transport, Events& events);
@@ -53,6 +55,8 @@ class Acceptor final : Transport::Watcher {
   void listen(os::UniqueFd listener);
   // Looks soon, not from here, whether it can go on.
   void descriptors_came_back() noexcept;
+  // Whether each listener is watched, or will be when a pause is over.
+  [[nodiscard]] bool is_serving() const noexcept;
   [[nodiscard]] bool is_paused() const noexcept { return paused_; }
   // Closes the listeners, for good.
   void stop() noexcept;
@@ -73,6 +77,7 @@ class Acceptor final : Transport::Watcher {
   void pause(const std::string& why);
   void wait(std::chrono::milliseconds time);
   void resume();
+  void watch_all();
   // Pauses, when it must, and says whether it did.
   bool pauses_for_shortage();
   void say_recovered() noexcept;

@@ -96,6 +96,10 @@ core::Broker& BrokerServer::core() noexcept { return impl_->core; }
 
 core::Now BrokerServer::now() const { return Clock().now(); }
 
+bool BrokerServer::is_serving() const noexcept {
+  return !impl_->stopped && impl_->acceptor.is_serving();
+}
+
 std::size_t BrokerServer::connection_count() const noexcept {
   return impl_->transport->open_count();
 }

@@ -80,6 +80,9 @@ class BrokerServer {
   void measure_descriptors();
   // What measure_descriptors() found, and what backends have open.
   [[nodiscard]] DescriptorUsage descriptors() const;
+  // Whether somebody accepts backends on every socket. False for good means that the process is to
+  // end.
+  [[nodiscard]] bool is_serving() const noexcept;
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;

@@ -73,7 +73,7 @@ void DeadlineTimers::schedule() {
 
 void DeadlineTimers::report_batch() {
   scheduled_ = false;
-  if (reported_ == 0) events_.before_deadlines();
+  events_.before_deadlines();
   for (std::size_t i = 0; i < kBatch && reported_ < passed_.size(); ++i) {
     const core::DeadlineId id = passed_[reported_++];
     Slot* const slot = find(id);

@@ -7,8 +7,9 @@
 // nothing ends all that would, so that a broker that has become idle is woken once and not once for
 // each.
 //
-// A batch first lets what is readable be read, so that an answer that reached its socket before its
-// deadline is never called late because the broker was busy; then each deadline that is still armed
+// Each batch first lets what is readable be read, so that an answer that reached its socket before
+// its deadline is never called late because the broker was busy, with the batch before this one for
+// instance; then each deadline that is still armed
 // is reported. Timers are pooled by slot and their waits use pooled memory: once warm, arming
 // and cancelling allocates nothing. One thread, the io_context's.
 #pragma once

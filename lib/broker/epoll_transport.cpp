@@ -128,6 +128,12 @@ void EpollTransport::turn() {
 void EpollTransport::drain_all() {
   if (stopped_) return;
   events_.turn_begins();
+  draining_ = true;
+  read_everybody();
+  draining_ = false;
+}
+
+void EpollTransport::read_everybody() {
   while (next_ < count_) handle(fetched_[next_++]);
   // The kernel hands out what is ready in turn, so this sees everybody who is ready now at least
   // once, and ends even if all of them write without pause.
@@ -159,7 +165,10 @@ void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
     if (connection == nullptr || !connection->socket) return;
     if ((events & EPOLLOUT) != 0) flush(id, *connection);
     if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
-    if (read(id, *connection) == Read::kEnd) lose(id, core::LossCause::kClosed);
+    const std::size_t before = received_;
+    if (read(id, *connection) == Read::kEnd) return lose(id, core::LossCause::kClosed);
+    // More than one recv takes may have come before a deadline that passed.
+    if (draining_ && received_ - before == kBufferBytes) read_all(id);
   });
 }
 
@@ -179,6 +188,9 @@ EpollTransport::Read EpollTransport::read(ConnectionId id, Connection& connectio
         const Connection* const still = connections_.find(id);
         return still != nullptr && static_cast<bool>(still->socket);
       });
+  if (Connection* const still = connections_.find(id); still != nullptr && still->socket) {
+    if (!still->partial.has_room()) break_later(id, *still, core::LossCause::kUserQuota);
+  }
   if (!problem.empty()) {
     events_.stream_broken(id, std::move(problem));
     Connection* const still = connections_.find(id);

@@ -75,6 +75,7 @@ class EpollTransport final : public Transport {
   void wait();
   void turn();
   void fetch();
+  void read_everybody();
   void handle(const epoll_event& event);
   void handle_connection(ConnectionId id, std::uint32_t events);
   Read read(ConnectionId id, Connection& connection);
@@ -117,6 +118,7 @@ class EpollTransport final : public Transport {
   std::size_t next_ = 0;
   std::size_t count_ = 0;
   std::size_t received_ = 0;  // bytes, in this turn
+  bool draining_ = false;     // inside drain_all()
 
   std::vector<Trouble> troubles_;  // found while sending, reported from the loop
   bool trouble_posted_ = false;

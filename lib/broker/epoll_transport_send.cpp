@@ -8,7 +8,10 @@
 namespace muster::broker {
 
 void EpollTransport::charge(ConnectionId id, core::QueueAccount& account) noexcept {
-  if (Connection* const connection = connections_.find(id)) connection->account = &account;
+  Connection* const connection = connections_.find(id);
+  if (connection == nullptr) return;
+  connection->account = &account;
+  connection->partial.charge(account);
 }
 
 void EpollTransport::send(ConnectionId id, const core::FramePtr& frame) {

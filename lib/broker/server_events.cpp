@@ -27,14 +27,15 @@ void BrokerServer::Impl::lost(ConnectionId connection, core::LossCause cause) {
 }
 
 void BrokerServer::Impl::handling_failed(ConnectionId connection, std::string_view what) noexcept {
+  const bool is_connection = connection.generation != 0;
+  failed(is_connection ? "a connection was closed because of an internal error: "
+                       : "an internal error: ",
+         what);
+  if (!is_connection) return;
   try {
-    const bool is_connection = connection.generation != 0;
-    sink.on_trouble((is_connection ? "a connection was closed because of an internal error: "
-                                   : "an internal error: ") +
-                    std::string(what));
-    if (is_connection) core.connection_lost(connection, core::LossCause::kClosed, clock.now());
+    core.connection_lost(connection, core::LossCause::kClosed, clock.now());
   } catch (const std::exception& e) {
-    sink.on_trouble(e.what());
+    failed("the end of a connection could not be handled: ", e.what());
   }
 }
 
@@ -47,7 +48,7 @@ void BrokerServer::Impl::deadline_passed(core::DeadlineId id) {
   try {
     core.deadline_passed(id, clock.now());
   } catch (const std::exception& e) {
-    sink.on_trouble(std::string("a deadline could not be handled: ") + e.what());
+    failed("a deadline could not be handled: ", e.what());
   }
 }
 
@@ -80,6 +81,19 @@ std::string BrokerServer::Impl::shortage() {
 
 void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {
   sink.on_trouble(sentence);
+}
+
+void BrokerServer::Impl::accepting_failed(std::string_view what) noexcept {
+  failed("a connection was dropped: ", what);
+}
+
+// What tells it may need the memory that is short: that it is counted must do then.
+void BrokerServer::Impl::failed(std::string_view what, std::string_view why) noexcept {
+  ++core.counters().task_failures;
+  try {
+    sink.on_trouble(std::string(what) += why);
+  } catch (const std::exception&) {
+  }
 }
 
 void BrokerServer::Impl::process_exited(ConnectionId connection) {

@@ -69,12 +69,15 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept override;
   [[nodiscard]] std::string shortage() override;
   void accept_trouble(std::string_view sentence) noexcept override;
+  void accepting_failed(std::string_view what) noexcept override;
 
   // Of connections and their processes.
   [[nodiscard]] std::uint64_t descriptors_of_backends() const noexcept {
     return transport->open_count() + processes.descriptor_count();
   }
   void process_exited(ConnectionId connection);
+  // Counts and says it.
+  void failed(std::string_view what, std::string_view why) noexcept;
   void shut_down(std::function<void()> done, bool quiesce);
   bool expect(RosterBackend backend);
   void stop() noexcept;

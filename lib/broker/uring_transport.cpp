@@ -200,6 +200,9 @@ void UringTransport::deliver(ConnectionId id, Connection& connection, std::strin
         events_.frame_arrived(id, body);
         return find_open(id) != nullptr;
       });
+  if (Connection* const still = find_open(id)) {
+    if (!still->partial.has_room()) break_later(id, *still, core::LossCause::kUserQuota);
+  }
   if (problem.empty()) return;
   events_.stream_broken(id, std::move(problem));
   if (Connection* const still = find_open(id)) close(*still);

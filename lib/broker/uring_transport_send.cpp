@@ -21,7 +21,10 @@ std::shared_ptr<const OutboundBytes> bytes_of(const core::FramePtr& frame) {
 }  // namespace
 
 void UringTransport::charge(ConnectionId id, core::QueueAccount& account) noexcept {
-  if (Connection* const connection = connections_.find(id)) connection->account = &account;
+  Connection* const connection = connections_.find(id);
+  if (connection == nullptr) return;
+  connection->account = &account;
+  connection->partial.charge(account);
 }
 
 void UringTransport::send(ConnectionId id, const core::FramePtr& frame) {
