@@ -219,6 +219,12 @@ std::vector<ConfigKey> make_keys() {
            [](Settings & s) -> auto& { return s.broker.quotas.each.queued_bytes; }, 16U << 10U,
            1ULL << 40U)},
       {"quota", "broadcasts", quota_count(&core::Quota::broadcasts)},
+      {"quota", "operators", quota_count(&core::Quota::operators)},
+      {"quota", "followers", quota_count(&core::Quota::followers)},
+      {"quota", "answer_bytes",
+       size(
+           [](Settings & s) -> auto& { return s.broker.quotas.each.answer_bytes; }, 16U << 10U,
+           1ULL << 40U)},
       {"log", "level",
        word(
            [](Settings & s) -> auto& { return s.log.level; }, kLevels)},
@@ -262,6 +268,9 @@ void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOv
   if (name == "registrations") own.registrations = from.registrations;
   if (name == "queued_bytes") own.queued_bytes = from.queued_bytes;
   if (name == "broadcasts") own.broadcasts = from.broadcasts;
+  if (name == "operators") own.operators = from.operators;
+  if (name == "followers") own.followers = from.followers;
+  if (name == "answer_bytes") own.answer_bytes = from.answer_bytes;
 }
 
 std::vector<Contradiction> contradictions(const Settings& settings) {

@@ -53,6 +53,8 @@ struct ControlSettings {
   std::size_t event_queue = 256 * 1024;  // bytes of events that wait for one slow reader
   // Not keys of the file. Bytes of answers, which are never left out: room for two of the largest.
   std::size_t answer_queue = 2 * (wire::kMaxControlBody + wire::kHeaderBytes);
+  // A connection that has asked for nothing for so long is closed when another needs its place.
+  std::chrono::milliseconds idle = std::chrono::seconds(10);
   // For last words to one who does not read.
   std::chrono::milliseconds linger = std::chrono::seconds(1);
 };

@@ -53,6 +53,9 @@ class ControlPlane {
 
   void on_event(const Event& event);
   [[nodiscard]] bool wants_every_outcome() const noexcept;
+  // Whether somebody accepts operators on every socket. False for good means that a task failed and
+  // could not be started again: the process is to end.
+  [[nodiscard]] bool is_serving() const noexcept;
   [[nodiscard]] std::size_t session_count() const noexcept;
   // Whose broadcast is being started right now; null when it is nobody's.
   [[nodiscard]] const AskedBy* asked_by() const noexcept;

@@ -53,32 +53,34 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   return event;
 }
 
-}  // namespace
-
-std::optional<ControlError> ControlSession::denial(const core::Verdict& verdict,
-                                                   const std::string& what,
-                                                   const std::string& question) {
+// Nothing when it is allowed; else what to answer, and a line in the log that names the rule.
+std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& who,
+                                   const core::Verdict& verdict, const std::string& what,
+                                   const std::string& question) {
   if (verdict.allowed) return std::nullopt;
-  ++context_->server->core().counters().refusals;
-  if (const auto left_out = context_->denials.admit(std::chrono::steady_clock::now())) {
-    context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
-                                               {"uid", static_cast<std::uint64_t>(who_.uid)},
-                                               {"what", what},
-                                               {"rule", verdict.to_string()},
-                                               {"left_out", *left_out}});
+  ++context.server->core().counters().refusals;
+  if (const auto left_out = context.denials.admit(std::chrono::steady_clock::now())) {
+    context.log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who.pid)},
+                                             {"uid", static_cast<std::uint64_t>(who.uid)},
+                                             {"what", what},
+                                             {"rule", verdict.to_string()},
+                                             {"left_out", *left_out}});
   }
   return ControlError{
       ControlError::Code::kDenied,
       fmt::format("policy does not let uid {0} {1}; `musterctl explain-policy --uid {0}{2}`, run "
                   "by somebody who may look, says which rule decides",
-                  who_.uid, what, question)};
+                  who.uid, what, question)};
 }
 
-std::optional<ControlError> ControlSession::connect_denied() {
-  const auto& policy = context_->facts.policy;
+}  // namespace
+
+std::optional<ControlError> connect_denied(ControlContext& context, const OperatorPeer& who) {
+  const auto& policy = context.facts.policy;
   if (!policy) return std::nullopt;
-  const core::Subject subject{who_.uid, who_.gid, who_.groups};
-  return denial(policy->may_connect(subject, core::Lane::kControl), "connect to control.sock", "");
+  const core::Subject subject{who.uid, who.gid, who.groups};
+  return denial(context, who, policy->may_connect(subject, core::Lane::kControl),
+                "connect to control.sock", "");
 }
 
 std::optional<ControlError> ControlSession::denied(
@@ -91,7 +93,7 @@ std::optional<ControlError> ControlSession::denied(
   const core::Verdict verdict = policy->may_control(subject, *act);
   if (verdict.allowed) return std::nullopt;
   const std::string what = act->to_string();
-  return denial(verdict, what, " --" + what);
+  return denial(*context_, who_, verdict, what, " --" + what);
 }
 
 void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {
@@ -106,7 +108,7 @@ void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
 void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
   if (const auto problem = problem_of(request.request)) return respond(id, *problem);
   if (!request.dry_run) return start(id, std::move(request));
-  auto answer = context_->server->core().dry_run(request.request, who_.uid);
+  auto answer = context_->server->core().dry_run(request.request, who_.uid, &*selected_);
   std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
 }
 
@@ -123,7 +125,7 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   const auto answer = [&] {
     const AskedByFor while_it_starts(context_->asked_by, asked_by);
     return server.core().start_broadcast(std::move(request.request), server.now(),
-                                         Operator{who_.uid, who_.pid, who_.command});
+                                         Operator{who_.uid, who_.pid, who_.command}, &*selected_);
   }();
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
@@ -189,10 +191,6 @@ void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& reque
                       {"uid", static_cast<std::uint64_t>(who_.uid)},
                       {"targets", static_cast<std::uint64_t>(cancelled)}});
   respond(id, wire::CancelAccepted{cancelled});
-}
-
-void ControlSession::handle(std::uint64_t id, const wire::ListBackends& request) {
-  respond(id, context_->server->core().backends(request.selection));
 }
 
 void ControlSession::handle(std::uint64_t id, wire::GetStatus /*request*/) {

@@ -1,10 +1,14 @@
 #include "control/control_session.h"
 
 #include <algorithm>
+#include <array>
+#include <exception>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "broker/broker_server.h"
@@ -17,21 +21,49 @@ constexpr std::chrono::milliseconds kLook{10};
 constexpr std::chrono::milliseconds kFirstWait{50};
 constexpr std::chrono::milliseconds kLongestWait{5000};
 
-net::StreamLimits limits_for(const ControlSettings& settings) {
+// How long a request may keep the loop before others have a turn.
+constexpr std::chrono::milliseconds kTurn{1};
+
+net::StreamLimits limits_for(const ControlSettings& settings, const AnswerAccount& account) {
   net::StreamLimits limits;
+  if (account != nullptr) {
+    limits.charge_received = [account](std::ptrdiff_t bytes) {
+      const auto change = static_cast<std::uint64_t>(bytes < 0 ? -bytes : bytes);
+      if (bytes < 0) {
+        account->used -= change;
+      } else {
+        if (!account->has_room_for(change)) return false;
+        account->used += change;
+      }
+      return true;
+    };
+  }
   limits.first_body = wire::kMaxFirstBody;
   limits.body = wire::kMaxControlBody;
   limits.queued_bytes = settings.event_queue + settings.answer_queue;
   return limits;
 }
 
+// Null when the request selects nobody.
+const Selection* selection_of(const decltype(wire::ControlRequestFrame::message)& request) {
+  if (const auto* start = std::get_if<wire::StartBroadcast>(&request)) {
+    return &start->request.selection;
+  }
+  if (const auto* list = std::get_if<wire::ListBackends>(&request)) return &list->selection;
+  if (const auto* resume = std::get_if<wire::Resume>(&request)) return &resume->selection;
+  return nullptr;
+}
+
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket,
-                               OperatorPeer who)
+                               OperatorPeer who, core::Taken place, AnswerAccount answers)
     : context_(std::move(context)),
-      stream_(context_->loop, std::move(socket), limits_for(context_->settings)),
+      stream_(context_->loop, std::move(socket), limits_for(context_->settings, answers)),
       who_(std::move(who)),
+      place_(std::move(place)),
+      answers_(std::move(answers)),
+      last_request_(std::chrono::steady_clock::now()),
       missing_timer_(context_->loop),
       linger_timer_(context_->loop) {
   ++context_->connections;
@@ -42,6 +74,11 @@ ControlSession::~ControlSession() {
   for (const Open& request : requests_) context_->followers -= request.events ? 1 : 0;
 }
 
+bool ControlSession::is_idle(std::chrono::steady_clock::time_point now) const noexcept {
+  return requests_.empty() && stream_.queued_bytes() == 0 && !selected_ &&
+         now - last_request_ >= context_->settings.idle;
+}
+
 asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) {
   while (!self->finishing_) {
     const net::Received received = co_await self->stream_.receive();
@@ -50,7 +87,9 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
       self->protocol_error(0, received.problem);
       break;
     }
+    if (received.error == net::Errc::kNoRoom) self->no_room(0);
     if (received.error) break;
+    self->last_request_ = std::chrono::steady_clock::now();
     wire::ControlRequestFrame frame;
     const std::string problem = self->decoder_.decode(received.body, frame);
     if (!problem.empty()) {
@@ -65,12 +104,23 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
                                        frame.request_id));
       break;
     }
+    // Who gave up before its request was read does not expect it to be run any more.
+    if (!self->stream_.has_peer()) break;
     if (const auto why_not = self->denied(frame.message)) {
       self->respond(frame.request_id, *why_not);
       continue;
     }
-    std::visit([&](auto& request) { self->handle(frame.request_id, std::move(request)); },
-               frame.message);
+    const std::uint64_t id = frame.request_id;
+    std::string failure;
+    bool goes_on = true;
+    try {
+      goes_on = co_await serve(self, std::move(frame));
+    } catch (const std::exception& e) {  // no memory: it costs this request
+      failure = e.what();
+    }
+    self->selected_.reset();
+    if (!failure.empty()) self->request_failed(id, failure);
+    if (!goes_on) break;
   }
   self->missing_timer_.cancel();
   self->finish();
@@ -82,6 +132,75 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
   self->linger_timer_.cancel();
 }
 
+asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self,
+                                            wire::ControlRequestFrame frame) {
+  if (const Selection* selection = selection_of(frame.message)) {
+    if (const auto terms = term_count(*selection); terms > kMaxSelectionTerms) {
+      self->respond(frame.request_id,
+                    ControlError{ControlError::Code::kInvalid,
+                                 fmt::format("the selection has {} terms, and a request may have "
+                                             "{}: select with fewer, or ask in parts",
+                                             terms, kMaxSelectionTerms)});
+      co_return true;
+    }
+    self->selected_.emplace(*selection);
+    co_await select(self);
+    if (self->finishing_ || !self->stream_.has_peer()) co_return false;
+  }
+  if (std::holds_alternative<wire::ListBackends>(frame.message)) {
+    co_await list(self, frame.request_id);
+  } else {
+    std::visit(
+        [&](auto& request) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(request)>, wire::ListBackends>) {
+            self->handle(frame.request_id, std::move(request));
+          }
+        },
+        frame.message);
+  }
+  co_return true;
+}
+
+asio::awaitable<void> ControlSession::select(std::shared_ptr<ControlSession> self) {
+  const auto& core = self->context_->server->core();
+  while (core.look_on(*self->selected_, std::chrono::steady_clock::now() + kTurn)) {
+    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    if (self->finishing_) co_return;
+  }
+}
+
+asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self, std::uint64_t id) {
+  constexpr std::size_t kRowsBetweenLooks = 16;  // at the clock
+  const core::BackendSnapshot backends = self->context_->server->core().snapshot(*self->selected_);
+  std::string bytes;
+  std::vector<BackendInfo> part;
+  auto turn_ends = std::chrono::steady_clock::now() + kTurn;
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    part.push_back(backends.info(i));
+    if (part.size() < kRowsBetweenLooks && i + 1 < backends.size()) continue;
+    bytes += wire::list_part(part);
+    part.clear();
+    if (self->answers_ != nullptr && !self->answers_->has_room_for(bytes.size())) {
+      co_return self->no_room(id);
+    }
+    if (bytes.size() > wire::kMaxControlBody || std::chrono::steady_clock::now() < turn_ends) {
+      continue;
+    }
+    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    if (self->finishing_) co_return;
+    turn_ends = std::chrono::steady_clock::now() + kTurn;
+  }
+  const auto around = wire::list_around(id, bytes.size());
+  if (!around) co_return self->respond(id, wire::too_large_list(bytes.size()));
+  const auto charged = charged_bytes(std::move(bytes), self->answers_);
+  if (charged == nullptr) co_return self->no_room(id);
+  self->end_request(id);
+  const std::array<net::SharedBytes, 3> parts{std::make_shared<const std::string>(around->before),
+                                              charged,
+                                              std::make_shared<const std::string>(around->after)};
+  self->sent(self->stream_.send(parts));
+}
+
 void ControlSession::finish() {
   finishing_ = true;
   stream_.close_after_flush();
@@ -90,6 +209,11 @@ void ControlSession::finish() {
   linger_timer_.async_wait([self = shared_from_this()](std::error_code error) {
     if (!error) self->stream_.close();
   });
+}
+
+void ControlSession::close() noexcept {
+  finishing_ = true;
+  stream_.close();
 }
 
 void ControlSession::turn_away(const ControlError& why) {
@@ -110,6 +234,15 @@ void ControlSession::protocol_error(std::uint64_t id, const std::string& problem
   respond(id, ControlError{ControlError::Code::kProtocol, problem});
 }
 
+void ControlSession::request_failed(std::uint64_t id, const std::string& what) {
+  ++context_->server->core().counters().task_failures;
+  respond(id, ControlError{ControlError::Code::kBusy,
+                           "the broker could not do it: " + what + ": try again"});
+  context_->log.error("a request failed", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                           {"uid", static_cast<std::uint64_t>(who_.uid)},
+                                           {"why", what}});
+}
+
 // --- requests that stay open
 
 ControlSession::Open* ControlSession::open(std::uint64_t id, bool events) {
@@ -124,8 +257,23 @@ ControlSession::Open* ControlSession::open(std::uint64_t id, bool events) {
   request.request_id = id;
   request.events = events;
   request.gate = EventGate(context_->settings.event_queue);
-  context_->followers += events ? 1 : 0;
-  return &requests_.emplace_back(request);
+  if (events) {
+    const auto& ledger = context_->server->core().ledger();
+    if (auto over = ledger->refusal(core::Resource::kFollower, who_.uid)) {
+      ++context_->server->core().counters().over_quota;
+      respond(id, ControlError{ControlError::Code::kBusy,
+                               *std::move(over) + "; try again when one is done, or without "
+                                                  "following events"});
+      return nullptr;
+    }
+    request.follower = core::Taken(ledger, core::Resource::kFollower, who_.uid);
+  }
+  Open& opened = requests_.emplace_back(std::move(request));
+  if (events) {
+    ++context_->followers;
+    ++followers_;
+  }
+  return &opened;
 }
 
 ControlSession::Open* ControlSession::find(std::uint64_t id) {
@@ -137,47 +285,72 @@ ControlSession::Open* ControlSession::find(std::uint64_t id) {
 void ControlSession::close_request(std::uint64_t id) {
   Open* request = find(id);
   if (request == nullptr) return;
-  context_->followers -= request->events ? 1 : 0;
+  if (request->events) {
+    --context_->followers;
+    --followers_;
+  }
   requests_.erase(requests_.begin() + (request - requests_.data()));
-}
-
-void ControlSession::answer_when_finished(std::uint64_t id) {
-  asio::post(context_->loop, [weak = weak_from_this(), id] {
-    const auto self = weak.lock();
-    if (!self) return;
-    const Open* request = self->find(id);
-    if (request == nullptr) return;  // cancelled meanwhile
-    auto& server = *self->context_->server;
-    const auto report = server.core().report(request->broadcast, server.now());
-    std::visit([&](const auto& answer) { self->respond(id, answer); }, report);
-  });
 }
 
 // --- events
 
-void ControlSession::deliver(const Event& event) {
-  if (finishing_) return;
-  for (Open& request : requests_) {
-    if (request.starting && event.kind == Event::Kind::kBroadcastStarted) {
-      request.broadcast = event.broadcast_id;
-      request.starting = false;
+void ControlSession::deliver(EventDelivery& delivery) noexcept {
+  if (finishing_ || requests_.empty()) return;
+  const Event& event = delivery.event();
+  const bool starts = event.kind == Event::Kind::kBroadcastStarted;
+  const bool ends = event.kind == Event::Kind::kBroadcastFinished;
+  if (followers_ == 0 && !starts && !ends) return;  // most sessions wait for an end alone
+  try {
+    for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
+      Open& request = requests_[i];
+      if (request.starting && starts) {
+        request.broadcast = event.broadcast_id;
+        request.starting = false;
+      }
+      const bool concerned =
+          request.watches || (!request.starting && request.broadcast == event.broadcast_id);
+      if (concerned && request.events) send_event(request, delivery);
+      if (concerned && ends && !request.watches) {
+        answer_finished(request, delivery);  // which is done with then
+      } else {
+        ++i;
+      }
     }
-    if (!request.watches && (request.starting || request.broadcast != event.broadcast_id)) {
-      continue;
-    }
-    if (request.events) send_event(request, event);
-    if (!request.watches && event.kind == Event::Kind::kBroadcastFinished) {
-      answer_when_finished(request.request_id);
-    }
+  } catch (const std::exception&) {
+    // It would wait for ever for what could not be sent: the end of its connection tells it.
+    finishing_ = true;
+    stream_.close();
   }
 }
 
-void ControlSession::send_event(Open& request, const Event& event) {
-  std::string frame = wire::encode(request.request_id, event);
-  const auto missing = request.gate.admit(stream_.queued_bytes(), frame.size());
+void ControlSession::answer_finished(Open& request, EventDelivery& delivery) {
+  const std::uint64_t id = request.request_id;
+  const auto report = delivery.report(who_.uid, answers_);
+  if (report == nullptr) return no_room(id);
+  end_request(id);
+  wire::FrameAround around = wire::answer_around(id, report->size());
+  const std::array<net::SharedBytes, 3> parts{
+      std::make_shared<const std::string>(std::move(around.before)), report,
+      std::make_shared<const std::string>(std::move(around.after))};
+  sent(stream_.send(parts));
+}
+
+void ControlSession::send_event(Open& request, EventDelivery& delivery) {
+  const std::string& payload = delivery.payload();
+  const wire::FrameAround around = wire::event_around(request.request_id, payload.size());
+  const std::size_t size = around.before.size() + payload.size() + around.after.size();
+  const auto missing = request.gate.admit(stream_.queued_bytes(), size);
   if (!missing) return check_missing_later();
   if (*missing != 0) tell_missing(request, *missing);
+  std::string frame;
+  frame.reserve(size);
+  frame.append(around.before).append(payload).append(around.after);
   sent(stream_.send(std::move(frame)));
+}
+
+void ControlSession::send_event(Open& request, const Event& event) {
+  EventDelivery delivery(event, *context_->server);
+  send_event(request, delivery);
 }
 
 void ControlSession::tell_missing(Open& request, std::uint64_t count) {
@@ -221,12 +394,33 @@ void ControlSession::check_missing() {
 
 void ControlSession::respond(std::uint64_t id, const wire::ControlResponse& response) {
   end_request(id);
-  sent(stream_.send_now(wire::encode(id, response)));
+  send_answer(wire::encode(id, response));
 }
 
 void ControlSession::respond(std::uint64_t id, const ReportSource& report) {
   end_request(id);
-  sent(stream_.send_now(wire::encode(id, report)));
+  std::string framed = wire::encode(id, report);
+  if (answers_ != nullptr && !answers_->has_room_for(framed.size())) return no_room(id);
+  send_answer(std::move(framed));
+}
+
+void ControlSession::send_answer(std::string framed) {
+  auto charged = charged_bytes(std::move(framed), answers_);
+  if (charged == nullptr) return sent(net::Errc::kQueueFull);
+  sent(stream_.send_now(std::move(charged)));
+}
+
+void ControlSession::no_room(std::uint64_t id) {
+  ++context_->server->core().counters().over_quota;
+  end_request(id);
+  // It reads, others of its user do not.
+  if (stream_.queued_bytes() != 0) return sent(net::Errc::kQueueFull);
+  const ControlError why{
+      ControlError::Code::kBusy,
+      fmt::format("what waits for the operators of uid {} would be over its quota, {} bytes: read "
+                  "the answers of the other connections, or close them",
+                  who_.uid, answers_->limit)};
+  sent(stream_.send_now(wire::encode(id, why)));
 }
 
 void ControlSession::end_request(std::uint64_t id) {
@@ -238,11 +432,11 @@ void ControlSession::end_request(std::uint64_t id) {
 
 void ControlSession::sent(std::error_code error) {
   if (error != net::Errc::kQueueFull) return;  // any other ends receive(), too
+  finishing_ = true;
+  stream_.close();
   context_->log.warning("operator does not read its answers: its connection is closed",
                         {{"pid", static_cast<std::int64_t>(who_.pid)},
                          {"uid", static_cast<std::uint64_t>(who_.uid)}});
-  finishing_ = true;
-  stream_.close();
 }
 
 }  // namespace muster::daemon

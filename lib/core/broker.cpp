@@ -27,6 +27,8 @@ void Broker::restore_keys(std::vector<UsedKey> keys, Now now) {
   }
 }
 
+const std::shared_ptr<Accounts>& Broker::ledger() const noexcept { return state_->ledger; }
+
 Counters& Broker::counters() noexcept { return state_->counters; }
 
 void Broker::deadline_passed(DeadlineId id, Now now) {

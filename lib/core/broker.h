@@ -24,8 +24,10 @@
 #include "muster/control_error.h"
 #include "muster/registration.h"
 
+#include "core/backend_list.h"
 #include "core/broadcast_rows.h"
 #include "core/config.h"
+#include "core/selection_work.h"
 #include "core/shell.h"
 #include "core/types.h"
 
@@ -97,9 +99,17 @@ class Broker {
   // It counts against the quota of the user who asked until it has ended; without one, against
   // nobody's. Strong: when it throws nothing was sent.
   [[nodiscard]] std::variant<Started, ControlError> start_broadcast(
-      BroadcastRequest request, Now now, std::optional<Operator> asked_by = std::nullopt);
+      BroadcastRequest request, Now now, std::optional<Operator> asked_by = std::nullopt,
+      const SelectionWork* selected = nullptr);
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(
-      const BroadcastRequest& request, std::optional<uid_t> asked_by = std::nullopt) const;
+      const BroadcastRequest& request, std::optional<uid_t> asked_by = std::nullopt,
+      const SelectionWork* selected = nullptr) const;
+  // `selected`, here and above: work for the request's selection, done as far as it is. What is
+  // asked and listed is that of the call all the same.
+  //
+  // Goes on with it until `until`; false when it is done. It may be left off at any point.
+  [[nodiscard]] bool look_on(SelectionWork& selection, SteadyTime until) const;
+  [[nodiscard]] BackendSnapshot snapshot(const SelectionWork& selection) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
   // Ends the quiesces of broadcast `id` (0: of any) of the backends that are selected.
@@ -111,6 +121,8 @@ class Broker {
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
   // What the core knows of it: counters, backends, broadcasts, users.
   void fill_status(BrokerStatus& status) const;
+  // What each user has; of operators it is the caller who takes and gives back. Never null.
+  [[nodiscard]] const std::shared_ptr<Accounts>& ledger() const noexcept;
   // For the shell's own counts (refusals at accept, slow readers are the core's).
   [[nodiscard]] Counters& counters() noexcept;
 

@@ -17,11 +17,6 @@ ControlError error(ControlError::Code code, std::string message) {
   return {code, std::move(message)};
 }
 
-bool is_selected(const Selection& selection, const Entry& entry) {
-  const auto& registration = entry.enrolment->registration;
-  return selects(selection, registration.key, registration.labels);
-}
-
 }  // namespace
 
 std::chrono::milliseconds Broker::State::budget_of(const BroadcastRequest& request,
@@ -84,7 +79,8 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
 }
 
 std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest request, Now now,
-                                                            std::optional<Operator> asked_by) {
+                                                            std::optional<Operator> asked_by,
+                                                            const SelectionWork* selected) {
   auto& state = *state_;
   if (state.shutting_down) {
     return error(ControlError::Code::kShuttingDown,
@@ -128,6 +124,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   what.request = std::move(request);
   what.asked_by = std::move(asked_by);
   what.charged = uid;
+  what.selected = selected;
   auto& broadcast = state.launch(std::move(what), now);
   if (key) {
     key->broadcast = broadcast.id;
@@ -150,6 +147,9 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   broadcast.started_unix_ms = now.unix_ms;
   if (what.only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
 
+  std::optional<SelectionWork> fresh;
+  const SelectionWork* selected = what.selected;
+  if (selected == nullptr) selected = &fresh.emplace(broadcast.request.selection);
   const auto make_frame = [&](std::chrono::milliseconds budget) {
     if (broadcast.frame_for(budget) != nullptr) return;
     OutgoingOperation outgoing;
@@ -163,7 +163,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
     broadcast.add_frame(budget, shell.encode(outgoing));
   };
   const auto add = [&](EntryId id, Entry& entry) {
-    if (!is_selected(broadcast.request.selection, entry)) return;
+    if (!selected->selects(id, entry)) return;
     if (entry.state == BackendState::kDead) {
       broadcast.skipped.push_back({entry.enrolment, entry.cause});
       return;
@@ -257,7 +257,8 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
 }
 
 std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request,
-                                                   std::optional<uid_t> asked_by) const {
+                                                   std::optional<uid_t> asked_by,
+                                                   const SelectionWork* selected) const {
   auto checked = request;
   if (auto wrong = state_->check(checked)) return std::move(*wrong);
   const auto known = state_->known_by_key(checked, asked_by);
@@ -267,8 +268,10 @@ std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& reque
     dry_run.joins = there->id;
     return dry_run;
   }
-  state_->registry.for_each([&](EntryId, const Entry& entry) {
-    if (!is_selected(request.selection, entry)) return;
+  std::optional<SelectionWork> fresh;
+  if (selected == nullptr) selected = &fresh.emplace(request.selection);
+  state_->registry.for_each([&](EntryId id, const Entry& entry) {
+    if (!selected->selects(id, entry)) return;
     auto& list = entry.state == BackendState::kDead ? dry_run.skipped_dead : dry_run.would_ask;
     list.push_back(entry.enrolment->key());
   });
@@ -301,10 +304,11 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
 Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
   auto& state = *state_;
   Resumed done;
+  const SelectionWork selected(selection);
   state.registry.for_each([&](EntryId entry_id, Entry& entry) {
     if (!entry.quiesced || entry.quiesced->ended) return;
     if (id != 0 && entry.quiesced->state.broadcast != id) return;
-    if (!is_selected(selection, entry)) return;
+    if (!selected.selects(entry_id, entry)) return;
     if (!entry.enrolment->registration.can_resume) {
       ++done.cannot_resume;
       return;
@@ -365,36 +369,23 @@ ControlError Broker::State::no_report(BroadcastId id) const {
   return error(ControlError::Code::kNotFound, "there never was a " + name);
 }
 
-std::vector<BackendInfo> Broker::backends(const Selection& selection) const {
-  std::vector<BackendInfo> list;
-  state_->registry.for_each([&](EntryId, const Entry& entry) {
-    if (!is_selected(selection, entry)) return;
-    const auto& registration = entry.enrolment->registration;
-    BackendInfo info;
-    info.key = registration.key;
-    info.state = entry.state;
-    info.incarnation = entry.enrolment->incarnation;
-    info.pid = entry.enrolment->peer.process.pid;
-    info.uid = entry.enrolment->peer.uid;
-    info.labels = registration.labels;
-    info.ack_timeout = registration.ack_timeout;
-    info.idle_timeout = registration.idle_timeout;
-    info.sdk_name = registration.sdk_name;
-    info.sdk_version = registration.sdk_version;
-    info.since_unix_ms = entry.since_unix_ms;
-    if (entry.state != BackendState::kLive) info.gone_because = to_string(entry.cause);
-    info.cause = entry.cause;
-    if (entry.quiesced && !entry.quiesced->ended) info.quiesced = entry.quiesced->state;
-    info.can_resume = registration.can_resume;
-    info.open_operations = static_cast<std::uint32_t>(entry.open.size());
-    info.gid = entry.enrolment->peer.gid;
-    if (const auto& facts = entry.enrolment->peer.facts) {
-      info.exe = facts->exe;
-      info.exe_problem = facts->exe_problem;
-      info.process_started_unix_ms = facts->started_unix_ms;
-    }
-    list.push_back(std::move(info));
+bool Broker::look_on(SelectionWork& selection, SteadyTime until) const {
+  return selection.advance(state_->registry, until);
+}
+
+BackendSnapshot Broker::snapshot(const SelectionWork& selection) const {
+  BackendSnapshot backends;
+  state_->registry.for_each([&](EntryId id, const Entry& entry) {
+    if (selection.selects(id, entry)) backends.add(entry);
   });
+  return backends;
+}
+
+std::vector<BackendInfo> Broker::backends(const Selection& selection) const {
+  const auto found = snapshot(SelectionWork(selection));
+  std::vector<BackendInfo> list;
+  list.reserve(found.size());
+  for (std::size_t i = 0; i < found.size(); ++i) list.push_back(found.info(i));
   return list;
 }
 

@@ -53,6 +53,9 @@ std::vector<UserUsage> Broker::State::usage() const {
     user.registrations.used = account.registrations;
     user.queued_bytes.used = account.queue.used;
     user.broadcasts.used = account.broadcasts;
+    user.operators.used = account.operators;
+    user.followers.used = account.followers;
+    if (account.answers) user.answer_bytes.used = account.answers->used;
   }
   registry.for_each_with_dead(
       [&](uid_t uid, std::size_t dead) { users[uid].dead_backends = dead; });
@@ -66,6 +69,9 @@ std::vector<UserUsage> Broker::State::usage() const {
     user.registrations.quota = quota.registrations;
     user.queued_bytes.quota = quota.queued_bytes;
     user.broadcasts.quota = quota.broadcasts;
+    user.operators.quota = quota.operators;
+    user.followers.quota = quota.followers;
+    user.answer_bytes.quota = quota.answer_bytes;
     list.push_back(user);
   }
   return list;

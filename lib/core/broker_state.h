@@ -37,7 +37,11 @@ struct Session {
 };
 
 struct Broker::State {
-  State(Config c, Shell& s) : config(std::move(c)), shell(s), accounts(config.quotas) {}
+  State(Config c, Shell& s)
+      : config(std::move(c)),
+        shell(s),
+        ledger(std::make_shared<Accounts>(config.quotas)),
+        accounts(*ledger) {}
 
   // --- sessions
   // Null when the connection is not known (any more).
@@ -84,6 +88,7 @@ struct Broker::State {
     std::optional<Operator> asked_by;  // nothing: the broker itself
     std::optional<uid_t> charged;      // whose account it counts in
     bool own = false;
+    const SelectionWork* selected = nullptr;  // of the request's selection; null: found out now
   };
   // Sends to every backend that is selected and not dead. Strong: when it throws nothing was sent.
   Broadcast& launch(Launch what, Now now);
@@ -124,7 +129,8 @@ struct Broker::State {
 
   Config config;
   Shell& shell;
-  Accounts accounts;
+  const std::shared_ptr<Accounts> ledger;  // shared with who counts operators
+  Accounts& accounts;
   Registry registry;
   Deadlines deadlines;
   BroadcastLog log;

@@ -1,7 +1,9 @@
 #include "core/quota.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
+#include <unistd.h>
 
 namespace muster::core {
 namespace {
@@ -13,31 +15,52 @@ struct Kind {
   std::string_view many;
 };
 
-Kind kind_of(Resource resource) noexcept {
-  using Account = Accounts::Account;
-  switch (resource) {
-    case Resource::kConnection:
-      return {&Account::connections, &Quota::connections, "connection", "connections"};
-    case Resource::kRegistration:
-      return {&Account::registrations, &Quota::registrations, "registered backend",
-              "registered backends"};
-    case Resource::kBroadcast:
-      break;
-  }
-  return {&Account::broadcasts, &Quota::broadcasts, "broadcast in flight", "broadcasts in flight"};
+using Account = Accounts::Account;
+
+// By Resource.
+constexpr std::array<Kind, 5> kKinds{{
+    {&Account::connections, &Quota::connections, "connection", "connections"},
+    {&Account::registrations, &Quota::registrations, "registered backend", "registered backends"},
+    {&Account::broadcasts, &Quota::broadcasts, "broadcast in flight", "broadcasts in flight"},
+    {&Account::operators, &Quota::operators, "connected operator", "connected operators"},
+    {&Account::followers, &Quota::followers, "request that follows events",
+     "requests that follow events"},
+}};
+
+const Kind& kind_of(Resource resource) noexcept {
+  return kKinds[static_cast<std::size_t>(resource)];
+}
+
+struct Limit {
+  std::uint64_t Quota::*limit;
+  std::optional<std::uint64_t> QuotaOverride::*own;
+};
+
+constexpr std::array<Limit, 7> kLimits{{
+    {&Quota::connections, &QuotaOverride::connections},
+    {&Quota::registrations, &QuotaOverride::registrations},
+    {&Quota::queued_bytes, &QuotaOverride::queued_bytes},
+    {&Quota::broadcasts, &QuotaOverride::broadcasts},
+    {&Quota::operators, &QuotaOverride::operators},
+    {&Quota::followers, &QuotaOverride::followers},
+    {&Quota::answer_bytes, &QuotaOverride::answer_bytes},
+}};
+
+bool is_bounded_in_all_alone(Resource resource, uid_t uid) noexcept {
+  return (resource == Resource::kOperator || resource == Resource::kFollower) && is_privileged(uid);
 }
 
 }  // namespace
 
+bool is_privileged(uid_t uid) noexcept { return uid == 0 || uid == ::geteuid(); }
+
 Quota Quotas::of(uid_t uid) const {
   const auto found = of_uid.find(uid);
   if (found == of_uid.end()) return each;
-  const QuotaOverride& own = found->second;
-  Quota quota;
-  quota.connections = own.connections.value_or(each.connections);
-  quota.registrations = own.registrations.value_or(each.registrations);
-  quota.queued_bytes = own.queued_bytes.value_or(each.queued_bytes);
-  quota.broadcasts = own.broadcasts.value_or(each.broadcasts);
+  Quota quota = each;
+  for (const Limit& limit : kLimits) {
+    quota.*limit.limit = (found->second.*limit.own).value_or(quota.*limit.limit);
+  }
   return quota;
 }
 
@@ -46,7 +69,7 @@ std::optional<std::string> Accounts::refusal(Resource resource, uid_t uid) const
   const Account* const account = find(uid);
   const std::uint64_t used = account == nullptr ? 0 : account->*kind.used;
   const std::uint64_t limit = (account == nullptr ? quotas_.of(uid) : account->quota).*kind.limit;
-  if (used < limit) return std::nullopt;
+  if (used < limit || is_bounded_in_all_alone(resource, uid)) return std::nullopt;
   std::string text = "uid " + std::to_string(uid) + " has " + std::to_string(used) + " ";
   text.append(used == 1 ? kind.one : kind.many);
   return text + ", and its quota is " + std::to_string(limit);
@@ -59,6 +82,15 @@ void Accounts::take(Resource resource, uid_t uid) {
     account.quota = quotas_.of(uid);
     account.queue.limit = account.quota.queued_bytes;
   }
+  if (resource == Resource::kOperator && account.answers == nullptr) {
+    try {
+      account.answers = std::make_shared<QueueAccount>();
+    } catch (...) {
+      if (is_new) accounts_.erase(place);
+      throw;
+    }
+    account.answers->limit = account.quota.answer_bytes;
+  }
   ++(account.*kind_of(resource).used);
 }
 
@@ -67,7 +99,9 @@ void Accounts::give_back(Resource resource, uid_t uid) noexcept {
   if (found == accounts_.end()) return;
   Account& account = found->second;
   --(account.*kind_of(resource).used);
-  if (account.connections + account.registrations + account.broadcasts == 0) accounts_.erase(found);
+  std::uint64_t in_use = 0;
+  for (const Kind& kind : kKinds) in_use += account.*kind.used;
+  if (in_use == 0) accounts_.erase(found);
 }
 
 const Accounts::Account* Accounts::find(uid_t uid) const noexcept {

@@ -2,15 +2,18 @@
 //
 // What is counted goes to the account of the user who caused it, as the kernel names it: a
 // connection and a registration to the backend's, a broadcast to the operator's, what waits to be
-// sent to that of the backend that does not read. An account is there while any of it is.
+// sent to that of the backend or operator that does not read. An account is there while any of it
+// is.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <sys/types.h>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/queue_account.h"
@@ -24,6 +27,9 @@ struct Quota {
   std::uint64_t registrations = 16'384;
   std::uint64_t queued_bytes = 64ULL * 1024 * 1024;  // over all its backends
   std::uint64_t broadcasts = 512;                    // in flight
+  std::uint64_t operators = 32;                      // connections of operators
+  std::uint64_t followers = 64;                      // requests of operators that get events
+  std::uint64_t answer_bytes = 64ULL * 1024 * 1024;  // over all its operators
 
   friend bool operator==(const Quota&, const Quota&) = default;
 };
@@ -34,6 +40,9 @@ struct QuotaOverride {
   std::optional<std::uint64_t> registrations;
   std::optional<std::uint64_t> queued_bytes;
   std::optional<std::uint64_t> broadcasts;
+  std::optional<std::uint64_t> operators;
+  std::optional<std::uint64_t> followers;
+  std::optional<std::uint64_t> answer_bytes;
 };
 
 struct Quotas {
@@ -43,7 +52,12 @@ struct Quotas {
   [[nodiscard]] Quota of(uid_t uid) const;
 };
 
-enum class Resource : std::uint8_t { kConnection, kRegistration, kBroadcast };
+// What is counted one by one. kOperator and kFollower of a privileged user are bounded by what the
+// broker has in all, not by a quota.
+enum class Resource : std::uint8_t { kConnection, kRegistration, kBroadcast, kOperator, kFollower };
+
+// Root and the broker's own user: they have a reserve of what users share.
+[[nodiscard]] bool is_privileged(uid_t uid) noexcept;
 
 class Accounts {
  public:
@@ -52,7 +66,11 @@ class Accounts {
     std::uint64_t connections = 0;
     std::uint64_t registrations = 0;
     std::uint64_t broadcasts = 0;
+    std::uint64_t operators = 0;
+    std::uint64_t followers = 0;
     QueueAccount queue;
+    // Shared with the bytes that are charged to it, which may outlive the account by a moment.
+    std::shared_ptr<QueueAccount> answers;
   };
 
   explicit Accounts(Quotas quotas) : quotas_(std::move(quotas)) {}
@@ -65,6 +83,10 @@ class Accounts {
   void give_back(Resource resource, uid_t uid) noexcept;
   // Stays where it is while the user has a connection. REQUIRES: it has one.
   [[nodiscard]] QueueAccount& queue_of(uid_t uid) { return accounts_.at(uid).queue; }
+  // Of what waits for the user's operators. REQUIRES: it has one.
+  [[nodiscard]] std::shared_ptr<QueueAccount> answers_of(uid_t uid) {
+    return accounts_.at(uid).answers;
+  }
   [[nodiscard]] Quota quota_of(uid_t uid) const { return quotas_.of(uid); }
 
   // Null when nothing is in use.
@@ -76,6 +98,33 @@ class Accounts {
  private:
   Quotas quotas_;
   std::unordered_map<uid_t, Account> accounts_;
+};
+
+// One of a resource that a user has, until it is destroyed.
+class Taken {
+ public:
+  Taken() = default;
+  // Takes it. REQUIRES: `ledger` is not null.
+  Taken(std::shared_ptr<Accounts> ledger, Resource resource, uid_t uid)
+      : ledger_(std::move(ledger)), resource_(resource), uid_(uid) {
+    ledger_->take(resource, uid);
+  }
+  Taken(Taken&& other) noexcept
+      : ledger_(std::move(other.ledger_)), resource_(other.resource_), uid_(other.uid_) {}
+  Taken& operator=(Taken&& other) noexcept {
+    std::swap(ledger_, other.ledger_);
+    std::swap(resource_, other.resource_);
+    std::swap(uid_, other.uid_);
+    return *this;
+  }
+  ~Taken() {
+    if (ledger_) ledger_->give_back(resource_, uid_);
+  }
+
+ private:
+  std::shared_ptr<Accounts> ledger_;
+  Resource resource_ = Resource::kConnection;
+  uid_t uid_ = 0;
 };
 
 }  // namespace muster::core

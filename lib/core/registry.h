@@ -107,6 +107,8 @@ class Registry {
   void for_each_with_dead(Visit&& visit) const {
     for (const auto& [uid, dead] : dead_by_user_) visit(uid, dead.count);
   }
+  // Every EntryId is below it; those whose enrolment is null are free.
+  [[nodiscard]] std::size_t slots() const noexcept { return entries_.size(); }
   // At least as many as are registered, dead ones included.
   [[nodiscard]] std::size_t size_hint() const noexcept { return order_.size(); }
 

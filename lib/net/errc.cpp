@@ -20,6 +20,8 @@ class StreamCategory final : public std::error_category {
         return "the peer does not read what it is sent";
       case Errc::kClosed:
         return "the connection was closed here";
+      case Errc::kNoRoom:
+        return "what the peer sends has no room in its user's quota";
     }
     return "unknown stream error " + std::to_string(code);
   }

@@ -11,6 +11,7 @@ enum class Errc {
   kBadFrame,         // what came is no frame, or is over the limit
   kQueueFull,        // the peer does not read: what is queued would go over its bound
   kClosed,           // closed at this end
+  kNoRoom,           // StreamLimits::charge_received refused
 };
 
 [[nodiscard]] const std::error_category& stream_category() noexcept;

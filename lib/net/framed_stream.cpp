@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <utility>
@@ -36,6 +37,9 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
     (void)fd.release();
     socket.non_blocking(true);
   }
+  ~State() { give_back_buffer(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   static asio::awaitable<Received> receive(std::shared_ptr<State> self);
   static asio::awaitable<void> write(std::shared_ptr<State> self);
@@ -47,26 +51,36 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
     begin += std::exchange(taken, 0);
     if (begin < end) return;
     begin = end = 0;
-    if (capacity > kKeptBuffer) {
-      buffer.reset();
-      capacity = 0;
-    }
+    if (capacity > kKeptBuffer) give_back_buffer();
+  }
+
+  void give_back_buffer() {
+    buffer.reset();
+    set_capacity(0);
+  }
+  // False when what it grows by has no room.
+  bool set_capacity(std::size_t bytes) {
+    const auto change = static_cast<std::ptrdiff_t>(bytes) - static_cast<std::ptrdiff_t>(capacity);
+    if (change != 0 && limits.charge_received && !limits.charge_received(change)) return false;
+    capacity = bytes;
+    return true;
   }
 
   // Room to read at least one byte of a frame of `wanted` bytes. What the length says is not
-  // allocated before it comes: the buffer at most doubles.
-  void make_room(std::size_t wanted) {
+  // allocated before it comes: the buffer at most doubles. False when there is none.
+  [[nodiscard]] bool make_room(std::size_t wanted) {
     if (begin > 0) {
       std::memmove(buffer.get(), buffer.get() + begin, end - begin);
       end -= std::exchange(begin, 0);
     }
-    if (end < capacity) return;
+    if (end < capacity) return true;
     const std::size_t more =
         capacity == 0 ? kFirstBuffer : std::max(capacity + 1, std::min(wanted, capacity * 2));
     auto larger = std::make_unique_for_overwrite<char[]>(more);
+    if (!set_capacity(more)) return false;
     if (end > 0) std::memcpy(larger.get(), buffer.get(), end);
     buffer = std::move(larger);
-    capacity = more;
+    return true;
   }
 
   [[nodiscard]] std::error_code end_of(std::error_code ec) const {
@@ -78,14 +92,22 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
 
   // --- writing
 
-  std::error_code enqueue(SharedBytes framed) {
+  std::error_code enqueue(std::span<const SharedBytes> parts) {
     if (closed || closing) return Errc::kClosed;
     if (write_error) return write_error;
-    const std::size_t size = framed->size();
-    if (size == 0) return {};
+    std::size_t size = 0;
+    for (const SharedBytes& part : parts) size += part->size();
     const std::size_t waiting = queued.load(std::memory_order_relaxed);
     if (size > limits.queued_bytes - waiting) return Errc::kQueueFull;
-    queue.push_back(std::move(framed));
+    const std::size_t before = queue.size();
+    try {
+      for (const SharedBytes& part : parts) {
+        if (!part->empty()) queue.push_back(part);
+      }
+    } catch (...) {
+      while (queue.size() > before) queue.pop_back();
+      throw;
+    }
     queued.store(waiting + size, std::memory_order_release);
     return {};
   }
@@ -203,7 +225,10 @@ asio::awaitable<Received> FramedStream::State::receive(std::shared_ptr<State> se
       self->ended.problem = std::move(view.problem);
       break;
     }
-    self->make_room(view.bytes);
+    if (!self->make_room(view.bytes)) {
+      self->ended.error = Errc::kNoRoom;
+      break;
+    }
     const asio::mutable_buffer room(self->buffer.get() + self->end, self->capacity - self->end);
     std::error_code ec;
     auto token = asio::redirect_error(asio::use_awaitable, ec);
@@ -239,18 +264,20 @@ FramedStream::~FramedStream() { state_->close(); }
 
 asio::awaitable<Received> FramedStream::receive() { return State::receive(state_); }
 
-std::error_code FramedStream::send(SharedBytes framed) {
-  const std::error_code ec = state_->enqueue(std::move(framed));
+std::error_code FramedStream::send(std::span<const SharedBytes> parts) {
+  const std::error_code ec = state_->enqueue(parts);
   state_->ensure_writer();
   return ec;
 }
+
+std::error_code FramedStream::send(SharedBytes framed) { return send(std::span(&framed, 1)); }
 
 std::error_code FramedStream::send(std::string framed) {
   return send(std::make_shared<const std::string>(std::move(framed)));
 }
 
 std::error_code FramedStream::send_now(SharedBytes framed) {
-  if (const std::error_code ec = state_->enqueue(std::move(framed))) return ec;
+  if (const std::error_code ec = state_->enqueue(std::span(&framed, 1))) return ec;
   if (!state_->blocked) state_->write_some();
   state_->ensure_writer();
   return state_->write_error;
@@ -269,6 +296,12 @@ void FramedStream::close_after_flush() {
 void FramedStream::close() { state_->close(); }
 
 bool FramedStream::is_open() const noexcept { return !state_->closed; }
+
+bool FramedStream::has_peer() const noexcept {
+  if (state_->closed) return false;
+  pollfd peer{state_->socket.native_handle(), 0, 0};
+  return ::poll(&peer, 1, 0) <= 0 || (peer.revents & (POLLHUP | POLLERR)) == 0;
+}
 
 std::size_t FramedStream::queued_bytes() const noexcept {
   return state_->queued.load(std::memory_order_acquire);

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,6 +31,9 @@ struct StreamLimits {
   std::size_t first_body = wire::kMaxFirstBody;  // the first frame that is received
   std::size_t body = wire::kMaxBackendBody;      // each later one
   std::size_t queued_bytes = 256 * 1024;         // waiting to be sent
+  // Asked whenever the memory for what was received changes by that many bytes. False, of a
+  // growth only: there is no room, and receive() ends with kNoRoom. Null: there always is.
+  std::function<bool(std::ptrdiff_t bytes)> charge_received = nullptr;
 };
 
 struct Received {
@@ -57,6 +62,8 @@ class FramedStream {
   // Sent at the executor's next turn, together with whatever else is sent in this one.
   std::error_code send(SharedBytes framed);
   std::error_code send(std::string framed);
+  // Parts of one or more whole frames: all of them or none.
+  std::error_code send(std::span<const SharedBytes> parts);
   // Written before this returns, as far as nothing waits before it and the socket takes it.
   std::error_code send_now(SharedBytes framed);
   std::error_code send_now(std::string framed);
@@ -67,6 +74,9 @@ class FramedStream {
   // At once; receive() gives kClosed.
   void close();
   [[nodiscard]] bool is_open() const noexcept;
+
+  // Whether the peer still has its end open, for reading or for writing: the kernel is asked.
+  [[nodiscard]] bool has_peer() const noexcept;
 
   // Waiting to be sent. Any thread.
   [[nodiscard]] std::size_t queued_bytes() const noexcept;

@@ -85,16 +85,65 @@ std::string encode_response(std::uint64_t request_id, std::string payload) {
   return encode_frame(envelope);
 }
 
-std::string encode_report(std::uint64_t request_id, const auto& report) {
+// `request_id`: of the longest frame that it may become.
+std::string report_payload(std::uint64_t request_id, const auto& report) {
   std::string payload = report_response(report, Texts::kAll);
   const Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
   if (body_bytes(envelope, payload.size()) > kMaxControlBody) {
     payload = report_response(report, Texts::kNone);
   }
-  return encode_response(request_id, std::move(payload));
+  return payload;
 }
 
+std::string encode_report(std::uint64_t request_id, const auto& report) {
+  return encode_response(request_id, report_payload(request_id, report));
+}
+
+constexpr std::uint64_t kLongestId = ~std::uint64_t{0};
+
 }  // namespace
+
+std::string payload_of(const ReportSource& report) {
+  std::string payload = report_payload(kLongestId, report);
+  const Envelope envelope = control_envelope(FrameKind::kResponse, kLongestId);
+  if (const auto size = body_bytes(envelope, payload.size()); size > kMaxControlBody) {
+    payload = response_bytes(too_large(size));
+  }
+  return payload;
+}
+
+std::string payload_of(const ControlError& error) { return response_bytes(error); }
+
+std::string payload_of(const Event& event) { return message_of(event); }
+
+FrameAround answer_around(std::uint64_t request_id, std::size_t payload_bytes) {
+  return frame_around(control_envelope(FrameKind::kResponse, request_id), payload_bytes);
+}
+
+FrameAround event_around(std::uint64_t request_id, std::size_t payload_bytes) {
+  return frame_around(control_envelope(FrameKind::kEvent, request_id), payload_bytes);
+}
+
+std::string list_part(const std::vector<BackendInfo>& backends) {
+  v1::BackendList part;
+  to_proto(backends, part);
+  return serialize(part);
+}
+
+std::optional<FrameAround> list_around(std::uint64_t request_id, std::size_t list_bytes) {
+  // The beginning of a v1.ControlResponse: the list's bytes are the end of it.
+  MessageWriter response;
+  response.length(v1::ControlResponse::kBackendsFieldNumber, list_bytes);
+  const std::string head = std::move(response).take();
+  const Envelope envelope = control_envelope(FrameKind::kResponse, request_id);
+  const std::size_t payload_bytes = head.size() + list_bytes;
+  if (body_bytes(envelope, payload_bytes) > kMaxControlBody) return std::nullopt;
+  FrameAround around = frame_around(envelope, payload_bytes);
+  around.before += head;
+  return around;
+}
+
+ControlError too_large_list(std::size_t list_bytes) { return too_large(list_bytes); }
 
 std::string encode(std::uint64_t request_id, const ControlResponse& response) {
   if (const auto* report = std::get_if<BroadcastReport>(&response)) {

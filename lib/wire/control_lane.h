@@ -17,6 +17,7 @@
 
 #include "model/report_rows.h"
 #include "wire/backend_lane.h"  // Cancel
+#include "wire/framing.h"
 
 namespace muster::wire {
 
@@ -161,6 +162,23 @@ class ControlAnswerDecoder {
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ControlResponse& response);
 // The answer that is the BroadcastReport of these rows.
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ReportSource& report);
+
+// --- an answer or event for several requests: its payload is made once, and stands between the
+// two parts of a frame that each request has of its own.
+// As encode() of the report makes it for any request.
+[[nodiscard]] std::string payload_of(const ReportSource& report);
+[[nodiscard]] std::string payload_of(const ControlError& error);
+[[nodiscard]] std::string payload_of(const Event& event);
+[[nodiscard]] FrameAround answer_around(std::uint64_t request_id, std::size_t payload_bytes);
+[[nodiscard]] FrameAround event_around(std::uint64_t request_id, std::size_t payload_bytes);
+
+// A list of backends, written in parts: the parts, one after another, are the list. What it is
+// framed with; nothing when it is too large for the lane, which too_large_list() then says.
+[[nodiscard]] std::string list_part(const std::vector<BackendInfo>& backends);
+[[nodiscard]] std::optional<FrameAround> list_around(std::uint64_t request_id,
+                                                     std::size_t list_bytes);
+[[nodiscard]] ControlError too_large_list(std::size_t list_bytes);
+
 // For OutcomeRow::key_on_wire.
 [[nodiscard]] std::string key_on_wire(const BackendKey& key);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Event& event);

@@ -1,5 +1,6 @@
 // The broker's status.
 #include <algorithm>
+#include <array>
 
 #include "wire/convert.h"
 #include "wire/text.h"
@@ -56,22 +57,37 @@ void put_share(const Share& share, v1::Share& out) {
 
 Share share_of(const v1::Share& in) { return {in.used(), in.quota()}; }
 
+// What of a user is a share of something.
+struct UserShare {
+  Share UserUsage::*value;
+  v1::Share* (v1::UserUsage::*put)();
+  const v1::Share& (v1::UserUsage::*take)() const;
+};
+
+constexpr std::array<UserShare, 7> kUserShares{{
+    {&UserUsage::connections, &v1::UserUsage::mutable_connections, &v1::UserUsage::connections},
+    {&UserUsage::registrations, &v1::UserUsage::mutable_registrations,
+     &v1::UserUsage::registrations},
+    {&UserUsage::queued_bytes, &v1::UserUsage::mutable_queued_bytes, &v1::UserUsage::queued_bytes},
+    {&UserUsage::broadcasts, &v1::UserUsage::mutable_broadcasts, &v1::UserUsage::broadcasts},
+    {&UserUsage::operators, &v1::UserUsage::mutable_operators, &v1::UserUsage::operators},
+    {&UserUsage::followers, &v1::UserUsage::mutable_followers, &v1::UserUsage::followers},
+    {&UserUsage::answer_bytes, &v1::UserUsage::mutable_answer_bytes, &v1::UserUsage::answer_bytes},
+}};
+
 void put_user(const UserUsage& user, v1::UserUsage& out) {
   out.set_uid(user.uid);
-  put_share(user.connections, *out.mutable_connections());
-  put_share(user.registrations, *out.mutable_registrations());
-  put_share(user.queued_bytes, *out.mutable_queued_bytes());
-  put_share(user.broadcasts, *out.mutable_broadcasts());
+  for (const UserShare& share : kUserShares) {
+    // A missing one is read as nothing of nothing.
+    if (user.*share.value != Share{}) put_share(user.*share.value, *(out.*share.put)());
+  }
   out.set_dead_backends(user.dead_backends);
 }
 
 UserUsage user_of(const v1::UserUsage& in) {
   UserUsage user;
   user.uid = in.uid();
-  user.connections = share_of(in.connections());
-  user.registrations = share_of(in.registrations());
-  user.queued_bytes = share_of(in.queued_bytes());
-  user.broadcasts = share_of(in.broadcasts());
+  for (const UserShare& share : kUserShares) user.*share.value = share_of((in.*share.take)());
   user.dead_backends = in.dead_backends();
   return user;
 }

@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "wire/framing.h"
+
 namespace google::protobuf {
 class MessageLite;
 }
@@ -61,6 +63,8 @@ class EnvelopeReader {
 // How long the body of such a frame is. `envelope.payload` is not looked at.
 [[nodiscard]] std::size_t body_bytes(const Envelope& envelope, std::size_t payload_bytes) noexcept;
 
+// `envelope.payload` is not looked at. REQUIRES: as below.
+[[nodiscard]] FrameAround frame_around(const Envelope& envelope, std::size_t payload_bytes);
 // Whole frames, header included. REQUIRES: the trace strings are UTF-8.
 [[nodiscard]] std::string encode_frame(const Envelope& envelope);
 // With `payload` in the place of envelope.payload; maps are written in the order of their keys.

@@ -47,6 +47,21 @@ std::uint8_t* put_text(std::uint8_t* at, unsigned field, std::string_view text) 
   return at + text.size();
 }
 
+std::uint8_t* put_before_payload(std::uint8_t* at, const Envelope& envelope,
+                                 std::size_t payload_bytes) {
+  at = put_number(at, 1, kEnvelopeVersion);
+  at = put_number(at, 2, static_cast<std::uint64_t>(envelope.kind));
+  at = put_number(at, 3, envelope.lane);
+  return payload_bytes == 0 ? at : put_length(at, 4, payload_bytes);
+}
+
+std::uint8_t* put_behind_payload(std::uint8_t* at, const Envelope& envelope) {
+  at = put_number(at, 5, envelope.request_id);
+  at = put_number(at, 7, envelope.deadline_unix_ms);  // 6, the encoding, is NONE
+  at = put_text(at, 8, envelope.traceparent);
+  return put_text(at, 9, envelope.tracestate);
+}
+
 // `put_payload(at)` writes the payload's `payload_bytes`.
 template <typename PutPayload>
 std::string encode(const Envelope& envelope, std::size_t payload_bytes, PutPayload put_payload) {
@@ -54,18 +69,9 @@ std::string encode(const Envelope& envelope, std::size_t payload_bytes, PutPaylo
   std::string frame(kHeaderBytes + body, '\0');
   put_header(frame.data(), body);
   auto* at = reinterpret_cast<std::uint8_t*>(frame.data()) + kHeaderBytes;
-  at = put_number(at, 1, kEnvelopeVersion);
-  at = put_number(at, 2, static_cast<std::uint64_t>(envelope.kind));
-  at = put_number(at, 3, envelope.lane);
-  if (payload_bytes != 0) {
-    at = put_length(at, 4, payload_bytes);
-    put_payload(at);
-    at += payload_bytes;
-  }
-  at = put_number(at, 5, envelope.request_id);
-  at = put_number(at, 7, envelope.deadline_unix_ms);  // 6, the encoding, is NONE
-  at = put_text(at, 8, envelope.traceparent);
-  put_text(at, 9, envelope.tracestate);
+  at = put_before_payload(at, envelope, payload_bytes);
+  if (payload_bytes != 0) put_payload(at);
+  put_behind_payload(at + payload_bytes, envelope);
   return frame;
 }
 
@@ -76,6 +82,20 @@ std::size_t body_bytes(const Envelope& envelope, std::size_t payload_bytes) noex
          number_bytes(envelope.lane) + text_bytes(payload_bytes) +
          number_bytes(envelope.request_id) + number_bytes(envelope.deadline_unix_ms) +
          text_bytes(envelope.traceparent.size()) + text_bytes(envelope.tracestate.size());
+}
+
+FrameAround frame_around(const Envelope& envelope, std::size_t payload_bytes) {
+  const std::size_t body = body_bytes(envelope, payload_bytes);
+  FrameAround around;
+  around.before.resize(kHeaderBytes + body - payload_bytes);
+  put_header(around.before.data(), body);
+  auto* const begin = reinterpret_cast<std::uint8_t*>(around.before.data());
+  auto* const payload = put_before_payload(begin + kHeaderBytes, envelope, payload_bytes);
+  auto* const end = put_behind_payload(payload, envelope);
+  around.after.assign(reinterpret_cast<const char*>(payload),
+                      static_cast<std::size_t>(end - payload));
+  around.before.resize(static_cast<std::size_t>(payload - begin));
+  return around;
 }
 
 std::string encode_frame(const Envelope& envelope) {

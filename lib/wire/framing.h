@@ -32,6 +32,12 @@ struct FrameView {
 // soon as its length is known.
 [[nodiscard]] FrameView next_frame(std::string_view input, std::size_t max_body);
 
+// A whole frame but for a payload that is written elsewhere and stands between the two parts.
+struct FrameAround {
+  std::string before;
+  std::string after;
+};
+
 // Writes the 5 header bytes of a body of `body_bytes`. REQUIRES: body_bytes <= kMaxControlBody.
 void put_header(char* out, std::size_t body_bytes) noexcept;
 

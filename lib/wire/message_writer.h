@@ -66,6 +66,12 @@ class MessageWriter {
     varint(value.size());
     put(value);
   }
+  // The beginning of a text or message whose `bytes` are written elsewhere.
+  void length(unsigned field, std::size_t bytes) {
+    make_room(kMostOfTwoNumbers);
+    tag(field, kLengthDelimited);
+    varint(bytes);
+  }
   // `write()` puts the fields of the message inside.
   template <typename Write>
   void message(unsigned field, Write&& write) {

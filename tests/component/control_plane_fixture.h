@@ -76,6 +76,7 @@ class TestOperator {
   std::string has_heard() { return next().value_or("nothing"); }
   [[nodiscard]] const wire::ControlAnswerFrame& last() const { return *frame_; }
   void closes() { socket_.reset(); }
+  void stops_writing() { ::shutdown(socket_.get(), SHUT_WR); }
 
  private:
   std::optional<std::string> next();

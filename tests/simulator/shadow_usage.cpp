@@ -33,6 +33,10 @@ UserUsage Shadow::usage_of(uid_t uid) const {
   usage.registrations.quota = quota(knobs_.registrations_each);
   usage.queued_bytes.quota = quota(knobs_.queued_each);
   usage.broadcasts.quota = quota(knobs_.broadcasts_each);
+  const core::Quota defaults;
+  usage.operators.quota = defaults.operators;
+  usage.followers.quota = defaults.followers;
+  usage.answer_bytes.quota = defaults.answer_bytes;
   return usage;
 }
 

@@ -214,7 +214,8 @@ BrokerStatus WireRandom::status() {
   }
   status.users = some(3, [&] {
     const auto share = [&] { return Share{number(), number()}; };
-    return UserUsage{number32(), share(), share(), share(), share(), number()};
+    return UserUsage{number32(), share(), share(), share(), share(),
+                     number(),   share(), share(), share()};
   });
   status.descriptors = {number(), number(), number(), chance()};
   return status;

@@ -125,6 +125,9 @@ struct UserUsage {
   Share queued_bytes;   // what its backends do not read
   Share broadcasts;     // in flight, asked for by it
   std::uint64_t dead_backends = 0;
+  Share operators{};     // connections of its operators
+  Share followers{};     // requests of its operators that get events
+  Share answer_bytes{};  // what its operators do not read
 
   friend bool operator==(const UserUsage&, const UserUsage&) = default;
 };
