@@ -37,8 +37,8 @@ SteadyTime Broadcast::latest_end(std::chrono::milliseconds max_ack_timeout) cons
 TargetText& Broadcast::text_of(std::uint32_t target) {
   auto& index = targets[target].text;
   if (index == Target::kNoText) {
-    index = static_cast<std::uint32_t>(texts.size());
-    texts.emplace_back();
+    texts.emplace_back();  // before the index that points to it: it may throw
+    index = static_cast<std::uint32_t>(texts.size() - 1);
   }
   return texts[index];
 }

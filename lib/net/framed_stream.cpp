@@ -163,8 +163,13 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
   void ensure_writer() {
     if (writing || queue.empty()) return;
     writing = true;
-    spawn(executor, "stream writer", write(shared_from_this()),
-          [self = shared_from_this()](const char*, std::string_view) { self->close(); });
+    try {
+      spawn(executor, "stream writer", write(shared_from_this()),
+            [self = shared_from_this()](const char*, std::string_view) { self->close(); });
+    } catch (...) {
+      writing = false;
+      throw;
+    }
   }
 
   void close() {

@@ -56,46 +56,48 @@ BackendFrameDecoder::BackendFrameDecoder() : scratch_(std::make_unique<Scratch>(
 BackendFrameDecoder::~BackendFrameDecoder() = default;
 
 std::string BackendFrameDecoder::decode(std::string_view body, BackendFrame& out) {
-  if (std::uint64_t id = 0; read_usual_ack(body, id)) {
-    out.request_id = id;
-    out.message = Ack{};
-    return {};
-  }
-  Envelope envelope;
-  auto problem = scratch_->reader.read(body, kBackendLane, envelope);
-  if (!problem.empty()) return problem;
+  return with_scratch(scratch_, [&]() -> std::string {
+    if (std::uint64_t id = 0; read_usual_ack(body, id)) {
+      out.request_id = id;
+      out.message = Ack{};
+      return {};
+    }
+    Envelope envelope;
+    auto problem = scratch_->reader.read(body, kBackendLane, envelope);
+    if (!problem.empty()) return problem;
 
-  if (envelope.kind == FrameKind::kCancel) {
-    return take<Cancel>("CANCEL", FrameKind::kCancel, envelope, out);
-  }
-  if (envelope.payload == kAckPayload) {
-    return take<Ack>("Ack", FrameKind::kResponse, envelope, out);
-  }
-  if (envelope.payload == kActivityPayload) {
-    return take<Activity>("Activity", FrameKind::kEvent, envelope, out);
-  }
-
-  v1::BackendMessage& message = scratch_->message;
-  problem = parse_payload(message, envelope.payload);
-  if (!problem.empty()) return problem;
-  switch (message.message_case()) {
-    case v1::BackendMessage::kRegisterBackend:
-      return take<Registration>("Register", FrameKind::kRequest, envelope,
-                                message.register_backend(), out);
-    case v1::BackendMessage::kAck:
-      return take<Ack>("Ack", FrameKind::kResponse, envelope, message.ack(), out);
-    case v1::BackendMessage::kFailure:
-      return take<Failure>("Failure", FrameKind::kResponse, envelope, message.failure(), out);
-    case v1::BackendMessage::kWorking:
-      return take<Working>("Working", FrameKind::kResponse, envelope, message.working(), out);
-    case v1::BackendMessage::kActivity:
+    if (envelope.kind == FrameKind::kCancel) {
+      return take<Cancel>("CANCEL", FrameKind::kCancel, envelope, out);
+    }
+    if (envelope.payload == kAckPayload) {
+      return take<Ack>("Ack", FrameKind::kResponse, envelope, out);
+    }
+    if (envelope.payload == kActivityPayload) {
       return take<Activity>("Activity", FrameKind::kEvent, envelope, out);
-    case v1::BackendMessage::kDeregister:
-      return take<Deregister>("Deregister", FrameKind::kRequest, envelope, out);
-    case v1::BackendMessage::MESSAGE_NOT_SET:
-      break;
-  }
-  return "the payload is empty or has a message that this broker does not know";
+    }
+
+    v1::BackendMessage& message = scratch_->message;
+    problem = parse_payload(message, envelope.payload);
+    if (!problem.empty()) return problem;
+    switch (message.message_case()) {
+      case v1::BackendMessage::kRegisterBackend:
+        return take<Registration>("Register", FrameKind::kRequest, envelope,
+                                  message.register_backend(), out);
+      case v1::BackendMessage::kAck:
+        return take<Ack>("Ack", FrameKind::kResponse, envelope, message.ack(), out);
+      case v1::BackendMessage::kFailure:
+        return take<Failure>("Failure", FrameKind::kResponse, envelope, message.failure(), out);
+      case v1::BackendMessage::kWorking:
+        return take<Working>("Working", FrameKind::kResponse, envelope, message.working(), out);
+      case v1::BackendMessage::kActivity:
+        return take<Activity>("Activity", FrameKind::kEvent, envelope, out);
+      case v1::BackendMessage::kDeregister:
+        return take<Deregister>("Deregister", FrameKind::kRequest, envelope, out);
+      case v1::BackendMessage::MESSAGE_NOT_SET:
+        break;
+    }
+    return "the payload is empty or has a message that this broker does not know";
+  });
 }
 
 }  // namespace muster::wire

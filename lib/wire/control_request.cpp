@@ -108,30 +108,32 @@ ControlRequestDecoder::ControlRequestDecoder() : scratch_(std::make_unique<Scrat
 ControlRequestDecoder::~ControlRequestDecoder() = default;
 
 std::string ControlRequestDecoder::decode(std::string_view body, ControlRequestFrame& out) {
-  Envelope envelope;
-  auto problem = scratch_->reader.read(body, kControlLane, envelope);
-  if (!problem.empty()) return problem;
-  if (envelope.kind == FrameKind::kCancel) {
+  return with_scratch(scratch_, [&]() -> std::string {
+    Envelope envelope;
+    auto problem = scratch_->reader.read(body, kControlLane, envelope);
+    if (!problem.empty()) return problem;
+    if (envelope.kind == FrameKind::kCancel) {
+      out.request_id = envelope.request_id;
+      out.message = Cancel{};
+      return {};
+    }
+    v1::ControlRequest& request = scratch_->request;
+    if (!may_be_parsed(shapes::kControlRequest, envelope.payload)) {
+      return "the request is malformed or has more than " +
+             std::to_string(kMaxFieldsOfLongMessage) + " fields";
+    }
+    problem = parse_payload(request, envelope.payload);
+    Message message;
+    if (problem.empty()) problem = take_request(request, envelope, message);
+    if (envelope.payload.size() > kLongMessage) v1::ControlRequest().Swap(&request);
+    if (!problem.empty()) return problem;
+    if (envelope.kind != FrameKind::kRequest) {
+      return wrong_kind("a request", FrameKind::kRequest, envelope.kind);
+    }
     out.request_id = envelope.request_id;
-    out.message = Cancel{};
+    out.message = std::move(message);
     return {};
-  }
-  v1::ControlRequest& request = scratch_->request;
-  if (!may_be_parsed(shapes::kControlRequest, envelope.payload)) {
-    return "the request is malformed or has more than " + std::to_string(kMaxFieldsOfLongMessage) +
-           " fields";
-  }
-  problem = parse_payload(request, envelope.payload);
-  Message message;
-  if (problem.empty()) problem = take_request(request, envelope, message);
-  if (envelope.payload.size() > kLongMessage) v1::ControlRequest().Swap(&request);
-  if (!problem.empty()) return problem;
-  if (envelope.kind != FrameKind::kRequest) {
-    return wrong_kind("a request", FrameKind::kRequest, envelope.kind);
-  }
-  out.request_id = envelope.request_id;
-  out.message = std::move(message);
-  return {};
+  });
 }
 
 std::string encode(const ControlRequestFrame& frame) {

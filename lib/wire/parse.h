@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,5 +31,19 @@ inline constexpr std::size_t kMaxFieldsOfLongMessage = 64 * 1024;
 // True when `bytes` are not long, or have few enough fields if read as a message of this shape:
 // nested and unknown ones count, malformed bytes have too many.
 [[nodiscard]] bool may_be_parsed(const Shape& shape, std::string_view bytes);
+
+// Runs `decode`, which parses into what `scratch` keeps. An exception in the middle of that leaves
+// a Protobuf message that may free what it does not own any more: it is neither used nor destroyed
+// after that, and its place is taken by a new one.
+template <typename Scratch, typename Decode>
+auto with_scratch(std::unique_ptr<Scratch>& scratch, Decode&& decode) {
+  if (scratch == nullptr) scratch = std::make_unique<Scratch>();
+  try {
+    return decode();
+  } catch (...) {
+    (void)scratch.release();
+    throw;
+  }
+}
 
 }  // namespace muster::wire

@@ -12,4 +12,16 @@ namespace muster::test {
 [[nodiscard]] bool counts_allocations() noexcept;
 [[nodiscard]] std::size_t allocations() noexcept;
 
+// Lets the `number`-th operator new of this thread from now on fail, once, for as long as this
+// lives. Nothing fails under a sanitizer.
+class FailingAllocation {
+ public:
+  explicit FailingAllocation(std::size_t number) noexcept;
+  ~FailingAllocation();
+  FailingAllocation(const FailingAllocation&) = delete;
+  FailingAllocation& operator=(const FailingAllocation&) = delete;
+
+  [[nodiscard]] bool has_failed() const noexcept;
+};
+
 }  // namespace muster::test

@@ -80,6 +80,23 @@ TEST(PeerTest, TheSameProcessHasOneIdentityAndAnotherOneAnother) {
   EXPECT_NE(identify(child.pid(), first.get()).unique, identify(::getpid(), own.get()).unique);
 }
 
+TEST(PeerTest, AProcessThatChangesItsUserIsTheSameProcess) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  constexpr uid_t kSomebody = 54'321;
+  const SocketPair before;
+  ASSERT_EQ(::seteuid(kSomebody), 0);
+  const SocketPair after;
+  ASSERT_EQ(::seteuid(0), 0);
+  std::error_code error;
+  const auto as_root = peer_of(before.ours.get(), error);
+  const auto as_somebody = peer_of(after.ours.get(), error);
+  ASSERT_TRUE(as_root && as_somebody) << error.message();
+  EXPECT_EQ(as_root->uid, 0u);
+  EXPECT_EQ(as_somebody->uid, kSomebody);
+  EXPECT_EQ(as_root->process, as_somebody->process);
+  EXPECT_NE(as_root->process.unique, 0u);
+}
+
 TEST(PeerTest, WithoutAPidfdTheStartTimeTellsProcessesApart) {
   const ProcessIdentity own = identify(::getpid(), -1);
   EXPECT_EQ(own.unique, start_time(::getpid()));
