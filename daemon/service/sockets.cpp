@@ -120,7 +120,7 @@ ServerSockets open_sockets(const SocketSettings& settings) {
   }
   if (passed.count() > 0) return adopt(passed);
 
-  const SocketDir dir = find_socket_dir(settings.dir);
+  const SocketDir dir = socket_dir_to_serve(settings.dir);
   if (!dir.problem.empty()) return failed(dir.problem);
   auto claimed = os::SocketDirClaim::claim(dir.path);
   if (!claimed.problem.empty()) return failed(claimed.problem);

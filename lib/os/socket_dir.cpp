@@ -46,24 +46,53 @@ std::string_view variable(const char* name) {
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
-}  // namespace
-
-SocketDir find_socket_dir(const std::filesystem::path& given) {
-  if (!given.empty()) return checked(given, "the socket directory");
-  if (const auto dir = variable("MUSTER_SOCKET_DIR"); !dir.empty()) {
-    return checked(dir, "MUSTER_SOCKET_DIR");
-  }
-  if (::geteuid() == 0) return {"/run/muster", {}};
+// Neither path nor problem where it is not set.
+SocketDir session_dir() {
   const auto runtime = variable("XDG_RUNTIME_DIR");
-  if (runtime.empty()) {
-    return refused(
-        "there is no socket directory: neither MUSTER_SOCKET_DIR nor XDG_RUNTIME_DIR is set; give "
-        "one");
-  }
+  if (runtime.empty()) return {};
   if (runtime.front() != '/') {
     return refused("XDG_RUNTIME_DIR " + quote(runtime) + " is not an absolute path");
   }
   return checked(std::filesystem::path(runtime) / "muster", "the socket directory");
+}
+
+}  // namespace
+
+SocketDirSearch::SocketDirSearch(const std::filesystem::path& given) {
+  const auto from_environment = variable("MUSTER_SOCKET_DIR");
+  is_named_ = !given.empty() || !from_environment.empty();
+  if (!given.empty()) {
+    named_ = checked(given, "the socket directory");
+  } else if (is_named_) {
+    named_ = checked(from_environment, "MUSTER_SOCKET_DIR");
+  } else {
+    session_ = session_dir();
+  }
+}
+
+SocketDir SocketDirSearch::find(const std::filesystem::path& system) const {
+  if (is_named_) return named_;
+  std::error_code ec;
+  const bool has_session = !session_.path.empty() || !session_.problem.empty();
+  if (!has_session || std::filesystem::is_directory(system, ec)) return {system, {}};
+  return session_;
+}
+
+SocketDir find_socket_dir(const std::filesystem::path& given) {
+  return SocketDirSearch(given).find();
+}
+
+SocketDir socket_dir_to_serve(const std::filesystem::path& given) {
+  if (!given.empty()) return checked(given, "the socket directory");
+  if (const auto dir = variable("MUSTER_SOCKET_DIR"); !dir.empty()) {
+    return checked(dir, "MUSTER_SOCKET_DIR");
+  }
+  if (::geteuid() == 0) return {kSystemSocketDir, {}};
+  SocketDir session = session_dir();
+  if (!session.path.empty() || !session.problem.empty()) return session;
+  return refused(
+      "there is no socket directory: neither MUSTER_SOCKET_DIR nor XDG_RUNTIME_DIR is set; give "
+      "one");
 }
 
 }  // namespace muster

@@ -8,7 +8,12 @@ AnswerMemory::AnswerMemory(std::size_t capacity) : capacity_(capacity) {}
 
 void AnswerMemory::remember(BroadcastId id, Answer answer, ConnectionSerial sent_on) {
   by_use_.push_back({id, std::move(answer), sent_on});
-  entries_.emplace(id, std::prev(by_use_.end()));
+  try {
+    entries_.emplace(id, std::prev(by_use_.end()));
+  } catch (...) {
+    by_use_.pop_back();
+    throw;
+  }
   if (sent_on == 0) ++unsent_;
   if (entries_.size() <= capacity_) return;
   const Entry& oldest = by_use_.front();
@@ -37,6 +42,12 @@ std::optional<AnswerMemory::Unsent> AnswerMemory::next_unsent(ConnectionSerial c
     return Unsent{entry.id, entry.answer};
   }
   return std::nullopt;
+}
+
+void AnswerMemory::forget_all() noexcept {
+  entries_.clear();
+  by_use_.clear();
+  unsent_ = 0;
 }
 
 }  // namespace muster

@@ -25,7 +25,8 @@ class AnswerMemory {
   // Beyond `capacity` the answer that was used longest ago is forgotten.
   explicit AnswerMemory(std::size_t capacity);
 
-  // REQUIRES: !knows(id). `sent_on` 0: it could not be sent.
+  // REQUIRES: !knows(id). `sent_on` 0: it could not be sent. Throws std::bad_alloc, and then has
+  // not changed.
   void remember(BroadcastId id, Answer answer, ConnectionSerial sent_on);
   [[nodiscard]] bool knows(BroadcastId id) const { return entries_.contains(id); }
 
@@ -40,6 +41,9 @@ class AnswerMemory {
   // The oldest answer that was never sent, which counts as sent on `connection` from now on;
   // nothing when there is none (left).
   [[nodiscard]] std::optional<Unsent> next_unsent(ConnectionSerial connection);
+
+  // The broker that ids belonged to is gone: they say nothing any more.
+  void forget_all() noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 

@@ -2,6 +2,7 @@
 // one in a child that was forked.
 #include "muster/backend.h"
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <random>
@@ -12,9 +13,10 @@
 #include "muster/socket_dir.h"
 
 #include "sdk/ancestors.h"
+#include "sdk/asio_driver.h"
 #include "sdk/backend_loop.h"
 #include "sdk/fork_watch.h"
-#include "sdk/own_thread.h"
+#include "sdk/own_threads.h"
 
 namespace muster {
 namespace {
@@ -35,10 +37,14 @@ Registration registration_of(BackendOptions& options) {
   return registration;
 }
 
-std::string socket_path_of(const BackendOptions& options) {
-  SocketDir dir = find_socket_dir(options.socket_dir);
-  if (!dir.problem.empty()) throw std::invalid_argument(dir.problem);
-  return dir.path / kBackendSocketName;
+// What the environment says wrong is no fault of the caller's: that is waited for.
+SocketDirSearch sockets_of(const BackendOptions& options) {
+  SocketDirSearch sockets(options.socket_dir);
+  if (options.socket_dir.empty()) return sockets;
+  if (SocketDir dir = sockets.find(); !dir.problem.empty()) {
+    throw std::invalid_argument(dir.problem);
+  }
+  return sockets;
 }
 
 Backoff backoff_of(milliseconds first, milliseconds longest) {
@@ -68,7 +74,7 @@ constexpr bool kCanStartThreadAfterFork = true;
 // What a child leaves as it is: threads that are not there may hold its locks for ever. Kept, so
 // that it is no leak.
 struct LeftBehind {
-  std::unique_ptr<OwnThread> thread;
+  std::unique_ptr<OwnThreads> threads;
   std::shared_ptr<BackendLoop> loop;
 };
 LeftBehind& place_to_leave() {
@@ -81,16 +87,37 @@ LeftBehind& place_to_leave() {
 struct Backend::Impl final : ForkWatcher {
   Impl(BackendOptions options, asio::io_context* context)
       : registration(registration_of(options)),
-        socket_path(socket_path_of(options)),
+        sockets(sockets_of(options)),
         first_retry(options.first_retry),
         longest_retry(options.longest_retry),
         follows_fork(context == nullptr && options.follow_fork && kCanStartThreadAfterFork) {
-    if (context == nullptr) thread = std::make_unique<OwnThread>();
-    loop = BackendLoop::make(context == nullptr ? thread->context() : *context, socket_path,
-                             registration, backoff_of(first_retry, longest_retry));
+    if (context == nullptr) {
+      threads = std::make_unique<OwnThreads>();
+      BackendLoop::Hooks hooks;
+      hooks.wake = threads->waker();
+      loop = make_loop(std::move(hooks));
+    } else {
+      driver = std::make_shared<AsioDriver>(*context);
+      loop = make_loop(driver->hooks());
+      driver->drive(loop);
+    }
     watch_forks(*this);
   }
   ~Impl() override = default;
+
+  [[nodiscard]] std::shared_ptr<BackendLoop> make_loop(BackendLoop::Hooks hooks) {
+    // The loop asks only until it is abandoned, while this is there.
+    hooks.superseded = [this] { return any_watcher_after(*this, takes_the_place); };
+    return std::make_shared<BackendLoop>(sockets, registration,
+                                         backoff_of(first_retry, longest_retry), std::move(hooks));
+  }
+  // The newer of two Backends of one process with one key is the one that stays.
+  [[nodiscard]] static bool takes_the_place(const ForkWatcher& one, const ForkWatcher& other) {
+    const auto& older = static_cast<const Impl&>(one);
+    const auto& newer = static_cast<const Impl&>(other);
+    return newer.started && newer.loop->state() != ConnectionState::kStopped &&
+           newer.registration.key == older.registration.key && newer.sockets == older.sockets;
+  }
 
   [[nodiscard]] bool in_inherited_state() const { return ::getpid() != pid; }
 
@@ -99,15 +126,21 @@ struct Backend::Impl final : ForkWatcher {
     return handlers;
   }
 
+  // A handler may destroy the Backend before this returns: nothing comes after it.
   void start() {
-    if (std::exchange(started, true)) throw std::logic_error("a Backend is started once");
+    if (started.exchange(true)) throw std::logic_error("a Backend is started once");
     follows_fork = follows_fork && ancestors->add_self();
-    loop->start(follows_fork ? handlers : std::move(handlers));
-    if (thread) thread->start();
+    start_loop();
+  }
+  void start_loop() {
+    const std::shared_ptr<BackendLoop> started_loop = loop;
+    OwnThreads* const own = threads.get();
+    started_loop->start(follows_fork ? handlers : std::move(handlers));
+    if (own != nullptr) own->start(started_loop);
   }
 
-  // The connection is the parent's, and so is the key for as long as it lives. A new loop on a new
-  // thread waits for that, and then is what the parent's was.
+  // The connection is the parent's, and so is the key for as long as it lives. A new loop on new
+  // threads waits for that, and then is what the parent's was.
   void in_forked_child() noexcept override {
     loop->let_go_in_forked_child();
     if (!follows_fork) return;
@@ -120,41 +153,39 @@ struct Backend::Impl final : ForkWatcher {
 
   void follow() {
     const ConnectionState before = loop->state();
-    const bool goes_on =
-        before == ConnectionState::kConnecting || before == ConnectionState::kRegistered;
-    // Forked by a handler: when that returns its thread has nothing more to do.
-    if (thread->is_this_thread()) thread->context().stop();
     LeftBehind& left = place_to_leave();
-    auto new_thread = std::make_unique<OwnThread>();
-    const auto may_connect = [of = ancestors, count = ancestors->count()] {
+    auto new_threads = std::make_unique<OwnThreads>();
+    BackendLoop::Hooks hooks;
+    hooks.wake = new_threads->waker();
+    hooks.why_not_connect = [of = ancestors, count = ancestors->count()] {
       return of->any_lives(count) ? std::string(
                                         "the process that this one was forked from lives, "
                                         "and is the backend")
                                   : std::string();
     };
-    auto new_loop = BackendLoop::make(new_thread->context(), socket_path, registration,
-                                      backoff_of(first_retry, longest_retry), may_connect);
-    left.thread = std::exchange(thread, std::move(new_thread));
+    auto new_loop = make_loop(std::move(hooks));
+    left.threads = std::exchange(threads, std::move(new_threads));
     left.loop = std::exchange(loop, std::move(new_loop));
     pid = ::getpid();
     if (!started) return;
-    if (!goes_on) return loop->abandon();
+    if (before == ConnectionState::kStopped) return loop->abandon();
     follows_fork = ancestors->add_self();
-    loop->start(handlers);
-    thread->start();
+    start_loop();
   }
 
   pid_t pid = ::getpid();  // whose it is
-  bool started = false;
+  std::atomic<bool> started = false;
   const Registration registration;
-  const std::string socket_path;
+  const SocketDirSearch sockets;
   const milliseconds first_retry;
   const milliseconds longest_retry;
   bool follows_fork;
   // Those that it was forked from while it was theirs, and this process.
   std::shared_ptr<Ancestors> ancestors = std::make_shared<Ancestors>();
-  BackendHandlers handlers;           // with follows_fork kept for a child
-  std::unique_ptr<OwnThread> thread;  // outlives the loop
+  BackendHandlers handlers;  // with follows_fork kept for a child
+  // Of the first two there is one.
+  std::unique_ptr<OwnThreads> threads;
+  std::shared_ptr<AsioDriver> driver;
   std::shared_ptr<BackendLoop> loop;
 };
 
@@ -173,6 +204,7 @@ Backend::~Backend() {
     return;
   }
   impl_->loop->abandon();
+  if (impl_->driver) impl_->driver->release();
 }
 
 void Backend::on_release_handles(Handler handler) {
@@ -202,7 +234,7 @@ void Backend::stop(milliseconds patience) {
   if (impl_->in_inherited_state()) return;
   if (!impl_->started) return impl_->loop->abandon();
   impl_->loop->stop(patience);
-  if (impl_->thread && !impl_->loop->on_loop()) (void)impl_->loop->wait_until_stopped(patience);
+  if (impl_->threads && !impl_->loop->in_handler()) (void)impl_->loop->wait_until_stopped(patience);
 }
 
 ConnectionState Backend::state() const noexcept { return impl_->loop->state(); }

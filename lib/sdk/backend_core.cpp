@@ -1,9 +1,8 @@
 #include "sdk/backend_core.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
-
-#include "sdk/notify.h"
 
 namespace muster {
 namespace {
@@ -14,10 +13,26 @@ constexpr std::size_t kRememberedAnswers = 1024;
 // A registration that lasted this long was a good one. After one that did not the waits begin anew,
 // but not after several in a row: a broker that crashes whenever it hears of us is left in peace.
 constexpr milliseconds kSettled{1000};
+// A refused backend tries again for as long as it runs, and at the latest after this.
+constexpr milliseconds kFirstRefusedRetry{1000};
+constexpr milliseconds kLongestRetryAfter{60'000};
 
-bool is_for_good(RefusalCode code) {
+// The same again would be refused again, until somebody changes something.
+bool is_refused(RefusalCode code) {
   return code == RefusalCode::kInvalid || code == RefusalCode::kDenied ||
-         code == RefusalCode::kReplaced;
+         code == RefusalCode::kReplaced || code == RefusalCode::kQuota;
+}
+
+StateChange connecting(std::string reason) {
+  StateChange change;
+  change.reason = std::move(reason);
+  return change;
+}
+
+StateChange in_state(ConnectionState state) {
+  StateChange change;
+  change.state = state;
+  return change;
 }
 
 }  // namespace
@@ -26,6 +41,7 @@ BackendCore::BackendCore(Registration registration, Backoff backoff, BackendPort
                          std::shared_ptr<AnswerSink> sink, ActivityFlag& activity)
     : registration_(std::move(registration)),
       backoff_(std::move(backoff)),
+      refused_backoff_(backoff_.with(kFirstRefusedRetry, kLongestRetryAfter)),
       port_(port),
       sink_(std::move(sink)),
       activity_(activity),
@@ -36,10 +52,15 @@ void BackendCore::deliver(Mail mail) {
       [this](auto& what) {
         using T = std::decay_t<decltype(what)>;
         if constexpr (std::is_same_v<T, StartAsked>) start();
-        if constexpr (std::is_same_v<T, AnswerGiven>) answered(what.id, std::move(what.answer));
-        if constexpr (std::is_same_v<T, MoreTimeAsked>) working(what.id, what.working);
+        if constexpr (std::is_same_v<T, AnswerGiven>) {
+          answered(what.request, std::move(what.answer));
+        }
+        if constexpr (std::is_same_v<T, MoreTimeAsked>) {
+          working(what.request, std::move(what.working));
+        }
+        if constexpr (std::is_same_v<T, RequestReleased>) released(what.request);
         if constexpr (std::is_same_v<T, ActivitySeen>) activity_seen();
-        if constexpr (std::is_same_v<T, StopAsked>) stop(what.patience);
+        if constexpr (std::is_same_v<T, StopAsked>) stop(what);
       },
       mail);
 }
@@ -49,8 +70,11 @@ void BackendCore::start() {
 }
 
 void BackendCore::try_connect() {
+  if (replaced_ && port_.superseded()) {
+    return retry_in(backoff_.next(), StateChange(told_));
+  }
   std::string problem = port_.connect();
-  if (!problem.empty()) return retry(std::move(problem));
+  if (!problem.empty()) return retry_in(backoff_.next(), connecting(std::move(problem)));
   ++connection_;
   phase_ = Phase::kRegistering;
   // How long the answer may take is not limited: a broker that is busy, or stopped by a debugger,
@@ -58,21 +82,30 @@ void BackendCore::try_connect() {
   port_.send({next_request_id_++, registration_});
 }
 
-void BackendCore::retry(std::string reason, milliseconds at_least) {
-  port_.arm(BackendPort::Timer::kRetry, backoff_.next(at_least));
-  enter(Phase::kWaiting, {ConnectionState::kConnecting, 0, std::move(reason)});
+void BackendCore::retry_in(milliseconds delay, StateChange change) {
+  port_.arm(BackendPort::Timer::kRetry, std::min(delay, kLongestRetryAfter));
+  enter(Phase::kWaiting, std::move(change));
 }
 
-void BackendCore::lose_connection(std::string reason, milliseconds at_least) {
-  if (phase_ == Phase::kDeregistering) return finish();
+// What waits for its handler is not run: it comes again where anybody still waits for it.
+void BackendCore::connection_is_over() {
   if (phase_ == Phase::kRegistered) {
-    const bool settled = port_.now() - registered_at_ >= kSettled;
+    const auto lasted = port_.now() - registered_at_;
+    const bool settled = lasted >= kSettled;
     if (settled || !flapping_) backoff_.reset();
+    if (lasted >= kLongestRetryAfter) refused_backoff_.reset();
     flapping_ = !settled;
   }
   port_.disarm(BackendPort::Timer::kActivity);
   activity_waits_ = false;
-  retry(std::move(reason), at_least);
+  drop_waiting();
+  for (auto& [id, in_hand] : running_) in_hand.unsent.reset();
+}
+
+void BackendCore::lose_connection(std::string reason, milliseconds at_least) {
+  if (phase_ == Phase::kDeregistering || phase_ == Phase::kLeaving) return finish();
+  connection_is_over();
+  retry_in(backoff_.next(std::min(at_least, kLongestRetryAfter)), connecting(std::move(reason)));
 }
 
 void BackendCore::disconnected(std::string_view why) {
@@ -85,7 +118,7 @@ void BackendCore::malformed(std::string_view problem) {
 }
 
 void BackendCore::broke_down(std::string_view what) {
-  if (phase_ == Phase::kRefused || phase_ == Phase::kStopped || phase_ == Phase::kIdle) return;
+  if (phase_ == Phase::kStopped || phase_ == Phase::kIdle) return;
   port_.disconnect();
   lose_connection("internal error: " + std::string(what));
 }
@@ -100,6 +133,10 @@ void BackendCore::timer_fired(BackendPort::Timer timer) {
       activity_seen();
       return;
     case BackendPort::Timer::kDeregister:
+      if (phase_ == Phase::kLeaving) {  // its handler does not return
+        stop_.patience = {};
+        leave();
+      }
       if (phase_ == Phase::kDeregistering) finish();
       return;
   }
@@ -113,19 +150,19 @@ void BackendCore::received(wire::BrokerFrame& frame) {
     if (std::holds_alternative<wire::Deregistered>(frame.message)) finish();
     return;
   }
-  if (!answers_register && phase_ != Phase::kRegistered) {
+  if (!answers_register && !with_broker()) {
+    if (std::holds_alternative<wire::UnknownMessage>(frame.message)) return;
     return malformed("it sent something before it answered the registration");
   }
   std::visit([this, id = frame.request_id](auto& message) { on(message, id); }, frame.message);
+  clock_.heard(port_.now(), port_.now_unix_ms());
 }
 
 void BackendCore::on(wire::Deregistered& /*message*/, std::uint64_t /*id*/) {
   malformed("it answered a Deregister that it was not sent");
 }
 
-void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) {
-  notify(handlers_.hold_ended, ended);
-}
+void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) { tell(ended); }
 
 // A newer broker tells something that this version has no use for.
 void BackendCore::on(wire::UnknownMessage& /*message*/, std::uint64_t /*id*/) {}
@@ -137,44 +174,64 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
       registered.protocol > registration_.max_protocol) {
     return malformed("it chose protocol " + std::to_string(registered.protocol));
   }
+  new_epoch(registered.epoch);
   registered_at_ = port_.now();
+  replaced_ = false;
   limits_ = registered.limits;
-  const ConnectionSerial connection = connection_;
   phase_ = Phase::kRegistered;
   port_.state_changed(ConnectionState::kRegistered);
-  notify(handlers_.active_holds, registered.active_holds);
-  if (phase_ != Phase::kRegistered || connection != connection_) return;
+  tell(std::move(registered.active_holds));
   send_unsent_answers();
-  enter(Phase::kRegistered, {ConnectionState::kRegistered, registered.incarnation, {}});
-  if (phase_ == Phase::kRegistered && activity_.raised()) activity_seen();
+  StateChange change = in_state(ConnectionState::kRegistered);
+  change.incarnation = registered.incarnation;
+  change.key = registered.key.service_name.empty() ? registration_.key : registered.key;
+  enter(Phase::kRegistered, std::move(change));
+  if (activity_.raised()) activity_seen();
 }
 
 void BackendCore::on(Refusal& refusal, std::uint64_t /*id*/) {
   port_.disconnect();
-  if (phase_ == Phase::kDeregistering) return finish();
+  if (phase_ == Phase::kDeregistering || phase_ == Phase::kLeaving) return finish();
   std::string reason =
       "the broker refused (" + std::string(to_string(refusal.code)) + "): " + refusal.reason;
-  if (is_for_good(refusal.code)) return refused_for_good(std::move(reason));
-  lose_connection(std::move(reason), refusal.retry_after);
+  if (!is_refused(refusal.code)) return lose_connection(std::move(reason), refusal.retry_after);
+  connection_is_over();
+  replaced_ = refusal.code == RefusalCode::kReplaced;
+  if (replaced_) drop_running();  // what was asked of this one is asked of the other now
+  StateChange change = in_state(ConnectionState::kRefused);
+  change.reason = std::move(reason);
+  const auto at_least = std::min(refusal.retry_after, kLongestRetryAfter);
+  // A broker that says when is asked then; one that does not ever more seldom.
+  const bool says_when = at_least > milliseconds(0);
+  retry_in(says_when ? backoff_.next(at_least) : refused_backoff_.next(), std::move(change));
 }
 
-void BackendCore::refused_for_good(std::string reason) {
-  port_.disarm(BackendPort::Timer::kActivity);
-  phase_ = Phase::kRefused;
-  drop_running();
-  enter(Phase::kRefused, {ConnectionState::kRefused, 0, std::move(reason)});
-}
-
-void BackendCore::stop(milliseconds patience) {
+void BackendCore::stop(const StopAsked& asked) {
   if (phase_ == Phase::kStopped) return;
-  const bool connected = phase_ == Phase::kRegistered || phase_ == Phase::kRegistering;
+  drop_waiting();
+  stop_ = asked;
+  const bool may_wait = asked.in_handler || asked.patience > milliseconds(0);
+  if (phase_ == Phase::kRegistered && may_wait && any_with_handlers()) {
+    // Its answer goes before the Deregister.
+    phase_ = Phase::kLeaving;
+    port_.disarm(BackendPort::Timer::kActivity);
+    if (!asked.in_handler) port_.arm(BackendPort::Timer::kDeregister, asked.patience);
+    return;
+  }
+  if (phase_ == Phase::kLeaving && may_wait) return;
+  leave();
+}
+
+void BackendCore::leave() {
+  const bool connected = with_broker() || phase_ == Phase::kRegistering;
+  const bool waited = phase_ == Phase::kLeaving && !stop_.in_handler;
   if (connected) {
     phase_ = Phase::kDeregistering;
     port_.disarm(BackendPort::Timer::kActivity);
     port_.send({next_request_id_++, Deregister{}});
   }
-  if (phase_ != Phase::kDeregistering || patience <= milliseconds(0)) return finish();
-  port_.arm(BackendPort::Timer::kDeregister, patience);
+  if (phase_ != Phase::kDeregistering || stop_.patience <= milliseconds(0)) return finish();
+  if (!waited) port_.arm(BackendPort::Timer::kDeregister, stop_.patience);
 }
 
 void BackendCore::finish() {
@@ -185,7 +242,7 @@ void BackendCore::finish() {
     port_.disarm(timer);
   }
   drop_running();
-  enter(Phase::kStopped, {ConnectionState::kStopped, 0, {}});
+  enter(Phase::kStopped, in_state(ConnectionState::kStopped));
 }
 
 void BackendCore::enter(Phase phase, StateChange change) {
@@ -195,17 +252,25 @@ void BackendCore::enter(Phase phase, StateChange change) {
                             change.incarnation == told_.incarnation;
   if (told_already) return;
   told_ = std::move(change);
-  notify(handlers_.state, told_);
+  tell(told_);
+}
+
+void BackendCore::tell(HandlerCall call) {
+  if (port_.call(std::move(call))) return;
+  // The next registration tells everything that is true then, instead of all that is to be told.
+  port_.disconnect();
+  lose_connection("the handlers of this process are too far behind");
 }
 
 std::vector<wire::BackendFrame> BackendCore::abandon(std::vector<Mail> last) {
   std::vector<wire::BackendFrame> words;
-  if (phase_ == Phase::kRegistered || phase_ == Phase::kRegistering) {
+  if (with_broker() || phase_ == Phase::kRegistering) {
     for (Mail& mail : last) {
       auto* given = std::get_if<AnswerGiven>(&mail);
-      if (given == nullptr || phase_ != Phase::kRegistered || !running_.contains(given->id))
-        continue;
-      const auto as_frame = [&](auto& answer) { words.push_back({given->id, std::move(answer)}); };
+      if (given == nullptr || !with_broker() || find(given->request) == running_.end()) continue;
+      const auto as_frame = [&](auto& answer) {
+        words.push_back({given->request.id, std::move(answer)});
+      };
       std::visit(as_frame, given->answer);
     }
     words.push_back({next_request_id_++, Deregister{}});

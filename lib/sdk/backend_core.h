@@ -1,19 +1,24 @@
-// What a backend does, without a socket, a clock or a thread: connects, registers, hands operations
-// to handlers, keeps what it owes, comes back.
+// What a backend does, without a socket, a clock or a thread: connects, registers, has operations
+// handed to handlers, keeps what it owes, comes back.
 //
 // It is told what happened and asks its BackendPort for what must be done. One caller at a time.
-// Handlers run inside these functions and may bring about answered() and working() from within; the
-// port calls nothing back from inside its own functions.
+// The port calls nothing back from inside its own functions; handlers run elsewhere (see
+// sdk/handler_queue.h), and what they do comes back as Mail.
+//
+// What is remembered of a broker is good for one epoch of it: a broker that lost its state gives
+// ids out again. Of a broker that names no epoch it is good for one connection.
 //
 // Invariants:
-//   - an id is handed to its handler once, however often it is delivered;
-//   - an answer is sent at most once on one connection, and never before Registered;
-//   - after abandon() no handler is called.
+//   - within an epoch an id is handed to its handler once, however often it is delivered;
+//   - an answer is sent only to the epoch that asked, at most once on one connection, and never
+//     before Registered; an ack is sent only when a handler gave it;
+//   - everything that is kept is bounded.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,20 +29,13 @@
 #include "sdk/activity_flag.h"
 #include "sdk/answer_memory.h"
 #include "sdk/backoff.h"
+#include "sdk/handler_queue.h"
 #include "sdk/mailbox.h"
+#include "sdk/request_clock.h"
 #include "sdk/request_state.h"
 #include "wire/backend_lane.h"
 
 namespace muster {
-
-struct BackendHandlers {
-  Backend::Handler release_handles;
-  Backend::Handler quiesce;
-  Backend::CancelHandler cancel;
-  Backend::StateHandler state;
-  Backend::HoldsHandler active_holds;
-  Backend::HoldEndHandler hold_ended;
-};
 
 // The way out of the core.
 class BackendPort {
@@ -55,6 +53,8 @@ class BackendPort {
   // Written at once as far as the socket takes it. When that fails the connection ends, which
   // comes back as disconnected().
   virtual void send(const wire::BackendFrame& frame) = 0;
+  // The broker does not read: what is sent waits, until drained().
+  [[nodiscard]] virtual bool blocked() const = 0;
   // Closes the connection; nothing more is told of it.
   virtual void disconnect() = 0;
   // Each timer is armed once at a time; arming it again replaces it.
@@ -64,6 +64,13 @@ class BackendPort {
   [[nodiscard]] virtual std::uint64_t now_unix_ms() const = 0;
   // Any thread may ask for the state: whoever keeps it is told before the handler is.
   virtual void state_changed(ConnectionState state) = 0;
+  // Another Backend of this process took this one's place with the broker, and is there still.
+  [[nodiscard]] virtual bool superseded() const = 0;
+
+  // As HandlerQueue's.
+  [[nodiscard]] virtual bool handles(const BroadcastOperation& operation) const = 0;
+  [[nodiscard]] virtual bool call(HandlerCall call) = 0;
+  virtual bool withdraw(RequestSerial serial) noexcept = 0;
 };
 
 class BackendCore {
@@ -72,19 +79,18 @@ class BackendCore {
   BackendCore(Registration registration, Backoff backoff, BackendPort& port,
               std::shared_ptr<AnswerSink> sink, ActivityFlag& activity);
 
-  void set_handlers(BackendHandlers handlers) { handlers_ = std::move(handlers); }
-
   void deliver(Mail mail);
   void received(wire::BrokerFrame& frame);
   // What came is not the protocol.
   void malformed(std::string_view problem);
   void disconnected(std::string_view why);
+  // The broker read all that waited for it.
+  void drained();
   void timer_fired(BackendPort::Timer timer);
   // Something that should not happen did (out of memory, a bug): starts over.
   void broke_down(std::string_view what);
 
-  // Ends at once and without a word to any handler. Returns what is still to be said to the
-  // broker, in order.
+  // Ends at once. Returns what is still to be said to the broker, in order.
   [[nodiscard]] std::vector<wire::BackendFrame> abandon(std::vector<Mail> last);
 
  private:
@@ -93,35 +99,52 @@ class BackendCore {
     kWaiting,
     kRegistering,
     kRegistered,
+    kLeaving,  // stop() was called; the handler that runs is waited for
     kDeregistering,
-    kRefused,
     kStopped
   };
-  using StatePtr = std::shared_ptr<Request::State>;
+  struct InHand {
+    RequestPtr state;
+    bool with_handlers = true;      // waits for its handler, or is with it
+    std::optional<Working> unsent;  // while the broker does not read
+  };
+  using Running = std::unordered_map<BroadcastId, InHand>;
 
   // --- the connection (backend_core.cpp)
   void start();
   void try_connect();
-  void retry(std::string reason, std::chrono::milliseconds at_least = {});
+  void retry_in(std::chrono::milliseconds delay, StateChange change);
   void lose_connection(std::string reason, std::chrono::milliseconds at_least = {});
+  void connection_is_over();
   void on(Registered& registered, std::uint64_t id);
   void on(Refusal& refusal, std::uint64_t id);
   void on(wire::Deregistered& message, std::uint64_t id);
   void on(HoldEnded& ended, std::uint64_t id);
   void on(wire::UnknownMessage& message, std::uint64_t id);
-  void refused_for_good(std::string reason);
-  void stop(std::chrono::milliseconds patience);
+  void stop(const StopAsked& asked);
+  void leave();
   void finish();
   void enter(Phase phase, StateChange change);
+  void tell(HandlerCall call);
 
   // --- operations (backend_operations.cpp)
   void on(OutgoingOperation& operation, BroadcastId id);
   void on(wire::Cancel& cancel, BroadcastId id);
-  void hand_over(const Backend::Handler& handler, const StatePtr& state);
-  void answered(BroadcastId id, Answer answer);
-  void working(BroadcastId id, const Working& working);
+  void hand_over(OutgoingOperation& operation, std::chrono::milliseconds left);
+  void refuse(BroadcastId id, BroadcastFailureReason reason, std::string detail);
+  [[nodiscard]] bool make_room();
+  [[nodiscard]] Running::iterator find(RequestRef request);
+  [[nodiscard]] bool with_broker() const {
+    return phase_ == Phase::kRegistered || phase_ == Phase::kLeaving;
+  }
+  void answered(RequestRef request, Answer answer);
+  void working(RequestRef request, Working working);
+  void released(RequestRef request);
   void send_answer(BroadcastId id, const Answer& answer);
   void send_unsent_answers();
+  [[nodiscard]] bool any_with_handlers() const;
+  void new_epoch(const std::string& epoch);
+  void drop_waiting();
   void drop_running();
 
   void activity_seen();
@@ -129,10 +152,10 @@ class BackendCore {
 
   const Registration registration_;
   Backoff backoff_;
+  Backoff refused_backoff_;
   BackendPort& port_;
   const std::shared_ptr<AnswerSink> sink_;
   ActivityFlag& activity_;
-  BackendHandlers handlers_;
 
   Phase phase_ = Phase::kIdle;
   StateChange told_;  // what the state handler was told last
@@ -140,9 +163,14 @@ class BackendCore {
   std::uint64_t next_request_id_ = 1;
   std::chrono::steady_clock::time_point registered_at_;
   bool flapping_ = false;  // the last registration did not last
+  bool replaced_ = false;  // the last connection ended because another took its place
   Limits limits_;
+  StopAsked stop_;  // kLeaving
 
-  std::unordered_map<BroadcastId, StatePtr> running_;  // handed over, not answered
+  std::string epoch_;  // what is remembered belongs to
+  RequestClock clock_;
+  RequestSerial last_serial_ = 0;
+  Running running_;  // handed over, not answered
   AnswerMemory answers_;
 
   std::chrono::steady_clock::time_point activity_sent_;

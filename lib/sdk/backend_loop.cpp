@@ -4,25 +4,24 @@
 #include <cerrno>
 #include <exception>
 #include <fcntl.h>
+#include <new>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <type_traits>
 #include <unistd.h>
 #include <utility>
 
-#include <asio/post.hpp>
-
-#include "muster/path.h"
-
-#include "net/spawn.h"
+#include "net/errc.h"
 #include "net/unix_connect.h"
+#include "sdk/connect_text.h"
 #include "sdk/fork_watch.h"
 
 namespace muster {
 namespace {
 
-// All answers that are remembered, each with the longest detail, and as much again.
-constexpr std::size_t kMaxQueuedBytes = 2 * 1024 * 1024;
+// However much the broker sends: then timers, mail and handlers have their turn.
+constexpr std::chrono::milliseconds kReadingTurn{20};
+constexpr std::chrono::milliseconds kAfterBreakdown{100};
 
 std::string encoded(const wire::BackendFrame& frame) {
   return std::visit(
@@ -36,82 +35,63 @@ std::string encoded(const wire::BackendFrame& frame) {
       frame.message);
 }
 
-std::string why_not(const std::error_code& error, const std::string& socket) {
-  const std::string name = escape_bytes(socket);
-  if (error == std::errc::permission_denied) {
-    return "no permission to connect to " + name +
-           ": [sockets] in the broker's configuration says who may";
-  }
-  return "there is no broker at " + name + ": " + error.message();
-}
-
 }  // namespace
 
 // Where PendingAnswers, and all who speak from other threads, leave what they say. Outlives the
 // loop, and then does nothing.
 class BackendLoop::Sink final : public AnswerSink {
  public:
-  explicit Sink(asio::io_context& context) : context_(context), mailbox_([this] { wake(); }) {}
+  explicit Sink(BackendLoop& loop) : loop_(loop), mailbox_([&loop] { loop.hooks_.wake(); }) {}
 
   [[nodiscard]] Mailbox& mailbox() noexcept { return mailbox_; }
 
-  void attach(const std::shared_ptr<BackendLoop>& loop) { loop_ = loop; }
-
-  void answer(BroadcastId id, Answer answer) override {
-    now_or_later(AnswerGiven{id, std::move(answer)});
+  void answer(RequestRef request, Answer answer) override {
+    now_or_later(AnswerGiven{request, std::move(answer)});
   }
-  void working(BroadcastId id, Working working) override {
-    now_or_later(MoreTimeAsked{id, std::move(working)});
+  // On the loop it takes effect before it returns: a handler that works for long there can still
+  // say so.
+  void working(RequestRef request, Working working) override {
+    now_or_later(MoreTimeAsked{request, std::move(working)});
   }
-  [[nodiscard]] bool on_loop() const override {
-    return mailbox_.ask([this] { return context_.get_executor().running_in_this_thread(); });
+  void released(RequestRef request) override { now_or_later(RequestReleased{request}); }
+  [[nodiscard]] bool in_handler() const override {
+    return mailbox_.ask([this] { return loop_.in_handler(); });
+  }
+  [[nodiscard]] bool registered() const override {
+    return mailbox_.ask([this] { return loop_.state() == ConnectionState::kRegistered; });
+  }
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const override {
+    return std::chrono::steady_clock::now();
   }
 
  private:
   void now_or_later(Mail mail) {
-    // Only on the loop: who holds the last reference ends the timers, which needs the io_context.
-    const auto loop = on_loop() ? loop_.lock() : nullptr;
-    if (!loop) return mailbox_.post(std::move(mail));
-    loop->enter([&](BackendCore& core) { core.deliver(std::move(mail)); });
-  }
-  void wake() {
-    asio::post(context_, [loop = loop_] {
-      if (const auto self = loop.lock()) self->read_mail();
+    std::shared_ptr<BackendLoop> loop;
+    const bool on_loop = mailbox_.ask([&] {
+      if (!loop_.hooks_.on_loop || !loop_.hooks_.on_loop()) return false;
+      loop = loop_.weak_from_this().lock();
+      return loop != nullptr;
     });
+    if (!on_loop) return mailbox_.post(std::move(mail));
+    loop->deliver_now(std::move(mail));
   }
 
-  asio::io_context& context_;  // there until the mailbox is closed
-  std::weak_ptr<BackendLoop> loop_;
+  BackendLoop& loop_;  // there until the mailbox is closed
   Mailbox mailbox_;
 };
 
-std::shared_ptr<BackendLoop> BackendLoop::make(asio::io_context& context, std::string socket_path,
-                                               Registration registration, Backoff backoff,
-                                               MayConnect may_connect) {
-  const std::shared_ptr<BackendLoop> loop(
-      new BackendLoop(context, std::move(socket_path), std::move(registration), std::move(backoff),
-                      std::move(may_connect)));
-  loop->sink_->attach(loop);
-  return loop;
-}
-
-BackendLoop::BackendLoop(asio::io_context& context, std::string socket_path,
-                         Registration registration, Backoff backoff, MayConnect may_connect)
-    : context_(context),
-      socket_path_(std::move(socket_path)),
-      may_connect_(std::move(may_connect)),
+BackendLoop::BackendLoop(SocketDirSearch sockets, Registration registration, Backoff backoff,
+                         Hooks hooks)
+    : sockets_(std::move(sockets)),
+      hooks_(std::move(hooks)),
       pid_(::getpid()),
-      sink_(std::make_shared<Sink>(context)),
-      core_(std::move(registration), std::move(backoff), *this, sink_, activity_),
-      deadlines_{Deadline(context), Deadline(context), Deadline(context)} {}
+      sink_(std::make_shared<Sink>(*this)),
+      core_(std::move(registration), std::move(backoff), *this, sink_, activity_) {}
 
 // --- any thread
 
 void BackendLoop::start(BackendHandlers handlers) {
-  {
-    const std::lock_guard lock(mutex_);
-    core_.set_handlers(std::move(handlers));
-  }
+  handlers_.set_handlers(std::move(handlers));
   sink_->mailbox().post(StartAsked{});
 }
 
@@ -120,7 +100,7 @@ void BackendLoop::activity() {
 }
 
 void BackendLoop::stop(std::chrono::milliseconds patience) {
-  sink_->mailbox().post(StopAsked{patience});
+  sink_->mailbox().post(StopAsked{patience, in_handler()});
 }
 
 bool BackendLoop::wait_until_stopped(std::chrono::milliseconds patience) {
@@ -128,16 +108,14 @@ bool BackendLoop::wait_until_stopped(std::chrono::milliseconds patience) {
   return stopped_.wait_for(lock, patience, [this] { return state() == ConnectionState::kStopped; });
 }
 
-bool BackendLoop::on_loop() const { return sink_->on_loop(); }
-
 void BackendLoop::abandon() {
+  handlers_.close();
   const std::lock_guard lock(mutex_);
   std::string words;
   for (const auto& frame : core_.abandon(sink_->mailbox().close())) words += encoded(frame);
   // From here and not from the loop, which may never run again.
-  if (stream_) stream_->say_goodbye(words);
+  if (link_) link_->say_goodbye(words);
   abandoned_ = true;
-  asio::post(context_, [self = shared_from_this()] { self->release(); });
 }
 
 os::UniqueFd BackendLoop::make_socket() {
@@ -177,8 +155,61 @@ void BackendLoop::enter(Work work) {
   try {
     work(core_);
   } catch (const std::exception& e) {
-    core_.broke_down(e.what());
+    break_down(e.what());
   }
+}
+
+void BackendLoop::break_down(const char* what) noexcept {
+  try {
+    broken_ = false;
+    core_.broke_down(what);
+  } catch (...) {
+    broken_ = true;
+  }
+}
+
+void BackendLoop::deliver_now(Mail mail) {
+  enter([&](BackendCore& core) { core.deliver(std::move(mail)); });
+  hooks_.changed();
+}
+
+BackendLoop::Wants BackendLoop::turn() {
+  if (std::exchange(broken_, false)) {
+    enter([](BackendCore&) { throw std::bad_alloc(); });
+  }
+  read_mail();
+  fire_timers();
+  read_socket();
+  write_socket();
+  handlers_.publish();
+  return wants();
+}
+
+BackendLoop::Wants BackendLoop::wants() {
+  Wants wants;
+  if (in_forked_child()) {
+    wants.ended = true;
+    return wants;
+  }
+  const std::lock_guard lock(mutex_);
+  wants.ended = abandoned_;
+  if (abandoned_) return wants;
+  if (link_) {
+    wants.fd = link_->fd();
+    wants.connection = connection_;
+    wants.write = link_->blocked();
+  }
+  for (const auto& time : timers_) {
+    if (time && (!wants.time || *time < *wants.time)) wants.time = time;
+  }
+  if (broken_) wants.time = std::chrono::steady_clock::now() + kAfterBreakdown;
+  return wants;
+}
+
+std::vector<std::unique_ptr<BackendLink>> BackendLoop::take_old_links() {
+  const std::lock_guard lock(mutex_);
+  if (abandoned_ && link_) old_links_.push_back(std::move(link_));
+  return std::exchange(old_links_, {});
 }
 
 void BackendLoop::read_mail() {
@@ -187,88 +218,86 @@ void BackendLoop::read_mail() {
   }
 }
 
-asio::awaitable<void> BackendLoop::read(std::shared_ptr<BackendLoop> self,
-                                        std::shared_ptr<net::FramedStream> stream) {
-  for (;;) {
-    const net::Received what = co_await stream->receive();
-    if (!self->received(stream, what)) co_return;
+void BackendLoop::fire_timers() {
+  for (std::size_t i = 0; i < kTimers; ++i) {
+    enter([&](BackendCore& core) {
+      if (!timers_[i] || *timers_[i] > std::chrono::steady_clock::now()) return;
+      timers_[i].reset();
+      core.timer_fired(static_cast<Timer>(i));
+    });
   }
 }
 
-bool BackendLoop::received(const std::shared_ptr<net::FramedStream>& stream,
-                           const net::Received& what) {
-  if (in_forked_child()) return false;
-  enter([&](BackendCore& core) {
-    if (stream != stream_) return;
-    if (what.error == net::Errc::kBadFrame) return core.malformed(what.problem);
-    if (what.error) {
-      disconnect();
-      return core.disconnected(what.error.message());
-    }
-    const std::string problem = decoder_.decode(what.body, frame_);
-    if (!problem.empty()) return core.malformed(problem);
-    core.received(frame_);
-  });
-  const std::lock_guard lock(mutex_);
-  return !abandoned_ && stream == stream_;
+// All that is there, before a handler sees anything of it: a CANCEL may follow its operation.
+void BackendLoop::read_socket() {
+  const auto enough = std::chrono::steady_clock::now() + kReadingTurn;
+  for (bool more = true; more && std::chrono::steady_clock::now() < enough;) {
+    more = false;
+    enter([&](BackendCore& core) {
+      if (!link_) return;
+      if (!link_->is_ours()) {
+        disconnect();
+        return core.disconnected("this process closed its descriptor");
+      }
+      const BackendLink::Received what = link_->receive();
+      if (what.error) {
+        disconnect();
+        return core.disconnected(what.error.message());
+      }
+      if (!what.problem.empty()) return core.malformed(what.problem);
+      if (!what.body) return;
+      more = true;
+      const std::string problem = decoder_.decode(*what.body, frame_);
+      if (!problem.empty()) return core.malformed(problem);
+      core.received(frame_);
+    });
+  }
 }
 
-void BackendLoop::release() {
-  const std::lock_guard lock(mutex_);
-  stream_.reset();
-  for (Deadline& deadline : deadlines_) deadline.timer.cancel();
-  core_.set_handlers({});  // what they captured
+void BackendLoop::write_socket() {
+  enter([&](BackendCore& core) {
+    if (!link_ || !link_->blocked() || !link_->is_ours()) return;
+    link_->flush();
+    if (!link_->blocked()) core.drained();
+  });
 }
 
 // --- what the core asks for
 
 std::string BackendLoop::connect() {
-  if (may_connect_) {
-    if (auto why_not = may_connect_(); !why_not.empty()) return why_not;
+  if (hooks_.why_not_connect) {
+    if (auto why_not = hooks_.why_not_connect(); !why_not.empty()) return why_not;
   }
+  const SocketDir dir = sockets_.find();
+  if (!dir.problem.empty()) return dir.problem;
+  const std::string path = dir.path / kBackendSocketName;
   os::UniqueFd socket = make_socket();
   // Outside of the lock: a dead file system may hold it up.
-  const std::error_code error = socket ? net::connect_unix(socket, socket_path_)
-                                       : std::error_code(errno, std::system_category());
-  if (error) return why_not(error, socket_path_);
-  net::StreamLimits limits;
-  limits.queued_bytes = kMaxQueuedBytes;
-  stream_ = std::make_shared<net::FramedStream>(context_.get_executor(), std::move(socket), limits);
-  const auto failed = [self = shared_from_this()](const char*, std::string_view what) {
-    self->enter([&](BackendCore& core) { core.broke_down(what); });
-  };
-  net::spawn(context_.get_executor(), "backend reader", read(shared_from_this(), stream_), failed);
+  const std::error_code error =
+      socket ? net::connect_unix(socket, path) : std::error_code(errno, std::system_category());
+  if (error) return why_not_connected(error, path);
+  link_ = std::make_unique<BackendLink>(std::move(socket));
+  ++connection_;
   return {};
 }
 
 void BackendLoop::send(const wire::BackendFrame& frame) {
-  if (!stream_) return;
-  // A failed write ends the reader, which tells the core; a full queue needs help to do so.
-  if (stream_->send_now(encoded(frame)) == net::Errc::kQueueFull) stream_->close();
+  if (!link_ || !link_->is_ours()) return;
+  // A failed write ends the reading, which tells the core; a full queue needs help to do so.
+  if (!link_->send(encoded(frame))) link_->say_goodbye({});
 }
 
 void BackendLoop::disconnect() {
-  if (stream_) stream_->close();
-  stream_.reset();
+  if (!link_) return;
+  link_->say_goodbye({});
+  old_links_.push_back(std::move(link_));
 }
 
 void BackendLoop::arm(Timer timer, std::chrono::milliseconds delay) {
-  Deadline& deadline = deadlines_[static_cast<std::size_t>(timer)];
-  const std::uint64_t generation = ++deadline.generation;
-  deadline.timer.expires_after(delay);
-  deadline.timer.async_wait([self = shared_from_this(), timer, generation](std::error_code) {
-    self->enter([&](BackendCore& core) {
-      if (self->deadlines_[static_cast<std::size_t>(timer)].generation != generation) return;
-      core.timer_fired(timer);
-    });
-  });
+  timers_[static_cast<std::size_t>(timer)] = std::chrono::steady_clock::now() + delay;
 }
 
-void BackendLoop::disarm(Timer timer) {
-  Deadline& deadline = deadlines_[static_cast<std::size_t>(timer)];
-  ++deadline.generation;
-  deadline.timer.cancel();
-}
+void BackendLoop::disarm(Timer timer) { timers_[static_cast<std::size_t>(timer)].reset(); }
 
 std::chrono::steady_clock::time_point BackendLoop::now() const {
   return std::chrono::steady_clock::now();
@@ -287,5 +316,7 @@ void BackendLoop::state_changed(ConnectionState state) {
   }
   if (state == ConnectionState::kStopped) stopped_.notify_all();
 }
+
+bool BackendLoop::superseded() const { return hooks_.superseded && hooks_.superseded(); }
 
 }  // namespace muster

@@ -1,44 +1,51 @@
-// BackendCore on Asio: its socket and its timers, on the io_context that it is given.
+// BackendCore with a socket, timers and mail, for whatever drives it: a thread of its own
+// (sdk/own_threads.h) or the caller's io_context (sdk/asio_driver.h).
 //
-// Threads: the core runs on the io_context's thread, under a mutex that nobody else holds but the
-// one who destroys the Backend: that is what makes sure that no handler runs, or begins, after the
-// destructor. It is recursive because a handler may destroy its own Backend. Other threads leave
-// what they have to say in a Mailbox.
+// Threads: one thread drives (turn() and what is under "the loop"), under a mutex that nobody else
+// holds for long; other threads leave what they have to say in a Mailbox. No handler runs under
+// that mutex: they run from the HandlerQueue.
 //
-// Lifetime: kept by what it has pending on the io_context, and so gone when it has released its
-// socket and timers, or with the io_context itself.
+// The connection must not suffer from what the process does: a program that closes all its
+// descriptors costs a new connection, and one that forks leaves its child no part in this one.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
+#include "muster/socket_dir.h"
 
-#include "net/framed_stream.h"
 #include "os/unique_fd.h"
 #include "sdk/backend_core.h"
+#include "sdk/backend_link.h"
+#include "sdk/handler_queue.h"
 
 namespace muster {
 
 class BackendLoop final : public BackendPort, public std::enable_shared_from_this<BackendLoop> {
  public:
-  // Asked before each attempt to connect, on the loop: a sentence where it must not be yet.
-  using MayConnect = std::function<std::string()>;
+  struct Hooks {
+    // Any thread, under a lock: makes the driver call turn() soon.
+    std::function<void()> wake;
+    // The caller is on the thread that drives, where handlers run, too. Null: they never do.
+    std::function<bool()> on_loop;
+    // After something was done there outside of turn(): look at wants() again.
+    std::function<void()> changed;
+    // Asked before each attempt to connect, on the loop: a sentence where it must not be yet.
+    std::function<std::string()> why_not_connect;
+    // Another Backend of this process has the key.
+    std::function<bool()> superseded;
+  };
 
-  // `context` outlives every handler that is pending on it.
-  [[nodiscard]] static std::shared_ptr<BackendLoop> make(asio::io_context& context,
-                                                         std::string socket_path,
-                                                         Registration registration, Backoff backoff,
-                                                         MayConnect may_connect = {});
+  BackendLoop(SocketDirSearch sockets, Registration registration, Backoff backoff, Hooks hooks);
   ~BackendLoop() override = default;
 
   // --- any thread
@@ -48,45 +55,63 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   // False when it did not come to that in time.
   bool wait_until_stopped(std::chrono::milliseconds patience);
   [[nodiscard]] ConnectionState state() const noexcept { return state_.load(); }
-  [[nodiscard]] bool on_loop() const;
-  // For the destructor: says what is left to say, as far as that takes no waiting, and ends. Waits
-  // for a handler that runs, unless it is called by that handler. No handler is called any more.
+  [[nodiscard]] bool in_handler() const noexcept { return handlers_.is_running_here(); }
+  // For the destructor: waits for a handler that runs, unless it is called by that, says what is
+  // left to say to the broker as far as that takes no waiting, and ends. No handler is called any
+  // more. The driver's next turn() finds it ended.
   void abandon();
 
   // In a child that was forked, instead of everything else: its copy of the connection is let go,
   // which the parent's goes on without. Takes no lock.
   void let_go_in_forked_child() noexcept;
+  [[nodiscard]] bool in_forked_child() const noexcept { return ::getpid() != pid_; }
+
+  // --- the loop
+
+  // What is waited for.
+  struct Wants {
+    int fd = -1;                   // to become readable
+    std::uint64_t connection = 0;  // counts up with each fd
+    bool write = false;            // and writable
+    std::optional<std::chrono::steady_clock::time_point> time;
+    bool ended = false;  // nothing any more
+  };
+  // Reads the mail, fires timers, reads and writes what the socket takes, and lets the handlers see
+  // what came of it. To be called when anything that is wanted has come, and at any other time.
+  Wants turn();
+  [[nodiscard]] Wants wants();
+  // Sockets that are not used any more, to be closed when nothing waits for them.
+  [[nodiscard]] std::vector<std::unique_ptr<BackendLink>> take_old_links();
+  [[nodiscard]] HandlerQueue& handlers() noexcept { return handlers_; }
 
  private:
   class Sink;
-  struct Deadline {
-    explicit Deadline(asio::io_context& context) : timer(context) {}
-    asio::steady_timer timer;
-    std::uint64_t generation = 0;  // a timer that is too late to be cancelled is ignored
-  };
-
-  BackendLoop(asio::io_context& context, std::string socket_path, Registration registration,
-              Backoff backoff, MayConnect may_connect);
 
   std::string connect() override;
   void send(const wire::BackendFrame& frame) override;
+  [[nodiscard]] bool blocked() const override { return link_ && link_->blocked(); }
   void disconnect() override;
   void arm(Timer timer, std::chrono::milliseconds delay) override;
   void disarm(Timer timer) override;
   [[nodiscard]] std::chrono::steady_clock::time_point now() const override;
   [[nodiscard]] std::uint64_t now_unix_ms() const override;
   void state_changed(ConnectionState state) override;
+  [[nodiscard]] bool superseded() const override;
+  [[nodiscard]] bool handles(const BroadcastOperation& operation) const override {
+    return handlers_.handles(operation);
+  }
+  [[nodiscard]] bool call(HandlerCall call) override { return handlers_.push(std::move(call)); }
+  bool withdraw(RequestSerial serial) noexcept override { return handlers_.withdraw(serial); }
 
-  // On the loop: runs `work` of the core, unless abandoned.
+  // Runs `work` of the core, unless abandoned.
   template <class Work>
   void enter(Work work);
+  void deliver_now(Mail mail);
+  void break_down(const char* what) noexcept;
   void read_mail();
-  // False when the stream is not the connection any more.
-  bool received(const std::shared_ptr<net::FramedStream>& stream, const net::Received& what);
-  static asio::awaitable<void> read(std::shared_ptr<BackendLoop> self,
-                                    std::shared_ptr<net::FramedStream> stream);
-  void release();
-  [[nodiscard]] bool in_forked_child() const noexcept { return ::getpid() != pid_; }
+  void fire_timers();
+  void read_socket();
+  void write_socket();
   // A child that is forked finds the new socket in socket_, or has none of it. errno as of
   // socket().
   [[nodiscard]] os::UniqueFd make_socket();
@@ -98,19 +123,22 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
     std::atomic<std::uint64_t> inode = 0;
   };
 
-  asio::io_context& context_;
-  const std::string socket_path_;
-  const MayConnect may_connect_;
+  const SocketDirSearch sockets_;
+  const Hooks hooks_;
   const pid_t pid_;
   SocketCopy socket_;
   ActivityFlag activity_;
-  std::shared_ptr<Sink> sink_;
+  HandlerQueue handlers_;
+  const std::shared_ptr<Sink> sink_;
 
-  std::recursive_mutex mutex_;  // all that follows
+  std::mutex mutex_;  // all that follows
   bool abandoned_ = false;
+  bool broken_ = false;  // the core could not even be told that something failed
   BackendCore core_;
-  std::shared_ptr<net::FramedStream> stream_;
-  std::array<Deadline, kTimers> deadlines_;
+  std::unique_ptr<BackendLink> link_;
+  std::uint64_t connection_ = 0;
+  std::vector<std::unique_ptr<BackendLink>> old_links_;
+  std::array<std::optional<std::chrono::steady_clock::time_point>, kTimers> timers_;
   wire::BrokerFrameDecoder decoder_;
   wire::BrokerFrame frame_;
 

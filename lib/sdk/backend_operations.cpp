@@ -1,70 +1,135 @@
 // BackendCore: operations, their answers, and activity.
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "sdk/backend_core.h"
-#include "sdk/notify.h"
 
 namespace muster {
 namespace {
 
 constexpr std::chrono::milliseconds kActivityInterval{1000};
+// As many as a broker has in flight, and as many again that were answered late.
+constexpr std::size_t kMaxInHand = 2048;
+constexpr std::chrono::hours kNoLimit(24 * 365);
 
 }  // namespace
 
 void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
-  if (operation.deadline_unix_ms == 0) {
-    operation.deadline_unix_ms =
-        port_.now_unix_ms() + static_cast<std::uint64_t>(operation.ack_timeout.count());
-  }
-  if (running_.contains(id)) return;  // it came again after a reconnect; the answer will follow
+  if (phase_ == Phase::kLeaving) return;  // as if it crossed the Deregister on its way
+  if (running_.contains(id)) return;      // it came again after a reconnect; the answer will follow
   if (answers_.knows(id)) {
     if (const Answer* answer = answers_.redelivered(id, connection_)) send_answer(id, *answer);
     return;
   }
-  const bool release = operation.operation.as_release_handles() != nullptr;
-  const auto state = std::make_shared<Request::State>(std::move(operation), sink_);
-  running_.emplace(id, state);
-  hand_over(release ? handlers_.release_handles : handlers_.quiesce, state);
+  const auto left = clock_.left(operation, port_.now(), port_.now_unix_ms());
+  if (left <= std::chrono::milliseconds(0)) return;  // nobody waits for it any more
+  if (operation.operation.is_unknown()) {
+    std::string detail = "this version of the SDK does not know the operation: ";
+    detail += registration_.sdk_name;
+    detail += ' ';
+    detail += registration_.sdk_version;
+    return refuse(id, BroadcastFailureReason::kUnsupportedOperation, std::move(detail));
+  }
+  if (!port_.handles(operation.operation)) {
+    return refuse(id, BroadcastFailureReason::kUnsupportedOperation,
+                  "this backend has no handler for " + operation.operation.to_string());
+  }
+  if (!make_room()) {
+    return refuse(id, BroadcastFailureReason::kBackendError,
+                  std::to_string(kMaxInHand) + " operations are in hand already");
+  }
+  hand_over(operation, left);
 }
 
-void BackendCore::hand_over(const Backend::Handler& handler, const StatePtr& state) {
-  const auto fail = [&](BroadcastFailureReason reason, std::string detail) {
-    state->answer(Failure{reason, std::move(detail)});
-  };
-  if (!handler) {
-    return fail(BroadcastFailureReason::kUnsupportedOperation,
-                "this backend has no handler for " + state->message.operation.to_string());
+void BackendCore::hand_over(OutgoingOperation& operation, std::chrono::milliseconds left) {
+  const BroadcastId id = operation.broadcast_id;
+  if (operation.deadline_unix_ms == 0) {
+    operation.deadline_unix_ms = port_.now_unix_ms() + static_cast<std::uint64_t>(left.count());
   }
-  Request request(state);
-  state->in_handler = true;
+  const auto until = port_.now() + left;
+  const auto most = limits_.max_ack_timeout.count() > 0
+                        ? std::chrono::nanoseconds(limits_.max_ack_timeout)
+                        : std::chrono::nanoseconds(kNoLimit);
+  const auto latest = std::max(until, until - operation.ack_timeout + most);
+  const auto state =
+      std::make_shared<Request::State>(std::move(operation), ++last_serial_, sink_, until, latest);
+  running_[id].state = state;
+  bool taken = false;
   try {
-    handler(request);
-    state->in_handler = false;
-    if (!state->deferred) state->answer(Ack{});
-    if (state->dropped) fail(BroadcastFailureReason::kBackendError, kDroppedDetail);
-  } catch (const std::exception& e) {
-    state->in_handler = false;
-    fail(BroadcastFailureReason::kBackendError, e.what());
+    taken = port_.call(state);
   } catch (...) {
-    state->in_handler = false;
-    fail(BroadcastFailureReason::kBackendError, "unknown exception");
+    running_.erase(id);
+    throw;
   }
+  if (!taken) running_.erase(id);
+}
+
+// No handler is asked.
+void BackendCore::refuse(BroadcastId id, BroadcastFailureReason reason, std::string detail) {
+  Failure failure{reason, std::move(detail)};
+  port_.send({id, failure});
+  answers_.remember(id, std::move(failure), connection_);
+}
+
+// False when there is none: all that is in hand is waited for.
+bool BackendCore::make_room() {
+  if (running_.size() < kMaxInHand) return true;
+  std::erase_if(running_, [this](const auto& entry) {
+    const RequestPtr& state = entry.second.state;
+    if (!state->over()) return false;
+    state->cancelled = true;
+    (void)port_.withdraw(state->ref.serial);
+    return true;
+  });
+  return running_.size() < kMaxInHand;
 }
 
 void BackendCore::on(wire::Cancel& /*cancel*/, BroadcastId id) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
-  found->second->cancelled = true;
-  notify(handlers_.cancel, id);
+  const RequestPtr state = found->second.state;
+  state->cancelled = true;
+  if (port_.withdraw(state->ref.serial)) {  // no handler has seen it, and none will
+    running_.erase(found);
+    return;
+  }
+  tell(CancelSeen{id});
 }
 
-void BackendCore::answered(BroadcastId id, Answer answer) {
-  if (running_.erase(id) == 0) return;
-  const bool connected = phase_ == Phase::kRegistered;
-  if (connected) send_answer(id, answer);
-  answers_.remember(id, std::move(answer), connected ? connection_ : 0);
+BackendCore::Running::iterator BackendCore::find(RequestRef request) {
+  const auto found = running_.find(request.id);
+  const bool same = found != running_.end() && found->second.state->ref.serial == request.serial;
+  return same ? found : running_.end();
+}
+
+// Remembered before it is sent: where sending fails for want of memory it is given again.
+void BackendCore::answered(RequestRef request, Answer answer) {
+  const auto found = find(request);
+  if (found == running_.end()) return;
+  answers_.remember(request.id, answer, with_broker() ? connection_ : 0);
+  const InHand done = std::move(found->second);
+  running_.erase(found);
+  if (with_broker()) {
+    if (done.unsent) port_.send({request.id, *done.unsent});
+    send_answer(request.id, answer);
+  }
+  if (phase_ == Phase::kLeaving && !any_with_handlers()) leave();
+}
+
+void BackendCore::released(RequestRef request) {
+  const auto found = find(request);
+  if (found == running_.end()) return;
+  if (found->second.state->deferred) {
+    found->second.with_handlers = false;
+  } else {
+    running_.erase(found);  // too late, and no handler has seen it
+  }
+  if (phase_ == Phase::kLeaving && !any_with_handlers()) leave();
+}
+
+bool BackendCore::any_with_handlers() const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const auto& entry) { return entry.second.with_handlers; });
 }
 
 void BackendCore::send_answer(BroadcastId id, const Answer& answer) {
@@ -77,30 +142,50 @@ void BackendCore::send_unsent_answers() {
   }
 }
 
-void BackendCore::drop_running() {
-  for (const auto& [id, state] : running_) state->cancelled = true;
-  running_.clear();
+// While there is no connection it is dropped: it counts from now, and now is over when there is
+// one again.
+void BackendCore::working(RequestRef request, Working working) {
+  const auto found = find(request);
+  if (found == running_.end() || !with_broker()) return;
+  std::optional<Working>& unsent = found->second.unsent;
+  if (unsent) return merge(*unsent, std::move(working));
+  if (port_.blocked()) {
+    unsent = std::move(working);
+  } else {
+    port_.send({request.id, std::move(working)});
+  }
 }
 
-void BackendCore::working(BroadcastId id, const Working& working) {
-  const auto found = running_.find(id);
-  // While there is no connection it is dropped: it counts from now, and now is over when there is
-  // one again.
-  if (found == running_.end() || phase_ != Phase::kRegistered) return;
-  port_.send({id, working});
-
-  // As the broker does: more time, never less, and no more than it gives to anybody.
-  Request::State& state = *found->second;
-  const OutgoingOperation& message = state.message;
-  const auto since_epoch = [](std::chrono::milliseconds ms) {
-    return static_cast<std::uint64_t>(ms.count());
-  };
-  std::uint64_t until = port_.now_unix_ms() + since_epoch(working.extend);
-  if (limits_.max_ack_timeout.count() > 0) {
-    const std::uint64_t started = message.deadline_unix_ms - since_epoch(message.ack_timeout);
-    until = std::min(until, started + since_epoch(limits_.max_ack_timeout));
+void BackendCore::drained() {
+  for (auto& [id, in_hand] : running_) {
+    if (port_.blocked() || !with_broker()) return;
+    if (!in_hand.unsent) continue;
+    port_.send({id, *in_hand.unsent});
+    in_hand.unsent.reset();
   }
-  state.deadline_unix_ms = std::max(state.deadline_unix_ms.load(), until);
+}
+
+void BackendCore::new_epoch(const std::string& epoch) {
+  if (!epoch.empty() && epoch == epoch_) return;
+  epoch_ = epoch;
+  answers_.forget_all();
+  for (const auto& [id, in_hand] : running_) tell(CancelSeen{id});
+  drop_running();
+}
+
+void BackendCore::drop_waiting() {
+  std::erase_if(running_, [this](const auto& entry) {
+    if (!entry.second.with_handlers || !port_.withdraw(entry.second.state->ref.serial))
+      return false;
+    entry.second.state->cancelled = true;
+    return true;
+  });
+}
+
+void BackendCore::drop_running() {
+  drop_waiting();
+  for (const auto& [id, in_hand] : running_) in_hand.state->cancelled = true;
+  running_.clear();
 }
 
 void BackendCore::activity_seen() {

@@ -16,6 +16,14 @@ class Backoff {
   // it. `at_least` (what the broker asked for) is never undercut, and spread over half of itself
   // more, so that all who were told the same do not come back at the same moment.
   [[nodiscard]] std::chrono::milliseconds next(std::chrono::milliseconds at_least = {});
+  // One with other waits.
+  [[nodiscard]] Backoff with(std::chrono::milliseconds first,
+                             std::chrono::milliseconds longest) const {
+    Backoff other(*this);
+    other.first_ = other.whole_ = first;
+    other.longest_ = longest;
+    return other;
+  }
   // The next wait is the first again.
   void reset() noexcept { whole_ = first_; }
 

@@ -44,6 +44,16 @@ void unwatch_forks(ForkWatcher& watcher) noexcept {
   std::erase(watchers().list, &watcher);
 }
 
+bool any_watcher_after(const ForkWatcher& watcher,
+                       bool (*matches)(const ForkWatcher& one, const ForkWatcher& other)) {
+  const std::lock_guard lock(watchers().mutex);
+  const auto& list = watchers().list;
+  const auto self = std::find(list.begin(), list.end(), &watcher);
+  return self != list.end() && std::any_of(self + 1, list.end(), [&](const ForkWatcher* other) {
+           return matches(watcher, *other);
+         });
+}
+
 std::unique_lock<std::mutex> hold_off_forks() { return std::unique_lock(watchers().mutex); }
 
 }  // namespace muster

@@ -22,6 +22,12 @@ class ForkWatcher {
 void watch_forks(ForkWatcher& watcher);
 void unwatch_forks(ForkWatcher& watcher) noexcept;
 
+// Whether `matches` is true of a watcher that came after `watcher`. No watcher goes meanwhile, and
+// no fork begins: keep it brief, and do nothing in it that hold_off_forks() forbids.
+[[nodiscard]] bool any_watcher_after(const ForkWatcher& watcher,
+                                     bool (*matches)(const ForkWatcher& one,
+                                                     const ForkWatcher& other));
+
 // No fork begins while this is kept, and none is going on: for a descriptor that is made and not
 // yet known to its watcher, which a child would keep open unseen. Keep it briefly; call nothing
 // under it that forks, watches or allocates (an allocator may lock itself first when a fork

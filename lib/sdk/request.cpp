@@ -1,4 +1,5 @@
 // Request and PendingAnswer: what a handler sees of an operation.
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -38,8 +39,16 @@ QuiesceReason Request::reason() const noexcept {
 }
 
 std::chrono::system_clock::time_point Request::deadline() const noexcept {
-  return std::chrono::system_clock::time_point(
-      std::chrono::milliseconds(state_->deadline_unix_ms.load()));
+  using Clock = std::chrono::system_clock;
+  const auto moved = state_->until() - state_->first_deadline;
+  return Clock::time_point(std::chrono::milliseconds(state_->message.deadline_unix_ms) +
+                           std::chrono::floor<std::chrono::milliseconds>(moved));
+}
+
+bool Request::cancelled() const noexcept {
+  const bool over = state_->over();
+  if (over) state_->seen_over = true;
+  return over;
 }
 
 std::string_view Request::traceparent() const noexcept { return state_->message.traceparent; }
@@ -75,19 +84,22 @@ PendingAnswer& PendingAnswer::operator=(PendingAnswer&& other) noexcept {
 
 PendingAnswer::~PendingAnswer() {
   if (!state_ || state_->answered) return;
-  if (state_->sink->on_loop() && state_->in_handler) {
+  if (state_->sink->in_handler() && state_->in_handler) {
     // Perhaps an exception is on its way out of the handler: what it says is worth more.
     state_->dropped = true;
     return;
   }
-  state_->answer(failed(kDroppedDetail));
+  try {
+    state_->answer(failed(kDroppedDetail));
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the broker's timer says it
+  }
 }
 
 BroadcastId PendingAnswer::broadcast_id() const noexcept {
   return state_ ? state_->message.broadcast_id : 0;
 }
 
-bool PendingAnswer::cancelled() const noexcept { return !state_ || state_->cancelled; }
+bool PendingAnswer::cancelled() const noexcept { return !state_ || state_->over(); }
 
 void PendingAnswer::working(std::chrono::milliseconds extend, std::string note,
                             std::optional<std::uint32_t> percent) {

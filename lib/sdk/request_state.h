@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "muster/backend.h"
@@ -13,6 +14,15 @@
 #include "sdk/answer_memory.h"
 
 namespace muster {
+
+// One handing over of one operation. A broadcast id alone would not do: a broker that lost its
+// state uses ids again. 0 is none.
+using RequestSerial = std::uint64_t;
+
+struct RequestRef {
+  BroadcastId id = 0;
+  RequestSerial serial = 0;
+};
 
 // Where answers go. Any thread; works, and does nothing, when the backend is long gone.
 class AnswerSink {
@@ -22,44 +32,99 @@ class AnswerSink {
   AnswerSink& operator=(const AnswerSink&) = delete;
   virtual ~AnswerSink() = default;
 
-  // On the backend's own loop both take effect before they return: a handler that works for long
-  // on that thread can still say so.
-  virtual void answer(BroadcastId id, Answer answer) = 0;
-  virtual void working(BroadcastId id, Working working) = 0;
-  // The caller is on the thread that handlers run on.
-  [[nodiscard]] virtual bool on_loop() const = 0;
+  // Throw std::bad_alloc only.
+  virtual void answer(RequestRef request, Answer answer) = 0;
+  virtual void working(RequestRef request, Working working) = 0;
+  // The request is not in its handler's hands any more: that returned, or was never called because
+  // the request's time was over.
+  virtual void released(RequestRef request) = 0;
+  // The caller is on the thread that handlers run on, and one runs.
+  [[nodiscard]] virtual bool in_handler() const = 0;
+  // There is a broker to ask for more time.
+  [[nodiscard]] virtual bool registered() const = 0;
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point now() const = 0;
 };
 
+inline constexpr char kGaveUpDetail[] =
+    "the handler gave up: it saw that nobody waited for its answer any more";
 inline constexpr char kDroppedDetail[] = "the handler dropped the request without an answer";
 
 struct Request::State {
-  State(OutgoingOperation what, std::shared_ptr<AnswerSink> where)
+  using Clock = std::chrono::steady_clock;
+
+  // `until` is the deadline by the steady clock, which working() moves to at most `latest`.
+  State(OutgoingOperation what, RequestSerial serial, std::shared_ptr<AnswerSink> where,
+        Clock::time_point until, Clock::time_point latest)
       : message(std::move(what)),
-        deadline_unix_ms(message.deadline_unix_ms),
+        ref{message.broadcast_id, serial},
+        first_deadline(until),
+        latest_deadline(latest),
+        deadline(until.time_since_epoch().count()),
         sink(std::move(where)) {}
 
-  // The first one counts.
+  // The first one counts; none is lost when there is no memory for it: it may be given again.
   void answer(Answer value) {
-    if (!answered.exchange(true)) sink->answer(message.broadcast_id, std::move(value));
+    if (answered.exchange(true)) return;
+    if (auto* failure = std::get_if<Failure>(&value)) cut(failure->detail, kMaxDetailBytes);
+    try {
+      sink->answer(ref, std::move(value));
+    } catch (...) {
+      answered = false;
+      throw;
+    }
   }
   void working(std::chrono::milliseconds extend, std::string note,
                std::optional<std::uint32_t> percent) {
     if (answered.load()) return;
     if (percent) percent = std::min<std::uint32_t>(*percent, 100);
-    Working value{std::max(extend, std::chrono::milliseconds(0)), percent, std::move(note)};
-    sink->working(message.broadcast_id, std::move(value));
+    cut(note, kMaxNoteBytes);
+    constexpr std::chrono::milliseconds kMost = std::chrono::hours(24 * 30);
+    Working value{std::clamp(extend, std::chrono::milliseconds(0), kMost), percent,
+                  std::move(note)};
+    if (sink->registered()) move_deadline(value.extend);
+    sink->working(ref, std::move(value));
+  }
+  // Nobody waits for the answer.
+  [[nodiscard]] bool over() const {
+    return cancelled.load() || sink->now().time_since_epoch().count() >= deadline.load();
+  }
+  [[nodiscard]] Clock::time_point until() const {
+    return Clock::time_point(Clock::duration(deadline.load()));
   }
 
   const OutgoingOperation message;
+  const RequestRef ref;
+  const Clock::time_point first_deadline;
+  const Clock::time_point latest_deadline;
+  std::atomic<Clock::rep> deadline;
   std::atomic<bool> answered = false;
   std::atomic<bool> cancelled = false;
-  std::atomic<std::uint64_t> deadline_unix_ms;
+  std::atomic<bool> seen_over = false;  // the handler was told that nobody waits
   const std::shared_ptr<AnswerSink> sink;
 
   // The handlers' thread only, while the handler runs.
   bool in_handler = false;
   bool deferred = false;
   bool dropped = false;  // deferred, and the PendingAnswer is gone already
+
+ private:
+  // What waits to be sent is bounded, whatever a handler says. The wire cuts at a character's
+  // beginning; this leaves it one to find.
+  static void cut(std::string& text, std::size_t limit) {
+    constexpr std::size_t kLongestCharacter = 4;
+    if (text.size() > limit + kLongestCharacter) text.resize(limit + kLongestCharacter);
+  }
+  // As the broker does: more time, never less, and no more than it gives to anybody.
+  void move_deadline(std::chrono::milliseconds extend) {
+    const auto now = sink->now();
+    const auto wanted = extend < latest_deadline - now ? now + extend : latest_deadline;
+    const auto until = wanted.time_since_epoch().count();
+    auto before = deadline.load();
+    while (before < until && !deadline.compare_exchange_weak(before, until)) {
+    }
+  }
 };
+
+using RequestPtr = std::shared_ptr<Request::State>;
 
 }  // namespace muster

@@ -62,6 +62,7 @@ class BackendSdkForkTest : public ::testing::Test {
     options.socket_dir = dir_.path();
     options.first_retry = std::chrono::milliseconds(1);
     options.longest_retry = std::chrono::milliseconds(10);
+    options.follow_fork = true;
     return options;
   }
   // Tells all that it is told, and in which process.
@@ -160,10 +161,10 @@ TEST_F(BackendSdkForkTest, ADaemonThatForksTwiceGoesOnInTheLast) {
   parent.tell();
 }
 
-TEST_F(BackendSdkForkTest, WithoutFollowingAChildDoesNothingAndHoldsNothing) {
+TEST_F(BackendSdkForkTest, ByDefaultAChildDoesNothingAndHoldsNothing) {
   Child parent([&](Child::Side& side) {
     BackendOptions alone = options();
-    alone.follow_fork = false;
+    alone.follow_fork = BackendOptions().follow_fork;
     std::optional<Backend> backend(std::in_place, std::move(alone));
     tell_all(*backend, side);
     backend->start();

@@ -143,23 +143,6 @@ TEST_P(BackendSdkLifetimeTest, TheDestructorDoesNotWaitForABrokerThatDoesNotRead
   backend_.reset();
 }
 
-TEST_P(BackendSdkLifetimeTest, ABrokerThatDoesNotReadIsLeftOnceTheQueueIsFull) {
-  std::optional<PendingAnswer> owed;
-  ScriptedPeer peer = joined([&](Request& request) { owed = request.defer(); });
-  peer.release(7);
-  EXPECT_EQ(log_.wait_for("handled"), "handled 7");
-  const std::string note(1000, 'n');
-  for (int i = 0; i < 5000; ++i) owed->working(1s, note);
-  EXPECT_TRUE(log_.wait_for("connecting").starts_with("connecting: the connection"));
-  ScriptedPeer again = broker_->accept();
-  EXPECT_EQ(again.welcome(2), "Register zccache 1.4.2");
-  owed->ack();
-  std::string next;
-  do next = again.next();
-  while (next.starts_with("Working"));  // those that were still on their way
-  EXPECT_EQ(next, "Ack 7");
-}
-
 TEST_P(BackendSdkLifetimeTest, TheDestructorWaitsForAHandlerThatRuns) {
   std::atomic<bool> returned = false;
   EventLog from_test;

@@ -119,22 +119,46 @@ TEST_P(BackendSdkReconnectTest, AnOperationThatComesAgainIsHandedOverOnce) {
   EXPECT_EQ(log_.count("release 7"), 1u);
 }
 
-TEST_P(BackendSdkReconnectTest, RefusedForGoodItSaysWhyAndStaysAway) {
+TEST_P(BackendSdkReconnectTest, RefusedItSaysWhyAndRegistersWhenTheReasonIsGone) {
   create();
   backend_->start();
   ScriptedPeer peer = broker_->accept();
   (void)peer.next();
-  peer.refuse(RefusalCode::kDenied, "uid 7 may not register zccache");
+  peer.refuse(RefusalCode::kDenied, "uid 7 may not register zccache", 1ms);
   const std::string state = log_.wait_for("refused");
   EXPECT_NE(state.find("uid 7 may not register zccache"), std::string::npos) << state;
   EXPECT_EQ(backend_->state(), ConnectionState::kRefused);
   EXPECT_EQ(peer.next(), "closed");
+  EXPECT_EQ(broker_->accept().welcome(3), "Register zccache 1.4.2");
+  EXPECT_EQ(log_.wait_for("registered"), "registered 3");
 }
 
-TEST_P(BackendSdkReconnectTest, AReplacedBackendStaysAway) {
+TEST_P(BackendSdkReconnectTest, AReplacedBackendReturnsWhenTheOtherIsGone) {
   ScriptedPeer peer = joined([](Request&) {});
-  peer.send(wire::encode(0, Refusal{RefusalCode::kReplaced, "by pid 12", {}}, false));
+  auto newer = std::make_unique<Backend>(options());
+  newer->start();
+  ScriptedPeer second = broker_->accept();
+  (void)second.welcome(2);
+  peer.send(wire::encode(0, Refusal{RefusalCode::kReplaced, "by pid 12", 1ms}, false));
   EXPECT_NE(log_.wait_for("refused").find("by pid 12"), std::string::npos);
+  newer.reset();
+  EXPECT_EQ(second.next(), "Deregister");
+  EXPECT_EQ(broker_->accept().next(), "Register zccache 1.4.2");
+}
+
+TEST_P(BackendSdkReconnectTest, ABrokerThatLostItsStateHasEachBroadcastRun) {
+  ScriptedPeer peer = joined([](Request&) {});
+  peer.release(1);
+  EXPECT_EQ(peer.next(), "Ack 1");
+  for (const char* epoch : {"another epoch 16", "one more epoch 16", ""}) {
+    peer.close();
+    peer = broker_->accept();
+    peer.belongs_to(epoch);
+    (void)peer.welcome(1);
+    peer.release(1);
+    EXPECT_EQ(peer.next(), "Ack 1");
+  }
+  EXPECT_EQ(log_.count("release 1"), 4u);
 }
 
 TEST_P(BackendSdkReconnectTest, RefusedForNowItComesBack) {
@@ -143,7 +167,7 @@ TEST_P(BackendSdkReconnectTest, RefusedForNowItComesBack) {
   ScriptedPeer peer = broker_->accept();
   (void)peer.next();
   peer.refuse(RefusalCode::kQuota, "too many", 1ms);
-  EXPECT_NE(log_.wait_for("connecting").find("too many"), std::string::npos);
+  EXPECT_TRUE(log_.wait_for("refused").ends_with("too many"));
   EXPECT_EQ(broker_->accept().welcome(), "Register zccache 1.4.2");
 }
 

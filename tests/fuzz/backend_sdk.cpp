@@ -69,12 +69,22 @@ class Port final : public BackendPort {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
   }
+  [[nodiscard]] bool blocked() const override { return broker_reads_not; }
+  [[nodiscard]] bool superseded() const override { return newer_backend_there; }
+  [[nodiscard]] bool handles(const BroadcastOperation& operation) const override {
+    return queue.handles(operation);
+  }
+  [[nodiscard]] bool call(HandlerCall call) override { return queue.push(std::move(call)); }
+  bool withdraw(RequestSerial serial) noexcept override { return queue.withdraw(serial); }
   void state_changed(ConnectionState now_in) override {
     state = now_in;
     registered = registered || now_in == ConnectionState::kRegistered;
   }
 
+  HandlerQueue queue;
   const char* broken = nullptr;
+  bool broker_reads_not = false;
+  bool newer_backend_there = false;
   bool broker_there = true;
   bool connected = false;
   bool registered = false;  // on this connection
@@ -110,15 +120,31 @@ class Port final : public BackendPort {
 
 class Sink final : public AnswerSink {
  public:
-  void answer(BroadcastId id, Answer answer) override {
-    if (core != nullptr) core->deliver(AnswerGiven{id, std::move(answer)});
+  explicit Sink(Port& port) : port_(port) {}
+
+  void answer(RequestRef request, Answer answer) override {
+    if (core != nullptr) core->deliver(AnswerGiven{request, std::move(answer)});
   }
-  void working(BroadcastId id, Working working) override {
-    if (core != nullptr) core->deliver(MoreTimeAsked{id, std::move(working)});
+  void working(RequestRef request, Working working) override {
+    if (core != nullptr) core->deliver(MoreTimeAsked{request, std::move(working)});
   }
-  [[nodiscard]] bool on_loop() const override { return true; }
+  void released(RequestRef request) override {
+    if (core != nullptr) core->deliver(RequestReleased{request});
+  }
+  [[nodiscard]] bool in_handler() const override {
+    return core != nullptr && port_.queue.is_running_here();
+  }
+  [[nodiscard]] bool registered() const override {
+    return core != nullptr && port_.state == ConnectionState::kRegistered;
+  }
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const override {
+    return core != nullptr ? port_.time : std::chrono::steady_clock::time_point();
+  }
 
   BackendCore* core = nullptr;
+
+ private:
+  Port& port_;
 };
 
 Registration registration() {
@@ -133,11 +159,11 @@ class SdkStage {
  public:
   explicit SdkStage(std::string_view bytes)
       : input_(bytes),
-        sink_(std::make_shared<Sink>()),
+        sink_(std::make_shared<Sink>(port_)),
         core_(registration(), Backoff(milliseconds(100), milliseconds(10'000), 1), port_, sink_,
               activity_) {
     sink_->core = &core_;
-    core_.set_handlers(handlers());
+    port_.queue.set_handlers(handlers());
   }
   ~SdkStage() { sink_->core = nullptr; }
   SdkStage(const SdkStage&) = delete;
@@ -146,9 +172,11 @@ class SdkStage {
   void run() {
     for (std::size_t step = 0; !input_.empty() && step < kSdkSteps; ++step) {
       take_step();
+      run_handlers();
       must_hold();
     }
     if (input_.choose(2) == 0) {
+      port_.queue.close();
       (void)core_.abandon({});
       return must_hold();
     }
@@ -170,11 +198,7 @@ class SdkStage {
     if ((missing & 1U) == 0) all.release_handles = operation;
     if ((missing & 2U) == 0) all.quiesce = operation;
     all.cancel = [this](BroadcastId) { meddle(); };
-    all.state = [this](const StateChange& change) {
-      port_.promise(change.state == port_.state,
-                    "who asks for the state is told what its handler is told");
-      meddle();
-    };
+    all.state = [this](const StateChange&) { meddle(); };
     all.active_holds = [this](const std::vector<ActiveHold>&) { meddle(); };
     all.hold_ended = [](const HoldEnded&) { throw std::runtime_error("a listener that fails"); };
     return all;
@@ -195,9 +219,9 @@ class SdkStage {
   }
 
   void handle(Request& request) {
-    port_.promise(port_.state == ConnectionState::kRegistered, "operations come when registered");
+    port_.promise(!request.cancelled(), "no handler sees a request whose time is over");
     port_.promise(handled_.insert(request.broadcast_id()).second,
-                  "an id is handed to its handler once");
+                  "an id is handed to its handler once in an epoch");
     (void)request.covers("/cache/x");
     (void)request.deadline();
     switch (input_.choose(8)) {
@@ -223,6 +247,23 @@ class SdkStage {
     }
   }
 
+  // What was asked before is asked no more, and ids may come again: another epoch, or another
+  // backend has the key.
+  bool begins_anew(const wire::BrokerFrame& frame) {
+    const auto* refusal = std::get_if<Refusal>(&frame.message);
+    if (refusal != nullptr) return refusal->code == RefusalCode::kReplaced;
+    const auto* said = std::get_if<Registered>(&frame.message);
+    if (said == nullptr || port_.registered || said->protocol != 1) return false;
+    return std::exchange(epoch_, said->epoch) != said->epoch || said->epoch.empty();
+  }
+
+  // Busy ones get to it later.
+  void run_handlers() {
+    port_.queue.publish();
+    if (handlers_are_busy_) return;
+    while (port_.queue.run_one()) port_.queue.publish();
+  }
+
   void bytes(std::string_view stream) {
     if (!port_.connected) return;
     wire::BrokerFrame frame;
@@ -231,7 +272,9 @@ class SdkStage {
         broker::split_frames(partial, stream, wire::kMaxBackendBody, [&](std::string_view body) {
           auto wrong = decoder_.decode(body, frame);
           if (wrong.empty()) {
+            const bool new_broker = begins_anew(frame);
             core_.received(frame);
+            if (new_broker && (port_.registered || !port_.connected)) handled_.clear();
           } else {
             core_.malformed(wrong);
           }
@@ -251,6 +294,15 @@ class SdkStage {
         said.protocol = input_.choose(16) == 0 ? 2 : 1;
         said.limits.max_ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
         if (input_.choose(2) == 0) said.active_holds.push_back({1, "/cache", 1});
+        switch (input_.choose(4)) {
+          case 0:
+            break;  // a broker that names none
+          case 1:
+            said.epoch = std::string(16, 'b');
+            break;
+          default:
+            said.epoch = std::string(16, 'a');
+        }
         return wire::encode(1, said);
       }
       case 2:
@@ -286,7 +338,7 @@ class SdkStage {
   }
 
   void take_step() {
-    switch (input_.choose(14)) {
+    switch (input_.choose(16)) {
       case 0:
         return core_.deliver(StartAsked{});
       case 1:
@@ -317,6 +369,14 @@ class SdkStage {
       case 12:
         port_.time += kSdkTimes[input_.choose(4)];
         return;
+      case 13:
+        handlers_are_busy_ = input_.choose(2) == 0;
+        return;
+      case 14:
+        port_.newer_backend_there = input_.choose(2) == 0;
+        port_.broker_reads_not = input_.choose(2) == 0;
+        if (!port_.broker_reads_not) core_.drained();
+        return;
       default:
         if (input_.choose(8) == 0) return core_.deliver(StopAsked{milliseconds(input_.byte())});
         return core_.broke_down("out of memory");
@@ -345,7 +405,9 @@ class SdkStage {
   std::shared_ptr<Sink> sink_;
   BackendCore core_;
   wire::BrokerFrameDecoder decoder_;
-  std::set<BroadcastId> handled_;
+  bool handlers_are_busy_ = false;
+  std::string epoch_;
+  std::set<BroadcastId> handled_;  // in the broker's epoch
   std::vector<PendingAnswer> pending_;
 };
 

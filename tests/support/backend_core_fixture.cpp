@@ -10,28 +10,57 @@ Registration registration() {
   return registration;
 }
 
-// Straight into the core, as on its own loop.
+// Straight into the core, as on a caller's loop.
 class DirectSink final : public AnswerSink {
  public:
-  void answer(BroadcastId id, Answer answer) override {
-    if (core != nullptr) core->deliver(AnswerGiven{id, std::move(answer)});
+  explicit DirectSink(RecordingPort& port) : port_(port) {}
+
+  void answer(RequestRef request, Answer answer) override {
+    if (core != nullptr) core->deliver(AnswerGiven{request, std::move(answer)});
   }
-  void working(BroadcastId id, Working working) override {
-    if (core != nullptr) core->deliver(MoreTimeAsked{id, std::move(working)});
+  void working(RequestRef request, Working working) override {
+    if (core != nullptr) core->deliver(MoreTimeAsked{request, std::move(working)});
   }
-  [[nodiscard]] bool on_loop() const override { return true; }
+  void released(RequestRef request) override {
+    if (core != nullptr) core->deliver(RequestReleased{request});
+  }
+  [[nodiscard]] bool in_handler() const override {
+    return core != nullptr && port_.queue.is_running_here();
+  }
+  [[nodiscard]] bool registered() const override {
+    return core != nullptr && port_.state == ConnectionState::kRegistered;
+  }
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const override {
+    return core != nullptr ? port_.time : std::chrono::steady_clock::time_point::max();
+  }
 
   BackendCore* core = nullptr;
+
+ private:
+  RecordingPort& port_;
 };
 
 }  // namespace
 
 BackendCoreTest::BackendCoreTest()
-    : sink_(std::make_shared<DirectSink>()),
+    : sink_(std::make_shared<DirectSink>(port_)),
       core_(registration(),
             Backoff(std::chrono::milliseconds(100), std::chrono::milliseconds(10'000), 1), port_,
             sink_, activity_) {
   static_cast<DirectSink&>(*sink_).core = &core_;
+}
+
+BackendCoreTest::~BackendCoreTest() { static_cast<DirectSink&>(*sink_).core = nullptr; }
+
+void BackendCoreTest::run_handlers() {
+  port_.queue.publish();
+  if (busy_) return;
+  while (port_.queue.run_one()) port_.queue.publish();
+}
+
+void BackendCoreTest::handlers_go_on() {
+  busy_ = false;
+  run_handlers();
 }
 
 std::string BackendCoreTest::happened() {
@@ -62,6 +91,9 @@ void BackendCoreTest::listen() {
   handlers_.state = [this](const StateChange& change) {
     const char* names[] = {"connecting", "registered", "refused", "stopped"};
     std::string text = std::string("on_state ") + names[static_cast<int>(change.state)];
+    if (change.state == ConnectionState::kRegistered && !change.key.replica.empty()) {
+      text += " as " + change.key.to_string();
+    }
     if (change.incarnation != 0) text += " " + std::to_string(change.incarnation);
     if (!change.reason.empty()) text += " (" + change.reason + ")";
     port_.note(text);
@@ -83,8 +115,9 @@ void BackendCoreTest::started_and_registered() {
   (void)happened();
 }
 
-void BackendCoreTest::registered(Incarnation incarnation) {
+void BackendCoreTest::registered(Incarnation incarnation, std::string epoch) {
   Registered message;
+  message.epoch = std::move(epoch);
   message.incarnation = incarnation;
   message.limits.max_ack_timeout = std::chrono::minutes(5);
   says(1, std::move(message));
@@ -115,6 +148,7 @@ void BackendCoreTest::fires(BackendPort::Timer timer) {
   ASSERT_TRUE(slot.has_value()) << "timer " << static_cast<int>(timer) << " is not armed";
   port_.time += *std::exchange(slot, std::nullopt);
   core_.timer_fired(timer);
+  run_handlers();
 }
 
 }  // namespace muster::test

@@ -106,6 +106,7 @@ std::string ScriptedPeer::welcome(Incarnation incarnation) {
 void ScriptedPeer::registered(Incarnation incarnation, std::vector<ActiveHold> holds) {
   Registered message;
   message.incarnation = incarnation;
+  message.epoch = epoch_;
   message.broker_version = "0.0.0";
   message.limits.max_body_bytes = wire::kMaxBackendBody;
   message.limits.max_ack_timeout = std::chrono::minutes(5);

@@ -27,6 +27,8 @@ class ScriptedPeer {
   // next() for a Registration, in full.
   Registration registration();
 
+  // What registered() says from now on; without it, all peers speak for one broker.
+  void belongs_to(std::string epoch) { epoch_ = std::move(epoch); }
   void registered(Incarnation incarnation = 1, std::vector<ActiveHold> holds = {});
   // Takes the Register and answers it. Returns the text of the Register.
   std::string welcome(Incarnation incarnation = 1);
@@ -42,6 +44,7 @@ class ScriptedPeer {
  private:
   wire::BackendFrame next_frame(std::string& end);
 
+  std::string epoch_ = "0123456789abcdef";
   os::UniqueFd socket_;
   std::string input_;
   std::size_t taken_ = 0;

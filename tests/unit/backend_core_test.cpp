@@ -97,38 +97,120 @@ TEST_F(BackendCoreConnectionTest, OneShortRegistrationDoesNotKeepItAway) {
   EXPECT_LE(armed(Timer::kRetry).value(), milliseconds(100));
 }
 
-TEST_F(BackendCoreConnectionTest, RefusedForGoodItStaysAway) {
-  for (const auto code : {RefusalCode::kInvalid, RefusalCode::kDenied, RefusalCode::kReplaced}) {
-    RecordingPort port;
-    BackendCore core(Registration(), Backoff(milliseconds(1), milliseconds(1), 1), port, sink_,
-                     activity_);
-    std::string reason;
-    BackendHandlers handlers;
-    handlers.state = [&](const StateChange& change) { reason = change.reason; };
-    core.set_handlers(handlers);
-    core.deliver(StartAsked{});
-    wire::BrokerFrame frame{1, Refusal{code, "because", milliseconds(10)}};
-    core.received(frame);
-    EXPECT_EQ(port.state, ConnectionState::kRefused);
-    EXPECT_NE(reason.find("because"), std::string::npos) << reason;
-    EXPECT_EQ(port.notes.back(), "disconnect");
-    EXPECT_FALSE(port.armed[static_cast<std::size_t>(Timer::kRetry)].has_value());
+struct RefusalCase {
+  RefusalCode code;
+  ConnectionState shown;
+};
+
+// Every refusal passes: a policy is changed, a quota is raised, the other one goes.
+TEST_F(BackendCoreConnectionTest, ARefusedBackendSaysWhyAndTriesAgainWithinAMinute) {
+  using enum RefusalCode;
+  for (const RefusalCase& refusal : {RefusalCase{kInvalid, ConnectionState::kRefused},
+                                     {kDenied, ConnectionState::kRefused},
+                                     {kReplaced, ConnectionState::kRefused},
+                                     {kQuota, ConnectionState::kRefused},
+                                     {kProtocol, ConnectionState::kConnecting},
+                                     {kShuttingDown, ConnectionState::kConnecting},
+                                     {kTooSlow, ConnectionState::kConnecting}}) {
+    for (const milliseconds retry_after :
+         {milliseconds(0), milliseconds(3000), milliseconds(60'000), milliseconds(0xFFFF'FFFF)}) {
+      RecordingPort port;
+      std::string reason;
+      BackendHandlers handlers;
+      handlers.state = [&](const StateChange& change) { reason = change.reason; };
+      port.queue.set_handlers(handlers);
+      BackendCore core(Registration(), Backoff(milliseconds(1), milliseconds(10), 1), port, sink_,
+                       activity_);
+      core.deliver(StartAsked{});
+      for (int attempt = 0; attempt < 20; ++attempt) {
+        wire::BrokerFrame frame{1, Refusal{refusal.code, "because", retry_after}};
+        core.received(frame);
+        EXPECT_EQ(port.state, refusal.shown) << to_string(refusal.code);
+        EXPECT_EQ(port.notes.back(), "disconnect");
+        auto& retry = port.armed[static_cast<std::size_t>(Timer::kRetry)];
+        ASSERT_TRUE(retry.has_value()) << to_string(refusal.code);
+        EXPECT_LE(*retry, milliseconds(60'000));
+        EXPECT_GE(*retry, std::min(retry_after, milliseconds(60'000)));
+        port.time += *std::exchange(retry, std::nullopt);
+        core.timer_fired(Timer::kRetry);
+        EXPECT_EQ(port.notes.back(), "> Register  ") << "it tries again";
+      }
+      port.queue.publish();
+      EXPECT_TRUE(port.queue.run_one());
+      EXPECT_NE(reason.find("because"), std::string::npos) << reason;
+    }
   }
 }
 
-TEST_F(BackendCoreConnectionTest, RefusedForNowItComesBackNoSoonerThanAsked) {
-  for (const auto code : {RefusalCode::kQuota, RefusalCode::kShuttingDown, RefusalCode::kTooSlow,
-                          RefusalCode::kProtocol}) {
-    RecordingPort port;
-    BackendCore core(Registration(), Backoff(milliseconds(1), milliseconds(1), 1), port, sink_,
-                     activity_);
-    core.deliver(StartAsked{});
-    wire::BrokerFrame frame{1, Refusal{code, "later", milliseconds(3000)}};
-    core.received(frame);
-    EXPECT_EQ(port.state, ConnectionState::kConnecting);
-    EXPECT_EQ(port.notes.back(), "disconnect");
-    EXPECT_GE(port.armed[static_cast<std::size_t>(Timer::kRetry)].value(), milliseconds(3000));
+TEST_F(BackendCoreConnectionTest, ARefusedBackendIsNoBurdenForItsBroker) {
+  start();
+  milliseconds all{};
+  for (int i = 0; i < 10; ++i) {
+    refused(RefusalCode::kDenied, "no");
+    all += armed(Timer::kRetry).value();
+    fires(Timer::kRetry);
   }
+  EXPECT_GE(all, milliseconds(60'000)) << "ever more seldom";
+}
+
+TEST_F(BackendCoreConnectionTest, ARefusedBackendIsRegisteredWhenTheReasonIsGone) {
+  listen();
+  start();
+  refused(RefusalCode::kQuota, "too many");
+  EXPECT_EQ(happened(),
+            "connect; > Register zccache 1.0.0; disconnect; on_state refused (the broker refused "
+            "(quota): too many)");
+  EXPECT_EQ(port_.state, ConnectionState::kRefused);
+  fires(Timer::kRetry);
+  EXPECT_EQ(port_.state, ConnectionState::kRefused) << "until it is registered";
+  registered(9);
+  EXPECT_EQ(happened(),
+            "connect; > Register zccache 1.0.0; on_active_holds; on_state registered 9");
+}
+
+TEST_F(BackendCoreConnectionTest, OneThatItsOwnProcessReplacedLeavesTheOtherAlone) {
+  listen();
+  started_and_registered();
+  refused(RefusalCode::kReplaced, "pid 1 registered the same key");
+  (void)happened();
+  port_.newer_backend_there = true;
+  for (int i = 0; i < 3; ++i) {
+    fires(Timer::kRetry);
+    EXPECT_EQ(happened(), "");
+    EXPECT_EQ(port_.state, ConnectionState::kRefused);
+  }
+  EXPECT_LE(armed(Timer::kRetry).value(), milliseconds(60'000));
+  port_.newer_backend_there = false;  // it is gone
+  fires(Timer::kRetry);
+  EXPECT_EQ(happened(), "connect; > Register zccache 1.0.0");
+}
+
+TEST_F(BackendCoreConnectionTest, TheKeyIsToldAsTheBrokerListsIt) {
+  StateChange told;
+  handlers_.state = [&](const StateChange& change) { told = change; };
+  use_handlers();
+  start();
+  Registered message;
+  message.epoch = kEpoch;
+  message.key.service_name = "zccache";
+  message.key.service_version = "1.0.0";
+  message.key.replica = "~123";
+  says(1, message);
+  EXPECT_EQ(told.key.to_string(), "zccache 1.0.0 #~123");
+  reconnects();
+  registered(2);  // of a broker that does not say
+  EXPECT_EQ(told.key.to_string(), "zccache 1.0.0");
+}
+
+TEST_F(BackendCoreConnectionTest, WhatANewerBrokerTellsIsNoReasonToLeaveIt) {
+  start();
+  says(0, wire::UnknownMessage{});
+  registered();
+  (void)happened();
+  says(0, wire::UnknownMessage{});
+  says(77, wire::UnknownMessage{});
+  EXPECT_EQ(happened(), "");
+  EXPECT_EQ(port_.state, ConnectionState::kRegistered);
 }
 
 TEST_F(BackendCoreConnectionTest, AKeyThatAnotherTookOverCancelsWhatIsInHand) {
@@ -255,9 +337,9 @@ TEST_F(BackendCoreConnectionTest, AbandoningSaysWhatIsLeftToSayAndCallsNobody) {
   operation(8);
   (void)happened();
   std::vector<Mail> last;
-  last.emplace_back(AnswerGiven{7, Ack{}});
+  last.emplace_back(AnswerGiven{{7, 1}, Ack{}});
   last.emplace_back(ActivitySeen{});
-  last.emplace_back(AnswerGiven{9, Ack{}});  // never asked
+  last.emplace_back(AnswerGiven{{9, 1}, Ack{}});  // never asked
   std::string words;
   for (const auto& frame : core_.abandon(std::move(last))) words += text_of(frame) + "; ";
   EXPECT_EQ(words, "Ack 7; Deregister; ");

@@ -167,7 +167,7 @@ TEST_F(BackendCoreOperationTest, AnAnswerGivenWhileDisconnectedIsSentAfterTheReg
   fires(Timer::kRetry);
   EXPECT_EQ(happened(), "connect; > Register zccache 1.0.0") << "nothing before Registered";
   registered(2);
-  EXPECT_EQ(happened(), "on_active_holds; > Ack 7; on_state registered 2");
+  EXPECT_EQ(happened(), "> Ack 7; on_active_holds; on_state registered 2");
   operation(7);
   EXPECT_EQ(happened(), "");
 }

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/temp_dir.h"
+
 namespace muster {
 namespace {
 
@@ -74,24 +76,75 @@ TEST(SocketDirTest, ARelativeOneIsTakenFromHere) {
   EXPECT_EQ(found(), (std::filesystem::current_path() / "there").native());
 }
 
-TEST(SocketDirTest, TheDefaultIsTheSystemsForRootAndTheSessionsForOthers) {
+TEST(SocketDirTest, TheSystemsComesNextWhereItExistsThenTheSessions) {
+  const test::TempDir dir;
+  const std::filesystem::path system = dir / "run-muster";
   const Variable variable("MUSTER_SOCKET_DIR", "");  // as if it were not set
-  const Variable runtime("XDG_RUNTIME_DIR", "/run/user/1");
-  if (::geteuid() == 0) {
-    EXPECT_EQ(found(), "/run/muster");
-  }
-  const AsOther other;
-  EXPECT_EQ(found(), "/run/user/1/muster");
+  const auto look = [&](const SocketDirSearch& search) {
+    const SocketDir found = search.find(system);
+    return found.problem.empty() ? found.path.native() : "problem: " + found.problem;
+  };
+  const auto session_search = [] {
+    const Variable runtime("XDG_RUNTIME_DIR", "/run/user/1");
+    return SocketDirSearch();
+  };
+  const auto bare_search = [] {  // a daemon of a unit has no session
+    const Variable runtime("XDG_RUNTIME_DIR", std::nullopt);
+    return SocketDirSearch();
+  };
+  const SocketDirSearch session = session_search();
+  const SocketDirSearch bare = bare_search();
+  EXPECT_EQ(look(session), "/run/user/1/muster");
+  EXPECT_EQ(look(bare), system) << "where a broker may come to be";
+  std::filesystem::create_directory(system);  // a system's broker is installed later
+  EXPECT_EQ(look(session), system) << "whoever the user is";
+  EXPECT_EQ(look(bare), system);
+  std::filesystem::remove(system);
+  EXPECT_EQ(look(session), "/run/user/1/muster") << "looked up again each time";
+  EXPECT_EQ(look(SocketDirSearch("/given")), "/given");
 }
 
-TEST(SocketDirTest, WithoutASessionThereIsNoDefault) {
+TEST(SocketDirTest, NoRuntimeDirectoryIsNoProblemForWhoLooksForABroker) {
   const AsOther other;
   const Variable variable("MUSTER_SOCKET_DIR", std::nullopt);
   const Variable runtime("XDG_RUNTIME_DIR", std::nullopt);
-  EXPECT_NE(found().find("neither MUSTER_SOCKET_DIR nor XDG_RUNTIME_DIR is set"),
+  EXPECT_EQ(found(), "/run/muster");
+}
+
+TEST(SocketDirTest, ARelativeRuntimeDirectoryIsAProblemUnlessThereIsASystemsBroker) {
+  const Variable variable("MUSTER_SOCKET_DIR", std::nullopt);
+  const Variable relative("XDG_RUNTIME_DIR", "run");
+  const SocketDirSearch search;
+  EXPECT_NE(search.find("/nowhere/muster").problem.find("not an absolute path"), std::string::npos);
+  EXPECT_EQ(search.find("/").path, "/");
+}
+
+std::string served(const std::filesystem::path& given = {}) {
+  const SocketDir dir = socket_dir_to_serve(given);
+  return dir.problem.empty() ? dir.path.native() : "problem: " + dir.problem;
+}
+
+TEST(SocketDirTest, ABrokerServesTheSystemForRootAndTheSessionForOthers) {
+  const Variable variable("MUSTER_SOCKET_DIR", "");
+  const Variable runtime("XDG_RUNTIME_DIR", "/run/user/1");
+  if (::geteuid() == 0) {
+    EXPECT_EQ(served(), "/run/muster");
+  }
+  const AsOther other;
+  EXPECT_EQ(served(), "/run/user/1/muster");
+  EXPECT_EQ(served("/given"), "/given");
+  const Variable named("MUSTER_SOCKET_DIR", "/from/environment");
+  EXPECT_EQ(served(), "/from/environment");
+}
+
+TEST(SocketDirTest, WithoutASessionThereIsNowhereToServe) {
+  const AsOther other;
+  const Variable variable("MUSTER_SOCKET_DIR", std::nullopt);
+  const Variable runtime("XDG_RUNTIME_DIR", std::nullopt);
+  EXPECT_NE(served().find("neither MUSTER_SOCKET_DIR nor XDG_RUNTIME_DIR is set"),
             std::string::npos);
   const Variable relative("XDG_RUNTIME_DIR", "run");
-  EXPECT_NE(found().find("not an absolute path"), std::string::npos);
+  EXPECT_NE(served().find("not an absolute path"), std::string::npos);
 }
 
 TEST(SocketDirTest, WhatDoesNotFitIntoASocketAddressIsRefused) {

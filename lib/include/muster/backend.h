@@ -12,27 +12,33 @@
 //
 // No broker is not an error: the backend connects when there is one, comes back when it restarts,
 // registers again, and sends an answer that the old connection lost. An operation that reaches it
-// twice is handed to its handler once.
+// twice is handed to its handler once, for as long as the broker is the same; what a broker asks
+// that lost its state is run again, whatever its number. One that the broker refuses (policy,
+// quota, key) says so (kRefused) and tries again, at the latest after 60 s, until it is stopped.
 //
-// Two flavours over one core: with a thread of its own (handlers run on that thread, one at a
-// time), or on the caller's asio::io_context (handlers run on the thread that runs it; that must be
-// one thread). Every member function may be called from any thread, and from a handler.
+// Two flavours over one core. With threads of its own: one serves the connection, and another runs
+// the handlers, one at a time and in order, so that a handler that is busy or blocks does not keep
+// the backend from registering again or from hearing that a request was cancelled. Or on the
+// caller's asio::io_context, which one thread must run: handlers run there, and one that blocks
+// blocks the connection as well.
 //
-// The own thread takes no signals (a process that a handler starts there inherits that mask); none
-// of this ever raises SIGPIPE.
+// A request whose time is over, or that was cancelled, before its handler's turn comes is dropped:
+// it is never run late. While a handler runs, Request::cancelled() tells.
+//
+// Every member function may be called from any thread, and from a handler. What waits to be sent
+// is bounded: of the working() calls for one request the newest is kept.
+//
+// The own threads take no signals (a process that a handler starts there inherits that mask); none
+// of this ever raises SIGPIPE. A program that closes all its descriptors (closefrom(3)) costs the
+// connection with threads of its own: they notice when next they have something to do, and connect
+// again.
 //
 // Connect after you fork: the broker knows a backend by the process that connected, and closes that
-// connection when it exits, whoever still has the socket.
-//
-// A child that fork() makes later lets go of its copy of the connection at once. With a thread of
-// its own the Backend goes on there when the process that it was forked from has exited, as a
-// daemon's does that goes into the background: a new thread in the child waits for that, then
-// connects and registers the same key, within longest_retry. While the parent lives it is the
-// backend, and the child's is kConnecting; requests that the parent was given stay the parent's.
-// Handlers run in the child with what they had captured when start() was called. See
-// BackendOptions::follow_fork to do without. posix_spawn() and vfork() do none of this.
-// On a caller's io_context the Backend does nothing in a child, and may be destroyed: make a new
-// one there.
+// connection when it exits, whoever still has the socket. A child that fork() makes later lets go
+// of its copy of the connection at once, and the Backend does nothing there; see
+// BackendOptions::follow_fork for a daemon that goes into the background. posix_spawn() and vfork()
+// do none of this. On a caller's io_context the Backend does nothing in a child, and may be
+// destroyed: make a new one there.
 #pragma once
 
 #include <chrono>
@@ -59,24 +65,29 @@ struct BackendOptions {
   std::optional<std::chrono::milliseconds> ack_timeout;   // else the broker's default, 5 s
   std::optional<std::chrono::milliseconds> idle_timeout;  // else never quiesced as idle
   Labels labels;
-  // Where backend.sock is. Empty: $MUSTER_SOCKET_DIR, else /run/muster for root and
-  // $XDG_RUNTIME_DIR/muster for others.
+  // Where backend.sock is. Empty: $MUSTER_SOCKET_DIR, else /run/muster if that exists, else
+  // $XDG_RUNTIME_DIR/muster; looked up again at each attempt to connect. That there is none yet is
+  // no error.
   std::filesystem::path socket_dir;
   // Waits between attempts to connect: doubled from the first to the longest, each jittered to
   // between a half and the whole of it.
   std::chrono::milliseconds first_retry{100};
   std::chrono::milliseconds longest_retry{2'000};
-  // Whether a Backend with a thread of its own goes on in a child that was forked, once the parent
-  // has exited. The child has a thread more for that from the beginning: say no in a process whose
-  // children must have one alone (unshare(CLONE_NEWUSER) wants that). Without it, and always under
-  // ThreadSanitizer, which forbids such a thread, a Backend does nothing in a child.
-  bool follow_fork = true;
+  // Whether a Backend with threads of its own goes on in a child that was forked, once the parent
+  // has exited, as a daemon's does that goes into the background: new threads in the child wait for
+  // that, then connect and register the same key, within longest_retry. While the parent lives it
+  // is the backend, and the child's is kConnecting; requests that the parent was given stay the
+  // parent's. Handlers run in the child with what they had captured when start() was called. The
+  // child has these threads from the beginning: leave it off in a process whose children must have
+  // one alone (unshare(CLONE_NEWUSER) wants that). Under ThreadSanitizer, which forbids such
+  // threads, it is always off.
+  bool follow_fork = false;
 };
 
 enum class ConnectionState {
   kConnecting,  // no broker yet, or on the way back to it
   kRegistered,
-  kRefused,  // the broker refused for good (a bad key, policy, another took the key over)
+  kRefused,  // the broker refused (policy, quota, key): `reason` says why; it is tried again
   kStopped,
 };
 
@@ -84,6 +95,9 @@ struct StateChange {
   ConnectionState state = ConnectionState::kConnecting;
   Incarnation incarnation = 0;  // kRegistered
   std::string reason;           // a sentence: why not registered
+  // kRegistered: as the broker lists it. Where another process of the same user has the key, too,
+  // the replica ends with "~PID", and both are asked.
+  BackendKey key;
 };
 
 class PendingAnswer;
@@ -107,6 +121,11 @@ class Request {
   [[nodiscard]] QuiesceReason reason() const noexcept;
   // When the answer stops counting, as far as is known here (working() moves it).
   [[nodiscard]] std::chrono::system_clock::time_point deadline() const noexcept;
+  // True once nobody waits for the answer any more: the broker cancelled the operation, or its
+  // time is over (working() asks for more). Any thread. A handler that works for long looks at this
+  // now and then, and returns. Returning after it was true does not acknowledge: the answer is
+  // BackendError, since whoever gives up has not done it.
+  [[nodiscard]] bool cancelled() const noexcept;
   [[nodiscard]] std::string_view traceparent() const noexcept;
   [[nodiscard]] std::string_view tracestate() const noexcept;
 
@@ -119,10 +138,11 @@ class Request {
   // Takes the answer out of the handler's hands: returning no longer acknowledges.
   [[nodiscard]] PendingAnswer defer();
 
+  struct State;  // the SDK's own
+
  private:
   friend class PendingAnswer;
-  friend class BackendCore;
-  struct State;
+  friend class HandlerQueue;
   explicit Request(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;
 };
@@ -136,7 +156,7 @@ class PendingAnswer {
   ~PendingAnswer();
 
   [[nodiscard]] BroadcastId broadcast_id() const noexcept;
-  // True when nobody waits for the answer any more (timed out, cancelled).
+  // As Request::cancelled().
   [[nodiscard]] bool cancelled() const noexcept;
   void working(std::chrono::milliseconds extend, std::string note = {},
                std::optional<std::uint32_t> percent = {});
@@ -159,7 +179,7 @@ class Backend {
   using HoldsHandler = std::function<void(const std::vector<ActiveHold>&)>;
   using HoldEndHandler = std::function<void(const HoldEnded&)>;
 
-  // With a thread of its own. Throws std::invalid_argument when the options break a rule.
+  // With threads of its own. Throws std::invalid_argument when the options break a rule.
   explicit Backend(BackendOptions options);
   // On the caller's loop. `context` must outlive the Backend.
   Backend(BackendOptions options, asio::io_context& context);
@@ -185,9 +205,10 @@ class Backend {
   // The daemon did something for its users: moves the idle deadline. Cheap; sends at most once a
   // second, and nothing where no idle_timeout was given.
   void activity();
-  // Deregisters (waits at most `patience` for the broker's answer when on its own thread; on the
-  // caller's loop, and in a handler, it returns at once and finishes there), closes and never
-  // connects again. Answers that were given before are sent before.
+  // Lets a handler that runs answer, deregisters (with threads of its own it waits at most
+  // `patience` for both; on the caller's loop, and in a handler, it returns at once and finishes
+  // there), closes and never connects again. Answers that were given before are sent before; what
+  // still waits for its handler is not run.
   void stop(std::chrono::milliseconds patience = std::chrono::milliseconds(1000));
   [[nodiscard]] ConnectionState state() const noexcept;
 

@@ -1,0 +1,153 @@
+#include "sdk/own_threads.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <limits>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace muster {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Where no descriptor is to be had for being woken.
+constexpr milliseconds kWithoutWaker{100};
+
+// Blocks signals for this thread, and so for those that it starts, while it lives.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
+      sigdelset(&all, fault);
+    }
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+int timeout_until(const std::optional<std::chrono::steady_clock::time_point>& time) {
+  if (!time) return -1;
+  const auto left = std::chrono::ceil<milliseconds>(*time - std::chrono::steady_clock::now());
+  constexpr milliseconds::rep kMost = std::numeric_limits<int>::max();
+  return static_cast<int>(std::clamp<milliseconds::rep>(left.count(), 0, kMost));
+}
+
+}  // namespace
+
+bool Waker::End::is_ours() const noexcept {
+  struct stat found {};
+  const int descriptor = fd.load();
+  return descriptor >= 0 && ::fstat(descriptor, &found) == 0 && S_ISFIFO(found.st_mode) &&
+         found.st_ino == inode.load();
+}
+
+void Waker::End::set(int descriptor) noexcept {
+  struct stat found {};
+  inode = descriptor >= 0 && ::fstat(descriptor, &found) == 0 ? found.st_ino : 0;
+  fd = descriptor;
+}
+
+Waker::~Waker() {
+  for (const End* end : {&read_end_, &write_end_}) {
+    if (end->is_ours()) ::close(end->fd.load());
+  }
+}
+
+bool Waker::wake() noexcept {
+  if (!write_end_.is_ours()) return false;
+  (void)!::write(write_end_.fd.load(), "", 1);
+  return true;
+}
+
+bool Waker::prepare() noexcept {
+  if (read_end_.is_ours() && write_end_.is_ours()) return true;
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) ends[0] = ends[1] = -1;
+  read_end_.set(ends[0]);
+  write_end_.set(ends[1]);
+  return ends[0] >= 0;
+}
+
+void Waker::clear() noexcept {
+  char bytes[64];
+  if (read_end_.is_ours()) (void)!::read(read_end_.fd.load(), bytes, sizeof(bytes));
+}
+
+OwnThreads::~OwnThreads() {
+  end_connection_thread();
+  if (!handlers_.joinable()) return;
+  if (handlers_.get_id() == std::this_thread::get_id()) {
+    handlers_.detach();
+  } else {
+    shared_->may_run_handlers = true;
+    shared_->may_run_handlers.notify_all();
+    handlers_.join();
+  }
+}
+
+void OwnThreads::end_connection_thread() noexcept {
+  if (!connection_.joinable()) return;
+  shared_->ends = true;
+  // Without its descriptors it cannot be woken, and ends by itself when it wakes.
+  if (shared_->waker.wake() || !shared_->serves) {
+    connection_.join();
+  } else {
+    connection_.detach();
+  }
+}
+
+void OwnThreads::start(const std::shared_ptr<BackendLoop>& loop) {
+  const SignalsBlocked blocked;
+  const std::shared_ptr<Shared> shared = shared_;
+  connection_ = std::thread([shared, loop] { serve(shared, loop); });
+  handlers_ = std::thread([shared, loop] { run_handlers(shared, loop); });
+  // From here on this object may be gone.
+  shared->may_run_handlers = true;
+  shared->may_run_handlers.notify_all();
+}
+
+void OwnThreads::serve(const std::shared_ptr<Shared>& shared,
+                       const std::shared_ptr<BackendLoop>& loop) {
+  pthread_setname_np(pthread_self(), "muster-backend");
+  for (;;) {
+    const bool can_be_woken = shared->waker.prepare();
+    shared->serves = true;
+    const BackendLoop::Wants wants = loop->turn();
+    (void)loop->take_old_links();
+    if (wants.ended || shared->ends) return;
+    const auto events = static_cast<short>(POLLIN | (wants.write ? POLLOUT : 0));
+    pollfd fds[] = {{shared->waker.fd(), POLLIN, 0}, {wants.fd, events, 0}};
+    int timeout = timeout_until(wants.time);
+    if (!can_be_woken) {
+      const int most = static_cast<int>(kWithoutWaker.count());
+      timeout = timeout < 0 ? most : std::min(timeout, most);
+    }
+    if (::poll(fds, 2, timeout) > 0 && fds[0].revents != 0) shared->waker.clear();
+  }
+}
+
+void OwnThreads::run_handlers(const std::shared_ptr<Shared>& shared,
+                              const std::shared_ptr<BackendLoop>& loop) {
+  pthread_setname_np(pthread_self(), "muster-handlers");
+  shared->may_run_handlers.wait(false);
+  HandlerQueue& handlers = loop->handlers();
+  do {
+    while (handlers.run_one()) {
+    }
+  } while (!loop->in_forked_child() && handlers.wait());
+}
+
+}  // namespace muster

@@ -1,0 +1,94 @@
+// What a daemon may say as often as it likes: bounded memory, no lost connection, and the last word
+// arrives.
+#include <fstream>
+#include <optional>
+#include <string>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "component/backend_sdk_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kCalls = 1'000'000;
+constexpr std::size_t kMuch = 16 * 1024 * 1024;
+
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t size = 0;
+  std::size_t resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+class BackendSdkBurstTest : public BackendSdkTest {
+ protected:
+  // Reads until the answer. Returns what came just before it.
+  static std::string last_before_ack(ScriptedPeer& peer) {
+    std::string last;
+    for (std::string next; (next = peer.next()) != "Ack 7";) {
+      if (!next.starts_with("Working 7")) return "instead of an ack: " + next;
+      last = next;
+    }
+    return last;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Both, BackendSdkBurstTest,
+                         ::testing::Values(Flavour::kOwnThread, Flavour::kCallersLoop), name_of);
+
+TEST_P(BackendSdkBurstTest, WorkingFromAnotherThreadForABrokerThatDoesNotRead) {
+  std::optional<PendingAnswer> owed;
+  ScriptedPeer peer = joined([&](Request& request) { owed = request.defer(); });
+  peer.release(7);
+  EXPECT_EQ(log_.wait_for("handled"), "handled 7");
+  const std::size_t before = resident_bytes();
+  for (int i = 0; i < kCalls; ++i) owed->working(1s, "still at it");
+  EXPECT_LT(resident_bytes(), before + kMuch);
+  owed->working(1s, "last");
+  owed->ack();
+  EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
+  EXPECT_EQ(log_.count("connecting"), 0u);
+}
+
+TEST_P(BackendSdkBurstTest, WorkingFromAHandlerForABrokerThatDoesNotRead) {
+  std::size_t grown = 0;
+  ScriptedPeer peer = joined([&](Request& request) {
+    const std::size_t before = resident_bytes();
+    for (int i = 0; i < kCalls; ++i) request.working(1s, "still at it");
+    const std::size_t after = resident_bytes();
+    grown = after > before ? after - before : 0;
+    request.working(1s, "last");
+  });
+  peer.release(7);
+  EXPECT_EQ(log_.wait_for("handled"), "handled 7");
+  EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
+  EXPECT_LT(grown, kMuch);
+  EXPECT_EQ(log_.count("connecting"), 0u);
+}
+
+TEST_P(BackendSdkBurstTest, StopAndActivityAsOftenAsOneLikes) {
+  BackendOptions wanted = options();
+  wanted.idle_timeout = 1min;
+  create(wanted);
+  backend_->start();
+  ScriptedPeer peer = broker_->accept();
+  (void)peer.welcome();
+  EXPECT_EQ(log_.wait_for("registered"), "registered 1");
+  const std::size_t before = resident_bytes();
+  for (int i = 0; i < kCalls; ++i) backend_->activity();
+  EXPECT_LT(resident_bytes(), before + kMuch);
+  std::string next;
+  backend_->stop(1ms);
+  for (int i = 0; i < 1000; ++i) backend_->stop(0ms);
+  do next = peer.next();
+  while (next == "Activity");
+  EXPECT_EQ(next, "Deregister");
+  EXPECT_EQ(peer.next(), "closed");
+}
+
+}  // namespace
+}  // namespace muster::test
