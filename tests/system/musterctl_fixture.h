@@ -23,8 +23,9 @@ inline std::string settled(std::string text) {
       {std::regex("\"pid\":[0-9]+,\"uid\":[0-9]+"), "\"pid\":P,\"uid\":U"},
       {std::regex("\\b(in|after) [0-9.]+ m?s"), "$1 T"},
       {std::regex("(since|^)[ ]?[0-9]{2}:[0-9]{2}:[0-9]{2}"), "$1 HH:MM:SS"},
-      {std::regex("\"said_by\":\"[A-Z]+\",\"cause\":\"[A-Z_]+\""), "\"said_by\":S,\"cause\":C"},
-      {std::regex("\"asked_by\":\\{[^}]*\\},"), ""},
+      {std::regex("asked by ([a-z][-a-z0-9_]* \\(uid [0-9]+\\)|uid [0-9]+), pid [0-9]+"),
+       "asked by U, pid P"},
+      {std::regex("\"uid\":[0-9]+,\"pid\":[0-9]+"), "\"uid\":U,\"pid\":P"},
       {std::regex("(latency_ms|duration_ms)\":[0-9.e-]+"), "$1\":T"},
   };
   for (const auto& [pattern, with] : kSame) text = std::regex_replace(text, pattern, with);

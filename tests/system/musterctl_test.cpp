@@ -32,10 +32,12 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
            "\",\"service_version\":\"1.0.0\",\"replica\":\"\"}";
   };
   const auto backend_of = [&](const std::string& service, const std::string& incarnation,
-                              const std::string& what, const std::string& budget) {
+                              const std::string& what, const std::string& budget,
+                              const std::string& said_by, const std::string& cause) {
     return "{\"key\":" + key(service) + ",\"incarnation\":\"" + incarnation +
            "\",\"pid\":P,\"uid\":U," + what + ",\"ack_timeout_ms\":" + budget +
-           ",\"latency_ms\":T,\"note\":\"\",\"extensions\":0,\"redeliveries\":0,\"said_by\":S,\"cause\":C}";
+           ",\"latency_ms\":T,\"note\":\"\",\"extensions\":0,\"redeliveries\":0,\"said_by\":\"" +
+           said_by + "\",\"cause\":\"" + cause + "\"}";
   };
   const Finished finished = programs.ctl({"release-handles", "--json", "/var/cache"});
   EXPECT_EQ(finished.status, 1);
@@ -43,27 +45,30 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
   EXPECT_EQ(
       settled(finished.out),
       "{\"broadcast_id\":\"ID\",\"state\":\"FINISHED\",\"result\":{\"operation\":{"
-      "\"release_handles\":{\"path_prefix\":\"/var/cache\",\"path_prefix_bytes\":\"\",\"alias\":\"\",\"alias_bytes\":\"\"}},"
+      "\"release_handles\":{\"path_prefix\":\"/var/"
+      "cache\",\"path_prefix_bytes\":\"\",\"alias\":\"\",\"alias_bytes\":\"\"}},"
       "\"acks\":[{\"key\":" +
           key("acks") + "}],\"timeouts\":[{\"key\":" + key("silent") +
           ",\"timeout_ms\":20}],\"failures\":[{\"key\":" + key("rejects") +
           ",\"reason\":\"REJECTED\"}],\"skipped_dead\":[" + key("dead") + "]},\"backends\":[" +
           backend_of("acks", "1", "\"outcome\":\"ACK\",\"reason\":\"UNSPECIFIED\",\"detail\":\"\"",
-                     "300000") +
+                     "300000", "BACKEND", "ANSWER") +
           "," +
           backend_of("silent", "2",
-                     "\"outcome\":\"TIMEOUT\",\"reason\":\"UNSPECIFIED\",\"detail\":\"\"", "20") +
+                     "\"outcome\":\"TIMEOUT\",\"reason\":\"UNSPECIFIED\",\"detail\":\"\"", "20",
+                     "BROKER", "ACK_TIMEOUT") +
           "," +
           backend_of("rejects", "3",
-                     "\"outcome\":\"FAILURE\",\"reason\":\"REJECTED\",\"detail\":\"no\"",
-                     "300000") +
+                     "\"outcome\":\"FAILURE\",\"reason\":\"REJECTED\",\"detail\":\"no\"", "300000",
+                     "BACKEND", "ANSWER") +
           "," +
           backend_of("dead", "4",
                      "\"outcome\":\"SKIPPED_DEAD\",\"reason\":\"UNSPECIFIED\",\"detail\":\"process "
                      "exited\"",
-                     "0") +
+                     "0", "KERNEL", "PROCESS_EXITED") +
           "],\"late_acks\":[],\"late_failures\":[],\"started_unix_ms\":\"ID\",\"duration_ms\":T,"
-          "\"operation_key\":\"\",\"id_not_durable\":false}\n");
+          "\"operation_key\":\"\",\"asked_by\":{\"uid\":U,\"pid\":P,\"command\":\"musterctl\"},"
+          "\"id_not_durable\":false}\n");
 }
 
 TEST_F(Musterctl, MakesARelativePathAbsoluteAndTakesAnyBytes) {
@@ -134,6 +139,7 @@ TEST_F(Musterctl, DetachesAndFetchesTheResultLater) {
   EXPECT_EQ(finished.status, 1);
   EXPECT_EQ(settled(finished.out),
             "quiesce (maintenance): cancelled after T: 0 of 1 acked (broadcast ID)\n"
+            "  asked by U, pid P, musterctl\n"
             "  cancelled   silent 1.0.0 (pid P, uid U): before it answered\n"
             "`musterctl result ID --json` has every detail\n");
   EXPECT_EQ(settled(programs.ctl({"cancel", id}).out), "broadcast ID had finished already\n");
@@ -197,10 +203,10 @@ TEST_F(Musterctl, WatchesWhatHappens) {
       std::regex_replace(settled(ended.out), std::regex("(^|\n)[ 0-9:A-Z]+\\.[0-9]{3}  "), "$1");
   EXPECT_EQ(text,
             "soldr 1.0.0 (pid P, uid U) registered\n"
-            "broadcast ID: quiesce (maintenance): asked 1 backend\n"
+            "broadcast ID: quiesce (maintenance): asked 1 backend; asked by U, pid P, musterctl\n"
             "broadcast ID: soldr 1.0.0 (pid P, uid U) asks for more time: 0 % \"step 1 of 1\"\n"
             "broadcast ID: soldr 1.0.0 (pid P, uid U) acked after T\n"
-            "broadcast ID: finished: 1 of 1 acked\n"
+            "broadcast ID: finished: 1 of 1 acked; asked by U, pid P, musterctl\n"
             "soldr 1.0.0 (pid P, uid U) left\n");
   json.wait_for("BACKEND_DEREGISTERED");
   const Finished objects = json.end(SIGINT);
@@ -238,7 +244,8 @@ TEST_F(Musterctl, ShowsBackendsAndStatus) {
   EXPECT_EQ(status.status, 0);
   EXPECT_NE(status.out.find("sockets      " + programs.dir().native() + "\n"), std::string::npos)
       << status.out;
-  EXPECT_NE(status.out.find("backends     1 live, 0 reconnecting, 0 lost, 1 dead"), std::string::npos)
+  EXPECT_NE(status.out.find("backends     1 live, 0 reconnecting, 0 lost, 1 dead"),
+            std::string::npos)
       << status.out;
   const Finished pong = programs.ctl({"ping", "--json"});
   EXPECT_EQ(pong.status, 0);
