@@ -146,7 +146,7 @@ void HandlerQueue::answer_for(const RequestPtr& state) {
   }
   // One that returns because it was told to give up has not done it.
   if (!state->deferred && state->seen_over) return fail(kGaveUpDetail);
-  if (!state->deferred) return state->answer(Ack{});
+  if (!state->deferred) return state->answer(Ack{state->handles_released});
   if (state->dropped) fail(kDroppedDetail);
 }
 

@@ -28,9 +28,16 @@ std::string_view Request::path_prefix() const noexcept {
   return release == nullptr ? std::string_view() : std::string_view(release->path_prefix);
 }
 
+std::string_view Request::path_alias() const noexcept {
+  const ReleaseHandles* release = operation().as_release_handles();
+  return release == nullptr ? std::string_view() : std::string_view(release->alias);
+}
+
 bool Request::covers(std::string_view path) const {
   const ReleaseHandles* release = operation().as_release_handles();
-  return release != nullptr && path_is_under(release->path_prefix, path);
+  if (release == nullptr) return false;
+  return path_is_under(release->path_prefix, path) ||
+         (!release->alias.empty() && path_is_under(release->alias, path));
 }
 
 QuiesceReason Request::reason() const noexcept {
@@ -54,6 +61,8 @@ bool Request::cancelled() const noexcept {
 std::string_view Request::traceparent() const noexcept { return state_->message.traceparent; }
 
 std::string_view Request::tracestate() const noexcept { return state_->message.tracestate; }
+
+void Request::released(std::uint64_t handles) noexcept { state_->handles_released = handles; }
 
 void Request::reject(std::string detail) { state_->answer(rejected(std::move(detail))); }
 
@@ -106,8 +115,8 @@ void PendingAnswer::working(std::chrono::milliseconds extend, std::string note,
   if (state_) state_->working(extend, std::move(note), percent);
 }
 
-void PendingAnswer::ack() {
-  if (state_) state_->answer(Ack{});
+void PendingAnswer::ack(std::optional<std::uint64_t> released) {
+  if (state_) state_->answer(Ack{released ? released : state_->handles_released});
 }
 
 void PendingAnswer::reject(std::string detail) {

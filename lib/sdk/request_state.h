@@ -105,7 +105,8 @@ struct Request::State {
   // The handlers' thread only, while the handler runs.
   bool in_handler = false;
   bool deferred = false;
-  bool dropped = false;  // deferred, and the PendingAnswer is gone already
+  std::optional<std::uint64_t> handles_released;  // PendingAnswer reads it after that
+  bool dropped = false;                           // deferred, and the PendingAnswer is gone already
 
  private:
   // What waits to be sent is bounded, whatever a handler says. The wire cuts at a character's

@@ -9,7 +9,10 @@ struct Writer {
   std::string operator()(const Registration& message) const {
     return "Register " + message.key.to_string();
   }
-  std::string operator()(const Ack& /*message*/) const { return "Ack " + id; }
+  std::string operator()(const Ack& message) const {
+    return "Ack " + id +
+           (message.released ? " released " + std::to_string(*message.released) : std::string());
+  }
   std::string operator()(const Failure& message) const {
     return "Failure " + id + " " + reason(message.reason) + ": " + message.detail;
   }

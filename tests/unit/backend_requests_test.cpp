@@ -319,6 +319,34 @@ TEST_F(BackendRequestTest, WhatAHandlerSaysIsCutToWhatTheWireTakes) {
   EXPECT_LE(happened().size(), 1100u);
 }
 
+// --- the path that was meant
+
+TEST_F(BackendRequestTest, WhatIsBelowEitherSpellingIsCovered) {
+  handle_with([](Request& request) {
+    EXPECT_EQ(request.path_prefix(), "/mnt/disk/cache");
+    EXPECT_EQ(request.path_alias(), "/var/cache");
+    EXPECT_TRUE(request.covers("/mnt/disk/cache/x"));
+    EXPECT_TRUE(request.covers("/var/cache/x"));
+    EXPECT_FALSE(request.covers("/var/cached"));
+    EXPECT_FALSE(request.covers("/mnt"));
+  });
+  OutgoingOperation message;
+  message.broadcast_id = 7;
+  message.operation = BroadcastOperation::release_handles("/mnt/disk/cache", "/var/cache");
+  says(7, message);
+  EXPECT_EQ(happened(), "handler 7; > Ack 7");
+}
+
+TEST_F(BackendRequestTest, AnAckMaySayHowManyHandlesWereReleased) {
+  handle_with([](Request& request) { request.released(3); });
+  operation(7);
+  EXPECT_EQ(happened(), "handler 7; > Ack 7 released 3");
+  defer_all();
+  operation(8);
+  pending_.at(0).ack(0);
+  EXPECT_EQ(happened(), "handler 8; > Ack 8 released 0");
+}
+
 // --- leaving
 
 TEST_F(BackendRequestTest, StoppingLetsTheHandlerThatRunsAnswerFirst) {

@@ -113,9 +113,11 @@ class Request {
 
   [[nodiscard]] BroadcastId broadcast_id() const noexcept;
   [[nodiscard]] const BroadcastOperation& operation() const noexcept;
-  // Of a release: absolute and lexically normal. Empty for a quiesce.
+  // Of a release: absolute, lexically normal, symbolic links resolved. Empty for a quiesce.
   [[nodiscard]] std::string_view path_prefix() const noexcept;
-  // True when `path` is what must be let go.
+  // The same as the operator spelled it, where that differs; else empty.
+  [[nodiscard]] std::string_view path_alias() const noexcept;
+  // True when `path` is what must be let go: below either of the two.
   [[nodiscard]] bool covers(std::string_view path) const;
   // Of a quiesce.
   [[nodiscard]] QuiesceReason reason() const noexcept;
@@ -129,6 +131,9 @@ class Request {
   [[nodiscard]] std::string_view traceparent() const noexcept;
   [[nodiscard]] std::string_view tracestate() const noexcept;
 
+  // How many handles were released, for the ack that returning sends. 0 tells the operator that
+  // this backend had nothing open there.
+  void released(std::uint64_t handles) noexcept;
   // Answers instead of the ack that returning would send. The first answer counts.
   void reject(std::string detail);
   void fail(std::string detail);
@@ -161,7 +166,8 @@ class PendingAnswer {
   void working(std::chrono::milliseconds extend, std::string note = {},
                std::optional<std::uint32_t> percent = {});
   // The first answer counts; a later one is ignored.
-  void ack();
+  // `released`: how many handles were, where that is known.
+  void ack(std::optional<std::uint64_t> released = {});
   void reject(std::string detail);
   void fail(std::string detail);
 
