@@ -201,4 +201,29 @@ equal "sockets" \
 backend_says 'registered patient*'
 kill "$backend"
 
+# --- the README's daemon as www-data, which is in no group muster at first
+install -m 755 "$stage/tools/muster-"{zccache,states} /usr/local/bin
+for daemon in zccache states; do
+  cat >"/run/systemd/system/$daemon.service" <<UNIT
+[Service]
+User=www-data
+ExecStart=/usr/local/bin/muster-$daemon
+UNIT
+done
+systemctl daemon-reload
+systemctl start zccache states
+refused() { journalctl --no-pager -o cat --unit states | grep -q 'waiting .*usermod -aG muster www-data'; }
+until_true "a daemon that may not connect says so" refused
+registered() { musterctl backends | grep -qw "$1"; }
+for daemon in zccache states; do
+  equal "$daemon" "$(property "$daemon" ActiveState) $(property "$daemon" NRestarts)" "active 0"
+  ! registered $daemon || fail "$daemon is registered, though www-data is in no group muster"
+done
+bash -eu "$stage/join" || fail "the README's line: exit status $?"
+systemctl restart zccache states
+until_true "zccache registers as www-data" registered zccache
+until_true "states registers as www-data" registered states
+musterctl release-handles /var/cache/x --select service=zccache ||
+  fail "release-handles by www-data's daemon: exit status $?"
+systemctl stop zccache states
 ok "nothing left to check"
