@@ -12,27 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What a child process does: register as `service`, and say so.
-TestBackend join_from(Child::Side& side, const std::filesystem::path& socket,
-                      const std::string& service) {
-  TestBackend backend(socket);
-  backend.registers(service);
-  side.say(backend.hears());
-  return backend;
-}
-
-class ConnectionTest : public BrokerFixture {
- protected:
-  // Runs the loop until the child said something.
-  std::string heard_from(Child& child) {
-    // Its words are no event of the loop, but they follow one soon.
-    const auto patience = std::chrono::steady_clock::now() + kPatience;
-    while (!child.has_spoken() && std::chrono::steady_clock::now() < patience) {
-      context_->run_one_for(std::chrono::milliseconds(1));
-    }
-    return child.has_spoken() ? child.hear() : "nothing";
-  }
-};
+class ConnectionTest : public BrokerFixture {};
 
 TEST_F(ConnectionTest, AnOperationIsSentAgainToABackendThatComesBack) {
   auto& before = join("zccache");

@@ -52,6 +52,15 @@ struct RecordingSink final : broker::EventSink {
   std::vector<std::string> troubles;
 };
 
+// What a child process does: register as `service`, and say so.
+inline TestBackend join_from(Child::Side& side, const std::filesystem::path& socket,
+                             const std::string& service) {
+  TestBackend backend(socket);
+  backend.registers(service);
+  side.say(backend.hears());
+  return backend;
+}
+
 class BrokerFixture : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -101,6 +110,15 @@ class BrokerFixture : public ::testing::Test {
     drained_ = false;
   }
 
+  // Runs the loop until the child said something.
+  std::string heard_from(Child& child) {
+    // Its words are no event of the loop, but they follow one soon.
+    const auto patience = std::chrono::steady_clock::now() + kPatience;
+    while (!child.has_spoken() && std::chrono::steady_clock::now() < patience) {
+      context_->run_one_for(std::chrono::milliseconds(1));
+    }
+    return child.has_spoken() ? child.hear() : "nothing";
+  }
   [[nodiscard]] std::filesystem::path socket() const { return *dir_ / "backend.sock"; }
   [[nodiscard]] core::Broker& core() { return server_->core(); }
 
