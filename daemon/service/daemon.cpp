@@ -19,6 +19,7 @@
 #include "config/exit_status.h"
 #include "control/control_plane.h"
 #include "os/descriptor_limit.h"
+#include "runtime/worker.h"
 #include "service/audience.h"
 #include "service/door.h"
 #include "service/memory_trim.h"
@@ -76,6 +77,7 @@ class Daemon {
          BroadcastIds& ids, Log& log, Reload reload)
       : loop_(loop),
         log_(log),
+        ids_(ids),
         reload_(std::move(reload)),
         started_(unix_ms()),
         policy_(effective_policy(settings.policy, ::geteuid())),
@@ -145,11 +147,13 @@ class Daemon {
       control_.shut_down();
       signals_.cancel();
       service_.done();
+      ids_.stop();
     });
   }
 
   asio::io_context& loop_;
   Log& log_;
+  BroadcastIds& ids_;
   Reload reload_;
   std::uint64_t started_;
   core::AccessPolicyPtr policy_;
@@ -204,9 +208,10 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     return kExitCannotRun;
   }
   asio::io_context loop(1);
-  auto opened = BroadcastIds::open(loop.get_executor(),
-                                   find_state_dir(settings, environment, ::geteuid() == 0), log,
-                                   unix_ms() / 1000);
+  Worker worker(loop.get_executor());  // of files
+  auto opened =
+      BroadcastIds::open(loop.get_executor(), worker,
+                         find_state_dir(settings, environment, ::geteuid() == 0), log, unix_ms);
   if (!opened.problem.empty()) {
     log.error(opened.problem);
     return kExitCannotRun;
@@ -217,6 +222,8 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     run(loop, log);
   }
   opened.ids->close();
+  if (!worker.close())
+    log.warning("a write to the state directory does not end: it is left behind");
   log.info("stopped");
   return kExitClean;
 }

@@ -1,15 +1,13 @@
 #include "state/broadcast_ids.h"
 
 #include <cerrno>
-#include <cstring>
-#include <exception>
+#include <chrono>
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>
 #include <utility>
 
-#include <asio/post.hpp>
-#include <asio/thread_pool.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "muster/path.h"
 
@@ -19,75 +17,97 @@
 #include "state/private_directory.h"
 
 namespace muster::daemon {
+namespace {
 
-struct BroadcastIds::State {
-  State(asio::any_io_executor loop_of, std::filesystem::path where, Log& log_to,
-        std::optional<IdMark> mark, std::uint64_t unix_seconds)
-      : loop(std::move(loop_of)),
+constexpr std::chrono::seconds kRetryMarkAfter{1};
+// At the end of the process: a disk that takes longer does not answer at all.
+constexpr std::chrono::seconds kLastWrite{5};
+
+}  // namespace
+
+struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
+  State(const asio::any_io_executor& loop, Worker& worker_of, std::filesystem::path where,
+        Log& log_to, const ReadMark& read, UnixMs clock)
+      : worker(worker_of),
+        retry(loop),
         directory(std::move(where)),
         file(escape_bytes((directory / kIdFileName).native())),
         log(log_to),
-        allocator(mark, unix_seconds),
+        unix_ms(std::move(clock)),
+        allocator(read.mark, !read.problem.empty(), unix_ms()),
         next_at_start(allocator.next()) {}
 
-  // Asks the writer for the next block, if it is time.
+  BroadcastId take() {
+    const auto [id, is_covered] = allocator.take(unix_ms());
+    covered = is_covered;
+    // A disk that fails is tried by the timer, not for every broadcast.
+    if (problem.empty()) reserve_ahead();
+    if (!covered && problem.empty()) {
+      tell("the disk has not taken the next " + std::to_string(IdAllocator::kBlock) + " ids yet");
+    }
+    return id;
+  }
+
+  // Asks the worker for the next block, if it is time.
   void reserve_ahead() {
     const auto mark = allocator.reserve();
     if (!mark) return;
-    try {
-      if (!writer) writer.emplace(1);
-      asio::post(*writer, [this, mark = *mark, token = std::weak_ptr<int>(alive)] {
-        std::string problem = write_mark(directory, mark, Durability::kHost);
-        asio::post(loop, [this, mark, token, problem = std::move(problem)] {
-          if (!token.expired()) finished(mark, problem);
+    const auto failed = std::make_shared<std::string>("cannot be written: no memory");
+    const bool taken = worker.run(
+        [failed, directory = directory, mark = *mark] { *failed = write_mark(directory, mark); },
+        [failed, mark = *mark, self = weak_from_this()](bool) {
+          if (const auto state = self.lock()) state->finished(mark, *failed);
         });
-      });
-    } catch (const std::exception& error) {  // no thread to be had
-      finished(*mark, error.what());
-    }
+    if (!taken) finished(*mark, "cannot be written: no thread is free for it");
   }
 
-  void join() {
-    if (writer) writer->join();
-  }
-
-  void finished(IdMark mark, const std::string& problem) {
-    if (problem.empty()) {
+  void finished(IdMark mark, const std::string& failed) {
+    if (failed.empty()) {
       allocator.reserved(mark);
-    } else {
-      allocator.reservation_failed();
+      covered = mark.next >= allocator.next();
+      tell({});
+      return reserve_ahead();
     }
-    tell(problem);
-    reserve_ahead();
+    allocator.reservation_failed();
+    tell(failed);
+    if (stopped) return;
+    retry.expires_after(kRetryMarkAfter);
+    retry.async_wait([self = weak_from_this()](std::error_code error) {
+      const auto state = self.lock();
+      if (!error && state) state->reserve_ahead();
+    });
   }
 
   // Once when it begins to fail, once when it is over.
-  void tell(const std::string& problem) {
-    if (!problem.empty() && !failing) {
-      log.warning(
-          "broadcast ids cannot be written down; they stay unique while fewer than one broadcast a "
-          "second is started",
-          {{"file", file}, {"why", problem}});
-    } else if (problem.empty() && failing) {
-      log.info("broadcast ids are written down again", {{"file", file}});
-    }
-    failing = !problem.empty();
+  void tell(const std::string& now) {
+    const bool changed = now.empty() != problem.empty();
+    problem = now.empty() ? now
+                          : "broadcast ids cannot be written down: " + file + ' ' + now +
+                                ": make room or repair the disk";
+    if (!changed) return;
+    if (now.empty()) return log.info("broadcast ids are written down again", {{"file", file}});
+    log.warning(
+        "broadcast ids cannot be written down; when those that are reserved are used up, they come "
+        "from the clock and are not durable",
+        {{"file", file}, {"why", now}});
   }
 
-  asio::any_io_executor loop;
+  Worker& worker;
+  asio::steady_timer retry;
   std::filesystem::path directory;
   std::string file;
   Log& log;
+  UnixMs unix_ms;
   IdAllocator allocator;
   BroadcastId next_at_start;
   os::UniqueFd lock;
-  bool failing = false;
-  std::shared_ptr<int> alive = std::make_shared<int>(0);
-  std::optional<asio::thread_pool> writer;  // made when there is something to write
+  std::string problem;
+  bool covered = true;
+  bool stopped = false;
 };
 
-OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, std::filesystem::path directory,
-                             Log& log, std::uint64_t unix_seconds) {
+OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
+                             std::filesystem::path directory, Log& log, UnixMs unix_ms) {
   const std::string shown = escape_bytes(directory.native());
   std::string problem = make_private_directory(directory);
   os::UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -97,45 +117,57 @@ OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, std::filesystem:
                          "directory with --state-dir"};
   }
   ReadMark read;
-  if (problem.empty()) read = read_mark(directory);
-  auto state = std::make_unique<State>(loop, std::move(directory), log, read.mark, unix_seconds);
+  if (problem.empty()) {
+    read = read_mark(directory);
+  } else {
+    read.problem = problem;  // there may be a mark that nobody can see
+  }
+  auto state =
+      std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
   state->lock = std::move(lock);
-  if (!read.problem.empty()) {
-    log.warning("broadcast ids go on from the clock: the file with the last one is of no use",
+  if (!read.problem.empty() && problem.empty()) {
+    log.warning("broadcast ids go on from the clock: the file with the last one cannot be used",
                 {{"file", state->file}, {"why", read.problem}});
   }
-  // The first block before anything is given out, but without waiting for the disk (the first id
-  // does, on the writer's thread): should the host go down until then, it is away for longer than
-  // the second that an id is worth.
+  // On disk before anything is given out: the one write that the start waits for.
   if (const auto mark = state->allocator.reserve()) {
-    if (problem.empty()) problem = write_mark(state->directory, *mark, Durability::kProcess);
-    if (problem.empty()) {
-      state->allocator.reserved_for_now();
-    } else {
-      state->allocator.reservation_failed();
-    }
-    state->tell(problem);
+    if (problem.empty()) problem = write_mark(state->directory, *mark);
+    state->finished(*mark, problem);
   }
   return {std::unique_ptr<BroadcastIds>(new BroadcastIds(std::move(state))), {}};
 }
 
-BroadcastIds::BroadcastIds(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BroadcastIds::BroadcastIds(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-BroadcastIds::~BroadcastIds() { state_->join(); }
+BroadcastIds::~BroadcastIds() = default;
 
-BroadcastId BroadcastIds::next() {
-  const BroadcastId id = state_->allocator.take();
-  state_->reserve_ahead();
-  return id;
-}
+BroadcastId BroadcastIds::next() { return state_->take(); }
 
 BroadcastId BroadcastIds::first_ever() const noexcept { return state_->allocator.first(); }
 
 BroadcastId BroadcastIds::next_at_start() const noexcept { return state_->next_at_start; }
 
+bool BroadcastIds::last_is_durable() const noexcept { return state_->covered; }
+
+const std::string& BroadcastIds::problem() const noexcept { return state_->problem; }
+
+void BroadcastIds::stop() {
+  state_->stopped = true;
+  state_->retry.cancel();
+}
+
 void BroadcastIds::close() {
-  state_->join();
-  state_->tell(write_mark(state_->directory, state_->allocator.exact(), Durability::kHost));
+  stop();
+  const auto failed = std::make_shared<std::string>("cannot be written: the disk does not answer");
+  // Behind what the worker has of it already. Without a thread there is nobody to race with.
+  const auto write = [failed, directory = state_->directory, mark = state_->allocator.exact()] {
+    *failed = write_mark(directory, mark);
+  };
+  if (state_->worker.run_and_wait(write, kLastWrite)) {
+    state_->tell(*failed);
+  } else {
+    state_->tell("cannot be written: the disk does not answer");
+  }
 }
 
 }  // namespace muster::daemon

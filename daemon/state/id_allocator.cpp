@@ -5,39 +5,36 @@
 namespace muster::daemon {
 namespace {
 
-constexpr BroadcastId kAskAgainAfter = 64;
+BroadcastId range_of(std::uint64_t unix_ms) { return unix_ms * IdAllocator::kIdsOfAMillisecond; }
 
 }  // namespace
 
-IdAllocator::IdAllocator(std::optional<IdMark> mark, std::uint64_t unix_seconds)
+IdAllocator::IdAllocator(std::optional<IdMark> mark, bool mark_was_lost, std::uint64_t unix_ms)
     // Never 0: that is no broadcast.
-    : next_(std::max({mark ? mark->next : 1, unix_seconds, std::uint64_t{1}})),
-      reserved_(next_),
-      ask_again_(next_) {
+    : next_(std::max({mark ? mark->next : BroadcastId{1}, BroadcastId{unix_ms / 1000},
+                      mark_was_lost ? range_of(unix_ms) : BroadcastId{1}})),
+      reserved_(next_) {
   first_ = mark ? mark->first : next_;
 }
 
-BroadcastId IdAllocator::take() { return next_++; }
+IdAllocator::Taken IdAllocator::take(std::uint64_t unix_ms) {
+  const bool covered = next_ < reserved_;
+  if (!covered) next_ = std::max(next_, range_of(unix_ms));
+  return {next_++, covered};
+}
 
 std::optional<IdMark> IdAllocator::reserve() {
-  if (under_way_ || next_ < ask_again_ || next_ + kBlock / 2 <= reserved_) return std::nullopt;
+  if (under_way_ || next_ + (kBlock - kAskAfter) < reserved_) return std::nullopt;
   under_way_ = true;
   return IdMark{first_, next_ + kBlock};
 }
 
 void IdAllocator::reserved(IdMark mark) {
   under_way_ = false;
-  reserved_ = mark.next;
+  // One that is below what was given out meanwhile covers nothing.
+  reserved_ = std::max(reserved_, mark.next);
 }
 
-void IdAllocator::reserved_for_now() {
-  under_way_ = false;
-  ask_again_ = next_ + 1;
-}
-
-void IdAllocator::reservation_failed() {
-  under_way_ = false;
-  ask_again_ = next_ + kAskAgainAfter;
-}
+void IdAllocator::reservation_failed() { under_way_ = false; }
 
 }  // namespace muster::daemon

@@ -1,11 +1,15 @@
 // Gives out broadcast ids. No file, no thread, no clock: what is written down is somebody else's
 // affair (state/broadcast_ids.h).
 //
-// The next id after a start is the mark that was written down or the seconds since 1970, whichever
-// is more; then it counts up by one. Ids are reserved in blocks: the mark that is written down lies
-// ahead of what is given out, so that a crash loses numbers and repeats none. Where the mark cannot
-// be written (a full disk) ids are given out all the same: the clock then keeps them unique, as
-// long as fewer than one broadcast a second was started on average since the start.
+// Ids are reserved in blocks: a mark above them is on disk before one of them is given out, so that
+// a crash loses numbers and repeats none. The next block is asked for long before one is used up.
+//
+// Without a block (the disk fails, or hangs for a whole block) ids go on all the same, from a range
+// that belongs to this moment: there are 2,048 for each millisecond since 1970. Such an id is not
+// covered: only the clock keeps it from being given out once more. It is far above every id that
+// was counted up from a mark, and below 2^53 until the year 2109 (numbers of JSON are exact there).
+//
+// Ids only grow.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +21,21 @@ namespace muster::daemon {
 
 class IdAllocator {
  public:
-  static constexpr BroadcastId kBlock = 1024;
+  static constexpr BroadcastId kBlock = 32'768;
+  // So many ids are given out before the next block is asked for.
+  static constexpr BroadcastId kAskAfter = 512;
+  static constexpr BroadcastId kIdsOfAMillisecond = 2048;
 
-  IdAllocator(std::optional<IdMark> mark, std::uint64_t unix_seconds);
+  struct Taken {
+    BroadcastId id = 0;
+    bool covered = false;  // by a mark on disk
+  };
 
-  BroadcastId take();
+  // Begins at the mark. Without one it begins at the second; with `mark_was_lost` (a file that
+  // cannot be read) at the range of this moment, as nobody knows which ids were given out.
+  IdAllocator(std::optional<IdMark> mark, bool mark_was_lost, std::uint64_t unix_ms);
+
+  Taken take(std::uint64_t unix_ms);
   // The first id ever. Ids below it were never given out.
   [[nodiscard]] BroadcastId first() const noexcept { return first_; }
   [[nodiscard]] BroadcastId next() const noexcept { return next_; }
@@ -30,17 +44,14 @@ class IdAllocator {
 
   // The mark to write down now; nothing while enough is reserved, or one is on its way.
   [[nodiscard]] std::optional<IdMark> reserve();
-  // What became of the last reserve(): it is written down; or it could not be, and is asked for
-  // again when a few more ids were given out; or it is, but should be with the next id once more.
+  // What became of the last reserve(): it is durable, or it could not be written.
   void reserved(IdMark mark);
   void reservation_failed();
-  void reserved_for_now();
 
  private:
   BroadcastId first_;
   BroadcastId next_;
-  BroadcastId reserved_;   // below it, ids may be given out
-  BroadcastId ask_again_;  // not before this id
+  BroadcastId reserved_;  // ids below it are covered
   bool under_way_ = false;
 };
 

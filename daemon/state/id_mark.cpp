@@ -3,15 +3,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
-#include <system_error>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "os/unique_fd.h"
+#include "state/durable_file.h"
 
 namespace muster::daemon {
 namespace {
@@ -31,20 +29,6 @@ bool take(std::string_view& text, BroadcastId& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return true;
-}
-
-std::string failed(std::string_view what, int error) {
-  return fmt::format("{}: {}", what, std::generic_category().message(error));
-}
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
   return true;
 }
 
@@ -70,36 +54,18 @@ ReadMark read_mark(const std::filesystem::path& directory) {
   const os::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
     if (errno == ENOENT) return {};
-    return {std::nullopt, failed("cannot be read", errno)};
+    return {std::nullopt, failed_to("cannot be read", errno)};
   }
   std::array<char, 256> text{};
   const ssize_t got = ::read(file.get(), text.data(), text.size());
-  if (got < 0) return {std::nullopt, failed("cannot be read", errno)};
+  if (got < 0) return {std::nullopt, failed_to("cannot be read", errno)};
   const auto mark = parse_mark({text.data(), static_cast<std::size_t>(got)});
   if (!mark) return {std::nullopt, "is damaged"};
   return {mark, {}};
 }
 
-std::string write_mark(const std::filesystem::path& directory, IdMark mark, Durability durability) {
-  const auto path = directory / kIdFileName;
-  auto fresh = path;
-  fresh += ".new";
-  os::UniqueFd file(
-      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file) return failed("cannot be written", errno);
-  const bool durable = durability == Durability::kHost;
-  if (!write_all(file.get(), format_mark(mark)) || (durable && ::fsync(file.get()) != 0) ||
-      ::rename(fresh.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(fresh.c_str());
-    return failed("cannot be written", error);
-  }
-  if (durable) {
-    // The name, too. Not every file system can do that; the file itself is safe by then.
-    const os::UniqueFd names(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (names) (void)::fsync(names.get());
-  }
-  return {};
+std::string write_mark(const std::filesystem::path& directory, IdMark mark) {
+  return replace_durably(directory, std::string(kIdFileName), format_mark(mark)).problem;
 }
 
 }  // namespace muster::daemon

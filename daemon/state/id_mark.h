@@ -36,10 +36,7 @@ struct ReadMark {
 };
 [[nodiscard]] ReadMark read_mark(const std::filesystem::path& directory);
 
-// Whether the mark must survive the host (fsync: slow) or only this process.
-enum class Durability { kProcess, kHost };
-// Replaces the file. Empty when it went well, else why not; the old file is then still there.
-[[nodiscard]] std::string write_mark(const std::filesystem::path& directory, IdMark mark,
-                                     Durability durability);
+// Replaces the file, durably. Empty when it went well, else why not.
+[[nodiscard]] std::string write_mark(const std::filesystem::path& directory, IdMark mark);
 
 }  // namespace muster::daemon

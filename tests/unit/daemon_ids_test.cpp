@@ -21,6 +21,7 @@ namespace muster::daemon {
 namespace {
 
 constexpr std::uint64_t kNow = 1'800'000'000;  // seconds since 1970
+constexpr std::uint64_t kNowMs = kNow * 1000;
 
 std::string contents(const std::filesystem::path& file) {
   std::ifstream in(file);
@@ -32,46 +33,74 @@ void put(const std::filesystem::path& file, std::string_view text) {
 }
 
 TEST(DaemonIdAllocator, BeginsAtTheMarkOrTheClockWhicheverIsMore) {
-  EXPECT_EQ(IdAllocator(std::nullopt, kNow).take(), kNow);
-  EXPECT_EQ(IdAllocator(IdMark{5, 10}, kNow).take(), kNow);
-  EXPECT_EQ(IdAllocator(IdMark{5, kNow + 10}, kNow).take(), kNow + 10);
-  EXPECT_EQ(IdAllocator(std::nullopt, 0).take(), 1U) << "0 is no broadcast";
+  const auto begins = [](std::optional<IdMark> mark, bool lost, std::uint64_t ms) {
+    return IdAllocator(mark, lost, ms).next();
+  };
+  EXPECT_EQ(begins(std::nullopt, false, kNowMs), kNow);
+  EXPECT_EQ(begins(IdMark{5, 10}, false, kNowMs), kNow);
+  EXPECT_EQ(begins(IdMark{5, kNow + 10}, false, kNowMs), kNow + 10);
+  EXPECT_EQ(begins(std::nullopt, false, 0), 1U) << "0 is no broadcast";
+  EXPECT_EQ(begins(std::nullopt, true, kNowMs), kNowMs * 2048) << "nobody knows what was given out";
 }
 
-TEST(DaemonIdAllocator, CountsUpByOneAndRemembersTheFirst) {
-  IdAllocator ids(IdMark{5, 10}, 7);
-  EXPECT_EQ(ids.take(), 10U);
-  EXPECT_EQ(ids.take(), 11U);
+TEST(DaemonIdAllocator, CountsUpByOneWhatIsCoveredAndRemembersTheFirst) {
+  IdAllocator ids(IdMark{5, 10}, false, 7000);
+  ids.reserved(*ids.reserve());
+  EXPECT_EQ(ids.take(7000).id, 10U);
+  EXPECT_EQ(ids.take(9'000'000).id, 11U) << "the clock does not count";
   EXPECT_EQ(ids.first(), 5U);
   EXPECT_EQ(ids.exact(), (IdMark{5, 12}));
-  EXPECT_EQ(IdAllocator(std::nullopt, 7).first(), 7U);
+  EXPECT_EQ(IdAllocator(std::nullopt, false, 7000).first(), 7U);
 }
 
-TEST(DaemonIdAllocator, ReservesAheadAndOnceAtATime) {
-  IdAllocator ids(std::nullopt, 100);
+TEST(DaemonIdAllocator, ReservesLongBeforeABlockIsUsedUpAndOnceAtATime) {
+  IdAllocator ids(std::nullopt, false, 100'000);
   const auto first = ids.reserve();
-  ASSERT_EQ(first, (IdMark{100, 1124}));
+  ASSERT_EQ(first, (IdMark{100, 100 + IdAllocator::kBlock}));
   EXPECT_EQ(ids.reserve(), std::nullopt) << "one is on its way";
   ids.reserved(*first);
-  EXPECT_EQ(ids.reserve(), std::nullopt);
-  for (int i = 0; i < 512; ++i) ids.take();
-  EXPECT_EQ(ids.reserve(), std::nullopt) << "half of the block is left";
-  ids.take();
-  EXPECT_EQ(ids.reserve(), (IdMark{100, 613 + 1024}));
+  for (BroadcastId i = 0; i < IdAllocator::kAskAfter; ++i) {
+    EXPECT_EQ(ids.reserve(), std::nullopt) << i;
+    EXPECT_TRUE(ids.take(0).covered);
+  }
+  EXPECT_EQ(ids.reserve(), (IdMark{100, 100 + IdAllocator::kAskAfter + IdAllocator::kBlock}));
 }
 
-TEST(DaemonIdAllocator, AsksAgainAfterAFailureButNotForEveryId) {
-  IdAllocator ids(std::nullopt, 100);
+TEST(DaemonIdAllocator, WithoutABlockIdsComeFromTheMomentAndAreNotCovered) {
+  IdAllocator ids(IdMark{5, kNow + 10}, false, kNowMs);
+  const auto mark = ids.reserve();
+  ids.reserved(*mark);
+  for (BroadcastId i = 0; i < IdAllocator::kBlock; ++i) ASSERT_TRUE(ids.take(kNowMs).covered);
+  const auto bare = ids.take(kNowMs);
+  EXPECT_FALSE(bare.covered);
+  EXPECT_EQ(bare.id, kNowMs * 2048);
+  EXPECT_EQ(ids.take(kNowMs).id, bare.id + 1);
+  EXPECT_EQ(ids.take(kNowMs - 3'600'000).id, bare.id + 2)
+      << "ids only grow, whatever the clock does";
+
+  // A block that was on its way meanwhile is below: it covers nothing.
+  ids.reserved(IdMark{5, mark->next + 1});
+  EXPECT_FALSE(ids.take(kNowMs).covered);
+  const auto next = ids.reserve();
+  ASSERT_TRUE(next);
+  EXPECT_GT(next->next, bare.id);
+  ids.reserved(*next);
+  EXPECT_TRUE(ids.take(kNowMs).covered);
+
+  // A crash before: what is counted up from the old mark does not get there.
+  IdAllocator later(mark, false, kNowMs + 5);
+  later.reserved(*later.reserve());
+  EXPECT_LT(later.take(kNowMs).id, bare.id);
+  // Nor does another range of a later moment.
+  IdAllocator failing_again(mark, false, kNowMs + 5);
+  EXPECT_GT(failing_again.take(kNowMs + 5).id, bare.id + 4);
+}
+
+TEST(DaemonIdAllocator, AsksAgainAfterAFailure) {
+  IdAllocator ids(std::nullopt, false, 100'000);
   ASSERT_TRUE(ids.reserve());
   ids.reservation_failed();
-  int asked = 0;
-  for (int i = 0; i < 640; ++i) {
-    ids.take();
-    if (!ids.reserve()) continue;
-    ++asked;
-    ids.reservation_failed();
-  }
-  EXPECT_EQ(asked, 10);
+  EXPECT_TRUE(ids.reserve());
 }
 
 TEST(DaemonIdMark, IsReadAsItIsWritten) {
@@ -101,6 +130,7 @@ class DaemonIdsTest : public ::testing::Test {
     asio::io_context loop;
     // As in the daemon: a loop that has something to do, and does not end by itself.
     asio::executor_work_guard<asio::io_context::executor_type> busy{loop.get_executor()};
+    Worker worker{loop.get_executor()};
     std::unique_ptr<BroadcastIds> ids;
     ~Run() { ids.reset(); }
   };
@@ -108,7 +138,8 @@ class DaemonIdsTest : public ::testing::Test {
   // Starts a broker at that time.
   std::unique_ptr<Run> start(std::uint64_t unix_seconds) {
     auto run = std::make_unique<Run>();
-    auto opened = BroadcastIds::open(run->loop.get_executor(), state_dir_, log_, unix_seconds);
+    auto opened = BroadcastIds::open(run->loop.get_executor(), run->worker, state_dir_, log_,
+                                     [unix_seconds] { return unix_seconds * 1000; });
     problem_ = opened.problem;
     run->ids = std::move(opened.ids);
     return run;
@@ -145,16 +176,22 @@ TEST_F(DaemonIdsTest, ACrashRepeatsNoIdEvenWithinTheSameSecond) {
   EXPECT_EQ(parse_mark(contents(file()))->first, kNow);
 }
 
-TEST_F(DaemonIdsTest, TheMarkStaysAheadOfWhatIsGivenOut) {
+// Read from the disk at every id: whatever the moment of a crash, a mark is above it.
+TEST_F(DaemonIdsTest, TheMarkOnDiskIsAboveEveryIdOfABurst) {
   auto run = start(kNow);
-  BroadcastId last = run->ids->next();
-  for (int block = 0; block < 4; ++block) {
-    ASSERT_EQ(run->loop.run_one_for(std::chrono::hours(1)), 1U) << "the writer's word";
-    EXPECT_GT(parse_mark(contents(file()))->next, last);
-    for (BroadcastId i = 0; i < IdAllocator::kBlock / 2 + 1; ++i) last = run->ids->next();
+  EXPECT_EQ(parse_mark(contents(file())), (IdMark{kNow, kNow + IdAllocator::kBlock}))
+      << "before the first id";
+  BroadcastId last = 0;
+  for (int i = 0; i < 5000; ++i) {
+    last = run->ids->next();
+    ASSERT_EQ(last, kNow + i);
+    ASSERT_TRUE(run->ids->last_is_durable());
+    ASSERT_GT(parse_mark(contents(file()))->next, last);
+    if (i % 1000 == 999) run->loop.poll();
   }
   run.reset();
   EXPECT_GT(start(kNow)->ids->next(), last);
+  EXPECT_EQ(logged(), "");
 }
 
 TEST_F(DaemonIdsTest, AClockThatGoesBackRepeatsNoId) {
@@ -166,22 +203,25 @@ TEST_F(DaemonIdsTest, AClockThatGoesBackRepeatsNoId) {
   EXPECT_EQ(run->ids->first_ever(), kNow);
 }
 
-TEST_F(DaemonIdsTest, ADamagedFileIsToldAndTheClockCounts) {
+TEST_F(DaemonIdsTest, ADamagedFileIsToldAndIdsGoOnAboveAllThatTheClockGave) {
   start(kNow - 100);
   put(file(), "muster broadcast ids 1\nfirst garb");
   const auto run = start(kNow);
-  EXPECT_EQ(run->ids->next(), kNow);
-  EXPECT_EQ(logged(),
-            "<4>broadcast ids go on from the clock: the file with the last one is of no use file=" +
-                file().native() + " why=\"is damaged\"\n");
+  EXPECT_EQ(run->ids->next(), kNowMs * 2048);
+  EXPECT_TRUE(run->ids->last_is_durable());
+  EXPECT_EQ(
+      logged(),
+      "<4>broadcast ids go on from the clock: the file with the last one cannot be used file=" +
+          file().native() + " why=\"is damaged\"\n");
   EXPECT_TRUE(parse_mark(contents(file()))) << "a good one stands there now";
 }
 
 TEST_F(DaemonIdsTest, WhatIsNoFileIsToldAndStopsNobody) {
   std::filesystem::create_directories(file());
   const auto run = start(kNow);
-  EXPECT_EQ(run->ids->next(), kNow);
-  EXPECT_EQ(run->ids->next(), kNow + 1);
+  EXPECT_EQ(run->ids->next(), kNowMs * 2048);
+  EXPECT_FALSE(run->ids->last_is_durable());
+  EXPECT_EQ(run->ids->next(), kNowMs * 2048 + 1);
   EXPECT_NE(logged().find("cannot be read: Is a directory"), std::string::npos) << logged();
   EXPECT_NE(logged().find("cannot be written"), std::string::npos) << logged();
 }
@@ -191,34 +231,34 @@ TEST_F(DaemonIdsTest, ADirectoryThatCannotBeMadeIsToldOnceAndStopsNobody) {
   state_dir_ = dir_ / "file" / "state";
   const auto run = start(kNow);
   for (BroadcastId i = 0; i < 1000; ++i) {
-    EXPECT_EQ(run->ids->next(), kNow + i);
+    EXPECT_EQ(run->ids->next(), kNowMs * 2048 + i);
+    EXPECT_FALSE(run->ids->last_is_durable());
     run->loop.poll();
   }
+  const std::string why = "cannot make " + state_dir_.native() + ": Not a directory";
+  EXPECT_EQ(run->ids->problem(), "broadcast ids cannot be written down: " + file().native() + ' ' +
+                                     why + ": make room or repair the disk");
   run->ids->close();
   EXPECT_EQ(logged(),
-            "<4>broadcast ids cannot be written down; they stay unique while fewer than one "
-            "broadcast a second is started file=" +
-                file().native() + " why=\"cannot make " + state_dir_.native() +
-                ": Not a directory\"\n");
+            "<4>broadcast ids cannot be written down; when those that are reserved are used up, "
+            "they come from the clock and are not durable file=" +
+                file().native() + " why=\"" + why + "\"\n");
 }
 
-TEST_F(DaemonIdsTest, WritingThatWorksAgainIsTold) {
+TEST_F(DaemonIdsTest, WritingThatWorksAgainIsToldAndCoversWhatWasGivenOut) {
   put(dir_ / "state", "in the way");
-  const auto run = start(kNow);
-  static_cast<void>(run->ids->next());
+  auto run = start(kNow);
+  const BroadcastId bare = run->ids->next();
   std::filesystem::remove(dir_ / "state");
   std::filesystem::create_directory(dir_ / "state");
-  run->ids->close();
+  // By itself: nobody asks for an id meanwhile.
+  while (!run->ids->problem().empty()) ASSERT_EQ(run->loop.run_one_for(std::chrono::hours(1)), 1U);
   EXPECT_NE(logged().find("<6>broadcast ids are written down again"), std::string::npos)
       << logged();
-  EXPECT_EQ(parse_mark(contents(file())), (IdMark{kNow, kNow + 1}));
-}
-
-TEST_F(DaemonIdsTest, ABlockIsWrittenDownByTheOtherThreadAndComesBackToTheLoop) {
-  const auto run = start(kNow);
-  static_cast<void>(run->ids->next());
-  run->ids->close();  // joins the writer, whose word waits in the loop
-  EXPECT_EQ(run->loop.poll(), 1U);
+  EXPECT_TRUE(run->ids->last_is_durable());
+  EXPECT_GT(parse_mark(contents(file()))->next, bare);
+  run->ids->close();
+  EXPECT_EQ(parse_mark(contents(file())), (IdMark{bare, bare + 1}));
 }
 
 TEST_F(DaemonIdsTest, TheFileAndItsDirectoryAreTheirOwnersAlone) {
@@ -241,7 +281,7 @@ TEST_F(DaemonIdsTest, TwoBrokersDoNotShareADirectory) {
 
 TEST_F(DaemonIdsTest, WithoutADirectoryTheSentenceSaysHowToNameOne) {
   state_dir_.clear();
-  EXPECT_EQ(start(kNow)->ids->next(), kNow);
+  EXPECT_EQ(start(kNow)->ids->next(), kNowMs * 2048);
   EXPECT_NE(logged().find("--state-dir"), std::string::npos) << logged();
 }
 

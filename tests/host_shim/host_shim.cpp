@@ -1,0 +1,104 @@
+// A library that tests preload into a program to give it a slow or failing host.
+//
+//   MUSTER_FSYNC_MS=N           fsync(2) and fdatasync(2) take N milliseconds longer
+//   MUSTER_LOOKUP_FILE=PATH     what the name service does with names that begin with "shim-", as
+//                               the first byte of that file: 'h' hangs until it is another, 'e' is
+//                               EIO, 'n' is "no such name", anything else finds uid and gid 4242
+//
+// Runs before a sanitizer's runtime is up: nothing here allocates.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr unsigned kShimId = 4242;
+
+void pause_ms(long ms) {
+  timespec left{ms / 1000, (ms % 1000) * 1'000'000};
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
+}
+
+void slow_down() {
+  const char* ms = ::getenv("MUSTER_FSYNC_MS");
+  if (ms != nullptr) pause_ms(::atol(ms));
+}
+
+char lookup_now() {
+  const char* path = ::getenv("MUSTER_LOOKUP_FILE");
+  char byte = 'f';
+  const int fd = path == nullptr ? -1 : ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    if (::read(fd, &byte, 1) != 1) byte = 'f';
+    ::close(fd);
+  }
+  return byte;
+}
+
+// How the lookup of such a name ends: an errno, 0 with found or not.
+int shim_lookup(bool& found) {
+  char how = lookup_now();
+  for (; how == 'h'; how = lookup_now()) pause_ms(10);
+  found = how != 'e' && how != 'n';
+  return how == 'e' ? EIO : 0;
+}
+
+bool is_of_shim(const char* name) { return std::strncmp(name, "shim-", 5) == 0; }
+
+}  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) int fsync(int fd) {
+  slow_down();
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+__attribute__((visibility("default"))) int fdatasync(int fd) {
+  slow_down();
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
+
+__attribute__((visibility("default"))) int getpwnam_r(const char* name, passwd* entry, char* text,
+                                                      size_t size, passwd** result) {
+  using Real = int (*)(const char*, passwd*, char*, size_t, passwd**);
+  *result = nullptr;
+  if (!is_of_shim(name)) {
+    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getpwnam_r"))(name, entry, text, size, result);
+  }
+  bool found = false;
+  const int error = shim_lookup(found);
+  if (!found) return error;
+  if (size < 1) return ERANGE;
+  text[0] = '\0';
+  *entry = {text, text, kShimId, kShimId, text, text, text};
+  *result = entry;
+  return 0;
+}
+
+__attribute__((visibility("default"))) int getgrnam_r(const char* name, group* entry, char* text,
+                                                      size_t size, group** result) {
+  using Real = int (*)(const char*, group*, char*, size_t, group**);
+  *result = nullptr;
+  if (!is_of_shim(name)) {
+    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getgrnam_r"))(name, entry, text, size, result);
+  }
+  bool found = false;
+  const int error = shim_lookup(found);
+  if (!found) return error;
+  if (size < sizeof(char*) + 1) return ERANGE;
+  std::memset(text, 0, sizeof(char*) + 1);
+  *entry = {text + sizeof(char*), text + sizeof(char*), kShimId, reinterpret_cast<char**>(text)};
+  *result = entry;
+  return 0;
+}
+
+}  // extern "C"
