@@ -72,7 +72,8 @@ __attribute__((visibility("default"))) int getpwnam_r(const char* name, passwd* 
   using Real = int (*)(const char*, passwd*, char*, size_t, passwd**);
   *result = nullptr;
   if (!is_of_shim(name)) {
-    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getpwnam_r"))(name, entry, text, size, result);
+    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getpwnam_r"))(name, entry, text, size,
+                                                                    result);
   }
   bool found = false;
   const int error = shim_lookup(found);
@@ -89,7 +90,8 @@ __attribute__((visibility("default"))) int getgrnam_r(const char* name, group* e
   using Real = int (*)(const char*, group*, char*, size_t, group**);
   *result = nullptr;
   if (!is_of_shim(name)) {
-    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getgrnam_r"))(name, entry, text, size, result);
+    return reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getgrnam_r"))(name, entry, text, size,
+                                                                    result);
   }
   bool found = false;
   const int error = shim_lookup(found);

@@ -25,7 +25,7 @@ class MusterdIdsTest : public MusterdTest {
         ControlClient client(sockets());
         BroadcastRequest request;
         request.operation = BroadcastOperation::release_handles("/cache");
-        for (std::size_t i = 0; i < each; ++i) of_one.push_back(client.start(request).id);
+        for (std::size_t i = 0; i < each; ++i) of_one.push_back(client.start_broadcast(request).broadcast_id);
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -48,8 +48,7 @@ TEST_F(MusterdIdsTest, NoIdIsGivenOutTwiceWhenABurstIsKilledOnASlowDisk) {
   const std::string shim = program("libmuster_host_shim.so");
   std::set<BroadcastId> given;
   for (int kill = 0; kill < 15; ++kill) {
-    Process broker(command(),
-                   with_environment({{"LD_PRELOAD", shim}, {"MUSTER_FSYNC_MS", "200"}}));
+    Process broker(command(), with_environment({{"LD_PRELOAD", shim}, {"MUSTER_FSYNC_MS", "200"}}));
     broker.wait_for("listening");
     const auto ids = burst(3, 600);
     const BroadcastId mark = mark_on_disk();

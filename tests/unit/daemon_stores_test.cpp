@@ -1,0 +1,225 @@
+// What a broker that starts knows of the one before: its backends, its operators' keys.
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include "os/peer.h"
+#include "state/operation_keys.h"
+#include "state/roster.h"
+#include "support/key_of.h"
+#include "support/temp_dir.h"
+
+namespace muster::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kStoresNow = 1'800'000'000'000;
+constexpr std::uint64_t kHourMs = 3'600'000;
+
+RosterEntry entry_of(const std::string& service) {
+  RosterEntry entry = describe_process(::getpid());
+  entry.uid = 4;
+  entry.gid = 5;
+  entry.registration.key = test::key_of(service);
+  return entry;
+}
+
+// Services, in order.
+std::string services(const std::vector<RosterEntry>& entries) {
+  std::string names;
+  for (const RosterEntry& entry : entries) names += entry.registration.key.service_name + ' ';
+  return names;
+}
+
+class DaemonStoresTest : public ::testing::Test {
+ protected:
+  // A broker's run; its end is a crash unless the store was closed.
+  struct StoresRun {
+    asio::io_context loop;
+    asio::executor_work_guard<asio::io_context::executor_type> busy{loop.get_executor()};
+    Worker worker{loop.get_executor()};
+    std::unique_ptr<RosterStore> roster;
+    std::unique_ptr<KeyStore> keys;
+
+    void until(const bool& holds) {
+      while (!holds) ASSERT_EQ(loop.run_one_for(std::chrono::hours(1)), 1U);
+    }
+  };
+
+  std::unique_ptr<StoresRun> start(std::uint64_t now = kStoresNow) {
+    auto run = std::make_unique<StoresRun>();
+    run->roster =
+        std::make_unique<RosterStore>(run->loop.get_executor(), run->worker, dir_.path(), log_);
+    run->keys =
+        std::make_unique<KeyStore>(run->loop.get_executor(), run->worker, dir_.path(), log_, now);
+    return run;
+  }
+  [[nodiscard]] std::string logged() const { return text_.str(); }
+
+  test::TempDir dir_;
+  std::ostringstream text_;
+  Log log_{std::make_shared<spdlog::sinks::ostream_sink_mt>(text_), {}, Log::Reader::kJournal};
+  std::string boot_ = current_boot_id();
+};
+
+TEST_F(DaemonStoresTest, ARosterEntryIsReadAsItIsWritten) {
+  RosterEntry entry = entry_of("zccache");
+  entry.registration.key.instance = Instance::private_to("soldr");
+  entry.registration.key.replica = "a~77";
+  entry.registration.ack_timeout = milliseconds(1500);
+  entry.registration.idle_timeout = milliseconds(2000);
+  entry.registration.labels = {{"tier", "hot"}, {"zone", "b"}};
+  entry.registration.sdk_name = "muster-cpp";
+  entry.registration.sdk_version = "1.2.3";
+  const std::string record = encode_roster_change({entry, false});
+  const auto read = decode_roster_change(record);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->entry, entry);
+  EXPECT_FALSE(read->gone);
+  const auto gone = decode_roster_change(encode_roster_change({entry, true}));
+  ASSERT_TRUE(gone);
+  EXPECT_TRUE(gone->gone);
+  EXPECT_EQ(gone->entry.registration.key, entry.registration.key);
+  EXPECT_FALSE(decode_roster_change(record + "x"));
+  for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    EXPECT_FALSE(decode_roster_change(record.substr(0, cut))) << cut;
+  }
+}
+
+TEST_F(DaemonStoresTest, TheNextBrokerExpectsWhoIsRegisteredInTheirOrder) {
+  auto run = start();
+  bool durable = false;
+  run->roster->note_registered(entry_of("a"));
+  run->roster->note_registered(entry_of("b"));
+  run->roster->note_registered(entry_of("c"));
+  run->roster->note_gone(test::key_of("b"));
+  run->roster->note_gone(test::key_of("unknown"));
+  run->roster->note_registered(entry_of("a"), [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();  // a crash
+  run = start();
+  const auto expected = run->roster->load(boot_);
+  EXPECT_EQ(services(expected), "a c ");
+  EXPECT_EQ(expected.front(), entry_of("a"));
+  EXPECT_EQ(run->roster->problem(), "");
+  EXPECT_EQ(logged(), "");
+}
+
+TEST_F(DaemonStoresTest, ABurstOfRegistrationsIsAllThereAfterAnEnd) {
+  auto run = start();
+  for (int i = 0; i < 10'000; ++i) run->roster->note_registered(entry_of("s" + std::to_string(i)));
+  run->roster->close();
+  EXPECT_TRUE(run->worker.close(std::chrono::hours(1)));
+  run.reset();
+  EXPECT_EQ(start()->roster->load(boot_).size(), 10'000U);
+}
+
+TEST_F(DaemonStoresTest, OnlyWhoseProcessIsGoneForCertainIsForgotten) {
+  const RosterEntry here = entry_of("here");
+  EXPECT_TRUE(may_live(here, boot_));
+  EXPECT_FALSE(may_live(here, "another-boot"));
+  RosterEntry later = here;
+  ++later.start_ticks;
+  EXPECT_FALSE(may_live(later, boot_)) << "a later process of the same pid";
+  RosterEntry unknown = here;
+  unknown.start_ticks = 0;
+  EXPECT_TRUE(may_live(unknown, boot_)) << "nothing says that it is another";
+  RosterEntry unseen = here;
+  unseen.pid = 0;
+  EXPECT_TRUE(may_live(unseen, boot_)) << "of a pid namespace that cannot be seen";
+
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  RosterEntry other = describe_process(child);
+  EXPECT_NE(other.start_ticks, 0U);
+  EXPECT_TRUE(may_live(other, boot_));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(may_live(other, boot_));
+
+  auto run = start();
+  other.registration.key = test::key_of("dead");
+  bool durable = false;
+  run->roster->note_registered(other);
+  run->roster->note_registered(here, [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();
+  EXPECT_EQ(services(start()->roster->load(boot_)), "here ");
+}
+
+TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
+  std::ofstream(dir_ / kRosterFileName) << "this is no roster at all";
+  auto run = start();
+  EXPECT_TRUE(run->roster->load(boot_).empty());
+  EXPECT_EQ(run->roster->problem(),
+            "the list of backends of the broker before could not be read: " +
+                (dir_ / kRosterFileName).native() +
+                " is damaged, or of another version: a backend that has not come back since is not "
+                "known");
+  EXPECT_NE(logged().find("<3>the roster cannot be read"), std::string::npos) << logged();
+  bool durable = false;
+  run->roster->note_registered(entry_of("a"), [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();
+  EXPECT_EQ(services(start()->roster->load(boot_)), "a ");
+}
+
+TEST_F(DaemonStoresTest, AKeyIsReadAsItIsWritten) {
+  const KeyEntry entry{1000, std::string("k\0ey", 4), 1'800'000'017, "release /cache", kStoresNow};
+  const std::string record = encode_key_entry(entry);
+  EXPECT_EQ(decode_key_entry(record), entry);
+  for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    EXPECT_FALSE(decode_key_entry(record.substr(0, cut))) << cut;
+  }
+}
+
+TEST_F(DaemonStoresTest, AKeyBelongsToItsUserAndSurvivesTheBrokerForAnHour) {
+  auto run = start();
+  bool durable = false;
+  run->keys->note_started({1, "nightly", 10, "a", kStoresNow});
+  run->keys->note_started({2, "nightly", 11, "b", kStoresNow + 1});
+  run->keys->note_started({1, "late", 12, "c", kStoresNow + kHourMs},
+                          [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();  // a crash
+  run = start(kStoresNow + kHourMs);
+  ASSERT_NE(run->keys->find(1, "nightly"), nullptr);
+  EXPECT_EQ(run->keys->find(1, "nightly")->id, 10U);
+  EXPECT_EQ(run->keys->find(2, "nightly")->id, 11U);
+  EXPECT_EQ(run->keys->find(3, "nightly"), nullptr);
+  run.reset();
+  run = start(kStoresNow + kHourMs + 1);
+  EXPECT_EQ(run->keys->find(1, "nightly"), nullptr) << "an hour is over";
+  EXPECT_NE(run->keys->find(2, "nightly"), nullptr);
+  EXPECT_EQ(run->keys->load().size(), 2U);
+}
+
+TEST_F(DaemonStoresTest, OneUsersKeysDoNotPushOutAnothers) {
+  const auto run = start();
+  run->keys->note_started({7, "mine", 1, "", kStoresNow});
+  for (std::size_t i = 0; i <= KeyStore::kMostOfOneUser; ++i) {
+    run->keys->note_started({8, std::to_string(i), 2 + i, "", kStoresNow});
+  }
+  EXPECT_NE(run->keys->find(7, "mine"), nullptr);
+  EXPECT_EQ(run->keys->find(8, "0"), nullptr);
+  EXPECT_NE(run->keys->find(8, "1"), nullptr);
+  EXPECT_EQ(run->keys->load().size(), KeyStore::kMostOfOneUser + 1);
+}
+
+}  // namespace
+}  // namespace muster::daemon
