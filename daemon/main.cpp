@@ -1,4 +1,5 @@
 // musterd: composition only. What it is made of: service/daemon.h.
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "config/command_line.h"
 #include "config/exit_status.h"
 #include "config/load.h"
+#include "config/name_service.h"
 #include "log/log.h"
 #include "os/inherited_state.h"
 #include "service/daemon.h"
@@ -46,8 +48,9 @@ int main(int argc, char** argv) {
   if (parsed.line->config) make_absolute(*parsed.line->config);
 
   const musterd::Environment environment = musterd::read_environment();
-  musterd::Loaded loaded =
-      musterd::load_settings(*parsed.line, environment, std::string(musterd::kDefaultConfigFile));
+  musterd::NameService names(std::chrono::seconds(1));
+  musterd::Loaded loaded = musterd::load_settings(
+      *parsed.line, environment, std::string(musterd::kDefaultConfigFile), names.bounded());
   for (const std::string& problem : loaded.problems) {
     std::fprintf(stderr, "%s\n", problem.c_str());
   }

@@ -1,6 +1,8 @@
-// Users and groups of this host by name. REQUIRES: one thread (start-up, or the loop's).
+// Users and groups of this host by name. Any thread; may block for as long as the name service
+// does.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -10,8 +12,23 @@ namespace muster::daemon {
 // A gid or uid that no account has: chown(2) takes it for "leave it".
 inline constexpr uid_t kNobodysId = ~uid_t{0};
 
-[[nodiscard]] std::optional<uid_t> find_user(const std::string& name);
-[[nodiscard]] std::optional<gid_t> find_group(const std::string& name);
+// "Cannot be looked up now" is not "does not exist".
+struct Lookup {
+  std::optional<id_t> id;
+  std::string problem;  // why it cannot be said now; empty with or without an id
+
+  [[nodiscard]] bool known() const noexcept { return problem.empty(); }
+};
+
+[[nodiscard]] Lookup find_user(const std::string& name);
+[[nodiscard]] Lookup find_group(const std::string& name);
+
+// Who is asked for names.
+struct NameLookup {
+  std::function<Lookup(const std::string& name)> user = find_user;
+  std::function<Lookup(const std::string& name)> group = find_group;
+};
+
 // "muster", or the number where there is no name.
 [[nodiscard]] std::string user_name(uid_t uid);
 [[nodiscard]] std::string group_name(gid_t gid);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <map>
 #include <optional>
+#include <sys/stat.h>
 #include <system_error>
 #include <tuple>
 #include <unistd.h>
@@ -103,7 +104,7 @@ class Reader {
         errors_.push_back(error_at(key.source(), unknown_at_top(key.str(), node.is_table())));
       } else if (const auto* section = node.as_table()) {
         if (key.str() == kPolicy) {
-          for (ConfigError& error : read_policy(*section, file_, settings_.policy)) {
+          for (ConfigError& error : read_policy(*section, file_, settings_)) {
             errors_.push_back(std::move(error));
           }
         } else {
@@ -177,7 +178,7 @@ class Reader {
       std::string problem;
       if (name.str() == "uid") {
         is_named = true;
-        problem = parse_user(value_of(node), uid);
+        problem = parse_user(settings_, value_of(node), uid);
       } else if (key != nullptr) {
         problem = key->set(scratch, value_of(node));
         set_own_quota(key->name, scratch.broker.quotas.each, own);
@@ -227,13 +228,25 @@ std::vector<ConfigError> parse_config(std::string_view text, Settings& settings,
   }
 }
 
-std::vector<ConfigError> load_config(const std::filesystem::path& file, Settings& settings) {
-  const auto failed = [](int error) -> std::vector<ConfigError> {
-    return {{0, 0, fmt::format("cannot be read: {}", std::generic_category().message(error))}};
+ConfigText read_config(const std::filesystem::path& file) {
+  const auto failed = [](int error) -> ConfigText {
+    ConfigText none;
+    none.problem = fmt::format("cannot be read: {}", std::generic_category().message(error));
+    none.missing = error == ENOENT;
+    return none;
   };
-  const os::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not waiting: a pipe has nobody at its other end, perhaps.
+  const os::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return failed(errno);
-  std::string text;
+  struct stat found {};
+  if (::fstat(fd.get(), &found) != 0) return failed(errno);
+  if (S_ISDIR(found.st_mode)) return failed(EISDIR);
+  ConfigText read;
+  if (!S_ISREG(found.st_mode)) {
+    read.problem = "is not a regular file: name a file that can be read at any time";
+    return read;
+  }
+  std::string& text = read.text;
   for (;;) {
     constexpr std::size_t kChunk = 16 * 1024;
     const std::size_t before = text.size();
@@ -241,11 +254,18 @@ std::vector<ConfigError> load_config(const std::filesystem::path& file, Settings
     const ssize_t got = ::read(fd.get(), text.data() + before, kChunk);
     if (got < 0 && errno != EINTR) return failed(errno);
     text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return parse_config(text, settings, file);
+    if (got == 0) return read;
     if (text.size() > kMaxFileBytes) {
-      return {{0, 0, "is larger than 1MiB: that is no configuration of musterd"}};
+      read.problem = "is larger than 1MiB: that is no configuration of musterd";
+      return read;
     }
   }
+}
+
+std::vector<ConfigError> load_config(const std::filesystem::path& file, Settings& settings) {
+  const ConfigText read = read_config(file);
+  if (!read.problem.empty()) return {{0, 0, read.problem}};
+  return parse_config(read.text, settings, file);
 }
 
 }  // namespace muster::daemon

@@ -28,6 +28,14 @@ struct ConfigError {
     std::string_view text, Settings& settings,
     const std::filesystem::path& file = kDefaultConfigFile);
 
+// What stands in a file. Does not wait, whatever the file is.
+struct ConfigText {
+  std::string text;      // valid when problem is empty
+  std::string problem;   // a sentence's end
+  bool missing = false;  // the problem: there is no such file
+};
+[[nodiscard]] ConfigText read_config(const std::filesystem::path& file);
+
 // The same of a file.
 [[nodiscard]] std::vector<ConfigError> load_config(const std::filesystem::path& file,
                                                    Settings& settings);

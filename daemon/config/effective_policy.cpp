@@ -38,12 +38,34 @@ void let_in(AccessPolicy& policy, Lane lane, const std::vector<Rule>& rules) {
   }
 }
 
+// Before each rule that denies everybody for want of a name.
+template <class Rule>
+void let_root_through(std::vector<Rule>& rules, uid_t own) {
+  std::vector<Rule> all;
+  all.reserve(rules.size());
+  for (Rule& rule : rules) {
+    if (rule.effect == Effect::kDeny && rule.origin.remark == kUnresolvedRemark) {
+      Rule first = rule;
+      first.effect = Effect::kAllow;
+      first.who = {};
+      first.who.uids = {0};
+      if (own != 0) first.who.uids.push_back(own);
+      all.push_back(std::move(first));
+    }
+    all.push_back(std::move(rule));
+  }
+  rules = std::move(all);
+}
+
 }  // namespace
 
 core::AccessPolicyPtr effective_policy(const AccessPolicy& rules, uid_t own) {
   AccessPolicy policy = rules;
   let_in(policy, Lane::kBackend, rules.registration);
   let_in(policy, Lane::kControl, rules.control);
+  let_root_through(policy.connect, own);
+  let_root_through(policy.registration, own);
+  let_root_through(policy.control, own);
   for (const Lane lane : {Lane::kBackend, Lane::kControl}) {
     core::ConnectRule connect;
     static_cast<AccessRule&>(connect) = built_in("policy.connect", own);

@@ -118,11 +118,13 @@ Setter group(Field field) {
     }
     const auto* name = std::get_if<std::string>(&value);
     if (name == nullptr || name->empty()) return wants("a group's name or number", value);
-    const auto found = find_group(*name);
-    if (!found) {
+    const Lookup found = settings.names.group(*name);
+    if (!found.known()) {
+      settings.unresolved.push_back({"group " + shown(value), "[sockets]", found.problem, false});
+    } else if (!found.id) {
       return fmt::format("names the group {}, which this host does not have", shown(value));
     }
-    field(settings) = found;
+    field(settings) = found.id;
     return {};
   };
 }
@@ -249,7 +251,7 @@ const ConfigKey* find_config_key(std::string_view section, std::string_view name
   return nullptr;
 }
 
-std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid) {
+std::string parse_user(Settings& settings, const ConfigValue& value, std::optional<uid_t>& uid) {
   constexpr std::string_view kForm = "a user's name or number";
   if (const auto* number = std::get_if<std::int64_t>(&value)) {
     if (*number < 0 || *number >= kNobodysId) return wants(kForm, value);
@@ -258,7 +260,12 @@ std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid) {
   }
   const auto* name = std::get_if<std::string>(&value);
   if (name == nullptr || name->empty()) return wants(kForm, value);
-  uid = find_user(*name);
+  const Lookup found = settings.names.user(*name);
+  uid = found.id;
+  if (!found.known()) {
+    settings.unresolved.push_back({"user " + shown(value), "[[quota.uid]]", found.problem, false});
+    return {};
+  }
   if (!uid) return fmt::format("names the user {}, whom this host does not have", shown(value));
   return {};
 }

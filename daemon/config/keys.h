@@ -34,8 +34,10 @@ struct ConfigKey {
 // Null when there is none.
 [[nodiscard]] const ConfigKey* find_config_key(std::string_view section, std::string_view name);
 
-// A user's name or number. Empty when it went well, else a sentence as ConfigKey::set() gives.
-[[nodiscard]] std::string parse_user(const ConfigValue& value, std::optional<uid_t>& uid);
+// A user's name or number. Empty when it went well, else a sentence as ConfigKey::set() gives. No
+// uid for a name that cannot be looked up now, which is added to settings.unresolved.
+[[nodiscard]] std::string parse_user(Settings& settings, const ConfigValue& value,
+                                     std::optional<uid_t>& uid);
 
 // What the key `name` of [quota] put into `from` becomes that of one user.
 void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOverride& own);

@@ -4,8 +4,11 @@
 #include <cstdlib>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "muster/path.h"
 
 #include "config/keys.h"
 
@@ -43,17 +46,21 @@ Environment read_environment() {
           variable("HOME")};
 }
 
-Loaded load_settings(const CommandLine& line, const Environment& environment,
-                     const std::filesystem::path& default_file) {
-  Loaded loaded;
-  std::error_code unused;
-  if (line.config) {
-    loaded.file = *line.config;
-  } else if (std::filesystem::exists(default_file, unused)) {
-    loaded.file = default_file;
-  }
-  if (loaded.file) {
-    for (const ConfigError& error : load_config(*loaded.file, loaded.settings)) {
+namespace {
+
+// Only "there is no such file" means that there is none, and only where nobody named it.
+void read_file(const CommandLine& line, const std::filesystem::path& default_file, Loaded& loaded) {
+  const std::filesystem::path file = line.config.value_or(default_file);
+  ConfigText read = read_config(file);
+  if (read.missing && !line.config) return;
+  loaded.file = file;
+  loaded.text = std::move(read.text);
+  if (!read.problem.empty()) loaded.problems.push_back(to_string({0, 0, read.problem}, file));
+}
+
+Loaded finish_loading(Loaded loaded, const CommandLine& line, const Environment& environment) {
+  if (loaded.file && loaded.problems.empty()) {
+    for (const ConfigError& error : parse_config(loaded.text, loaded.settings, *loaded.file)) {
       loaded.problems.push_back(to_string(error, *loaded.file));
     }
   }
@@ -75,6 +82,55 @@ Loaded load_settings(const CommandLine& line, const Environment& environment,
     }
   }
   return loaded;
+}
+
+}  // namespace
+
+Loaded load_settings(const CommandLine& line, const Environment& environment,
+                     const std::filesystem::path& default_file, const NameLookup& names) {
+  Loaded loaded;
+  loaded.settings.names = names;
+  read_file(line, default_file, loaded);
+  return finish_loading(std::move(loaded), line, environment);
+}
+
+Loaded look_up_again(const Loaded& before, const CommandLine& line,
+                     const Environment& environment) {
+  Loaded again;
+  again.settings.names = before.settings.names;
+  again.file = before.file;
+  again.text = before.text;
+  return finish_loading(std::move(again), line, environment);
+}
+
+std::size_t rules_of(const core::AccessPolicy& policy) {
+  return policy.connect.size() + policy.registration.size() + policy.control.size();
+}
+
+std::string policy_removal_problem(const Loaded& before, const Loaded& fresh) {
+  if (rules_of(before.settings.policy) == 0 || rules_of(fresh.settings.policy) != 0 ||
+      fresh.settings.no_policy) {
+    return {};
+  }
+  const std::string file =
+      fresh.file ? escape_bytes(fresh.file->native()) : "the configuration file is gone";
+  return fmt::format(
+      "{}: has no [[policy]] rules any more, and there were {}: write them again, or say that it "
+      "is meant with none = true under [policy]",
+      file, rules_of(before.settings.policy));
+}
+
+std::string policy_change(const core::AccessPolicy& before, const core::AccessPolicy& after) {
+  std::string text;
+  const auto add = [&](std::string_view kind, std::size_t was, std::size_t is) {
+    if (!text.empty()) text += "; ";
+    text += was == is ? fmt::format("{} {} rules", is, kind)
+                      : fmt::format("{} {} rules, now {}", was, kind, is);
+  };
+  add("register", before.registration.size(), after.registration.size());
+  add("control", before.control.size(), after.control.size());
+  add("connect", before.connect.size(), after.connect.size());
+  return text;
 }
 
 std::filesystem::path find_state_dir(const Settings& settings, const Environment& environment,

@@ -25,12 +25,26 @@ struct Environment {
 struct Loaded {
   Settings settings;                          // good when there are no problems
   std::optional<std::filesystem::path> file;  // what was read
+  std::string text;                           // what stands in it
   std::vector<std::string> problems;          // each ready to be printed
 };
 
-// `default_file` is read when the command line names none and it is there.
+// `default_file` is read when the command line names none; that there is no such file is no error
+// then. Blocks for as long as `names` does.
 [[nodiscard]] Loaded load_settings(const CommandLine& line, const Environment& environment,
-                                   const std::filesystem::path& default_file);
+                                   const std::filesystem::path& default_file,
+                                   const NameLookup& names = {});
+// The same text once more, for the names that could not be looked up.
+[[nodiscard]] Loaded look_up_again(const Loaded& before, const CommandLine& line,
+                                   const Environment& environment);
+
+// Rules of a file, of all kinds.
+[[nodiscard]] std::size_t rules_of(const core::AccessPolicy& policy);
+// A reload never takes all rules away unless the file says so: a sentence when it would.
+[[nodiscard]] std::string policy_removal_problem(const Loaded& before, const Loaded& fresh);
+// "3 register rules, now 2; 1 control rules; 0 connect rules"
+[[nodiscard]] std::string policy_change(const core::AccessPolicy& before,
+                                        const core::AccessPolicy& after);
 
 // Where the state goes. `settings.sockets.dir` is only not empty when somebody said so. Empty when
 // nothing says where.

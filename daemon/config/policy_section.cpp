@@ -14,6 +14,7 @@
 #include "muster/path.h"
 
 #include "config/accounts.h"
+#include "config/effective_policy.h"
 #include "config/values.h"
 
 namespace muster::daemon {
@@ -33,6 +34,7 @@ constexpr std::array<std::string_view, 5> kRegisterKeys{"users", "groups", "effe
 constexpr std::array<std::string_view, 5> kControlKeys{"users", "groups", "effect", "actions",
                                                        "release_below"};
 constexpr std::string_view kEverybody = "*";
+constexpr std::string_view kNone = "none";
 
 std::string advice(std::string_view word, std::span<const std::string_view> known) {
   const auto near = nearest_word(word, known);
@@ -43,8 +45,9 @@ std::string advice(std::string_view word, std::span<const std::string_view> know
 // One table of one list. What is wrong is told, with where, and the rest is read on.
 class RuleReader {
  public:
-  RuleReader(std::string_view list, const toml::table& table, std::vector<ConfigError>& errors)
-      : list_(list), table_(table), errors_(errors) {}
+  RuleReader(std::string_view list, const toml::table& table, Settings& settings,
+             std::vector<ConfigError>& errors)
+      : list_(list), table_(table), settings_(settings), errors_(errors) {}
 
   void only(std::span<const std::string_view> keys) {
     for (const auto& [key, node] : table_) {
@@ -63,8 +66,25 @@ class RuleReader {
       rule.effect = word == "deny" ? Effect::kDeny : Effect::kAllow;
       return {};
     });
-    people("users", "user", find_user, rule.who.everybody, rule.who.uids);
-    people("groups", "group", find_group, rule.who.everybody, rule.who.gids);
+    bool all_known = true;
+    const std::string where = rule.origin.to_string();
+    const auto ask = [&](std::string_view what, const auto& lookup, const std::string& name) {
+      Lookup found = lookup(name);
+      if (!found.known()) {
+        all_known = false;
+        settings_.unresolved.push_back(
+            {fmt::format("{} {}", what, in_quotes(name)), where, found.problem, true});
+      }
+      return found;
+    };
+    people("users", "user", rule.who.everybody, rule.who.uids,
+           [&](const std::string& name) { return ask("user", settings_.names.user, name); });
+    people("groups", "group", rule.who.everybody, rule.who.gids,
+           [&](const std::string& name) { return ask("group", settings_.names.group, name); });
+    if (!all_known && rule.effect == Effect::kDeny) {
+      rule.who.everybody = true;
+      rule.origin.remark = kUnresolvedRemark;
+    }
     if (!table_.contains("users") && !table_.contains("groups")) {
       wrong(table_.source(),
             "says nothing of whom it is about: give users or groups; users = \"*\" is everybody");
@@ -103,9 +123,9 @@ class RuleReader {
     for (const toml::node& value : *list) one(value);
   }
 
-  template <class Find, class Id>
-  void people(std::string_view key, std::string_view what, Find find, bool& everybody,
-              std::vector<Id>& ids) {
+  template <class Id, class Find>
+  void people(std::string_view key, std::string_view what, bool& everybody, std::vector<Id>& ids,
+              Find find) {
     each(key, [&](const toml::node& node) -> std::string {
       if (const auto* number = node.as_integer()) {
         if (number->get() < 0 || number->get() >= std::int64_t{kNobodysId}) {
@@ -121,18 +141,20 @@ class RuleReader {
         return {};
       }
       const bool sound = !name->get().empty() && name->get().find('\0') == std::string::npos;
-      const auto id = sound ? find(name->get()) : std::nullopt;
-      if (!id) {
+      const Lookup found = sound ? find(name->get()) : Lookup{};
+      if (!found.known()) return {};
+      if (!found.id) {
         return fmt::format("names the {} {}, which this host does not have", what,
                            quote_start(name->get()));
       }
-      ids.push_back(*id);
+      ids.push_back(*found.id);
       return {};
     });
   }
 
   std::string_view list_;
   const toml::table& table_;
+  Settings& settings_;
   std::vector<ConfigError>& errors_;
 };
 
@@ -213,11 +235,21 @@ ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) 
 }  // namespace
 
 std::vector<ConfigError> read_policy(const toml::table& section, const std::filesystem::path& file,
-                                     core::AccessPolicy& policy) {
+                                     Settings& settings) {
   std::vector<ConfigError> errors;
+  core::AccessPolicy& policy = settings.policy;
   for (const auto& [key, node] : section) {
     const std::string_view list = key.str();
     const auto at = key.source().begin;
+    if (list == kNone) {
+      const auto* none = node.as_boolean();
+      if (none == nullptr) {
+        errors.push_back({at.line, at.column, "[policy] none takes true or false"});
+      } else {
+        settings.no_policy = none->get();
+      }
+      continue;
+    }
     if (std::find(kLists.begin(), kLists.end(), list) == kLists.end()) {
       errors.push_back(
           {at.line, at.column,
@@ -233,7 +265,7 @@ std::vector<ConfigError> read_policy(const toml::table& section, const std::file
       continue;
     }
     for (const toml::node& rule : *rules) {
-      RuleReader reader(list, *rule.as_table(), errors);
+      RuleReader reader(list, *rule.as_table(), settings, errors);
       if (list == "connect") {
         policy.connect.push_back(connect_rule(reader, file));
       } else if (list == "register") {
@@ -242,6 +274,14 @@ std::vector<ConfigError> read_policy(const toml::table& section, const std::file
         policy.control.push_back(control_rule(reader, file));
       }
     }
+  }
+  const std::size_t rules =
+      policy.connect.size() + policy.registration.size() + policy.control.size();
+  if (settings.no_policy && rules != 0) {
+    const auto at = section.source().begin;
+    errors.push_back({at.line, at.column,
+                      "[policy] none = true says that there are no rules, but there are: take one "
+                      "of them away"});
   }
   return errors;
 }

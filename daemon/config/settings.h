@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
+#include <vector>
 
+#include "config/accounts.h"
 #include "core/config.h"
 #include "wire/framing.h"
 
@@ -59,7 +62,20 @@ struct ControlSettings {
   std::chrono::milliseconds linger = std::chrono::seconds(1);
 };
 
+// A name that could not be looked up: what it is about holds only as far as it denies.
+struct UnresolvedName {
+  std::string name;   // "user alice"
+  std::string where;  // "[[policy.control]] at FILE:LINE"
+  std::string why;
+  bool in_policy = false;  // looked up again while the broker runs; else at the next start
+
+  friend bool operator==(const UnresolvedName&, const UnresolvedName&) = default;
+};
+
 struct Settings {
+  NameLookup names = {};  // who is asked while the file is read
+  std::vector<UnresolvedName> unresolved = {};
+  bool no_policy = false;  // [policy] none: there are no rules, and that is meant
   core::Config broker;
   std::size_t send_queue = 256 * 1024;  // bytes that wait for one backend
   std::string transport = "auto";

@@ -31,6 +31,9 @@ struct ControlFacts {
   std::string socket_dir;
   std::uint64_t started_unix_ms = 0;
   core::AccessPolicyPtr policy = nullptr;  // null: everybody may do everything
+  // Adds what the daemon around it cannot do right now, a sentence each; null: nothing to add.
+  std::function<void(std::vector<std::string>& problems)> add_problems = nullptr;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
 class ControlPlane {

@@ -200,6 +200,9 @@ void ControlSession::handle(std::uint64_t id, wire::GetStatus /*request*/) {
   status.version = context_->facts.version;
   status.pid = ::getpid();
   status.started_unix_ms = context_->facts.started_unix_ms;
+  status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - context_->facts.started);
+  if (context_->facts.add_problems) context_->facts.add_problems(status.problems);
   status.socket_dir = context_->facts.socket_dir;
   status.transport = server.transport_name();
   status.connections = server.connection_count();

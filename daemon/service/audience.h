@@ -11,18 +11,20 @@
 #include "log/line_limit.h"
 #include "log/log.h"
 #include "service/memory_trim.h"
+#include "service/roster_keeper.h"
 
 namespace muster::daemon {
 
 class Audience final : public broker::EventSink {
  public:
   // All outlive it.
-  Audience(Log& log, ControlPlane& control, MemoryTrim& memory)
-      : log_(log), events_(log), control_(control), memory_(memory) {}
+  Audience(Log& log, ControlPlane& control, MemoryTrim& memory, RosterKeeper* roster = nullptr)
+      : log_(log), events_(log), control_(control), memory_(memory), roster_(roster) {}
 
   void on_event(const Event& event) override {
     events_.write(event, std::chrono::steady_clock::now(), control_.asked_by());
     control_.on_event(event);
+    if (roster_ != nullptr) roster_->on_event(event);
     memory_.noticed();
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
@@ -42,6 +44,7 @@ class Audience final : public broker::EventSink {
   LineLimit troubles_{50, 10};
   ControlPlane& control_;
   MemoryTrim& memory_;
+  RosterKeeper* roster_;  // null: nobody keeps one
 };
 
 }  // namespace muster::daemon

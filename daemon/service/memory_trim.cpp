@@ -30,7 +30,11 @@ void MemoryTrim::arm() {
     if (error || stopped_) return;
     armed_ = false;
     if (std::exchange(busy_, false)) return arm();
-    give_back();
+    if (elsewhere_) {
+      elsewhere_(give_back);
+    } else {
+      give_back();
+    }
   });
 }
 

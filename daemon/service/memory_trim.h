@@ -6,6 +6,9 @@
 // broker does not wake up. The loop's thread.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include <asio/any_io_executor.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -13,7 +16,11 @@ namespace muster::daemon {
 
 class MemoryTrim {
  public:
-  explicit MemoryTrim(const asio::any_io_executor& loop) : timer_(loop) {}
+  // Runs what takes a while somewhere else than on the loop.
+  using Elsewhere = std::function<void(std::function<void()> work)>;
+
+  explicit MemoryTrim(const asio::any_io_executor& loop, Elsewhere elsewhere = {})
+      : timer_(loop), elsewhere_(std::move(elsewhere)) {}
 
   // Something happened that may have used memory.
   void noticed() {
@@ -27,6 +34,7 @@ class MemoryTrim {
   void arm();
 
   asio::steady_timer timer_;
+  Elsewhere elsewhere_;
   bool armed_ = false;
   bool busy_ = false;  // since it was armed
   bool stopped_ = false;

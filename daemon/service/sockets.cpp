@@ -48,13 +48,14 @@ class PassedNames {
   int count_;
 };
 
-std::string directory_of(int socket) {
+// The file name of a socket; empty for one without.
+std::string path_of_socket(int socket) {
   sockaddr_un address{};
   socklen_t size = sizeof(address);
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
   if (size <= offsetof(sockaddr_un, sun_path) || address.sun_path[0] == '\0') return {};
   const std::size_t length = ::strnlen(address.sun_path, size - offsetof(sockaddr_un, sun_path));
-  return std::filesystem::path(std::string(address.sun_path, length)).parent_path().native();
+  return {address.sun_path, length};
 }
 
 ServerSockets adopt(const PassedNames& passed) {
@@ -75,7 +76,14 @@ ServerSockets adopt(const PassedNames& passed) {
     if (auto problem = os::adopt_listener(fd.get()); !problem.empty()) {
       return failed(fmt::format("the socket named \"{}\": {}", name, problem));
     }
-    if (sockets.dir.empty()) sockets.dir = directory_of(fd.get());
+    const std::string path = path_of_socket(fd.get());
+    if (sockets.dir.empty()) sockets.dir = std::filesystem::path(path).parent_path().native();
+    struct stat found {};
+    if (!path.empty()) {
+      // Zeros when it is gone already: then nobody can connect.
+      (void)::lstat(path.c_str(), &found);
+      sockets.places.push_back({path, found.st_dev, found.st_ino});
+    }
     (name == kBackendName ? sockets.backend : sockets.control).push_back(std::move(fd));
   }
   for (const auto& [list, name] :
@@ -133,6 +141,44 @@ ServerSockets open_sockets(const SocketSettings& settings) {
   }
   if (!problem.empty()) return failed(problem);
   return sockets;
+}
+
+std::string misplaced(const ServerSockets& sockets) {
+  std::vector<std::string> gone;
+  for (const auto& place : sockets.places) {
+    struct stat there {};
+    if (::lstat(place.path.c_str(), &there) != 0 || there.st_dev != place.device ||
+        there.st_ino != place.inode) {
+      gone.push_back(escape_bytes(place.path));
+    }
+  }
+  if (sockets.claim) {
+    const auto& dir = sockets.claim.directory();
+    if (!sockets.claim.holds_directory()) gone.push_back(escape_bytes(dir.native()));
+    for (const char* name : {kBackendSocketName, kControlSocketName}) {
+      if (!sockets.claim.is_in_place(name)) gone.push_back(escape_bytes((dir / name).native()));
+    }
+  }
+  return fmt::format("{}", fmt::join(gone, ", "));
+}
+
+std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
+  if (!sockets.claim) {
+    return "the service manager made them: restart the socket units, too";
+  }
+  if (!sockets.claim.holds_directory()) {
+    auto claimed = os::SocketDirClaim::claim(sockets.claim.directory());
+    if (!claimed.problem.empty()) return claimed.problem;
+    sockets.claim = std::move(claimed.claim);
+  }
+  std::string problem;
+  if (!sockets.claim.is_in_place(kBackendSocketName)) {
+    problem = make(sockets.claim, kBackendSocketName, settings.backend, sockets.backend);
+  }
+  if (problem.empty() && !sockets.claim.is_in_place(kControlSocketName)) {
+    problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
+  }
+  return problem;
 }
 
 }  // namespace muster::daemon

@@ -104,7 +104,13 @@ struct Journal::State : std::enable_shared_from_this<Journal::State> {
 Journal::Journal(const asio::any_io_executor& loop, Worker& worker, JournalFile file, Owner owner,
                  bool anew)
     : state_(std::make_shared<State>(loop, worker, std::move(file), std::move(owner), anew)) {
-  if (anew) state_->flush();
+  if (!anew) return;
+  // At once, so that nothing is opened later and the start knows what the disk is like.
+  State::Outcome outcome;
+  state_->anew = false;
+  outcome.problem = state_->file->replace(state_->everything());
+  outcome.size = state_->file->size();
+  state_->written(outcome, true);
 }
 
 Journal::~Journal() = default;

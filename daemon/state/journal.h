@@ -38,7 +38,7 @@ class Journal {
   // A file is written anew when it is so much larger than twice what it stands for.
   static constexpr std::uint64_t kSlack = 64 * 1024;
 
-  // `file` was opened. `worker` outlives it. With `anew` the first thing is to write it anew.
+  // `file` was opened. `worker` outlives it. With `anew` it is written anew here, which blocks.
   Journal(const asio::any_io_executor& loop, Worker& worker, JournalFile file, Owner owner,
           bool anew);
   ~Journal();

@@ -46,6 +46,12 @@ class SocketDirClaim {
   // refused. Nobody can connect before the mode is right. REQUIRES: claim() succeeded.
   [[nodiscard]] Listening listen(std::string_view name, mode_t mode);
 
+  // Whether the lock file that is in the directory now is the one that is held: not when the
+  // directory was removed, renamed or replaced.
+  [[nodiscard]] bool holds_directory() const noexcept;
+  // Whether the socket `name` that was made last is still what has that name.
+  [[nodiscard]] bool is_in_place(std::string_view name) const;
+
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(lock_); }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 

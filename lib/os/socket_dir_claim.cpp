@@ -1,4 +1,5 @@
 // One broker for each directory, by a lock that the kernel gives back when its holder dies.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
@@ -95,6 +96,23 @@ Listening SocketDirClaim::listen(std::string_view name, mode_t mode) {
     sockets_.push_back(std::move(made));
   }
   return listening;
+}
+
+bool SocketDirClaim::holds_directory() const noexcept {
+  struct stat held {};
+  struct stat there {};
+  return lock_ && ::fstat(lock_.get(), &held) == 0 &&
+         ::lstat((directory_ / kLockFileName).c_str(), &there) == 0 &&
+         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
+bool SocketDirClaim::is_in_place(std::string_view name) const {
+  const std::filesystem::path path = directory_ / name;
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0) return false;
+  return std::any_of(sockets_.begin(), sockets_.end(), [&](const Made& made) {
+    return made.path == path && made.device == there.st_dev && made.inode == there.st_ino;
+  });
 }
 
 void SocketDirClaim::give_up() noexcept {

@@ -34,12 +34,23 @@ class NotifySocket {
  public:
   explicit NotifySocket(const std::filesystem::path& path)
       : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.c_str(), path.native().size());
-    if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    address_.sun_family = AF_UNIX;
+    std::memcpy(address_.sun_path, path.c_str(), path.native().size());
+    if (::bind(socket_.get(), where(), sizeof(address_)) != 0) {
       throw std::system_error(errno, std::generic_category(), "bind " + path.native());
     }
+  }
+
+  // Sends `text` to itself until nothing more fits: the socket of a service manager that hangs.
+  // Returns how often.
+  std::size_t fill(std::string_view text) const {
+    const os::UniqueFd sender(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    std::size_t sent = 0;
+    while (::sendto(sender.get(), text.data(), text.size(), MSG_DONTWAIT, where(),
+                    sizeof(address_)) >= 0) {
+      ++sent;
+    }
+    return sent;
   }
 
   // The next message with `text` in it, its lines separated by "; ". Throws when none comes.
@@ -63,6 +74,11 @@ class NotifySocket {
   }
 
  private:
+  [[nodiscard]] const sockaddr* where() const {
+    return reinterpret_cast<const sockaddr*>(&address_);
+  }
+
+  sockaddr_un address_{};
   os::UniqueFd socket_;
 };
 

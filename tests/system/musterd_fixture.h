@@ -20,6 +20,7 @@
 
 #include "os/unique_fd.h"
 #include "support/process.h"
+#include "support/sanitized.h"
 #include "support/service_manager.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"

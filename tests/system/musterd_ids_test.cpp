@@ -1,8 +1,11 @@
 // Broadcast ids across kill -9, on a disk that is slow: none is given out twice.
+#include <exception>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,7 +28,8 @@ class MusterdIdsTest : public MusterdTest {
         ControlClient client(sockets());
         BroadcastRequest request;
         request.operation = BroadcastOperation::release_handles("/cache");
-        for (std::size_t i = 0; i < each; ++i) of_one.push_back(client.start_broadcast(request).broadcast_id);
+        for (std::size_t i = 0; i < each; ++i)
+          of_one.push_back(client.start_broadcast(request).broadcast_id);
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -58,6 +62,42 @@ TEST_F(MusterdIdsTest, NoIdIsGivenOutTwiceWhenABurstIsKilledOnASlowDisk) {
       EXPECT_LT(id, mark) << "not covered on disk when it was given out";
     }
     if (HasFailure()) return;
+  }
+}
+
+TEST_F(MusterdIdsTest, ABrokerThatWasKilledExpectsWhoWasRegisteredAndKnowsItsOperatorsKeys) {
+  BroadcastRequest request;
+  request.operation = BroadcastOperation::release_handles("/cache");
+  request.operation_key = "nightly";
+  BroadcastId before = 0;
+  {
+    Process broker = start();
+    TestBackend a = join("a");
+    before = ControlClient(sockets()).start_broadcast(request).broadcast_id;
+    // What the worker wrote before is on disk when what came later is.
+    while (std::filesystem::file_size(sockets() / "roster") < 100 ||
+           std::filesystem::file_size(sockets() / "operation-keys") < 50) {
+      std::this_thread::yield();
+    }
+    broker.end(SIGKILL);
+  }
+  const Process broker = start();
+  ControlClient client(sockets());
+  const auto known = client.backends();
+  ASSERT_EQ(known.size(), 1U) << "its process, this test, lives";
+  EXPECT_EQ(known.front().key.service_name, "a");
+  EXPECT_EQ(known.front().pid, ::getpid());
+  request.operation_key = "another";
+  const auto asked = client.start_broadcast(request);
+  EXPECT_EQ(asked.targets, 1U);
+  EXPECT_GT(asked.broadcast_id, before);
+  request.operation_key = "nightly";
+  try {
+    EXPECT_EQ(client.start_broadcast(request).broadcast_id, before) << "nothing is sent twice";
+  } catch (const std::exception& error) {
+    // Its report went with the broker that was killed; that is said.
+    EXPECT_NE(std::string(error.what()).find(std::to_string(before)), std::string::npos)
+        << error.what();
   }
 }
 

@@ -52,6 +52,27 @@ TEST_F(MusterdServiceTest, AsksForTheTimeThatItsBackendsMayTake) {
   EXPECT_EQ(broker.finish().status, 0);
 }
 
+// A service manager that hangs: sd_notify() itself would wait for it.
+TEST_F(MusterdServiceTest, ServesAndEndsWhileNobodyReadsWhatItSays) {
+  const std::string flood = "X_FLOOD=1";
+  const std::size_t sent = manager_.fill(flood);
+  ASSERT_GT(sent, 0U);
+  ProcessOptions watched = notified();
+  watched.environment.emplace_back("WATCHDOG_USEC", "20000");
+  Process broker(command(), watched);
+  broker.wait_for("listening");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ping(), broker.pid());
+  broker.signal(SIGHUP);
+  broker.wait_for("the configuration was read again");
+  EXPECT_EQ(ping(), broker.pid());
+  // What is a state is said as soon as somebody reads, in order.
+  EXPECT_EQ(manager_.wait_for("READY=1").substr(0, 7), "READY=1");
+  EXPECT_EQ(manager_.wait_for("RELOADING=1").substr(0, 11), "RELOADING=1");
+  EXPECT_EQ(manager_.wait_for("READY=1").substr(0, 7), "READY=1");
+  manager_.fill(flood);
+  EXPECT_EQ(broker.end(SIGTERM).status, 0);
+}
+
 TEST_F(MusterdServiceTest, FeedsTheWatchdogFromItsLoop) {
   ProcessOptions watched = notified();
   watched.environment.emplace_back("WATCHDOG_USEC", "20000");

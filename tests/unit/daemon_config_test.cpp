@@ -196,6 +196,11 @@ TEST(DaemonConfig, AFileThatCannotBeReadIsAnError) {
   const auto endless = load_config("/dev/zero", settings);
   ASSERT_EQ(endless.size(), 1U);
   EXPECT_EQ(to_string(endless[0], "f"),
+            "f: is not a regular file: name a file that can be read at any time");
+  std::ofstream(dir / "large") << std::string((1 << 20) + 1, '#');
+  const auto large = load_config(dir / "large", settings);
+  ASSERT_EQ(large.size(), 1U);
+  EXPECT_EQ(to_string(large[0], "f"),
             "f: is larger than 1MiB: that is no configuration of musterd");
 }
 

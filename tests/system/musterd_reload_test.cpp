@@ -1,0 +1,102 @@
+// Reading the configuration again, and a name service that hangs or fails, while musterd serves.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <sys/stat.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "system/musterd_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using testing::HasSubstr;
+
+class MusterdReloadTest : public MusterdTest {
+ protected:
+  // Put in its place as a whole, as editors do.
+  void configure(std::string_view text) const {
+    std::filesystem::rename(write("fresh", text), file_);
+  }
+  void names(char how) const { std::ofstream(lookup_) << how; }
+  Process start_with_shim() {
+    Process broker(command({"--config", file_.native()}),
+                   with_environment({{"LD_PRELOAD", program("libmuster_host_shim.so")},
+                                     {"MUSTER_LOOKUP_FILE", lookup_.native()}}));
+    broker.wait_for("listening");
+    return broker;
+  }
+
+  std::filesystem::path file_ = dir_ / "m.toml";
+  std::filesystem::path lookup_ = dir_ / "lookup";
+};
+
+constexpr const char* kThreeRules =
+    "[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n[[policy.register]]\nusers = "
+    "3\n";
+
+TEST_F(MusterdReloadTest, SaysWhatChangedAndTakesNotAllRulesAwayByMistake) {
+  configure(kThreeRules);
+  Process broker = start({"--config", file_.native()});
+  configure("[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n");
+  broker.signal(SIGHUP);
+  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("3 register rules, now 2"));
+
+  const auto is_not_taken = [&](const std::string& why) {
+    broker.signal(SIGHUP);
+    broker.wait_for(why);
+    broker.wait_for("the configuration is not taken");
+    EXPECT_EQ(ping(), broker.pid());
+  };
+  configure("");
+  is_not_taken("has no [[policy]] rules any more, and there were 2");
+  configure("[[policy.register]]\nusers = 1\n[[policy.reg");
+  is_not_taken("not TOML");
+  std::filesystem::remove(file_);
+  is_not_taken("No such file or directory");
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  is_not_taken("is not a regular file");
+  std::filesystem::remove(file_);
+  std::filesystem::create_directory(file_);
+  is_not_taken("Is a directory");
+  std::filesystem::remove(file_);
+
+  configure("[policy]\nnone = true\n");
+  broker.signal(SIGHUP);
+  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("2 register rules, now 0"));
+  EXPECT_EQ(broker.end().status, 0);
+}
+
+TEST_F(MusterdReloadTest, StartsWhileTheNameServiceHangsAndTakesTheRuleWhenItAnswers) {
+  names('h');
+  configure("[[policy.control]]\nusers = \"shim-user\"\nactions = \"look\"\n");
+  Process broker = start_with_shim();
+  EXPECT_EQ(ping(), broker.pid());
+  broker.wait_for("a name cannot be looked up now: its rule only denies until it can");
+  EXPECT_THAT(ControlClient(sockets()).status().problems,
+              testing::ElementsAre(HasSubstr("user \"shim-user\" of [[policy.control]]")));
+  names('f');
+  broker.wait_for("names of the policy are looked up now");
+  EXPECT_THAT(ControlClient(sockets()).status().problems, testing::IsEmpty());
+
+  names('h');
+  broker.signal(SIGHUP);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ping(), broker.pid());
+  EXPECT_EQ(broker.end(SIGTERM).status, 0) << "the name service keeps nobody from ending";
+}
+
+TEST_F(MusterdReloadTest, AnErrorOfTheNameServiceIsNotAMissingUserButAMissingUserIsAnError) {
+  configure("[[policy.control]]\nusers = \"shim-user\"\nactions = \"look\"\n");
+  names('e');
+  Process broker = start_with_shim();
+  EXPECT_THAT(broker.wait_for("a name cannot be looked up now"), HasSubstr("Input/output error"));
+  names('n');
+  broker.wait_for("which this host does not have");
+  EXPECT_EQ(ping(), broker.pid());
+  EXPECT_EQ(broker.end().status, 0);
+}
+
+}  // namespace
+}  // namespace muster::test
