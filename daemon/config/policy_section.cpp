@@ -73,7 +73,7 @@ class RuleReader {
       if (!found.known()) {
         all_known = false;
         settings_.unresolved.push_back(
-            {fmt::format("{} {}", what, in_quotes(name)), where, found.problem, true});
+            {fmt::format("{} {}", what, quote(name)), where, found.problem, true});
       }
       return found;
     };

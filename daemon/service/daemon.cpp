@@ -185,7 +185,7 @@ class Daemon {
     log_.info(
         "the configuration was read again: log level and policy are taken now, all else at the "
         "next start",
-        {{"file", fresh.file ? escape_bytes(fresh.file->native()) : "none"},
+        {{"file", fresh.file ? std::string_view(fresh.file->native()) : "none"},
          {"level", to_string(log_.level())},
          {"policy", change}});
     take(effective_policy(fresh.settings.policy, ::geteuid()));
