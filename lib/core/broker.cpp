@@ -135,6 +135,15 @@ void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) 
   });
 }
 
+void Broker::State::tell_shutting_down(Now now) {
+  unless_out_of_memory([&] {
+    Event event;
+    event.kind = Event::Kind::kShuttingDown;
+    event.unix_ms = now.unix_ms;
+    shell.report(event);
+  });
+}
+
 void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target,
                                  Now now) {
   unless_out_of_memory([&] {

@@ -165,10 +165,7 @@ void Broker::shut_down(Now now, bool quiesce) {
     return;
   }
   state.shutting_down = true;
-  Event event;
-  event.kind = Event::Kind::kShuttingDown;
-  event.unix_ms = now.unix_ms;
-  state.shell.report(event);
+  state.tell_shutting_down(now);
   for (std::uint32_t slot = 0; slot < state.sessions.size(); ++slot) {
     if (state.sessions[slot].phase != Session::Phase::kNew) continue;
     state.refuse(

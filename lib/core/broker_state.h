@@ -125,6 +125,7 @@ struct Broker::State {
   // An event that there is no memory for is not told: what it is about has happened all the same.
   void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
   void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
+  void tell_shutting_down(Now now);
   void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target, Now now);
 
   Config config;

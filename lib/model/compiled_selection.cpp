@@ -60,6 +60,13 @@ bool CompiledSelection::matches(const Term& term, const std::string& value) {
   return true;
 }
 
+// What a process that shares its key got is still the replica that it called itself.
+bool CompiledSelection::matches_shared(const Term& term, const std::string& value) {
+  if (term.field != Field::kReplica) return false;
+  const auto shared = value.find('~');
+  return shared != std::string::npos && matches(term, value.substr(0, shared));
+}
+
 bool CompiledSelection::matches(const BackendKey& key, const Labels& labels) const {
   if (ends_.empty()) return true;
   std::optional<std::string> instance;
@@ -85,7 +92,7 @@ bool CompiledSelection::matches(const BackendKey& key, const Labels& labels) con
     bool all = true;
     for (; all && at < end; ++at) {
       const auto* value = value_of(terms_[at]);
-      all = value != nullptr && matches(terms_[at], *value);
+      all = value != nullptr && (matches(terms_[at], *value) || matches_shared(terms_[at], *value));
     }
     if (all) return true;
     at = end;

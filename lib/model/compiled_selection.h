@@ -34,6 +34,7 @@ class CompiledSelection {
 
   static Term compile(const SelectorTerm& term);
   static bool matches(const Term& term, const std::string& value);
+  static bool matches_shared(const Term& term, const std::string& value);
 
   std::vector<Term> terms_;
   std::vector<std::size_t> ends_;  // of each selector, in terms_

@@ -94,7 +94,8 @@ TEST_F(ControlPlaneTest, ADryRunAsksNobody) {
   auto request = release("/cache");
   request.dry_run = true;
   op.asks(1, request);
-  EXPECT_EQ(op.hears(), "1 would ask a 1.0.0; dead b 1.0.0");
+  // b is disconnected, and its process lives: it would be waited for.
+  EXPECT_EQ(op.hears(), "1 would ask a 1.0.0 b 1.0.0; dead");
   settle();
   EXPECT_EQ(a.has_heard(), "nothing");
 }

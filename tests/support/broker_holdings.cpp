@@ -6,6 +6,16 @@
 
 namespace muster::test {
 
+void forget_lost(ControlClient& client) {
+  for (const BackendInfo& info : client.backends()) {
+    if (info.state != BackendState::kLost) continue;
+    try {
+      client.forget(info.key);
+    } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): gone by itself meanwhile
+    }
+  }
+}
+
 // Both looks are taken over a connection of ours: it is in both.
 BrokerHoldings::BrokerHoldings(std::filesystem::path socket_dir)
     : socket_dir_(std::move(socket_dir)) {
@@ -20,6 +30,7 @@ std::string BrokerHoldings::leaked(std::chrono::milliseconds patience) const {
     ControlClient client(socket_dir_);
     for (;;) {
       client.ping();
+      forget_lost(client);
       const auto now = holdings_of(pid_);
       if (now.descriptors.size() <= before_.descriptors.size() && now.children.empty()) return {};
       if (std::chrono::steady_clock::now() >= until) return test::leaked(before_, now);

@@ -6,10 +6,16 @@
 #include <string>
 #include <sys/types.h>
 
+#include "muster/control.h"
+
 #include "support/holdings.h"
 #include "support/process.h"
 
 namespace muster::test {
+
+// Backends of a process that lives (the test's own) are lost once their connections end, and the
+// broker watches that process for them. Has it forget them; `client` is of that broker.
+void forget_lost(ControlClient& client);
 
 class BrokerHoldings {
  public:

@@ -1,6 +1,7 @@
 // The wall clock steps by an hour: deadlines and ages do not notice, ids still only grow.
 //
 // Only the broker's clock is stepped (tests/clock_shim), while it runs.
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -52,6 +53,11 @@ TEST_F(FaultClockTest, AnHourForwardOrBackMovesNoDeadline) {
     step(0);
     Process& mute = stage.backend("mute", {"--on-release", "silent"});
     stage.backend("dies").end(SIGKILL);
+    const auto is_dead = [](const BackendInfo& info) { return info.state == BackendState::kDead; };
+    for (bool dead = false; !dead;) {
+      const auto list = stage.operators().backends();
+      dead = std::any_of(list.begin(), list.end(), is_dead);
+    }
     const BroadcastId open = stage.release("/open");
     for (const std::int64_t hours : {1, -1}) {
       step(hours * kHour);

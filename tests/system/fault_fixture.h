@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/broker_holdings.h"
 #include "support/fault_stage.h"
 #include "support/holdings.h"
 #include "support/sanitized.h"
@@ -70,6 +71,7 @@ class FaultTest : public ::testing::Test {
     const auto until = std::chrono::steady_clock::now() + kRecoversWithin;
     const pid_t broker = stage_->broker().pid();
     for (;;) {
+      forget_lost(stage_->operators());
       const auto ping = ping_time(stage_->operators());
       const Holdings now = holdings_of(broker);
       const std::size_t memory_kib = resident_kib(broker);
