@@ -1,5 +1,7 @@
 // What backends say of an operation: in time, late, twice, or of one that nobody knows.
 #include <algorithm>
+#include <memory>
+#include <new>
 
 #include "core/broker_state.h"
 
@@ -119,7 +121,12 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
 void Broker::State::note_quiesced(const Broadcast& broadcast, Entry& entry, Now now) {
   const auto* quiesce = broadcast.request.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
-  entry.quiesced = Quiesced{{now.unix_ms, broadcast.id, quiesce->reason, broadcast.asked_by}};
+  try {
+    entry.quiesced = std::make_unique<Quiesced>();
+    entry.quiesced->state = {now.unix_ms, broadcast.id, quiesce->reason, broadcast.asked_by};
+  } catch (const std::bad_alloc&) {  // its ack counts all the same
+    entry.quiesced.reset();
+  }
 }
 
 void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, Now now) {

@@ -125,11 +125,26 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   what.asked_by = std::move(asked_by);
   what.charged = uid;
   what.selected = selected;
-  auto& broadcast = state.launch(std::move(what), now);
-  if (key) {
-    key->broadcast = broadcast.id;
+  if (!key) {
+    const auto& broadcast = state.launch(std::move(what), now);
+    return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
+                   static_cast<std::uint32_t>(broadcast.skipped.size()), false};
+  }
+  // What needs memory comes before anything is sent.
+  state.keys.add(*key, now.steady);
+  const Broadcast* started = nullptr;
+  try {
+    started = &state.launch(std::move(what), now);
+  } catch (...) {
+    state.keys.remove(key->uid, key->key);
+    throw;
+  }
+  const auto& broadcast = *started;
+  key->broadcast = broadcast.id;
+  state.keys.set_broadcast(key->uid, key->key, broadcast.id);
+  try {
     state.shell.key_used(*key);
-    state.keys.add(std::move(*key), now.steady);
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): only a restart forgets it
   }
   return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
@@ -147,10 +162,14 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   broadcast.started_unix_ms = now.unix_ms;
   if (what.only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
 
+  const bool everybody = broadcast.request.selection.empty();
   std::optional<SelectionWork> fresh;
   const SelectionWork* selected = what.selected;
-  if (selected == nullptr) selected = &fresh.emplace(broadcast.request.selection);
+  if (selected == nullptr && !everybody) selected = &fresh.emplace(broadcast.request.selection);
+  std::chrono::milliseconds made_for{-1};  // mostly all have the same
   const auto make_frame = [&](std::chrono::milliseconds budget) {
+    if (budget == made_for) return;
+    made_for = budget;
     if (broadcast.frame_for(budget) != nullptr) return;
     OutgoingOperation outgoing;
     outgoing.broadcast_id = broadcast.id;
@@ -163,19 +182,18 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
     broadcast.add_frame(budget, shell.encode(outgoing));
   };
   const auto add = [&](EntryId id, Entry& entry) {
-    if (!selected->selects(id, entry)) return;
+    if (!everybody && !selected->selects(id, entry)) return;
     if (entry.state == BackendState::kDead) {
       broadcast.skipped.push_back({entry.enrolment, entry.cause});
       return;
     }
-    Target target;
+    const auto budget = budget_of(broadcast.request, entry);
+    make_frame(budget);
+    Target& target = broadcast.targets.emplace_back();
     target.who = entry.enrolment;
     target.entry = id;
-    const auto budget = budget_of(broadcast.request, entry);
     target.budget = budget;
     target.deadline_at = now.steady + budget;
-    broadcast.targets.push_back(std::move(target));
-    make_frame(budget);
     if (entry.open.size() == entry.open.capacity()) entry.open.reserve(2 * entry.open.size() + 1);
   };
   if (what.only == Registry::kNone) {
@@ -221,13 +239,19 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   // From here on everything that was prepared gets an outcome.
   const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
   std::uint64_t sent = 0;
+  const FramePtr* frame = nullptr;
+  std::chrono::milliseconds frame_is_for{-1};
   for (std::uint32_t i = 0; i < count; ++i) {
     auto& target = broadcast.targets[i];
     auto& entry = registry.at(target.entry);
     entry.open.push_back({broadcast.id, &broadcast, i});  // has room: see prepare()
     if (entry.state != BackendState::kLive) continue;
+    if (target.budget != frame_is_for) {
+      frame_is_for = target.budget;
+      frame = broadcast.frame_for(frame_is_for);
+    }
     try {
-      shell.send(entry.connection, *broadcast.frame_for(target.budget));
+      shell.send(entry.connection, *frame);
       target.sent = true;
       ++sent;
     } catch (const std::bad_alloc&) {

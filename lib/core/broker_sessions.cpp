@@ -107,7 +107,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
 
   bool returned = false;
   bool adds = true;
-  const std::string asked_replica = registration.key.replica;
+  const std::size_t asked_replica = registration.key.replica.size();
   const auto known = state.place_for(registration.key, session->peer);
   if (known != Registry::kNone && state.registry.at(known).state != BackendState::kDead) {
     const auto& holder = *state.registry.at(known).enrolment;
@@ -133,7 +133,8 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
 
   std::string shared_with;
-  if (registration.key.replica != asked_replica) {
+  if (registration.key.replica.size() != asked_replica) {
+    state.keys_are_shared = true;
     shared_with = "another process of this user has the same key: this one is replica " +
                   registration.key.replica;
   }
@@ -178,6 +179,12 @@ EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
   };
   // Without a pid to tell it by, a peer is what its user registered.
   if (!peer.is_visible()) return registry.find(key);
+  if (!keys_are_shared) {
+    const EntryId id = registry.find(key);
+    if (!lives_as(id)) return id;
+    const Peer& holder = registry.at(id).enrolment->peer;
+    if (holder.same_process(peer) || holder.uid != peer.uid) return id;
+  }
   BackendKey own = key;
   own.replica += '~' + std::to_string(peer.process.pid);
   const EntryId shared = registry.find(own);
@@ -203,6 +210,7 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   enrolment.peer = std::move(backend.peer);
   enrolment.incarnation = ++state.last_incarnation;
   enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
+  if (enrolment.key().replica.find('~') != std::string::npos) state.keys_are_shared = true;
   const auto id = state.registry.put(std::move(enrolment));
   auto& entry = state.registry.at(id);
   state.accounts.take(Resource::kRegistration, entry.enrolment->peer.uid);

@@ -141,6 +141,7 @@ struct Broker::State {
   Incarnation last_incarnation = 0;
   DeadlineId expire_dead_deadline;
   DeadlineId expire_reports_deadline;
+  bool keys_are_shared = false;  // some key was ever, so that its "~PID" has to be looked for
   bool shutting_down = false;
   bool drained = false;
 };

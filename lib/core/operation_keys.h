@@ -49,6 +49,9 @@ class OperationKeys {
   [[nodiscard]] bool has_room(uid_t uid) const;
   // Nothing happens when the user uses it already.
   void add(UsedKey key, SteadyTime used);
+  // REQUIRES: the user uses it.
+  void set_broadcast(uid_t uid, const std::string& key, BroadcastId id) noexcept;
+  void remove(uid_t uid, const std::string& key) noexcept;
   // Forgets those that were used at or before `before`, but for those with is_kept(broadcast).
   template <class IsKept>
   void expire(SteadyTime before, IsKept is_kept) {
@@ -63,7 +66,10 @@ class OperationKeys {
   }
 
  private:
-  std::map<std::pair<uid_t, std::string>, Use> uses_;
+  using Uses = std::map<std::pair<uid_t, std::string>, Use>;
+  [[nodiscard]] Uses::iterator place_of(uid_t uid, const std::string& key) noexcept;
+
+  Uses uses_;
   std::unordered_map<uid_t, std::size_t> count_;
 };
 

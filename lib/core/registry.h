@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -61,9 +60,9 @@ struct Entry {
   DeadlineId idle;                  // live and with an idle timeout
   DeadlineId grace;                 // reconnecting
   SteadyTime last_activity;
-  std::uint64_t death = 0;          // counts up over all entries: two may die at the same time
-  std::uint64_t since_unix_ms = 0;  // of the state
-  std::optional<Quiesced> quiesced;
+  std::uint64_t death = 0;             // counts up over all entries: two may die at the same time
+  std::uint64_t since_unix_ms = 0;     // of the state
+  std::unique_ptr<Quiesced> quiesced;  // null: it is not, as most
 };
 
 class Registry {

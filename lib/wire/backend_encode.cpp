@@ -5,6 +5,8 @@
 #include "wire/convert.h"
 #include "wire/empty_payloads.h"
 #include "wire/envelope.h"
+#include "wire/message_writer.h"
+#include "wire/report_encode.h"
 #include "wire/text.h"
 
 namespace muster::wire {
@@ -56,10 +58,34 @@ std::string encode(std::uint64_t request_id, const Deregister& /*message*/) {
   return encode_frame(envelope_of(FrameKind::kRequest, request_id, kDeregisterPayload));
 }
 
+// By hand: ten thousand backends register at once when a broker starts.
 std::string encode(std::uint64_t request_id, const Registered& message) {
-  v1::BrokerMessage payload;
-  to_proto(message, *payload.mutable_registered());
-  return encode_frame(envelope_of(FrameKind::kResponse, request_id), payload);
+  using Field = v1::Registered;
+  MessageWriter out;
+  out.message(v1::BrokerMessage::kRegisteredFieldNumber, [&] {
+    out.number(Field::kIncarnationFieldNumber, message.incarnation);
+    out.text(Field::kBrokerVersionFieldNumber, to_utf8(message.broker_version));
+    out.number(Field::kProtocolFieldNumber, message.protocol);
+    out.message(Field::kLimitsFieldNumber, [&] {
+      using Limit = v1::Limits;
+      out.number(Limit::kMaxBodyBytesFieldNumber, message.limits.max_body_bytes);
+      out.number(Limit::kMaxDetailBytesFieldNumber, message.limits.max_detail_bytes);
+      out.number(Limit::kMaxNoteBytesFieldNumber, message.limits.max_note_bytes);
+      out.number(Limit::kMaxAckTimeoutMsFieldNumber, to_ms(message.limits.max_ack_timeout));
+    });
+    for (const ActiveHold& hold : message.active_holds) {
+      out.message(Field::kActiveHoldsFieldNumber, [&] {
+        out.number(v1::ActiveHold::kHoldIdFieldNumber, hold.id);
+        out.text(v1::ActiveHold::kPathPrefixFieldNumber, hold.path_prefix);
+        out.number(v1::ActiveHold::kExpiresUnixMsFieldNumber, hold.expires_unix_ms);
+      });
+    }
+    out.text(Field::kEpochFieldNumber, message.epoch);
+    if (!message.key.service_name.empty()) {
+      out.message(Field::kKeyFieldNumber, [&] { write(message.key, out); });
+    }
+  });
+  return encode_frame(envelope_of(FrameKind::kResponse, request_id, out.view()));
 }
 
 std::string encode(std::uint64_t request_id, const Refusal& message, bool answers_a_request) {

@@ -67,7 +67,6 @@ void to_proto(const Failure& failure, v1::Failure& out);
 void to_proto(const Working& working, v1::Working& out);
 [[nodiscard]] std::string from_proto(const v1::Working& in, Working& working);
 
-void to_proto(const Registered& registered, v1::Registered& out);
 void from_proto(const v1::Registered& in, Registered& registered);
 void to_proto(const Refusal& refusal, v1::Refused& out);
 [[nodiscard]] std::string from_proto(const v1::Refused& in, Refusal& refusal);

@@ -96,25 +96,6 @@ std::string from_proto(const v1::Working& in, Working& working) {
   return over_limit("a Working's note", in.note(), kMaxNoteBytes);
 }
 
-void to_proto(const Registered& registered, v1::Registered& out) {
-  out.set_incarnation(registered.incarnation);
-  out.set_broker_version(to_utf8(registered.broker_version));
-  out.set_protocol(registered.protocol);
-  auto& limits = *out.mutable_limits();
-  limits.set_max_body_bytes(registered.limits.max_body_bytes);
-  limits.set_max_detail_bytes(registered.limits.max_detail_bytes);
-  limits.set_max_note_bytes(registered.limits.max_note_bytes);
-  limits.set_max_ack_timeout_ms(to_ms(registered.limits.max_ack_timeout));
-  for (const auto& hold : registered.active_holds) {
-    auto& added = *out.add_active_holds();
-    added.set_hold_id(hold.id);
-    added.set_path_prefix(hold.path_prefix);
-    added.set_expires_unix_ms(hold.expires_unix_ms);
-  }
-  out.set_epoch(registered.epoch);
-  if (!registered.key.service_name.empty()) to_proto(registered.key, *out.mutable_key());
-}
-
 void from_proto(const v1::Registered& in, Registered& registered) {
   registered.incarnation = in.incarnation();
   registered.broker_version = in.broker_version();

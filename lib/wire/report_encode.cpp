@@ -29,8 +29,13 @@ class FieldWriter {
     if (outcome.percent) out_.present_number(Field::kPercentFieldNumber, *outcome.percent);
     out_.number(Field::kExtensionsFieldNumber, outcome.extensions);
     out_.number(Field::kRedeliveriesFieldNumber, outcome.redeliveries);
-    enumerator(Field::kSaidByFieldNumber, proto_of(kSaidBy, outcome.said_by));
-    enumerator(Field::kCauseFieldNumber, proto_of(kCauses, outcome.cause));
+    if (outcome.cause == Cause::kAnswer && outcome.said_by == SaidBy::kBackend) {  // most are
+      out_.present_number(Field::kSaidByFieldNumber, v1::Statement::BACKEND);
+      out_.present_number(Field::kCauseFieldNumber, v1::Statement::ANSWER);
+    } else {
+      enumerator(Field::kSaidByFieldNumber, proto_of(kSaidBy, outcome.said_by));
+      enumerator(Field::kCauseFieldNumber, proto_of(kCauses, outcome.cause));
+    }
     if (outcome.released) out_.present_number(Field::kReleasedFieldNumber, *outcome.released);
   }
 
@@ -294,6 +299,8 @@ std::string key_on_wire(const BackendKey& key) {
   FieldWriter(Texts::kAll, out).key(key);
   return std::string(out.view());  // no longer than it must be: it is kept
 }
+
+void write(const BackendKey& key, MessageWriter& out) { FieldWriter(Texts::kAll, out).key(key); }
 
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
   ReportWriter(texts, out).report(report);

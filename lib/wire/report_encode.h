@@ -23,5 +23,7 @@ enum class Texts { kAll, kNone };
 // A report's fields alone, for a message that has it inside.
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out);
 void write(const ReportSource& report, Texts texts, MessageWriter& out);
+// A v1.BackendKey's fields.
+void write(const BackendKey& key, MessageWriter& out);
 
 }  // namespace muster::wire
