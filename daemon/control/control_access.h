@@ -15,4 +15,7 @@ namespace muster::daemon {
 [[nodiscard]] std::optional<core::ControlAct> act_of(
     const decltype(wire::ControlRequestFrame::message)& request, std::string& path);
 
+// The other spelling of a release's path, made normal; empty where there is none.
+[[nodiscard]] std::string alias_of(const decltype(wire::ControlRequestFrame::message)& request);
+
 }  // namespace muster::daemon

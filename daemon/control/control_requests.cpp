@@ -90,10 +90,16 @@ std::optional<ControlError> ControlSession::denied(
   const auto act = act_of(request, path);
   if (!policy || !act) return std::nullopt;
   const core::Subject subject{who_.uid, who_.gid, who_.groups};
-  const core::Verdict verdict = policy->may_control(subject, *act);
-  if (verdict.allowed) return std::nullopt;
-  const std::string what = act->to_string();
-  return denial(*context_, who_, verdict, what, " --" + what);
+  const auto leave = [&](const core::ControlAct& asked) -> std::optional<ControlError> {
+    const core::Verdict verdict = policy->may_control(subject, asked);
+    if (verdict.allowed) return std::nullopt;
+    const std::string what = asked.to_string();
+    return denial(*context_, who_, verdict, what, " --" + what);
+  };
+  if (auto no = leave(*act)) return no;
+  // Backends release what is below either spelling.
+  const std::string alias = alias_of(request);
+  return alias.empty() ? std::nullopt : leave({act->action, alias});
 }
 
 void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {

@@ -95,6 +95,11 @@ TEST_F(ControlPolicyTest, AReleaseIsAllowedBelowItsPathsAlone) {
   TestOperator& op = connect();
   op.asks(1, release("/srv/../etc"));
   EXPECT_EQ(op.hears(), denied("1", "release /etc", " --release /etc"));
+  // Backends release what is below either spelling: both have to be allowed.
+  auto aliased = release("/srv/x");
+  aliased.request.operation = BroadcastOperation::release_handles("/srv/x", "/etc");
+  op.asks(5, aliased);
+  EXPECT_EQ(op.hears(), denied("5", "release /etc", " --release /etc"));
   op.asks(2, release("relative"));
   EXPECT_EQ(op.hears(), denied("2", "release", " --release"));
   op.asks(3, release("/srv/x"));
