@@ -24,8 +24,7 @@ struct NameService::State : std::enable_shared_from_this<NameService::State> {
         Lookup found{std::nullopt, "no memory"};
         try {
           found = lookup(name);
-        } catch (const std::exception&) {
-          // It cannot be said now.
+        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it stays "no memory"
         }
         const std::lock_guard over(self->mutex);
         asked->found = std::move(found);

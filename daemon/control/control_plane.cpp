@@ -64,7 +64,7 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
     ++context->server->core().counters().task_failures;
     try {
       context->log.error("a task failed", {{"task", task}, {"what", what}});
-    } catch (const std::exception&) {  // it is counted
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it is counted
     }
   }
 
@@ -123,7 +123,7 @@ void ControlPlane::State::accepting_failed(const std::shared_ptr<Listener>& list
       }
     });
     listener->served = true;
-  } catch (const std::exception&) {  // is_serving() says so
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): see is_serving()
   }
 }
 

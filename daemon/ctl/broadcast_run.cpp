@@ -15,7 +15,7 @@ namespace muster::ctl {
 namespace {
 
 // Who reads JSON finds warnings in the answer, everybody else before it.
-std::string with_warnings(std::string json, const std::vector<std::string>& warnings) {
+std::string with_warnings(const std::string& json, const std::vector<std::string>& warnings) {
   if (warnings.empty()) return json + '\n';
   return JsonObject().members_of(json).texts("warnings", warnings).line();
 }

@@ -48,7 +48,7 @@ class BoundedNames : public std::enable_shared_from_this<BoundedNames> {
     std::unique_lock lock(mutex_);
     const auto at = known_.find(uid);
     if (at != known_.end()) return at->second;
-    if (pending_ || left_ <= left_.zero()) return {};
+    if (pending_ || left_ <= decltype(left_)::zero()) return {};
     const auto before = std::chrono::steady_clock::now();
     pending_ = uid;
     if (!start()) return {};

@@ -137,7 +137,8 @@ ResolvedPath resolve_path(const std::string& text, std::chrono::milliseconds lim
   auto [alias, found] = unpacked(*looked);
   NormalizedPath canonical = normalize_path_prefix(found.path);
   // What links lead to may be too long for a broker; the spelling is not.
-  resolved.path = canonical.problem.empty() ? std::move(canonical.path) : written;
+  resolved.path = written;
+  if (canonical.problem.empty()) resolved.path = std::move(canonical.path);
   if (alias != resolved.path) resolved.alias = std::move(alias);
   if (!canonical.problem.empty()) {
     resolved.warnings.push_back(escape_bytes(written) +

@@ -48,8 +48,7 @@ struct Worker::State {
   void post(Done done, bool finished) noexcept {
     try {
       asio::post(loop, [done = std::move(done), finished] { done(finished); });
-    } catch (const std::exception&) {
-      // No memory for a word to the loop: the work itself is done.
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the work itself is done
     }
   }
 

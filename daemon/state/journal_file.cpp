@@ -85,7 +85,7 @@ std::string frame_record(std::string_view payload) {
   return framed;
 }
 
-JournalFile::JournalFile(std::filesystem::path directory, std::string name)
+JournalFile::JournalFile(std::filesystem::path directory, const std::string& name)
     : directory_(std::move(directory)), path_(directory_ / name) {}
 
 JournalContent JournalFile::open() {

@@ -35,7 +35,7 @@ struct JournalContent {
 
 class JournalFile {
  public:
-  JournalFile(std::filesystem::path directory, std::string name);
+  JournalFile(std::filesystem::path directory, const std::string& name);
 
   // Reads all and makes ready for append(). No file is an empty one. With a problem, only
   // replace() works from then on.

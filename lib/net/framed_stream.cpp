@@ -32,7 +32,7 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
   using Socket = asio::local::stream_protocol::socket;
 
   State(const asio::any_io_executor& ex, os::UniqueFd fd, StreamLimits stream_limits)
-      : executor(ex), socket(ex), limits(stream_limits) {
+      : executor(ex), socket(ex), limits(std::move(stream_limits)) {
     socket.assign(asio::local::stream_protocol(), fd.get());
     (void)fd.release();
     socket.non_blocking(true);
@@ -263,7 +263,7 @@ asio::awaitable<void> FramedStream::State::write(std::shared_ptr<State> self) {
 
 FramedStream::FramedStream(const asio::any_io_executor& executor, os::UniqueFd socket,
                            StreamLimits limits)
-    : state_(std::make_shared<State>(executor, std::move(socket), limits)) {}
+    : state_(std::make_shared<State>(executor, std::move(socket), std::move(limits))) {}
 
 FramedStream::~FramedStream() { state_->close(); }
 

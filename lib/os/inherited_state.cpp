@@ -22,7 +22,7 @@ constexpr int kFirstPassed = STDERR_FILENO + 1;  // sd_listen_fds(3)'s SD_LISTEN
 void unblock_all_signals() {
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 // Handlers do not survive exec(); those that are there (a sanitizer's) are the program's own.

@@ -57,8 +57,9 @@ void AsioDriver::follow(const BackendLoop::Wants& wants) {
     waits_to_read_ = waits_to_write_ = false;
   }
   if (descriptor_.is_open()) {
-    if (!waits_to_read_) wait_for(descriptor_.wait_read, waits_to_read_);
-    if (wants.write && !waits_to_write_) wait_for(descriptor_.wait_write, waits_to_write_);
+    if (!waits_to_read_) wait_for(asio::posix::stream_descriptor::wait_read, waits_to_read_);
+    if (wants.write && !waits_to_write_)
+      wait_for(asio::posix::stream_descriptor::wait_write, waits_to_write_);
   }
   if (wants.time == armed_) return;
   armed_ = wants.time;

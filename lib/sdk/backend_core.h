@@ -137,7 +137,7 @@ class BackendCore {
   [[nodiscard]] bool with_broker() const {
     return phase_ == Phase::kRegistered || phase_ == Phase::kLeaving;
   }
-  void answered(RequestRef request, Answer answer);
+  void answered(RequestRef request, const Answer& answer);
   void working(RequestRef request, Working working);
   void released(RequestRef request);
   void send_answer(BroadcastId id, const Answer& answer);

@@ -14,7 +14,7 @@ namespace {
 
 // All answers that are remembered, each with the longest detail, and as much again.
 constexpr std::size_t kMaxQueuedBytes = 2 * 1024 * 1024;
-constexpr std::size_t kReadAtOnce = 16 * 1024;
+constexpr std::size_t kBackendReadAtOnce = 16 * 1024;
 constexpr std::size_t kKeptInput = 64 * 1024;
 
 }  // namespace
@@ -54,7 +54,7 @@ BackendLink::Received BackendLink::receive() {
     }
     input_.erase(0, std::exchange(taken_, 0));
     if (input_.empty() && input_.capacity() > kKeptInput) input_ = std::string();
-    std::array<char, kReadAtOnce> buffer;
+    std::array<char, kBackendReadAtOnce> buffer;  // NOLINT(*-member-init): it is read into
     const ssize_t bytes = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (bytes > 0) {
       input_.append(buffer.data(), static_cast<std::size_t>(bytes));

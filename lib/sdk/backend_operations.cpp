@@ -103,7 +103,7 @@ BackendCore::Running::iterator BackendCore::find(RequestRef request) {
 }
 
 // Remembered before it is sent: where sending fails for want of memory it is given again.
-void BackendCore::answered(RequestRef request, Answer answer) {
+void BackendCore::answered(RequestRef request, const Answer& answer) {
   const auto found = find(request);
   if (found == running_.end()) return;
   answers_.remember(request.id, answer, with_broker() ? connection_ : 0);

@@ -8,11 +8,15 @@
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 #include "muster/path.h"
 
 namespace muster {
 namespace {
+
+// A line that is longer (a group of thousands) ends the search: the number is shown.
+constexpr std::size_t kLongestEntry = 64 * 1024;
 
 using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 
@@ -20,8 +24,11 @@ using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 // that stand elsewhere are not known here.
 std::string group_name(gid_t gid) {
   const File file(std::fopen("/etc/group", "re"), std::fclose);
-  while (const ::group* entry = file ? ::fgetgrent(file.get()) : nullptr) {
-    if (entry->gr_gid == gid) return entry->gr_name;
+  ::group entry{};
+  ::group* found = nullptr;
+  std::vector<char> strings(kLongestEntry);
+  while (file && ::fgetgrent_r(file.get(), &entry, strings.data(), strings.size(), &found) == 0) {
+    if (entry.gr_gid == gid) return entry.gr_name;
   }
   return {};
 }
@@ -33,8 +40,11 @@ struct User {
 
 std::optional<User> find_user(uid_t uid) {
   const File file(std::fopen("/etc/passwd", "re"), std::fclose);
-  while (const ::passwd* entry = file ? ::fgetpwent(file.get()) : nullptr) {
-    if (entry->pw_uid == uid) return User{entry->pw_name, entry->pw_gid};
+  ::passwd entry{};
+  ::passwd* found = nullptr;
+  std::vector<char> strings(kLongestEntry);
+  while (file && ::fgetpwent_r(file.get(), &entry, strings.data(), strings.size(), &found) == 0) {
+    if (entry.pw_uid == uid) return User{entry.pw_name, entry.pw_gid};
   }
   return std::nullopt;
 }

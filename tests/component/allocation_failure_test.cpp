@@ -122,7 +122,7 @@ TEST_P(AllocationFailureTest, CostsThisRequestAlone) {
 Selection everybody() { return {Selector::parse("service=*").selector}; }
 
 std::vector<Step> steps() {
-  const auto asks = [](const char* name, auto request) {
+  const auto asks = [](const char* name, const auto& request) {
     return Step{name, [request](Cast& cast) { cast.op.asks(2, request); }};
   };
   wire::StartBroadcast dry_run;
@@ -150,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(EachStep, AllocationFailureTest, ::testing::ValuesIn(st
 
 // Steps that launch or settle: apart, until the core does these without an allocation in between.
 std::vector<Step> core_steps() {
-  const auto asks = [](const char* name, auto request) {
+  const auto asks = [](const char* name, const auto& request) {
     return Step{name, [request](Cast& cast) { cast.op.asks(2, request); }};
   };
   wire::StartBroadcast release;

@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-nanoseconds cpu_time() {
+nanoseconds thread_cpu_time() {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
@@ -54,9 +54,9 @@ class ControlPlaneLoadTest : public ControlPlaneTest {
   nanoseconds longest_turn(TestOperator& op, std::string& answer) {
     nanoseconds longest{};
     while ((answer = op.has_heard()) == "nothing") {
-      const auto before = cpu_time();
+      const auto before = thread_cpu_time();
       if (!run_one()) break;
-      longest = std::max(longest, cpu_time() - before);
+      longest = std::max(longest, thread_cpu_time() - before);
     }
     return longest;
   }

@@ -46,7 +46,8 @@ TEST_F(ControlPlaneTest, SomebodyElsesReportIsWaitedForInTheSameWay) {
   settle();
   for (std::uint64_t i = 0; i < kOperators; ++i) {
     const std::string number = std::to_string(100 + i);
-    const std::string start = number + " report " + number + " finished: ";
+    std::string start = number;
+    start.append(" report ").append(number).append(" finished: ");
     EXPECT_EQ(op.hears().substr(0, start.size()), start);
   }
 }

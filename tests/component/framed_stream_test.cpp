@@ -30,7 +30,7 @@ class FramedStreamTest : public ::testing::Test {
  protected:
   FramedStreamTest() { open({}); }
 
-  void open(StreamLimits limits) {
+  void open(const StreamLimits& limits) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     peer_.reset(ends[1]);

@@ -26,7 +26,9 @@ thread_local std::size_t until_failure = 0;  // 0: none fails
 
 void count_one() {
   ++count;
-  if (until_failure != 0 && --until_failure == 0) throw std::bad_alloc();
+  if (until_failure == 0) return;
+  --until_failure;
+  if (until_failure == 0) throw std::bad_alloc();
 }
 
 void* allocate(std::size_t bytes) {

@@ -24,7 +24,8 @@ TEST(CompiledSelectionTest, AgreesWithTheSelectionOnEveryGlobOfAFewCharacters) {
     for (const auto& second : parts) {
       for (const auto& third : parts) {
         for (const auto& fourth : parts) {
-          const std::string glob = first + second + third + fourth;
+          std::string glob = first;
+          glob.append(second).append(third).append(fourth);
           const auto selection = selection_of({"service=" + glob});
           const CompiledSelection compiled(selection);
           for (const auto& value : values) {

@@ -132,7 +132,7 @@ def batches(entries):
     for entry in entries:
         file = Path(entry["file"])
         # Programs can be compiled alike, and each has its main().
-        program = file.parent if file.name == "main.cpp" else None
+        program = file if "\nint main(" in file.read_text() else None
         alike.setdefault((program, tuple(compile_arguments(entry))), []).append(file)
     for (_, arguments), files in alike.items():
         files.sort()
