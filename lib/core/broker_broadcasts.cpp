@@ -1,5 +1,4 @@
 // What operators ask for: start a broadcast, cancel it, see its report, see who is there.
-#include <algorithm>
 #include <new>
 
 #include "muster/path.h"
@@ -18,18 +17,6 @@ ControlError error(ControlError::Code code, std::string message) {
 }
 
 }  // namespace
-
-std::chrono::milliseconds Broker::State::budget_of(const BroadcastRequest& request,
-                                                   const Entry& entry) const {
-  auto budget = config.ack_timeout;
-  if (request.ack_timeout) {
-    budget = *request.ack_timeout;
-  } else if (const auto& declared = entry.enrolment->registration.ack_timeout) {
-    budget = *declared;
-  }
-  budget = std::min(BroadcastPolicy(budget).ack_timeout, config.max_ack_timeout);
-  return std::min(budget, request.deadline.value_or(budget));
-}
 
 std::optional<ControlError> Broker::State::check(BroadcastRequest& request) const {
   if (const auto* release = request.operation.as_release_handles()) {
@@ -148,136 +135,6 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   }
   return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
-}
-
-std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
-  auto made = log.make(shell.next_broadcast_id());
-  auto& broadcast = *made;
-  broadcast.id_not_durable = !shell.last_id_is_durable();
-  broadcast.asked_by = std::move(what.asked_by);
-  broadcast.charged = what.charged;
-  broadcast.own = what.own;
-  broadcast.request = std::move(what.request);
-  broadcast.started = now.steady;
-  broadcast.started_unix_ms = now.unix_ms;
-  if (what.only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
-
-  const bool everybody = broadcast.request.selection.empty();
-  std::optional<SelectionWork> fresh;
-  const SelectionWork* selected = what.selected;
-  if (selected == nullptr && !everybody) selected = &fresh.emplace(broadcast.request.selection);
-  std::chrono::milliseconds made_for{-1};  // mostly all have the same
-  const auto make_frame = [&](std::chrono::milliseconds budget) {
-    if (budget == made_for) return;
-    made_for = budget;
-    if (broadcast.frame_for(budget) != nullptr) return;
-    OutgoingOperation outgoing;
-    outgoing.broadcast_id = broadcast.id;
-    outgoing.operation = broadcast.request.operation;
-    outgoing.ack_timeout = budget;
-    outgoing.deadline_unix_ms = now.unix_ms + static_cast<std::uint64_t>(budget.count());
-    if (broadcast.request.operation.as_quiesce() != nullptr) outgoing.hold_id = broadcast.id;
-    outgoing.traceparent = broadcast.request.traceparent;
-    outgoing.tracestate = broadcast.request.tracestate;
-    broadcast.add_frame(budget, shell.encode(outgoing));
-  };
-  const auto add = [&](EntryId id, Entry& entry) {
-    if (!everybody && !selected->selects(id, entry)) return;
-    if (entry.state == BackendState::kDead) {
-      broadcast.skipped.push_back({entry.enrolment, entry.cause});
-      return;
-    }
-    const auto budget = budget_of(broadcast.request, entry);
-    make_frame(budget);
-    Target& target = broadcast.targets.emplace_back();
-    target.who = entry.enrolment;
-    target.entry = id;
-    target.budget = budget;
-    target.deadline_at = now.steady + budget;
-    if (entry.open.size() == entry.open.capacity()) entry.open.reserve(2 * entry.open.size() + 1);
-  };
-  if (what.only == Registry::kNone) {
-    registry.for_each(add);
-  } else {
-    add(what.only, registry.at(what.only));
-  }
-  broadcast.give_back_room();
-  return made;
-}
-
-// A living process that is not connected is a target, too: what is known of it is its outcome, or
-// it comes back and is asked then.
-void Broker::State::ask(Broadcast& broadcast, std::uint32_t index, Now now) {
-  auto& target = broadcast.targets[index];
-  auto& entry = registry.at(target.entry);
-  if (entry.state == BackendState::kLost) {
-    return settle(broadcast, index, OutcomeKind::kFailure, entry.cause, now);
-  }
-  try {
-    Deadline deadline;
-    deadline.kind = Deadline::Kind::kTarget;
-    deadline.broadcast = &broadcast;
-    deadline.index = index;
-    target.deadline = arm(deadline, target.deadline_at);
-  } catch (const std::bad_alloc&) {
-    settle(broadcast, index, OutcomeKind::kFailure, Cause::kBrokerError, now);
-  }
-}
-
-Broadcast& Broker::State::launch(Launch what, Now now) {
-  auto prepared = prepare(std::move(what), now);
-  if (prepared->charged) accounts.take(Resource::kBroadcast, *prepared->charged);
-  const auto charged = prepared->charged;
-  Broadcast* added = nullptr;
-  try {
-    added = &log.add(std::move(prepared));
-  } catch (...) {
-    if (charged) accounts.give_back(Resource::kBroadcast, *charged);
-    throw;
-  }
-  auto& broadcast = *added;
-  // From here on everything that was prepared gets an outcome.
-  const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
-  std::uint64_t sent = 0;
-  const FramePtr* frame = nullptr;
-  std::chrono::milliseconds frame_is_for{-1};
-  for (std::uint32_t i = 0; i < count; ++i) {
-    auto& target = broadcast.targets[i];
-    auto& entry = registry.at(target.entry);
-    entry.open.push_back({broadcast.id, &broadcast, i});  // has room: see prepare()
-    if (entry.state != BackendState::kLive) continue;
-    if (target.budget != frame_is_for) {
-      frame_is_for = target.budget;
-      frame = broadcast.frame_for(frame_is_for);
-    }
-    try {
-      shell.send(entry.connection, *frame);
-      target.sent = true;
-      ++sent;
-    } catch (const std::bad_alloc&) {
-      target.cause = Cause::kBrokerError;  // settled below
-    }
-  }
-  // Backends already work while the timers are armed.
-  shell.flush();
-  ++counters.broadcasts_started;
-  counters.operations_sent += sent;
-  counters.skipped_dead += broadcast.skipped.size();
-  tell(Event::Kind::kBroadcastStarted, broadcast, now);
-  if (broadcast.complete()) {  // nobody to ask
-    broadcast.ended = now.steady;
-    broadcast.state = BroadcastState::kFinished;
-    finish(broadcast, now);
-    return broadcast;
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (broadcast.targets[i].cause == Cause::kBrokerError) {
-      settle(broadcast, i, OutcomeKind::kFailure, Cause::kBrokerError, now);
-    } else {
-      ask(broadcast, i, now);
-    }
-  }
-  return broadcast;
 }
 
 std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request,

@@ -4,6 +4,7 @@
 //   broker_quota.cpp       what each user has and may have
 //   broker_answers.cpp     what backends say of an operation
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
+//   broker_launch.cpp      how a broadcast is prepared and sent
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
 #pragma once
 
