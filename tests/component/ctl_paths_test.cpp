@@ -1,0 +1,86 @@
+// The path that musterctl release-handles asks for.
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "component/ctl_commands_fixture.h"
+
+namespace muster::ctl {
+namespace {
+
+TEST_F(Commands, ARelativePathIsTakenFromHere) {
+  play(answer_all);
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(broker->dir());
+  said({"release-handles", "--detach", "a/../b"});
+  said({"release-handles", "--detach", "."});
+  said({"release-handles", "--detach", "--", "-x"});
+  std::filesystem::current_path(here);
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  EXPECT_EQ(broker->requests(), "broadcast release-handles " + dir + "/b detach\n" +
+                                    "broadcast release-handles " + dir + " detach\n" +
+                                    "broadcast release-handles " + dir + "/-x detach\n");
+}
+
+// ~/work -> /data/work: backends that were started there say ~/work, and so does the shell.
+TEST_F(Commands, ARelativePathHasTheSpellingOfTheShellAsItsAlias) {
+  play(answer_all);
+  const auto here = std::filesystem::current_path();
+  const char* const pwd = std::getenv("PWD");
+  const std::string before = pwd == nullptr ? "" : pwd;
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  std::filesystem::create_directories(dir + "/deep/x");
+  std::filesystem::create_directory_symlink("deep", dir + "/link");
+  std::filesystem::current_path(dir + "/link");
+  ::setenv("PWD", (dir + "/link").c_str(), 1);
+  said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", dir.c_str(), 1);  // it is not there
+  said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", (dir + "/link/../deep").c_str(), 1);  // no shell says it so
+  said({"release-handles", "--detach", "x"});
+  ::setenv("PWD", before.c_str(), 1);
+  std::filesystem::current_path(here);
+  const std::string asked = "broadcast release-handles " + dir + "/deep/x";
+  EXPECT_EQ(broker->requests(), asked + " alias=" + dir + "/link/x detach\n" + asked + " detach\n" +
+                                    asked + " detach\n");
+}
+
+TEST_F(Commands, APathIsAskedForWithoutItsLinksAndAsItWasWritten) {
+  play(answer_all);
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  std::filesystem::create_directories(dir + "/real/deep");
+  std::filesystem::create_directory_symlink("real/deep", dir + "/link");
+  EXPECT_EQ(said({"release-handles", "--detach", dir + "/link"}), "0 | 17\n | ");
+  EXPECT_EQ(said({"release-handles", "--detach", dir + "/real//deep/."}), "0 | 17\n | ");
+  // As text this is dir, which nobody meant: no alias.
+  EXPECT_EQ(said({"release-handles", "--detach", dir + "/link/.."}), "0 | 17\n | ");
+  EXPECT_EQ(broker->requests(), "broadcast release-handles " + dir + "/real/deep alias=" + dir +
+                                    "/link detach\n" + "broadcast release-handles " + dir +
+                                    "/real/deep detach\n" + "broadcast release-handles " + dir +
+                                    "/real detach\n");
+}
+
+TEST_F(Commands, AnOddPathIsAskedForAllTheSameWithAWarning) {
+  play(answer_all);
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  const std::string gone = dir + "/gone";
+  const std::string sentence = gone + " does not exist: backends are asked for it all the same";
+  EXPECT_EQ(said({"release-handles", "--detach", gone}),
+            "0 | 17\n | musterctl: warning: " + sentence + "\n");
+  EXPECT_EQ(said({"release-handles", "--detach", "--json", gone}),
+            "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,"
+            "\"warnings\":[\"" +
+                sentence + "\"]}\n | ");
+  EXPECT_EQ(said({"release-handles", "--quiet", gone}), "1 |  | ");
+  const std::string dry = said({"release-handles", "--dry-run", "--json", gone});
+  EXPECT_TRUE(dry.ends_with(",\"warnings\":[\"" + sentence + "\"]}\n | ")) << dry;
+  const std::string report = said({"release-handles", "--json", gone});
+  EXPECT_TRUE(report.ends_with(",\"warnings\":[\"" + sentence + "\"]}\n | ")) << report;
+  console.err_is_lost = true;
+  EXPECT_EQ(said({"release-handles", "--detach", gone}).substr(0, 5), "74 | ");
+}
+
+}  // namespace
+}  // namespace muster::ctl
