@@ -1,11 +1,10 @@
 // Peers that break the rules: each is told once what was wrong and closed, and nobody else notices.
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 
-#include "component/broker_fixture.h"
+#include "component/broker_hostile_fixture.h"
 #include "wire/control_lane.h"
 #include "wire/framing.h"
 
@@ -32,42 +31,6 @@ std::string envelope(char version, std::uint32_t lane, std::string_view payload)
   body += static_cast<char>(payload.size());
   return framed(body.append(payload));
 }
-
-class HostileTest : public BrokerFixture {
- protected:
-  void SetUp() override {
-    BrokerFixture::SetUp();
-    witness_ = &join("witness");
-  }
-  void TearDown() override {
-    // Whatever a test did, others are not disturbed.
-    const auto id = release_handles("/still/works");
-    for (std::string heard;
-         heard != "operation " + std::to_string(id) + ": release-handles /still/works";) {
-      heard = witness_->hears();
-      ASSERT_THAT(heard, StartsWith("operation"));
-    }
-    witness_->acks(id);
-    ASSERT_TRUE(run_until([&] { return outcome(id, "witness").outcome == OutcomeKind::kAck; }));
-    BrokerFixture::TearDown();
-  }
-
-  // What a new connection that sends `bytes` is told until its end.
-  std::vector<std::string> answers_to(std::string_view bytes) {
-    TestBackend& peer = connect();
-    peer.send(bytes);
-    return rest_of(peer);
-  }
-  static std::vector<std::string> rest_of(TestBackend& peer) {
-    std::vector<std::string> heard;
-    do {
-      heard.push_back(peer.hears());
-    } while (heard.back() != "end of stream" && heard.back() != "nothing" && heard.size() < 5);
-    return heard;
-  }
-
-  TestBackend* witness_ = nullptr;
-};
 
 TEST_F(HostileTest, BytesThatAreNoFramesAreRefusedOnceAndTheConnectionEnds) {
   EXPECT_THAT(answers_to("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
@@ -327,75 +290,6 @@ TEST_F(HostileTest, AnEventThatThereIsNoMemoryForIsLostAndNothingElse) {
   sink_.on_each = {};
   EXPECT_EQ(outcome(id, "zccache").outcome, OutcomeKind::kAck);
   EXPECT_EQ(witness_->hears(), "operation 1: release-handles /cache");
-}
-
-class DescriptorTest : public HostileTest {
- protected:
-  // Lets this process open `more` descriptors, and no others, until it goes.
-  class Shortage {
-   public:
-    explicit Shortage(rlim_t more) {
-      ::getrlimit(RLIMIT_NOFILE, &before_);
-      // The lowest free number is where the next one goes.
-      const os::UniqueFd next(::dup(0));
-      rlimit low = before_;
-      low.rlim_cur = static_cast<rlim_t>(next.get()) + more;
-      ::setrlimit(RLIMIT_NOFILE, &low);
-    }
-    ~Shortage() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
-   private:
-    rlimit before_{};
-  };
-};
-
-TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers) {
-  auto& waiting = connect();
-  waiting.registers("waiting");
-  {
-    const Shortage none(0);
-    // Through several pauses of 100 ms, so that a second sentence would show.
-    context_->run_for(std::chrono::milliseconds(350));
-    EXPECT_THAT(sink_.troubles, ElementsAre("no connection can be accepted (Too many open files): "
-                                            "trying again every 100 ms"));
-    // Those who are connected are served.
-    const auto id = release_handles("/cache");
-    EXPECT_EQ(witness_->hears(), "operation 1: release-handles /cache");
-    witness_->acks(id);
-    EXPECT_EQ(result(id), "release-handles /cache: acked witness 1.0.0");
-  }
-  EXPECT_EQ(waiting.hears(), "registered");
-  settle();
-  EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("no connection can be accepted"),
-                                          "connections are accepted again"));
-}
-
-TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {
-  // Of another process: this one is known already.
-  Child other([&](Child::Side& side) {
-    TestBackend waiting(socket());
-    waiting.registers("waiting");
-    side.say("connected");
-    side.wait_to_be_told();
-  });
-  EXPECT_EQ(other.hear(), "connected");
-  {
-    const Shortage one(1);  // for the connection, but not for its pidfd
-    ASSERT_TRUE(run_until([&] { return !sink_.troubles.empty(); }));
-    EXPECT_EQ(sink_.count(Event::Kind::kBackendRegistered), 1u) << "the witness alone";
-  }
-  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered, 2));
-  EXPECT_EQ(outcome(release_handles("/cache"), "waiting").pid, other.pid());
-  settle();
-  EXPECT_EQ(sink_.troubles.back(), "connections are accepted again");
-}
-
-TEST_F(DescriptorTest, AConnectionOfAProcessThatIsKnownNeedsNoDescriptorButItsOwn) {
-  auto& another = connect();
-  another.registers("another");
-  const Shortage one(1);
-  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered, 2));
-  EXPECT_EQ(outcome(release_handles("/cache"), "another").pid, ::getpid());
 }
 
 }  // namespace
