@@ -1,6 +1,5 @@
 #include "service/daemon.h"
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -28,6 +27,7 @@
 #include "runtime/worker.h"
 #include "service/audience.h"
 #include "service/door.h"
+#include "service/live_settings.h"
 #include "service/memory_trim.h"
 #include "service/notify.h"
 #include "service/roster_keeper.h"
@@ -80,29 +80,21 @@ std::vector<Door> doors_of(const ServerSockets& sockets) {
   return doors;
 }
 
-// A name that cannot be looked up is tried again after this.
-constexpr std::chrono::seconds kLookUpAgainAfter{2};
 // Whoever connects by name must get here, or hear of it, within 2 s.
 constexpr std::chrono::seconds kLookAtPlaceEvery{1};
 
 class Daemon {
  public:
-  // Reading the configuration again, and looking up names of it again: both may block.
-  struct Reading {
-    std::function<Loaded()> again;
-    std::function<Loaded(const Loaded& before)> names;
-  };
-
   Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sockets, BroadcastIds& ids,
          RosterStore& roster, KeyStore& keys, Worker& files, Worker& configuration, Log& log,
-         Reading reading)
+         LiveSettings::Reading reading)
       : loop_(loop),
         log_(log),
         ids_(ids),
         sockets_(sockets),
         configuration_(configuration),
-        reading_(std::move(reading)),
-        loaded_(std::make_shared<const Loaded>(loaded)),
+        live_(loop.get_executor(), loaded, configuration, log, std::move(reading),
+              [this](core::AccessPolicyPtr policy) { take(std::move(policy)); }),
         started_(unix_ms()),
         policy_(effective_policy(loaded.settings.policy, ::geteuid())),
         control_(loop.get_executor(), loaded.settings.control,
@@ -118,7 +110,6 @@ class Daemon {
         server_(loop, server_options(loaded.settings, ids, keys, policy_, started_), audience_),
         service_(loop.get_executor()),
         signals_(loop),
-        names_timer_(loop),
         place_timer_(loop) {
     warn_of_closed_doors();
     control_.serve(server_);
@@ -140,7 +131,7 @@ class Daemon {
     }
     service_.ready(status_ = fmt::format("Listening in {}", where));
     service_.start_watchdog([this] { return misplaced_.empty(); });
-    tell_unresolved();
+    live_.tell_unresolved();
     watch_place();
   }
 
@@ -152,44 +143,8 @@ class Daemon {
       if (signal != SIGHUP) return stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
       if (stopping_) return;
       service_.reloading();
-      read_again();
+      live_.read_again([this] { service_.ready(status_); });
     });
-  }
-
-  void read_again() {
-    const auto fresh = std::make_shared<Loaded>();
-    const bool taken = configuration_.run([fresh, again = reading_.again] { *fresh = again(); },
-                                          [this, fresh](bool finished) {
-                                            if (finished) take_fresh(*fresh);
-                                            service_.ready(status_);
-                                          });
-    if (taken) return;
-    log_.error("the configuration cannot be read again now: what was asked before is not over");
-    service_.ready(status_);
-  }
-
-  // What can change while running is the log level and the policy.
-  void take_fresh(const Loaded& fresh) {
-    std::vector<std::string> problems = fresh.problems;
-    if (auto removal = policy_removal_problem(*loaded_, fresh);
-        problems.empty() && !removal.empty())
-      problems.push_back(std::move(removal));
-    for (const std::string& problem : problems) log_.error(problem);
-    if (!problems.empty()) {
-      log_.error("the configuration is not taken: all stays as it was");
-      return;
-    }
-    const std::string change = policy_change(loaded_->settings.policy, fresh.settings.policy);
-    loaded_ = std::make_shared<const Loaded>(fresh);
-    log_.set_level(fresh.settings.log.level);
-    log_.info(
-        "the configuration was read again: log level and policy are taken now, all else at the "
-        "next start",
-        {{"file", fresh.file ? std::string_view(fresh.file->native()) : "none"},
-         {"level", to_string(log_.level())},
-         {"policy", change}});
-    take(effective_policy(fresh.settings.policy, ::geteuid()));
-    tell_unresolved();
   }
 
   void restore_keys() {
@@ -199,56 +154,6 @@ class Daemon {
                       entry.started_unix_ms});
     }
     server_.core().restore_keys(std::move(used), server_.now());
-  }
-
-  // A word for each name that cannot be looked up, and another try.
-  void tell_unresolved() {
-    for (const UnresolvedName& name : loaded_->settings.unresolved) {
-      log_.warning(name.in_policy
-                       ? "a name cannot be looked up now: its rule only denies until it can"
-                       : "a name cannot be looked up now: what it is about does not hold "
-                         "until a restart",
-                   {{"name", name.name}, {"where", name.where}, {"why", name.why}});
-    }
-    look_up_later();
-  }
-
-  void look_up_later() {
-    const auto& names = loaded_->settings.unresolved;
-    const auto in_policy = [](const UnresolvedName& name) { return name.in_policy; };
-    if (stopping_ || std::none_of(names.begin(), names.end(), in_policy)) return;
-    names_timer_.expires_after(kLookUpAgainAfter);
-    names_timer_.async_wait([this](std::error_code error) {
-      if (!error && !stopping_) look_up_again();
-    });
-  }
-
-  void look_up_again() {
-    const auto fresh = std::make_shared<Loaded>();
-    const auto before = loaded_;
-    const bool taken = configuration_.run(
-        [fresh, before, names = reading_.names] { *fresh = names(*before); },
-        [this, fresh, before](bool finished) {
-          if (before != loaded_ || stopping_) return;  // a newer one has a try of its own
-          if (!finished || fresh->settings.unresolved == before->settings.unresolved) {
-            return look_up_later();
-          }
-          names_found(std::move(*fresh));
-        });
-    if (!taken) look_up_later();
-  }
-
-  void names_found(Loaded fresh) {
-    for (const std::string& problem : fresh.problems) log_.error(problem);
-    if (!fresh.problems.empty()) {
-      log_.error("a rule of the policy names nobody: it only denies until the file is corrected");
-      return;
-    }
-    loaded_ = std::make_shared<const Loaded>(std::move(fresh));
-    take(effective_policy(loaded_->settings.policy, ::geteuid()));
-    log_.info("names of the policy are looked up now",
-              {{"still_unknown", loaded_->settings.unresolved.size()}});
-    look_up_later();
   }
 
   // Whether modes and owners of the sockets fit the policy: takes the name service.
@@ -271,11 +176,7 @@ class Daemon {
     if (!ids_.problem().empty()) all.push_back(ids_.problem());
     if (auto problem = roster_store_.problem(); !problem.empty()) all.push_back(std::move(problem));
     if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
-    for (const UnresolvedName& name : loaded_->settings.unresolved) {
-      all.push_back(fmt::format(
-          "{} of {} cannot be looked up: {}: {}", name.name, name.where, name.why,
-          name.in_policy ? "its rule only denies until it can" : "restart the broker when it can"));
-    }
+    live_.add_problems(all);
     if (!misplaced_.empty()) {
       all.push_back(fmt::format("nobody can connect by {}: {}", misplaced_, not_put_back_));
     }
@@ -293,7 +194,7 @@ class Daemon {
   void look_at_place() {
     misplaced_ = misplaced(sockets_);
     if (misplaced_.empty()) return;
-    not_put_back_ = put_back(sockets_, loaded_->settings.sockets);
+    not_put_back_ = put_back(sockets_, live_.settings().sockets);
     if (!not_put_back_.empty()) {
       // Backends go on with the broker that is there now, or with the next one.
       log_.error("the broker's sockets are gone and cannot be made again: ending",
@@ -326,7 +227,7 @@ class Daemon {
       return;
     }
     log_.info("told to stop", {{"signal", signal}});
-    names_timer_.cancel();
+    live_.stop();
     place_timer_.cancel();
     server_.shut_down([this] { drained(); });
     service_.stopping("Waiting for the backends to quiesce",
@@ -353,8 +254,7 @@ class Daemon {
   BroadcastIds& ids_;
   ServerSockets& sockets_;
   Worker& configuration_;
-  Reading reading_;
-  std::shared_ptr<const Loaded> loaded_;  // what is in force
+  LiveSettings live_;
   std::uint64_t started_;
   core::AccessPolicyPtr policy_;
   ControlPlane control_;
@@ -366,7 +266,6 @@ class Daemon {
   broker::BrokerServer server_;
   ServiceManager service_;
   asio::signal_set signals_;
-  asio::steady_timer names_timer_;
   asio::steady_timer place_timer_;
   std::string misplaced_;     // where nobody who connects gets here; empty: all is well
   std::string not_put_back_;  // why
@@ -409,13 +308,13 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     // Not the worker of files: the name service may keep it.
     Worker configuration(loop.get_executor());
     const NameLookup names = settings.names;
-    Daemon::Reading reading{[line, environment, names] {
-                              return load_settings(line, environment,
-                                                   std::string(kDefaultConfigFile), names);
-                            },
-                            [line, environment](const Loaded& before) {
-                              return look_up_again(before, line, environment);
-                            }};
+    LiveSettings::Reading reading{[line, environment, names] {
+                                    return load_settings(line, environment,
+                                                         std::string(kDefaultConfigFile), names);
+                                  },
+                                  [line, environment](const Loaded& before) {
+                                    return look_up_again(before, line, environment);
+                                  }};
     // In the directory of the ids, whose lock is held.
     RosterStore roster(loop.get_executor(), worker, state_dir, log);
     KeyStore keys(loop.get_executor(), worker, state_dir, log, unix_ms());
