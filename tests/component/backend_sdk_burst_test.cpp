@@ -8,13 +8,14 @@
 #include <gtest/gtest.h>
 
 #include "component/backend_sdk_fixture.h"
+#include "support/sanitized.h"
 
 namespace muster::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kCalls = 1'000'000;
+constexpr int kCalls = kSanitized ? 100'000 : 1'000'000;
 constexpr std::size_t kMuch = 16 * 1024 * 1024;
 
 std::size_t resident_bytes() {
@@ -47,7 +48,7 @@ TEST_P(BackendSdkBurstTest, WorkingFromAnotherThreadForABrokerThatDoesNotRead) {
   EXPECT_EQ(log_.wait_for("handled"), "handled 7");
   const std::size_t before = resident_bytes();
   for (int i = 0; i < kCalls; ++i) owed->working(1s, "still at it");
-  EXPECT_LT(resident_bytes(), before + kMuch);
+  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kMuch);  // those keep what was freed
   owed->working(1s, "last");
   owed->ack();
   EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
@@ -66,7 +67,7 @@ TEST_P(BackendSdkBurstTest, WorkingFromAHandlerForABrokerThatDoesNotRead) {
   peer.release(7);
   EXPECT_EQ(log_.wait_for("handled"), "handled 7");
   EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
-  EXPECT_LT(grown, kMuch);
+  if (!kSanitized) EXPECT_LT(grown, kMuch);
   EXPECT_EQ(log_.count("connecting"), 0u);
 }
 
@@ -80,7 +81,7 @@ TEST_P(BackendSdkBurstTest, StopAndActivityAsOftenAsOneLikes) {
   EXPECT_EQ(log_.wait_for("registered"), "registered 1");
   const std::size_t before = resident_bytes();
   for (int i = 0; i < kCalls; ++i) backend_->activity();
-  EXPECT_LT(resident_bytes(), before + kMuch);
+  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kMuch);  // those keep what was freed
   std::string next;
   backend_->stop(1ms);
   for (int i = 0; i < 1000; ++i) backend_->stop(0ms);

@@ -78,6 +78,7 @@ class TransportTest : public ::testing::Test {
     transport_ = make_transport(test::test_transport(), *context_, 1024 * 1024, notes_);
     notes_.transport = transport_.get();
   }
+  std::array<core::QueueAccount, 2> accounts_;
   void TearDown() override {
     transport_->stop();
     context_->restart();
@@ -213,8 +214,9 @@ TEST_F(TransportTest, APeerThatIsTooSlowIsReportedLaterAndItsAnswersFirst) {
 }
 
 TEST_F(TransportTest, WhatWaitsForConnectionsOfOneAccountIsBoundedForAllOfThemTogether) {
-  core::QueueAccount account;
-  core::QueueAccount other;
+  // Until the transport has stopped.
+  core::QueueAccount& account = accounts_[0];
+  core::QueueAccount& other = accounts_[1];
   account.limit = 150'000;
   SocketPair a;
   SocketPair b;

@@ -138,8 +138,10 @@ TEST_F(ControlPlaneLedgerTest, WhatIsNotReadIsInTheUsersAccountAndBounded) {
   // A list has about 170 KB, and a socket takes about as much.
   for (int i = 0; i < 30; ++i) {
     TestOperator& greedy = connect_as(kAlice);
-    greedy.asks(1, wire::ListBackends{});
-    greedy.asks(2, wire::ListBackends{});
+    // Its connection may end over the first answer.
+    for (const std::uint64_t number : {1U, 2U}) {
+      (void)greedy.sends(wire::encode(wire::ControlRequestFrame{number, wire::ListBackends{}}));
+    }
     settle();
     EXPECT_LE(usage_of(kAlice).answer_bytes.used, kQuota);
   }
