@@ -28,7 +28,7 @@ LiveSettings::LiveSettings(const asio::any_io_executor& loop, const Loaded& load
       loaded_(std::make_shared<const Loaded>(loaded)),
       names_timer_(loop) {}
 
-void LiveSettings::read_again(std::function<void()> done) {
+void LiveSettings::read_again(const std::function<void()>& done) {
   const auto fresh = std::make_shared<Loaded>();
   const bool taken = reader_.run([fresh, again = reading_.again] { *fresh = again(); },
                                  [this, fresh, done](bool finished) {

@@ -35,7 +35,7 @@ class LiveSettings {
   // A word for each name that cannot be looked up, and another try.
   void tell_unresolved();
   // `done` follows, whatever came of it.
-  void read_again(std::function<void()> done);
+  void read_again(const std::function<void()>& done);
   // Names are not looked up again any more.
   void stop();
   // A sentence for each name that is not known.
