@@ -50,8 +50,7 @@ std::optional<ControlAct> act_of(const decltype(wire::ControlRequestFrame::messa
 
 std::string alias_of(const decltype(wire::ControlRequestFrame::message)& request) {
   const auto* start = std::get_if<wire::StartBroadcast>(&request);
-  const auto* release =
-      start == nullptr ? nullptr : start->request.operation.as_release_handles();
+  const auto* release = start == nullptr ? nullptr : start->request.operation.as_release_handles();
   if (release == nullptr || release->alias.empty()) return {};
   // One that is none is refused by the core.
   return normalize_path_prefix(release->alias).path;
