@@ -185,6 +185,7 @@ std::vector<ConfigKey> make_keys() {
       {"broker", "ack_timeout", broker_time(&Config::ack_timeout, 1ms, kDay)},
       {"broker", "max_ack_timeout", broker_time(&Config::max_ack_timeout, 1ms, kDay)},
       {"broker", "reconnect_grace", broker_time(&Config::reconnect_grace, 0ms, kDay)},
+      {"broker", "restart_grace", broker_time(&Config::restart_grace, 0ms, kDay)},
       {"broker", "register_timeout", broker_time(&Config::register_timeout, 10ms, 1h)},
       {"broker", "send_queue",
        size(

@@ -1,5 +1,8 @@
 #include "broker/broker_server.h"
 
+#include <stdexcept>
+#include <string>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -7,9 +10,25 @@
 
 namespace muster::broker {
 
+namespace {
+
+ServerOptions with_epoch(ServerOptions options) {
+  constexpr std::size_t kEpochBytes = 16;
+  std::string& epoch = options.core.epoch;
+  if (!epoch.empty()) return options;
+  epoch.resize(kEpochBytes);
+  // From the pool that is never empty after boot; before, it waits.
+  if (::getrandom(epoch.data(), epoch.size(), 0) != static_cast<ssize_t>(kEpochBytes)) {
+    throw std::runtime_error("no random bytes for the broker's epoch: getrandom(2) failed");
+  }
+  return options;
+}
+
+}  // namespace
+
 BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, EventSink& event_sink)
     : context(io_context),
-      options(std::move(opts)),
+      options(with_epoch(std::move(opts))),
       sink(event_sink),
       budget(options.descriptor_reserve),
       transport(make_transport(options.transport, context, options.max_queued_bytes, *this,

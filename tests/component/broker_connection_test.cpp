@@ -42,6 +42,24 @@ TEST_F(ConnectionTest, AllOpenOperationsAreSentAgainInTheirOrder) {
   }
 }
 
+// What a backend remembers of a broker is good for one epoch: ids may be given out anew.
+TEST_F(ConnectionTest, EachRunOfABrokerHasAnEpochOfItsOwn) {
+  const auto epoch_of_next = [&] {
+    TestBackend& backend = connect();
+    backend.registers("zccache");
+    EXPECT_EQ(backend.hears(), "registered");
+    const auto* registered = std::get_if<Registered>(&backend.last().message);
+    return registered == nullptr ? std::string("none") : registered->epoch;
+  };
+  const std::string first = epoch_of_next();
+  EXPECT_EQ(first.size(), 16u);
+  EXPECT_EQ(epoch_of_next(), first);
+  start();
+  const std::string second = epoch_of_next();
+  EXPECT_EQ(second.size(), 16u);
+  EXPECT_NE(second, first);
+}
+
 std::string still_running() {
   return "disconnected; process " + std::to_string(::getpid()) + " is still running";
 }

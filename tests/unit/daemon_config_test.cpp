@@ -41,6 +41,7 @@ TEST(DaemonConfig, EveryKeyArrivesWhereItBelongs) {
 ack_timeout = "1s"
 max_ack_timeout = "2s"
 reconnect_grace = "3s"
+restart_grace = "7s"
 register_timeout = "4s"
 send_queue = "64KiB"
 max_broadcasts = 5
@@ -68,6 +69,7 @@ dir = "/var/lib/elsewhere"
   EXPECT_EQ(settings.broker.ack_timeout, 1s);
   EXPECT_EQ(settings.broker.max_ack_timeout, 2s);
   EXPECT_EQ(settings.broker.reconnect_grace, 3s);
+  EXPECT_EQ(settings.broker.restart_grace, 7s);
   EXPECT_EQ(settings.broker.register_timeout, 4s);
   EXPECT_EQ(settings.send_queue, 65'536U);
   EXPECT_EQ(settings.broker.max_broadcasts, 5U);
@@ -128,7 +130,7 @@ m.toml:7:14: [broker] send_queue takes a size such as "256KiB" or "1MiB", not "2
 m.toml:8:18: [broker] max_broadcasts takes a whole number, not "many"
 m.toml:9:16: [broker] reports_kept must be between 1 and 10000000, not 0
 m.toml:10:12: [broker] dead_age must be between 1s and 366d, not "0s"
-m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, dead_kept, dead_age, transport
+m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, restart_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, dead_kept, dead_age, transport
 m.toml:14:9: [log] level takes "error", "warning", "info" or "debug", not "loud"
 m.toml:15:10: [log] format takes "text" or "json", not an array
 m.toml:18:7: [sockets] dir takes an absolute path, not "run/muster"
