@@ -36,8 +36,8 @@ struct Config {
 
   // How long an operation key is kept, also after its report is gone.
   std::chrono::milliseconds key_age = std::chrono::hours(1);
-  // One run of the broker, 16 random bytes: what backends remember of it is good for that long. Empty:
-  // the shell makes one.
+  // One run of the broker, 16 random bytes: what backends remember of it is good for that long.
+  // Empty: the shell makes one.
   std::string epoch;
 
   AccessPolicyPtr policy;  // null: everything is allowed
