@@ -1,6 +1,7 @@
 // The life of one musterd, and what it must be like at its end.
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -23,6 +24,11 @@ constexpr std::size_t kSlackBytes = 1024U * 1024U;
 void Soak::start_broker() {
   client_.reset();
   musterd_.reset();
+  // A broker with a roster expects its backends in the order in which the last one had them; the
+  // soak has everybody register anew.
+  for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
+    if (file.path().filename() == "roster") std::filesystem::remove(file.path());
+  }
   musterd_.emplace(bench::MusterdCommand{options_.musterd, options_.musterd_arguments},
                    directory_.path());
   client_.emplace(directory_.path(), kPatience);
