@@ -35,8 +35,10 @@ void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
                   "this backend has no handler for " + operation.operation.to_string());
   }
   if (!make_room()) {
-    return refuse(id, BroadcastFailureReason::kBackendError,
-                  std::to_string(kMaxInHand) + " operations are in hand already");
+    std::string detail("this backend has ");
+    detail += std::to_string(kMaxInHand);
+    detail += " operations in hand already";
+    return refuse(id, BroadcastFailureReason::kBackendError, std::move(detail));
   }
   hand_over(operation, left);
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct Step {
   const char* name;
   std::function<void(Cast&)> take;  // sends; the broker does not run meanwhile
 };
+
+void PrintTo(const Step& step, std::ostream* out) { *out << step.name; }
 
 class AllocationFailureTest : public ControlPlaneTest, public ::testing::WithParamInterface<Step> {
  protected:
@@ -146,7 +149,7 @@ std::vector<Step> steps() {
 }
 
 INSTANTIATE_TEST_SUITE_P(EachStep, AllocationFailureTest, ::testing::ValuesIn(steps()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& step) { return std::string(step.param.name); });
 
 // Steps that launch or settle: apart, until the core does these without an allocation in between.
 std::vector<Step> core_steps() {
@@ -180,7 +183,7 @@ std::vector<Step> core_steps() {
 
 INSTANTIATE_TEST_SUITE_P(DISABLED_EachCoreStep, AllocationFailureTest,
                          ::testing::ValuesIn(core_steps()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& step) { return std::string(step.param.name); });
 
 }  // namespace
 }  // namespace muster::test

@@ -48,7 +48,9 @@ TEST_P(BackendSdkBurstTest, WorkingFromAnotherThreadForABrokerThatDoesNotRead) {
   EXPECT_EQ(log_.wait_for("handled"), "handled 7");
   const std::size_t before = resident_bytes();
   for (int i = 0; i < kCalls; ++i) owed->working(1s, "still at it");
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kMuch);  // those keep what was freed
+  if (!kSanitized) {  // those keep what was freed
+    EXPECT_LT(resident_bytes(), before + kMuch);
+  }
   owed->working(1s, "last");
   owed->ack();
   EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
@@ -67,7 +69,9 @@ TEST_P(BackendSdkBurstTest, WorkingFromAHandlerForABrokerThatDoesNotRead) {
   peer.release(7);
   EXPECT_EQ(log_.wait_for("handled"), "handled 7");
   EXPECT_EQ(last_before_ack(peer), "Working 7 +1000 ms last");
-  if (!kSanitized) EXPECT_LT(grown, kMuch);
+  if (!kSanitized) {
+    EXPECT_LT(grown, kMuch);
+  }
   EXPECT_EQ(log_.count("connecting"), 0u);
 }
 
@@ -81,7 +85,9 @@ TEST_P(BackendSdkBurstTest, StopAndActivityAsOftenAsOneLikes) {
   EXPECT_EQ(log_.wait_for("registered"), "registered 1");
   const std::size_t before = resident_bytes();
   for (int i = 0; i < kCalls; ++i) backend_->activity();
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kMuch);  // those keep what was freed
+  if (!kSanitized) {  // those keep what was freed
+    EXPECT_LT(resident_bytes(), before + kMuch);
+  }
   std::string next;
   backend_->stop(1ms);
   for (int i = 0; i < 1000; ++i) backend_->stop(0ms);

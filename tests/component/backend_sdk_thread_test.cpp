@@ -27,7 +27,9 @@ class BackendSdkThreadTest : public BackendSdkTest {
 TEST_F(BackendSdkThreadTest, ABlockedHandlerDoesNotKeepItFromComingBack) {
   EventLog from_test;
   ScriptedPeer peer = joined([&](Request& request) {
-    if (request.broadcast_id() == 7) EXPECT_EQ(from_test.wait_for("go on"), "go on");
+    if (request.broadcast_id() == 7) {
+      EXPECT_EQ(from_test.wait_for("go on"), "go on");
+    }
   });
   peer.release(7);
   EXPECT_EQ(log_.wait_for("release"), "release 7 /cache");
@@ -62,7 +64,9 @@ TEST_F(BackendSdkThreadTest, CancelReachesAHandlerThatRuns) {
 TEST_F(BackendSdkThreadTest, WhatIsCancelledBehindABusyHandlerIsNotRun) {
   EventLog from_test;
   ScriptedPeer peer = joined([&](Request& request) {
-    if (request.broadcast_id() == 7) EXPECT_EQ(from_test.wait_for("go on"), "go on");
+    if (request.broadcast_id() == 7) {
+      EXPECT_EQ(from_test.wait_for("go on"), "go on");
+    }
   });
   peer.release(7);
   EXPECT_EQ(log_.wait_for("release"), "release 7 /cache");

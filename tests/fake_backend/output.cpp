@@ -73,6 +73,8 @@ std::string_view describe(HoldEnd why) {
       return "abandoned";
     case HoldEnd::kExpired:
       return "expired";
+    case HoldEnd::kResumed:
+      return "resumed";
   }
   return "unknown";
 }

@@ -307,7 +307,7 @@ TEST_F(BackendRequestTest, OperationsInHandAreBounded) {
     if (last.starts_with(">")) break;
   }
   EXPECT_EQ(id - 1, 2049u);
-  EXPECT_EQ(last, "> Failure 2049 BackendError: 2048 operations are in hand already");
+  EXPECT_EQ(last, "> Failure 2049 BackendError: this backend has 2048 operations in hand already");
   passes(5s);  // nobody waits for those any more
   operation(id);
   EXPECT_EQ(happened(), "handler " + std::to_string(id));

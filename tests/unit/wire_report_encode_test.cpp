@@ -135,12 +135,14 @@ TEST(WireReportEncode, AnEmptyEventIsWrittenAsProtobufWouldWriteIt) {
 class ListedRows final : public ReportSource {
  public:
   [[nodiscard]] ReportHead head() const override {
-    return {7,
-            BroadcastState::kCancelled,
-            &operation,
-            1'700'000'000'000,
-            std::chrono::microseconds(1500),
-            "nightly"};
+    ReportHead head;
+    head.broadcast_id = 7;
+    head.state = BroadcastState::kCancelled;
+    head.operation = &operation;
+    head.started_unix_ms = 1'700'000'000'000;
+    head.duration = std::chrono::microseconds(1500);
+    head.operation_key = "nightly";
+    return head;
   }
   void for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const override {
     std::for_each(backends.begin(), backends.end(), visit);
