@@ -8,7 +8,7 @@
 #       IO_URING: the tests that run once more, with that transport (a filter of GoogleTest's)
 #
 # DEPS of a library are PUBLIC. Includes are spelled "muster/x.h" for lib/include, "net/link.h" for
-# what is internal to lib/ (everything sees both), and "ctl/x.h" for what is in daemon/ (seen by
+# what is internal to lib/ (everything sees both), and "musterctl/x.h" for what is in daemon/ (seen by
 # what is made there and by what depends on that).
 #
 # PCH: the precompiled header that a target's files begin with, each built once and shared:

@@ -102,7 +102,7 @@ class Broker {
       BroadcastRequest request, Now now, std::optional<Operator> asked_by = std::nullopt,
       const SelectionWork* selected = nullptr);
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(
-      const BroadcastRequest& request, std::optional<uid_t> asked_by = std::nullopt,
+      const BroadcastRequest& request, Now now, std::optional<uid_t> asked_by = std::nullopt,
       const SelectionWork* selected = nullptr) const;
   // `selected`, here and above: work for the request's selection, done as far as it is. What is
   // asked and listed is that of the call all the same.

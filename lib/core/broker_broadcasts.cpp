@@ -45,10 +45,13 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
 }
 
 std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
-    const BroadcastRequest& request, std::optional<uid_t> asked_by) const {
+    const BroadcastRequest& request, std::optional<uid_t> asked_by, Now now) const {
   if (request.operation_key.empty()) return nullptr;
   const auto* use = keys.find(asked_by.value_or(kNobody), request.operation_key);
   if (use == nullptr) return nullptr;
+  const auto* known = log.find(use->broadcast);
+  // It is forgotten at the next start.
+  if (known == nullptr && use->used <= now.steady - config.key_age) return nullptr;
   const std::string name = "the operation key " + quote(request.operation_key);
   if (use->request != request_text(request)) {
     const auto operation = use->request.substr(0, use->request.find('\n'));
@@ -58,7 +61,7 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
                      operation + (same ? ", of other backends" : "") +
                      "); give each different request a key of its own");
   }
-  if (const auto* known = log.find(use->broadcast)) return known;
+  if (known != nullptr) return known;
   auto gone = no_report(use->broadcast);
   gone.message = name + " was used at " + format_utc(use->used_unix_ms) +
                  ", so nothing is sent: " + gone.message;
@@ -79,7 +82,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
     state.keys.expire(now.steady - state.config.key_age,
                       [&](BroadcastId id) { return state.log.find(id) != nullptr; });
   }
-  const auto known = state.known_by_key(request, uid);
+  const auto known = state.known_by_key(request, uid, now);
   if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   if (const auto* there = std::get<const Broadcast*>(known)) {
     return Started{there->id, static_cast<std::uint32_t>(there->targets.size()),
@@ -137,12 +140,12 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
 }
 
-std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request,
+std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request, Now now,
                                                    std::optional<uid_t> asked_by,
                                                    const SelectionWork* selected) const {
   auto checked = request;
   if (auto wrong = state_->check(checked)) return std::move(*wrong);
-  const auto known = state_->known_by_key(checked, asked_by);
+  const auto known = state_->known_by_key(checked, asked_by, now);
   if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   DryRun dry_run;
   if (const auto* there = std::get<const Broadcast*>(known)) {

@@ -112,7 +112,7 @@ struct Broker::State {
   // The broadcast that has the user's operation key of a request that was checked; null when none
   // has. An error when it is of another request, or its report is gone.
   [[nodiscard]] std::variant<const Broadcast*, ControlError> known_by_key(
-      const BroadcastRequest& request, std::optional<uid_t> asked_by) const;
+      const BroadcastRequest& request, std::optional<uid_t> asked_by, Now now) const;
 
   // --- housekeeping
   // Of every user who has something in use or in the list of the dead, in ascending order.

@@ -33,7 +33,7 @@ struct Step {
   std::function<void(Cast&)> take;  // sends; the broker does not run meanwhile
 };
 
-void PrintTo(const Step& step, std::ostream* out) { *out << step.name; }
+std::ostream& operator<<(std::ostream& out, const Step& step) { return out << step.name; }
 
 class AllocationFailureTest : public ControlPlaneTest, public ::testing::WithParamInterface<Step> {
  protected:

@@ -19,9 +19,9 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
-#include "control/control_plane.h"
+#include "musterd/control/control_plane.h"
+#include "musterd/service/event_fanout.h"
 #include "os/listener.h"
-#include "service/audience.h"
 #include "support/open_descriptors.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"
@@ -119,8 +119,8 @@ class ControlPlaneTest : public ::testing::Test {
     context_.emplace();
     control_.emplace(context_->get_executor(), settings_, facts, log_);
     memory_.emplace(context_->get_executor());
-    audience_.emplace(log_, *control_, *memory_);
-    server_.emplace(*context_, options_, *audience_);
+    fanout_.emplace(log_, *control_, *memory_);
+    server_.emplace(*context_, options_, *fanout_);
     control_->serve(*server_);
     auto backends = os::listen_unix(*dir_ / "backend.sock", 0600);
     auto control = os::listen_unix(*dir_ / "control.sock", 0600);
@@ -152,7 +152,7 @@ class ControlPlaneTest : public ::testing::Test {
       EXPECT_FALSE(control_->wants_every_outcome()) << "a follower was not counted out";
     }
     server_.reset();
-    audience_.reset();
+    fanout_.reset();
     memory_.reset();
     control_.reset();
     context_.reset();
@@ -213,7 +213,7 @@ class ControlPlaneTest : public ::testing::Test {
   std::optional<asio::io_context> context_;
   std::optional<daemon::ControlPlane> control_;
   std::optional<daemon::MemoryTrim> memory_;
-  std::optional<daemon::Audience> audience_;
+  std::optional<daemon::EventFanout> fanout_;
   std::optional<broker::BrokerServer> server_;
   std::deque<TestBackend> backends_;
   std::deque<TestOperator> operators_;

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/program.h"
+#include "musterctl/program.h"
 #include "support/captured_console.h"
 #include "support/scripted_control.h"
 #include "support/view_values.h"

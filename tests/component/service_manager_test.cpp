@@ -6,7 +6,7 @@
 #include <asio/steady_timer.hpp>
 #include <gtest/gtest.h>
 
-#include "service/notify.h"
+#include "musterd/service/notify.h"
 
 namespace muster::daemon {
 namespace {

@@ -30,19 +30,19 @@ bool is_to_stay_away(RefusalCode code) {
 
 }  // namespace
 
-FakeBackend::FakeBackend(World& world, std::size_t index)
-    : world_(world),
-      prefix_(world.options.prefix(index)),
-      registration_(world.options.registration_of(index)),
+FakeBackend::FakeBackend(SharedState& shared, std::size_t index)
+    : shared_(shared),
+      prefix_(shared.options.prefix(index)),
+      registration_(shared.options.registration_of(index)),
       registration_frame_(wire::encode(kRegisterRequest, registration_)) {
-  ++world_.counts[static_cast<std::size_t>(state_)];
+  ++shared_.counts[static_cast<std::size_t>(state_)];
 }
 
 void FakeBackend::become(BackendState state) {
-  --world_.counts[static_cast<std::size_t>(state_)];
+  --shared_.counts[static_cast<std::size_t>(state_)];
   state_ = state;
-  ++world_.counts[static_cast<std::size_t>(state_)];
-  world_.on_change();
+  ++shared_.counts[static_cast<std::size_t>(state_)];
+  shared_.on_change();
 }
 
 // --- connecting
@@ -50,17 +50,17 @@ void FakeBackend::become(BackendState state) {
 void FakeBackend::start() { connect_in(milliseconds(0)); }
 
 void FakeBackend::connect_in(milliseconds delay) {
-  world_.loop.later(delay, [this] {
+  shared_.loop.later(delay, [this] {
     if (state_ == BackendState::kWaiting) connect();
   });
 }
 
 void FakeBackend::connect() {
   older_.reset();
-  connection_ = std::make_unique<Connection>(world_.loop, static_cast<Connection::Owner&>(*this));
+  connection_ = std::make_unique<Connection>(shared_.loop, static_cast<Connection::Owner&>(*this));
   ++generation_;
   refused_.reset();
-  const std::error_code error = connection_->open(world_.options.socket);
+  const std::error_code error = connection_->open(shared_.options.socket);
   if (!error) {
     waiting_told_ = false;
     was_connected_ = true;
@@ -68,17 +68,17 @@ void FakeBackend::connect() {
     return become(BackendState::kConnected);
   }
   if (error == std::errc::resource_unavailable_try_again) return connect_in(kListenerIsFull);
-  if (!world_.options.reconnect) {
-    std::cerr << "muster-fake-backend: " << world_.options.socket.native() << ": "
+  if (!shared_.options.reconnect) {
+    std::cerr << "muster-fake-backend: " << shared_.options.socket.native() << ": "
               << error.message() << '\n';
     return become(was_connected_ ? BackendState::kGone : BackendState::kUnreachable);
   }
-  if (!std::exchange(waiting_told_, true)) say("waiting " + world_.options.socket.native());
+  if (!std::exchange(waiting_told_, true)) say("waiting " + shared_.options.socket.native());
   connect_in(kRetry);
 }
 
 void FakeBackend::register_now() {
-  const Behaviour& how = world_.options.registering;
+  const Behaviour& how = shared_.options.registering;
   if (how.act != Act::kAck) say("connected");
   switch (how.act) {
     case Act::kSilent:
@@ -98,7 +98,7 @@ void FakeBackend::register_now() {
 }
 
 void FakeBackend::connect_again() {
-  world_.loop.later(milliseconds(0), [this] {
+  shared_.loop.later(milliseconds(0), [this] {
     if (state_ != BackendState::kRegistered) return;
     auto before = std::move(connection_);
     become(BackendState::kWaiting);
@@ -111,7 +111,7 @@ void FakeBackend::connect_again() {
 
 void FakeBackend::on_frame(Connection& connection, std::string_view body) {
   wire::BrokerFrame frame;
-  const std::string problem = world_.decoder.decode(body, frame);
+  const std::string problem = shared_.decoder.decode(body, frame);
   if (!problem.empty()) return say("bad-frame " + problem);
 
   if (const auto* refusal = std::get_if<Refusal>(&frame.message)) {
@@ -142,7 +142,7 @@ void FakeBackend::on_message(const Registered& registered) {
 
 void FakeBackend::on_message(const OutgoingOperation& operation) {
   const bool is_release = operation.operation.as_release_handles() != nullptr;
-  const auto& behaviours = is_release ? world_.options.on_release : world_.options.on_quiesce;
+  const auto& behaviours = is_release ? shared_.options.on_release : shared_.options.on_quiesce;
   const std::string text =
       std::to_string(operation.broadcast_id) + " " + describe(operation.operation);
   if (const Asked* before = find(operation.broadcast_id)) {
@@ -194,7 +194,7 @@ void FakeBackend::connection_is_over() {
       (refused_ && is_to_stay_away(refused_->code))) {
     return become(BackendState::kAway);
   }
-  if (!world_.options.reconnect) return become(BackendState::kGone);
+  if (!shared_.options.reconnect) return become(BackendState::kGone);
   become(BackendState::kWaiting);
   connect_in(std::max(kRetry, refused_ ? refused_->retry_after : kRetry));
 }
@@ -204,7 +204,7 @@ void FakeBackend::connection_is_over() {
 void FakeBackend::send(std::string_view bytes, const std::string& what) {
   if (!connection_ || !connection_->is_open()) return;
   connection_->send(bytes);
-  if (world_.options.verbose) say("sent " + what);
+  if (shared_.options.verbose) say("sent " + what);
 }
 
 void FakeBackend::answer(std::uint64_t request_id, const Ack& message) {
@@ -220,7 +220,7 @@ void FakeBackend::answer(std::uint64_t request_id, const Working& message) {
 }
 
 void FakeBackend::later(milliseconds delay, std::function<void()> task) {
-  world_.loop.later(delay, [this, generation = generation_, task = std::move(task)] {
+  shared_.loop.later(delay, [this, generation = generation_, task = std::move(task)] {
     if (generation == generation_ && connection_->is_open()) task();
   });
 }

@@ -33,7 +33,7 @@ enum class BackendState {
 inline constexpr std::size_t kBackendStates = 8;
 
 // What all backends of the process share.
-struct World {
+struct SharedState {
   const Options& options;
   Loop& loop;
   Output& output;
@@ -49,7 +49,7 @@ struct World {
 
 class FakeBackend final : Connection::Owner {
  public:
-  FakeBackend(World& world, std::size_t index);
+  FakeBackend(SharedState& shared, std::size_t index);
   FakeBackend(const FakeBackend&) = delete;
   FakeBackend& operator=(const FakeBackend&) = delete;
 
@@ -73,7 +73,7 @@ class FakeBackend final : Connection::Owner {
   [[nodiscard]] bool is_cancelled(std::uint64_t request_id) const;
   [[nodiscard]] Connection& connection() { return *connection_; }
   [[nodiscard]] const std::string& registration_frame() const { return registration_frame_; }
-  void say(const std::string& line) { world_.output.line(prefix_, line); }
+  void say(const std::string& line) { shared_.output.line(prefix_, line); }
 
  private:
   // An operation that was asked lately, so that the same one is known when it comes again.
@@ -101,7 +101,7 @@ class FakeBackend final : Connection::Owner {
   void connection_is_over();
   [[nodiscard]] Asked* find(std::uint64_t request_id);
 
-  World& world_;
+  SharedState& shared_;
   const std::string prefix_;
   const Registration registration_;
   const std::string registration_frame_;

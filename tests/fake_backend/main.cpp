@@ -2,9 +2,9 @@
 #include <exception>
 #include <iostream>
 
+#include "fake_backend/backend_group.h"
 #include "fake_backend/loop.h"
 #include "fake_backend/options.h"
-#include "fake_backend/troop.h"
 #include "os/descriptor_limit.h"
 #include "os/inherited_state.h"
 
@@ -15,8 +15,8 @@ int main(int argc, char** argv) {
     if (parsed.exit) return parsed.status;
     muster::os::raise_descriptor_limit();  // --count may need more than a shell grants
     muster::fake::Loop loop;
-    muster::fake::Troop troop(loop, parsed.options);
-    troop.start();
+    muster::fake::BackendGroup group(loop, parsed.options);
+    group.start();
     return loop.run();
   } catch (const std::exception& error) {
     std::cerr << "muster-fake-backend: " << error.what() << '\n';

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "fuzz/broker_stage.h"
+#include "fuzz/fuzzed_broker.h"
 #include "fuzz/input.h"
 #include "fuzz/rules.h"
 #include "fuzz/spoil.h"
@@ -97,63 +97,64 @@ BroadcastRequest request(Input& input) {
   return asked;
 }
 
-void take_step(BrokerStage& stage, Input& input) {
+void take_step(FuzzedBroker& broker, Input& input) {
   const auto kind = input.choose(16);
   const auto one = [&] {
     const auto number = input.byte();
-    return static_cast<std::uint32_t>(stage.connections() == 0 ? 0 : number % stage.connections());
+    return static_cast<std::uint32_t>(broker.connections() == 0 ? 0
+                                                                : number % broker.connections());
   };
-  const auto id = [&] { return stage.last_id() + 1 - input.choose(5); };
+  const auto id = [&] { return broker.last_id() + 1 - input.choose(5); };
   switch (kind) {
     case 0:
-      return stage.connect(input.byte());
+      return broker.connect(input.byte());
     case 1: {
       const auto to = one();
-      return stage.bytes(to, input.text());
+      return broker.bytes(to, input.text());
     }
     case 2: {
       const auto to = one();
-      return stage.bytes(to, framed(input.text()));
+      return broker.bytes(to, framed(input.text()));
     }
     case 3: {
       const auto to = one();
-      return stage.bytes(to, registration(input));
+      return broker.bytes(to, registration(input));
     }
     case 4:
     case 5: {
       const auto to = one();
-      return stage.bytes(to, answer(input, stage.last_id()));
+      return broker.bytes(to, answer(input, broker.last_id()));
     }
     case 6: {
       const auto to = one();
-      auto frame = input.choose(2) == 0 ? registration(input) : answer(input, stage.last_id());
-      return stage.bytes(to, spoiled(std::move(frame), input));
+      auto frame = input.choose(2) == 0 ? registration(input) : answer(input, broker.last_id());
+      return broker.bytes(to, spoiled(std::move(frame), input));
     }
     case 7:
-      return stage.close(one());
+      return broker.close(one());
     case 8:
-      return stage.read(one());
+      return broker.read(one());
     case 9:
-      return stage.exit(input.byte());
+      return broker.exit(input.byte());
     case 10:
-      return stage.start(request(input));
+      return broker.start(request(input));
     case 11:
-      return stage.cancel(id());
+      return broker.cancel(id());
     case 12:
-      (void)stage.next_deadline();
+      (void)broker.next_deadline();
       return;
     case 13:
-      return stage.pass(milliseconds(input.word()));
+      return broker.pass(milliseconds(input.word()));
     case 14:
-      return stage.look(id(), request(input).selection);
+      return broker.look(id(), request(input).selection);
     default:
       switch (input.choose(4)) {
         case 0:
-          return stage.shut_down();
+          return broker.shut_down();
         case 1:
-          return stage.stale_deadline();
+          return broker.stale_deadline();
         default:
-          return stage.watched(input.choose(2) == 0);
+          return broker.watched(input.choose(2) == 0);
       }
   }
 }
@@ -162,9 +163,9 @@ void take_step(BrokerStage& stage, Input& input) {
 
 void backend_lane(std::string_view bytes) {
   Input input(bytes);
-  BrokerStage stage(config_of(input));
-  for (std::size_t step = 0; !input.empty() && step < kMaxSteps; ++step) take_step(stage, input);
-  stage.wind_down();
+  FuzzedBroker broker(config_of(input));
+  for (std::size_t step = 0; !input.empty() && step < kMaxSteps; ++step) take_step(broker, input);
+  broker.wind_down();
 }
 
 }  // namespace muster::fuzz

@@ -4,11 +4,11 @@
 #include <string_view>
 #include <variant>
 
-#include "config/config_file.h"
-#include "config/effective_policy.h"
 #include "core/access_explain.h"
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
+#include "musterd/config/config_file.h"
+#include "musterd/config/effective_policy.h"
 
 namespace muster::fuzz {
 namespace {

@@ -21,13 +21,13 @@
 #include <asio/post.hpp>
 #include <spdlog/sinks/null_sink.h>
 
-#include "control/control_plane.h"
 #include "fuzz/input.h"
 #include "fuzz/rules.h"
 #include "fuzz/spoil.h"
 #include "fuzz/targets.h"
 #include "fuzz/unix_sockets.h"
-#include "service/audience.h"
+#include "musterd/control/control_plane.h"
+#include "musterd/service/event_fanout.h"
 #include "wire/framing.h"
 
 namespace muster::fuzz {
@@ -100,7 +100,7 @@ class ControlStage {
     options.core.reconnect_grace = milliseconds(0);
     if (is_tight_) options.core.quotas.each = {2, 1, 2'000, 1};
     options.next_broadcast_id = [this] { return ++last_id_; };
-    server_.emplace(context_, std::move(options), audience_);
+    server_.emplace(context_, std::move(options), fanout_);
     control_.serve(*server_);
     server_->listen(sockets_.listen(Lane::kBackend));
     control_.listen(sockets_.listen(Lane::kControl));
@@ -282,7 +282,7 @@ class ControlStage {
   daemon::ControlSettings settings_;
   daemon::ControlPlane control_;
   daemon::MemoryTrim memory_{context_.get_executor()};
-  daemon::Audience audience_{log_, control_, memory_};
+  daemon::EventFanout fanout_{log_, control_, memory_};
   std::optional<broker::BrokerServer> server_;
   std::deque<Operator> operators_;
   std::vector<os::UniqueFd> backends_;

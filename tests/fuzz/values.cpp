@@ -1,5 +1,5 @@
 // Durations, sizes and modes as people write them, in the configuration and on the command line.
-#include "config/values.h"
+#include "musterd/config/values.h"
 
 #include <array>
 #include <string>
@@ -7,9 +7,9 @@
 
 #include "muster/backend_key.h"
 
-#include "ctl/duration.h"
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
+#include "musterctl/duration.h"
 
 namespace muster::fuzz {
 namespace {

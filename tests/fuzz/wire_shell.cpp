@@ -1,7 +1,7 @@
 #include <utility>
 #include <variant>
 
-#include "fuzz/broker_stage.h"
+#include "fuzz/fuzzed_broker.h"
 #include "wire/control_lane.h"
 #include "wire/framing.h"
 

@@ -1,5 +1,5 @@
 // Cases that are hard and must not be missing: a run that never came across one proves nothing
-// about it. Counted by the oracle and the world, and held above zero by a test.
+// about it. Counted by the oracle and the simulation, and held above zero by a test.
 #pragma once
 
 #include <array>

@@ -27,13 +27,13 @@ Chooser::Chooser(Rng& rng, const Knobs& knobs)
       processes_(2 + rng.below(12)),
       company_(1 + rng.below(6)) {}
 
-Step Chooser::next(const World& world) {
+Step Chooser::next(const Simulation& simulation) {
   if (!planned_.empty() && rng_.chance(85)) {
     const auto step = planned_.front();
     planned_.pop_front();
     return step;
   }
-  const auto step = any(world);
+  const auto step = any(simulation);
   // What belongs together mostly comes together.
   const auto place = rng_.chance(75) ? planned_.begin() : planned_.end();
   planned_.insert(place, batch_.begin(), batch_.end());
@@ -41,13 +41,13 @@ Step Chooser::next(const World& world) {
   return step;
 }
 
-Chooser::Sight Chooser::look(const World& world) {
+Chooser::Sight Chooser::look(const Simulation& simulation) {
   Sight sight;
-  const auto& connections = world.shadow().connections();
-  for (const auto& [number, line] : world.shell().lines()) {
+  const auto& connections = simulation.oracle().connections();
+  for (const auto& [number, line] : simulation.shell().lines()) {
     if (line.broker == Line::Broker::kReleased) sight.released.push_back(number);
-    const auto process = world.processes().find(line.process);
-    const bool exited = process != world.processes().end() && process->second.exited;
+    const auto process = simulation.processes().find(line.process);
+    const bool exited = process != simulation.processes().end() && process->second.exited;
     const bool open = line.broker == Line::Broker::kOpen;
     if (open && !line.closed && !exited && !line.too_slow) {
       const auto known = connections.find(number);
@@ -66,8 +66,8 @@ Chooser::Sight Chooser::look(const World& world) {
   return sight;
 }
 
-Step Chooser::any(const World& world) {
-  const auto sight = look(world);
+Step Chooser::any(const Simulation& simulation) {
+  const auto sight = look(simulation);
   const auto dice = rng_.below(100);
   if (dice < 15 && !sight.deliverable.empty()) {
     return {StepKind::kDeliver, {rng_.pick(sight.deliverable)}};
@@ -76,38 +76,39 @@ Step Chooser::any(const World& world) {
     return {StepKind::kRead, {rng_.pick(sight.readable), rng_.chance(70) ? 64 : 1}};
   }
   if (dice < 24 && !sight.gone.empty()) return {StepKind::kGone, {rng_.pick(sight.gone)}};
-  if (dice < 27 && !world.waiting().empty()) {
-    if (world.short_of_descriptors()) return {StepKind::kShortage, {0}};
+  if (dice < 27 && !simulation.waiting().empty()) {
+    if (simulation.short_of_descriptors()) return {StepKind::kShortage, {0}};
     return {StepKind::kAccept, {rng_.chance(50) ? 64 : 1}};
   }
-  if (dice < 36) return time_step(world);
+  if (dice < 36) return time_step(simulation);
   const bool lonely = sight.live.size() * 2 < company_ && rng_.chance(70);
-  if (lonely) return join(world, {}, some_key(world));
-  if (dice < 50) return rng_.chance(60) ? broadcast_to_all(world, sight) : operator_step(world);
-  if (dice < 54) return odd_step(world, sight);
-  return backend_step(world, sight);
+  if (lonely) return join(simulation, {}, some_key(simulation));
+  if (dice < 50)
+    return rng_.chance(60) ? broadcast_to_all(simulation, sight) : operator_step(simulation);
+  if (dice < 54) return odd_step(simulation, sight);
+  return backend_step(simulation, sight);
 }
 
-Step Chooser::backend_step(const World& world, const Sight& sight) {
+Step Chooser::backend_step(const Simulation& simulation, const Sight& sight) {
   const bool lonely = sight.live.size() + sight.silent.size() < company_;
   if (sight.live.empty() || (lonely && rng_.chance(60))) {
-    return join(world, {}, some_key(world));
+    return join(simulation, {}, some_key(simulation));
   }
   const auto connection = rng_.pick(sight.live);
   switch (rng_.below(14)) {
     case 0:
-      return connect(world);
+      return connect(simulation);
     case 1:
-      if (sight.silent.empty()) return connect(world);
-      return register_as(rng_.pick(sight.silent), some_key(world));
+      if (sight.silent.empty()) return connect(simulation);
+      return register_as(rng_.pick(sight.silent), some_key(simulation));
     case 2:
-      return bounce(world, connection, true);
+      return bounce(simulation, connection, true);
     case 3:
-      return bounce(world, connection, false);
+      return bounce(simulation, connection, false);
     case 4:
-      return take_over(world, connection);
+      return take_over(simulation, connection);
     case 5:
-      return die(world, connection);
+      return die(simulation, connection);
     case 6:
       if (rng_.chance(50)) return {StepKind::kClose, {connection}};
       return {StepKind::kActivity, {connection}};
@@ -116,17 +117,18 @@ Step Chooser::backend_step(const World& world, const Sight& sight) {
       return {StepKind::kDeregister, {connection}};
     default:
       // Mostly one who owes something.
-      if (!open_until(world, connection) && rng_.chance(70)) return broadcast_to_all(world, sight);
-      return reply(world, connection);
+      if (!open_until(simulation, connection) && rng_.chance(70))
+        return broadcast_to_all(simulation, sight);
+      return reply(simulation, connection);
   }
 }
 
-Step Chooser::time_step(const World& world) {
-  if (world.due() != 0 && rng_.chance(60)) return {StepKind::kFire, {rng_.below(1000)}};
-  if (!world.shell().stale().empty() && rng_.chance(20)) {
+Step Chooser::time_step(const Simulation& simulation) {
+  if (simulation.due() != 0 && rng_.chance(60)) return {StepKind::kFire, {rng_.below(1000)}};
+  if (!simulation.shell().stale().empty() && rng_.chance(20)) {
     return {StepKind::kStale, {rng_.below(1000)}};
   }
-  const auto& armed = world.shell().armed();
+  const auto& armed = simulation.shell().armed();
   std::int64_t us = rng_.between(0, rng_.pick(std::array{10, 1000, 20'000, 600'000}));
   if (!armed.empty() && rng_.chance(50)) {
     // To a deadline, or just before or after it.
@@ -136,7 +138,7 @@ Step Chooser::time_step(const World& world) {
       const auto& other = rng_.pick(armed);
       if (other.at < to.at) to = other;
     }
-    const auto until = to.at - world.now();
+    const auto until = to.at - simulation.now();
     us = std::chrono::duration_cast<std::chrono::microseconds>(until).count();
     us += rng_.pick(std::array{0, 0, 0, -1, 1, 700, 30'000});
     if (rng_.chance(70)) plan(StepKind::kFire, rng_.below(1000));
@@ -144,36 +146,36 @@ Step Chooser::time_step(const World& world) {
   return {StepKind::kAdvance, {std::max<std::int64_t>(us, 0)}};
 }
 
-Step Chooser::operator_step(const World& world) {
+Step Chooser::operator_step(const Simulation& simulation) {
   switch (rng_.below(13)) {
     case 10:
     case 11:
       return {StepKind::kResume,
-              {rng_.chance(70) ? 0 : std::int64_t(some_broadcast(world)),
+              {rng_.chance(70) ? 0 : std::int64_t(some_broadcast(simulation)),
                rng_.chance(70) ? 0 : rng_.below(kSelections)}};
     case 12:
-      return {StepKind::kForget, {some_entry(world)}};
+      return {StepKind::kForget, {some_entry(simulation)}};
     case 0:
       return {StepKind::kDryRun, {rng_.below(kOperations), rng_.below(kSelections)}};
     case 1:
       return {StepKind::kList, {rng_.below(kSelections)}};
     case 2:
     case 3:
-      return {StepKind::kReport, {std::int64_t(some_broadcast(world))}};
+      return {StepKind::kReport, {std::int64_t(some_broadcast(simulation))}};
     case 4:
     case 5:
-      return {StepKind::kCancel, {std::int64_t(some_broadcast(world))}};
+      return {StepKind::kCancel, {std::int64_t(some_broadcast(simulation))}};
     case 6:
       return {StepKind::kWatch, {rng_.chance(50) ? 1 : 0}};
     default:
-      return start(world);
+      return start(simulation);
   }
 }
 
 // Mostly one that is dead or lost.
-std::uint32_t Chooser::some_entry(const World& world) {
+std::uint32_t Chooser::some_entry(const Simulation& simulation) {
   std::vector<std::uint32_t> gone;
-  for (const auto& backend : world.shadow().backends()) {
+  for (const auto& backend : simulation.oracle().backends()) {
     const bool is_gone =
         backend.state == BackendState::kDead || backend.state == BackendState::kLost;
     if (is_gone || rng_.chance(10)) gone.push_back(backend.key);
@@ -181,13 +183,13 @@ std::uint32_t Chooser::some_entry(const World& world) {
   return gone.empty() || rng_.chance(10) ? rng_.below(kKeys) : rng_.pick(gone);
 }
 
-Step Chooser::odd_step(const World& world, const Sight& sight) {
+Step Chooser::odd_step(const Simulation& simulation, const Sight& sight) {
   const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
   switch (rng_.below(18)) {
     case 0:
       return {StepKind::kShutDown, {rng_.chance(30) ? 1 : 0}};
     case 1:
-      return restart(world);
+      return restart(simulation);
     case 2:
       return {StepKind::kJump, {wall_jump(rng_)}};
     case 3:
@@ -202,7 +204,7 @@ Step Chooser::odd_step(const World& world, const Sight& sight) {
     case 8:
     case 9:
       if (sight.silent.empty()) break;
-      return answer(world, rng_.pick(sight.silent));  // before Register
+      return answer(simulation, rng_.pick(sight.silent));  // before Register
     case 10:
       if (sight.silent.empty()) break;
       return {StepKind::kClose, {rng_.pick(sight.silent)}};
@@ -212,9 +214,9 @@ Step Chooser::odd_step(const World& world, const Sight& sight) {
       return {StepKind::kExit, {rng_.below(processes_), 0}};
     case 13:
     case 14:
-      return run_short(world);
+      return run_short(simulation);
     case 15:
-      return restart(world);
+      return restart(simulation);
     default:
       break;
   }

@@ -1,6 +1,6 @@
-// Picks the next step of a random script: looks at the world, so that most steps do something, and
-// plans a few steps ahead where a case of interest takes several (a backend that leaves and comes
-// back within its grace, two processes that want one key).
+// Picks the next step of a random script: looks at the simulation, so that most steps do something,
+// and plans a few steps ahead where a case of interest takes several (a backend that leaves and
+// comes back within its grace, two processes that want one key).
 #pragma once
 
 #include <deque>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "simulator/rng.h"
-#include "simulator/world.h"
+#include "simulator/simulation.h"
 
 namespace muster::simulator {
 
@@ -17,7 +17,7 @@ class Chooser {
   // `rng` must outlive it.
   explicit Chooser(Rng& rng, const Knobs& knobs);
 
-  [[nodiscard]] Step next(const World& world);
+  [[nodiscard]] Step next(const Simulation& simulation);
 
  private:
   // Connections by what can be done with them.
@@ -29,35 +29,36 @@ class Chooser {
     std::vector<std::uint32_t> gone;         // its process exited, the broker does not know
     std::vector<std::uint32_t> released;
   };
-  [[nodiscard]] static Sight look(const World& world);
+  [[nodiscard]] static Sight look(const Simulation& simulation);
 
-  Step any(const World& world);
-  Step backend_step(const World& world, const Sight& sight);
-  Step time_step(const World& world);
-  Step operator_step(const World& world);
-  Step odd_step(const World& world, const Sight& sight);
+  Step any(const Simulation& simulation);
+  Step backend_step(const Simulation& simulation, const Sight& sight);
+  Step time_step(const Simulation& simulation);
+  Step operator_step(const Simulation& simulation);
+  Step odd_step(const Simulation& simulation, const Sight& sight);
 
-  Step connect(const World& world, std::optional<std::uint32_t> process = {});
-  std::uint32_t some_key(const World& world);
-  std::uint32_t some_entry(const World& world);
+  Step connect(const Simulation& simulation, std::optional<std::uint32_t> process = {});
+  std::uint32_t some_key(const Simulation& simulation);
+  std::uint32_t some_entry(const Simulation& simulation);
   Step register_as(std::uint32_t connection, std::uint32_t key);
-  std::int64_t operation_for(const World& world, std::uint32_t connection);
-  [[nodiscard]] static std::optional<std::int64_t> open_until(const World& world,
+  std::int64_t operation_for(const Simulation& simulation, std::uint32_t connection);
+  [[nodiscard]] static std::optional<std::int64_t> open_until(const Simulation& simulation,
                                                               std::uint32_t connection);
-  Step answer(const World& world, std::uint32_t connection);
-  Step start(const World& world);
-  [[nodiscard]] BroadcastId some_broadcast(const World& world);
+  Step answer(const Simulation& simulation, std::uint32_t connection);
+  Step start(const Simulation& simulation);
+  [[nodiscard]] BroadcastId some_broadcast(const Simulation& simulation);
 
   // Several steps; the first is returned, the others are planned.
-  Step join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key);
-  Step bounce(const World& world, std::uint32_t connection, bool close_first);
-  Step take_over(const World& world, std::uint32_t connection);
-  Step reply(const World& world, std::uint32_t connection);
-  Step die(const World& world, std::uint32_t connection);
-  Step broadcast_to_all(const World& world, const Sight& sight);
-  Step restart(const World& world);
-  Step run_short(const World& world);
-  void plan_join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key);
+  Step join(const Simulation& simulation, std::optional<std::uint32_t> process, std::uint32_t key);
+  Step bounce(const Simulation& simulation, std::uint32_t connection, bool close_first);
+  Step take_over(const Simulation& simulation, std::uint32_t connection);
+  Step reply(const Simulation& simulation, std::uint32_t connection);
+  Step die(const Simulation& simulation, std::uint32_t connection);
+  Step broadcast_to_all(const Simulation& simulation, const Sight& sight);
+  Step restart(const Simulation& simulation);
+  Step run_short(const Simulation& simulation);
+  void plan_join(const Simulation& simulation, std::optional<std::uint32_t> process,
+                 std::uint32_t key);
   void plan(StepKind kind, std::int64_t a = 0, std::int64_t b = 0);
 
   Rng& rng_;

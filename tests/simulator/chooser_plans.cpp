@@ -10,16 +10,17 @@ void Chooser::plan(StepKind kind, std::int64_t a, std::int64_t b) {
   batch_.push_back({kind, {a, b}});
 }
 
-Step Chooser::join(const World& world, std::optional<std::uint32_t> process, std::uint32_t key) {
-  plan_join(world, process, key);
+Step Chooser::join(const Simulation& simulation, std::optional<std::uint32_t> process,
+                   std::uint32_t key) {
+  plan_join(simulation, process, key);
   const auto first = batch_.front();
   batch_.erase(batch_.begin());
   return first;
 }
 
-void Chooser::plan_join(const World& world, std::optional<std::uint32_t> process,
+void Chooser::plan_join(const Simulation& simulation, std::optional<std::uint32_t> process,
                         std::uint32_t key) {
-  const auto step = connect(world, process);
+  const auto step = connect(simulation, process);
   batch_.push_back(step);
   const auto connection = static_cast<std::uint32_t>(step.args[0]);
   batch_.push_back(register_as(connection, key));
@@ -28,40 +29,40 @@ void Chooser::plan_join(const World& world, std::optional<std::uint32_t> process
 }
 
 // Its process comes back on another connection: after the first was lost, or while it is live.
-Step Chooser::bounce(const World& world, std::uint32_t connection, bool close_first) {
-  const auto process = world.shell().lines().at(connection).process;
-  const auto serial = world.shadow().connections().at(connection).serial;
+Step Chooser::bounce(const Simulation& simulation, std::uint32_t connection, bool close_first) {
+  const auto process = simulation.shell().lines().at(connection).process;
+  const auto serial = simulation.oracle().connections().at(connection).serial;
   std::uint32_t key = 0;
-  for (const auto& backend : world.shadow().backends()) {
+  for (const auto& backend : simulation.oracle().backends()) {
     if (backend.serial == serial) key = backend.form.key;
   }
-  if (!close_first) return join(world, process, key);
+  if (!close_first) return join(simulation, process, key);
   plan(StepKind::kDeliver, connection);
   if (rng_.chance(30)) plan(StepKind::kAdvance, rng_.between(0, 300'000));
   if (rng_.chance(60)) plan(StepKind::kResume, 0);
-  if (rng_.chance(80)) plan_join(world, process, key);
+  if (rng_.chance(80)) plan_join(simulation, process, key);
   return {StepKind::kClose, {connection}};
 }
 
-Step Chooser::take_over(const World& world, std::uint32_t connection) {
-  const auto serial = world.shadow().connections().at(connection).serial;
+Step Chooser::take_over(const Simulation& simulation, std::uint32_t connection) {
+  const auto serial = simulation.oracle().connections().at(connection).serial;
   std::uint32_t key = 0;
-  for (const auto& backend : world.shadow().backends()) {
+  for (const auto& backend : simulation.oracle().backends()) {
     if (backend.serial == serial) key = backend.form.key;
   }
   if (rng_.chance(30)) {
     plan(StepKind::kDeliver, connection);
-    plan_join(world, {}, key);
+    plan_join(simulation, {}, key);
     return {StepKind::kClose, {connection}};
   }
-  return join(world, {}, key);
+  return join(simulation, {}, key);
 }
 
 // It answers what it owes, in time or too late; now and then twice.
-Step Chooser::reply(const World& world, std::uint32_t connection) {
-  const auto said = answer(world, connection);
+Step Chooser::reply(const Simulation& simulation, std::uint32_t connection) {
+  const auto said = answer(simulation, connection);
   if (rng_.chance(30)) plan(StepKind::kRead, connection, 64);
-  if (const auto due = open_until(world, connection); due && rng_.chance(25)) {
+  if (const auto due = open_until(simulation, connection); due && rng_.chance(25)) {
     plan(StepKind::kAdvance, *due + rng_.below(2000));
     plan(StepKind::kFire, rng_.below(3));
     plan(StepKind::kFire, rng_.below(3));
@@ -78,12 +79,13 @@ Step Chooser::reply(const World& world, std::uint32_t connection) {
 }
 
 // Microseconds until the oldest of what it owes is due.
-std::optional<std::int64_t> Chooser::open_until(const World& world, std::uint32_t connection) {
-  const auto serial = world.shadow().connections().at(connection).serial;
-  for (const auto& [id, cast] : world.shadow().casts()) {
+std::optional<std::int64_t> Chooser::open_until(const Simulation& simulation,
+                                                std::uint32_t connection) {
+  const auto serial = simulation.oracle().connections().at(connection).serial;
+  for (const auto& [id, cast] : simulation.oracle().casts()) {
     for (const auto& asked : cast.asked) {
       if (asked.serial != serial || asked.outcome != OutcomeKind::kOpen) continue;
-      const auto until = asked.deadline - world.now();
+      const auto until = asked.deadline - simulation.now();
       return std::max<std::int64_t>(
           std::chrono::duration_cast<std::chrono::microseconds>(until).count(), 0);
     }
@@ -92,12 +94,12 @@ std::optional<std::int64_t> Chooser::open_until(const World& world, std::uint32_
 }
 
 // Its process exits; sometimes it says a last word, or leaves a child that keeps its sockets.
-Step Chooser::die(const World& world, std::uint32_t connection) {
-  const auto process = world.shell().lines().at(connection).process;
+Step Chooser::die(const Simulation& simulation, std::uint32_t connection) {
+  const auto process = simulation.shell().lines().at(connection).process;
   const Step exit{StepKind::kExit, {process, rng_.chance(25) ? 1 : 0}};
   auto first = exit;
   if (rng_.chance(50)) {
-    first = answer(world, connection);
+    first = answer(simulation, connection);
     batch_.push_back(exit);
   }
   if (rng_.chance(70)) plan(StepKind::kDeliver, connection);
@@ -107,8 +109,8 @@ Step Chooser::die(const World& world, std::uint32_t connection) {
 }
 
 // A broadcast, and answers from some of those that it reaches.
-Step Chooser::broadcast_to_all(const World& world, const Sight& sight) {
-  const auto step = start(world);
+Step Chooser::broadcast_to_all(const Simulation& simulation, const Sight& sight) {
+  const auto step = start(simulation);
   const auto id = step.args[0];
   for (const auto connection : sight.live) {
     if (!rng_.chance(60)) continue;
@@ -126,7 +128,7 @@ Step Chooser::broadcast_to_all(const World& world, const Sight& sight) {
 
 // The broker is gone and comes again: killed, or told to and given time. Backends come back, each
 // when it notices; some answer what the broker before asked them.
-Step Chooser::restart(const World& world) {
+Step Chooser::restart(const Simulation& simulation) {
   const Step restart{StepKind::kRestart, {rng_.chance(50) ? 1 : 0, rng_.chance(10) ? 1 : 0}};
   auto first = restart;
   if (rng_.chance(40)) {
@@ -145,14 +147,14 @@ Step Chooser::restart(const World& world) {
     first = {StepKind::kStart, {0, operation, -1, 0, 1, user}};
     batch_.push_back(first);
   }
-  for (const auto& backend : world.shadow().backends()) {
-    const auto line = world.shell().lines().find(backend.connection);
-    if (line == world.shell().lines().end() || !rng_.chance(80)) continue;
-    const auto process = world.processes().find(line->second.process);
-    if (process != world.processes().end() && process->second.exited) continue;
-    plan_join(world, line->second.process, backend.form.key);
+  for (const auto& backend : simulation.oracle().backends()) {
+    const auto line = simulation.shell().lines().find(backend.connection);
+    if (line == simulation.shell().lines().end() || !rng_.chance(80)) continue;
+    const auto process = simulation.processes().find(line->second.process);
+    if (process != simulation.processes().end() && process->second.exited) continue;
+    plan_join(simulation, line->second.process, backend.form.key);
     const auto connection = batch_.back().args[0];
-    if (process == world.processes().end() || process->second.known.empty()) continue;
+    if (process == simulation.processes().end() || process->second.known.empty()) continue;
     if (!rng_.chance(30)) continue;
     plan(StepKind::kAck, connection, std::int64_t(rng_.pick(process->second.known)));
     plan(StepKind::kDeliver, connection);
@@ -162,13 +164,13 @@ Step Chooser::restart(const World& world) {
 
 // No descriptor is left: whoever connects now waits, speaks, leaves or dies before the broker
 // knows of it, until there are some again (or never).
-Step Chooser::run_short(const World& world) {
+Step Chooser::run_short(const Simulation& simulation) {
   for (auto left = 1 + rng_.below(4); left > 0; --left) {
-    const auto step = connect(world);
+    const auto step = connect(simulation);
     const auto connection = step.args[0];
     batch_.push_back(step);
     if (rng_.chance(80)) {
-      batch_.push_back(register_as(static_cast<std::uint32_t>(connection), some_key(world)));
+      batch_.push_back(register_as(static_cast<std::uint32_t>(connection), some_key(simulation)));
     }
     if (rng_.chance(15)) plan(StepKind::kGarbage, connection);
     if (rng_.chance(20)) plan(StepKind::kClose, connection);

@@ -12,24 +12,24 @@ constexpr std::int64_t kMaxU32 = 0xffff'ffff;  // the longest time that the wire
 
 }  // namespace
 
-Step Chooser::connect(const World& world, std::optional<std::uint32_t> process) {
+Step Chooser::connect(const Simulation& simulation, std::optional<std::uint32_t> process) {
   auto number = process ? *process : rng_.below(processes_);
   const auto exited = [&] {
-    const auto found = world.processes().find(number);
-    return found != world.processes().end() && found->second.exited;
+    const auto found = simulation.processes().find(number);
+    return found != simulation.processes().end() && found->second.exited;
   };
   while (exited()) number += 13;
   return {StepKind::kConnect, {next_connection_++, number}};
 }
 
 // Mostly one that nobody has.
-std::uint32_t Chooser::some_key(const World& world) {
+std::uint32_t Chooser::some_key(const Simulation& simulation) {
   const auto first = rng_.below(keys_);
   if (rng_.chance(15)) return first;
   for (std::uint32_t i = 0; i < keys_; ++i) {
     const auto key = (first + i) % keys_;
-    const auto& all = world.shadow().backends();
-    const bool free = std::none_of(all.begin(), all.end(), [&](const Shadow::Backend& backend) {
+    const auto& all = simulation.oracle().backends();
+    const bool free = std::none_of(all.begin(), all.end(), [&](const Oracle::Backend& backend) {
       return backend.key == key && backend.state != BackendState::kDead;
     });
     if (free) return key;
@@ -53,12 +53,12 @@ Step Chooser::register_as(std::uint32_t connection, std::uint32_t key) {
 
 // An operation that the backend of this connection owes, or one whose outcome is in; sometimes
 // any that its process ever read, or that nobody did.
-std::int64_t Chooser::operation_for(const World& world, std::uint32_t connection) {
-  const auto known = world.shadow().connections().find(connection);
-  const auto serial = known == world.shadow().connections().end() ? 0 : known->second.serial;
+std::int64_t Chooser::operation_for(const Simulation& simulation, std::uint32_t connection) {
+  const auto known = simulation.oracle().connections().find(connection);
+  const auto serial = known == simulation.oracle().connections().end() ? 0 : known->second.serial;
   std::vector<BroadcastId> open;
   std::vector<BroadcastId> late;
-  for (const auto& [id, cast] : world.shadow().casts()) {
+  for (const auto& [id, cast] : simulation.oracle().casts()) {
     for (const auto& asked : cast.asked) {
       if (asked.serial != serial) continue;
       if (asked.outcome == OutcomeKind::kOpen) open.push_back(id);
@@ -68,18 +68,18 @@ std::int64_t Chooser::operation_for(const World& world, std::uint32_t connection
   const auto dice = rng_.below(100);
   if (dice < 60 && !open.empty()) return static_cast<std::int64_t>(rng_.pick(open));
   if (dice < 90 && !late.empty()) return static_cast<std::int64_t>(rng_.pick(late));
-  const auto line = world.shell().lines().find(connection);
-  if (dice < 97 && line != world.shell().lines().end()) {
-    const auto process = world.processes().find(line->second.process);
-    if (process != world.processes().end() && !process->second.known.empty()) {
+  const auto line = simulation.shell().lines().find(connection);
+  if (dice < 97 && line != simulation.shell().lines().end()) {
+    const auto process = simulation.processes().find(line->second.process);
+    if (process != simulation.processes().end() && !process->second.known.empty()) {
       return static_cast<std::int64_t>(rng_.pick(process->second.known));
     }
   }
-  return static_cast<std::int64_t>(some_broadcast(world));
+  return static_cast<std::int64_t>(some_broadcast(simulation));
 }
 
-Step Chooser::answer(const World& world, std::uint32_t connection) {
-  const auto id = operation_for(world, connection);
+Step Chooser::answer(const Simulation& simulation, std::uint32_t connection) {
+  const auto id = operation_for(simulation, connection);
   const auto dice = rng_.below(10);
   if (dice < 5 || (dice < 7 && one_budget_)) return {StepKind::kAck, {connection, id}};
   if (dice < 7) {
@@ -90,8 +90,8 @@ Step Chooser::answer(const World& world, std::uint32_t connection) {
   return {StepKind::kFail, {connection, id, rng_.below(6)}};
 }
 
-Step Chooser::start(const World& world) {
-  Step step{StepKind::kStart, {std::int64_t(world.shell().next_id()), 0, -1, 0, 0, 0}};
+Step Chooser::start(const Simulation& simulation) {
+  Step step{StepKind::kStart, {std::int64_t(simulation.shell().next_id()), 0, -1, 0, 0, 0}};
   if (rng_.chance(10)) step.args[0] += rng_.below(3);
   step.args[1] = rng_.chance(95) ? rng_.below(kGoodOperations) : rng_.below(kOperations);
   if (!one_budget_ && rng_.chance(50)) {
@@ -106,8 +106,8 @@ Step Chooser::start(const World& world) {
   return step;
 }
 
-BroadcastId Chooser::some_broadcast(const World& world) {
-  const auto next = world.shell().next_id();
+BroadcastId Chooser::some_broadcast(const Simulation& simulation) {
+  const auto next = simulation.shell().next_id();
   if (rng_.chance(10)) return next + rng_.below(3);
   // The first that the host ever gave, and ids about it.
   if (rng_.chance(10)) return static_cast<BroadcastId>(first_id_ + rng_.between(-1, 1));

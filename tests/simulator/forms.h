@@ -3,7 +3,7 @@
 
 #include "muster/registration.h"
 
-#include "simulator/shadow.h"
+#include "simulator/oracle.h"
 #include "simulator/universe.h"
 
 namespace muster::simulator {

@@ -12,20 +12,20 @@ namespace {
 constexpr std::uint32_t kFewSteps = 45;
 constexpr std::uint32_t kManySteps = 250;
 
-// What `steps` does to a world until it ends or fails.
+// What `steps` does to a simulation until it ends or fails.
 template <class Steps>
 Outcome run(const Knobs& knobs, const Fault& fault, Steps&& steps) {
-  World world(knobs, fault);
+  Simulation simulation(knobs, fault);
   Outcome outcome;
   try {
-    steps(world);
-    world.wind_down();
+    steps(simulation);
+    simulation.wind_down();
   } catch (const std::exception& failure) {  // a Violation, or whatever the core throws
     outcome.problem = failure.what();
   }
-  outcome.steps = world.steps();
-  outcome.cases = world.cases();
-  outcome.counters = world.shadow().counters;
+  outcome.steps = simulation.steps();
+  outcome.cases = simulation.cases();
+  outcome.counters = simulation.oracle().counters;
   return outcome;
 }
 
@@ -36,20 +36,20 @@ Outcome run_seed(std::uint64_t seed, Script* script, const Fault& fault) {
   Rng rng(seed);
   const auto knobs = random_knobs(rng);
   if (script != nullptr) *script = {knobs, {}};
-  return run(knobs, fault, [&](World& world) {
+  return run(knobs, fault, [&](Simulation& simulation) {
     Chooser chooser(rng, knobs);
     const auto count = 5 + rng.below(rng.chance(5) ? kManySteps : kFewSteps);
     for (std::uint32_t i = 0; i < count; ++i) {
-      const auto step = chooser.next(world);
+      const auto step = chooser.next(simulation);
       if (script != nullptr) script->steps.push_back(step);
-      world.apply(step);
+      simulation.apply(step);
     }
   });
 }
 
 Outcome run_script(const Script& script, const Fault& fault) {
-  return run(script.knobs, fault, [&](World& world) {
-    for (const auto& step : script.steps) world.apply(step);
+  return run(script.knobs, fault, [&](Simulation& simulation) {
+    for (const auto& step : script.steps) simulation.apply(step);
   });
 }
 

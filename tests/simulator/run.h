@@ -9,7 +9,7 @@
 
 #include "simulator/cases.h"
 #include "simulator/script.h"
-#include "simulator/world.h"
+#include "simulator/simulation.h"
 
 namespace muster::simulator {
 

@@ -54,7 +54,7 @@ class SimShell final : public core::Shell {
   SimShell(std::size_t queue_bound, OnEvent on_event)
       : queue_bound_(queue_bound), on_event_(std::move(on_event)) {}
 
-  // --- the world's side
+  // --- the simulation's side
   // The events of one call into the core lie between begin() and end().
   void begin(const core::Broker& broker, core::SteadyTime now);
   void end() { in_core_ = false; }

@@ -14,7 +14,7 @@ const BackendKey& backend_key(std::uint32_t key) {
   return kTable[key];
 }
 
-Selection Audience::selection() const {
+Selection Selected::selection() const {
   // Values are taken from what a backend registers, so that they are written once.
   std::uint32_t example = 0;
   while (example + 1 < kKeys && !has(example)) ++example;
@@ -69,21 +69,21 @@ bool Members::is_live(std::uint32_t key) const {
 
 std::size_t Members::live() const { return asked({}).size(); }
 
-std::vector<std::uint32_t> Members::asked(const Audience& audience) const {
+std::vector<std::uint32_t> Members::asked(const Selected& selected) const {
   std::vector<std::uint32_t> keys;
   for (const auto& member : listed_) {
-    if (member.state == BackendState::kLive && audience.has(member.key)) keys.push_back(member.key);
+    if (member.state == BackendState::kLive && selected.has(member.key)) keys.push_back(member.key);
   }
   return keys;
 }
 
-BroadcastResult Members::expected(const BroadcastOperation& operation, const Audience& audience,
+BroadcastResult Members::expected(const BroadcastOperation& operation, const Selected& selected,
                                   std::optional<std::chrono::milliseconds> ack_timeout,
                                   const Respond& respond) const {
   LifecycleBroadcastModel model;
   std::vector<std::uint32_t> late;
   for (const auto& member : listed_) {
-    if (!audience.has(member.key)) continue;
+    if (!selected.has(member.key)) continue;
     const auto& key = backend_key(member.key);
     if (member.state == BackendState::kDead) {
       model.register_backend(BroadcastBackend::dead(key));

@@ -17,7 +17,7 @@
 namespace muster::soak {
 
 // Whom a broadcast asks.
-struct Audience {
+struct Selected {
   std::optional<Kind> kind;
   std::optional<std::uint32_t> group;
   std::optional<std::uint32_t> one;  // this key alone
@@ -43,12 +43,12 @@ class Members {
   [[nodiscard]] bool is_live(std::uint32_t key) const;
   [[nodiscard]] std::size_t live() const;
   // Live ones that the broadcast asks.
-  [[nodiscard]] std::vector<std::uint32_t> asked(const Audience& audience) const;
+  [[nodiscard]] std::vector<std::uint32_t> asked(const Selected& selected) const;
 
   using Respond = std::function<BroadcastBackendResponse(std::uint32_t key)>;
   // `ack_timeout`: what the operator said for all.
   [[nodiscard]] BroadcastResult expected(const BroadcastOperation& operation,
-                                         const Audience& audience,
+                                         const Selected& selected,
                                          std::optional<std::chrono::milliseconds> ack_timeout,
                                          const Respond& respond) const;
 

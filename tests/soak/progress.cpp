@@ -23,12 +23,12 @@ void Progress::add(const BroadcastResult& result) {
   skipped_ += result.skipped_dead.size();
 }
 
-void Progress::say_now_and_then(pid_t musterd, std::uint64_t strangers) {
+void Progress::say_now_and_then(pid_t musterd, std::uint64_t stray) {
   constexpr std::chrono::seconds kEvery{5};
-  if (Clock::now() - said_ >= kEvery) say(musterd, strangers);
+  if (Clock::now() - said_ >= kEvery) say(musterd, stray);
 }
 
-void Progress::say(pid_t musterd, std::uint64_t strangers) {
+void Progress::say(pid_t musterd, std::uint64_t stray) {
   const auto now = Clock::now();
   const auto seconds = std::chrono::duration<double>(now - said_).count();
   const auto cpu = bench::cpu_time(musterd);
@@ -41,7 +41,7 @@ void Progress::say(pid_t musterd, std::uint64_t strangers) {
             << " broadcasts (" << static_cast<double>(broadcasts - broadcasts_said_) / seconds
             << "/s), acked " << acks_ << ", timed out " << timeouts_ << ", failed " << failures_
             << ", skipped " << skipped_ << "; joins " << joins << ", deaths " << deaths
-            << ", restarts " << restarts << ", strangers " << strangers << "; musterd "
+            << ", restarts " << restarts << ", stray " << stray << "; musterd "
             << descriptors_of(musterd) << " descriptors, " << std::setprecision(1)
             << static_cast<double>(bench::own_bytes(musterd)) / kMiB << " MiB, "
             << std::setprecision(0) << busy << " % CPU" << std::endl;

@@ -21,8 +21,8 @@ class Progress {
   std::uint64_t restarts = 0;
 
   void add(const BroadcastResult& result);
-  void say_now_and_then(pid_t musterd, std::uint64_t strangers);
-  void say(pid_t musterd, std::uint64_t strangers);
+  void say_now_and_then(pid_t musterd, std::uint64_t stray);
+  void say(pid_t musterd, std::uint64_t stray);
 
  private:
   using Clock = std::chrono::steady_clock;

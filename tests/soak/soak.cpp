@@ -28,7 +28,7 @@ Soak::Soak(const Options& options)
     : options_(options),
       rng_(options.seed),
       hosts_(directory_.path() / kBackendSocketName, options.seed),
-      strangers_(directory_.path()) {
+      stray_(directory_.path()) {
   const auto file = directory_.path() / "musterd.toml";
   std::ofstream(file) << kConfiguration << kReportTargets << '\n';
   options_.musterd_arguments.insert(options_.musterd_arguments.begin(), {"--config", file});
@@ -55,7 +55,7 @@ void Soak::run() {
     }
     ++progress_.restarts;
   }
-  progress_.say(musterd_->pid(), strangers_.count());
+  progress_.say(musterd_->pid(), stray_.count());
   end_told();
 }
 
@@ -67,7 +67,7 @@ void Soak::round() {
     sleepers_.pop_front();
   }
   change_members();
-  if (rng_.chance(30)) strangers_.visit(rng_);
+  if (rng_.chance(30)) stray_.visit(rng_);
   const auto dice = rng_.below(1000);
   if (dice < 5) {
     dying();
@@ -84,7 +84,7 @@ void Soak::round() {
   } else {
     ordinary();
   }
-  progress_.say_now_and_then(musterd_->pid(), strangers_.count());
+  progress_.say_now_and_then(musterd_->pid(), stray_.count());
 }
 
 }  // namespace muster::soak

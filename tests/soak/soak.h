@@ -25,7 +25,7 @@
 #include "soak/members.h"
 #include "soak/options.h"
 #include "soak/progress.h"
-#include "soak/strangers.h"
+#include "soak/stray_connections.h"
 
 namespace muster::soak {
 
@@ -48,7 +48,7 @@ class Soak {
     std::uint64_t before = 0;  // outcomes() when it was asked
   };
   struct Question {
-    Audience audience;
+    Selected selected;
     std::optional<std::chrono::milliseconds> ack_timeout;
     bool alone = false;
     // Who may be gone by now without the soak's doing: when nobody is asked, it is.
@@ -111,7 +111,7 @@ class Soak {
   std::optional<ControlClient> client_;
   Hosts hosts_;
   Members members_;
-  Strangers strangers_;
+  StrayConnections stray_;
   std::array<std::uint32_t, kKeys> holder_{};  // the slot that has the key's connection
   std::deque<Open> sleepers_;                  // their outcomes come with time alone
   Counters sums_;                              // what this run of the broker must have counted

@@ -59,12 +59,12 @@ void Soak::live(Clock::time_point until) {
 // broadcasts each time: what a report holds depends on who was asked.
 void Soak::settle() {
   look_at_sleepers();
-  strangers_.leave();
+  stray_.leave();
   join_all();
   Question question;
-  question.audience.kind = Kind::kAwake;
+  question.selected.kind = Kind::kAwake;
   std::vector<Open> open;
-  const auto asked = members_.asked(question.audience).size();
+  const auto asked = members_.asked(question.selected).size();
   for (std::size_t targets = 0; targets < kReportTargets; targets += asked) {
     open.push_back(
         ask(question, [this](BroadcastId id, std::uint32_t key) { return usual(id, key); }));

@@ -24,8 +24,8 @@ Response Soak::usual(BroadcastId id, std::uint32_t key) const {
 
 Soak::Question Soak::question_to(Kind kind) {
   Question question;
-  question.audience.kind = kind;
-  if (rng_.chance(60)) question.audience.group = rng_.below(kGroups);
+  question.selected.kind = kind;
+  if (rng_.chance(60)) question.selected.group = rng_.below(kGroups);
   if (rng_.chance(30)) {
     question.ack_timeout =
         kind == Kind::kAsleep ? std::chrono::milliseconds(1 + rng_.below(50)) : kHour;
@@ -42,13 +42,13 @@ Soak::Open Soak::ask(const Question& question, const Respond& respond) {
         BroadcastOperation::release_handles("/soak/" + std::to_string(rng_.below(1000)));
   }
   request.ack_timeout = question.ack_timeout;
-  request.selection = question.audience.selection();
+  request.selection = question.selected.selection();
   const bool twice = rng_.chance(10);
   if (twice) request.operation_key = "round " + std::to_string(rounds_) + std::to_string(last_id_);
 
   const auto accepted = client_->start_broadcast(request);
   const auto id = accepted.broadcast_id;
-  auto expected = members_.expected(request.operation, question.audience, question.ack_timeout,
+  auto expected = members_.expected(request.operation, question.selected, question.ack_timeout,
                                     [&](std::uint32_t key) { return respond(id, key); });
   if (id <= last_id_) throw std::runtime_error("an id was given twice: " + std::to_string(id));
   last_id_ = id;
@@ -158,7 +158,7 @@ void Soak::last_words() {
   std::uint64_t answers = 0;
   for (auto left = 1 + rng_.below(8); left > 0; --left) {
     questions.push_back(question_to(Kind::kAwake));
-    for (const auto key : members_.asked(questions.back().audience)) {
+    for (const auto key : members_.asked(questions.back().selected)) {
       answers += holder_[key] == slot ? 1 : 0;
     }
   }
@@ -183,7 +183,7 @@ void Soak::cancelling() {
   for (const auto key : held_by(slot)) {
     if (!members_.is_live(key) || !rng_.chance(30)) continue;
     Question question;
-    question.audience.one = key;
+    question.selected.one = key;
     open.push_back(ask(question, [](BroadcastId, std::uint32_t) {
       return Response::failure(BroadcastFailureReason::kRejected);
     }));
@@ -217,12 +217,12 @@ void Soak::flood() {
   if (live.empty()) return;
   look_at_sleepers();
   Question question;
-  question.audience.one = rng_.pick(live);
-  const auto key = *question.audience.one;
+  question.selected.one = rng_.pick(live);
+  const auto key = *question.selected.one;
   (void)hosts_.ask(slot, {Order::Kind::kStopReading, key, 0}, Reply::Kind::kDone);
   std::vector<Open> open;
   const auto is_connected = [&] {
-    const auto list = client_->backends(question.audience.selection());
+    const auto list = client_->backends(question.selected.selection());
     return list.size() == 1 && list[0].state == BackendState::kLive;
   };
   while (open.size() < kMost && is_connected()) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "ctl/console.h"
+#include "musterctl/console.h"
 
 namespace muster::test {
 

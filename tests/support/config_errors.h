@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "config/config_file.h"
+#include "musterd/config/config_file.h"
 
 namespace muster::test {
 

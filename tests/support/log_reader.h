@@ -1,4 +1,4 @@
-// Reads what musterd writes, by the grammar that daemon/log/record.h documents: a reader of its own
+// Reads what musterd writes, by the grammar that daemon/musterd/log/record.h documents: a reader of its own
 // that shares no code with the writer.
 #pragma once
 

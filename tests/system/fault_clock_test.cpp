@@ -49,46 +49,46 @@ TEST_F(FaultClockTest, AnHourForwardOrBackMovesNoDeadline) {
   // What an hour would make old.
   setup_.broker["report_age"] = "\"30m\"";
   setup_.broker["dead_age"] = "\"30m\"";
-  inflict(setup_, [this](FaultStage& stage) {
+  inflict(setup_, [this](FaultHost& host) {
     step(0);
-    Process& mute = stage.backend("mute", {"--on-release", "silent"});
-    stage.backend("dies").end(SIGKILL);
+    Process& mute = host.backend("mute", {"--on-release", "silent"});
+    host.backend("dies").end(SIGKILL);
     const auto is_dead = [](const BackendInfo& info) { return info.state == BackendState::kDead; };
     for (bool dead = false; !dead;) {
-      const auto list = stage.operators().backends();
+      const auto list = host.operators().backends();
       dead = std::any_of(list.begin(), list.end(), is_dead);
     }
-    const BroadcastId open = stage.release("/open");
+    const BroadcastId open = host.release("/open");
     for (const std::int64_t hours : {1, -1}) {
       step(hours * kHour);
-      const BroadcastId short_one = stage.release("/short", milliseconds(20));
-      stage.operators().report(short_one, true);
-      const BroadcastReport kept = stage.operators().report(short_one);
+      const BroadcastId short_one = host.release("/short", milliseconds(20));
+      host.operators().report(short_one, true);
+      const BroadcastReport kept = host.operators().report(short_one);
       EXPECT_EQ(hours_ahead(kept), hours) << "the clock was not stepped";
       EXPECT_EQ(kept.result.timeouts.size(), 1u) << "a deadline that was due did not come";
-      TestBackend shy = stage.connect();
+      TestBackend shy = host.connect();
       EXPECT_EQ(shy.hears(), "refused (too slow): no Register came within 0.05 s");
-      if (hours == -1) stage.at_its_worst();
-      EXPECT_EQ(stage.operators().report(open).state, BroadcastState::kRunning)
+      if (hours == -1) host.at_its_worst();
+      EXPECT_EQ(host.operators().report(open).state, BroadcastState::kRunning)
           << "a deadline that was far away came";
-      EXPECT_EQ(stage.operators().backends().size(), 2u) << "the dead one is not old";
+      EXPECT_EQ(host.operators().backends().size(), 2u) << "the dead one is not old";
     }
     mute.end(SIGKILL);
-    EXPECT_EQ(stage.operators().report(open, true).result.failures.size(), 1u);
+    EXPECT_EQ(host.operators().report(open, true).result.failures.size(), 1u);
   });
 }
 
 TEST_F(FaultClockTest, NoIdIsUsedAgainByABrokerThatStartsAnHourEarlier) {
-  inflict(setup_, [this](FaultStage& stage) {
+  inflict(setup_, [this](FaultHost& host) {
     step(0);
-    stage.backend("quick");
-    const BroadcastId before = stage.release("/before");
+    host.backend("quick");
+    const BroadcastId before = host.release("/before");
     step(-kHour);
-    stage.restart_broker();
-    const BroadcastId after = stage.release("/after");
-    EXPECT_EQ(hours_ahead(stage.operators().report(after)), -1) << "the clock was not stepped";
+    host.restart_broker();
+    const BroadcastId after = host.release("/after");
+    EXPECT_EQ(hours_ahead(host.operators().report(after)), -1) << "the clock was not stepped";
     EXPECT_GT(after, before);
-    stage.at_its_worst();
+    host.at_its_worst();
   });
 }
 

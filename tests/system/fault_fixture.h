@@ -16,7 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "support/broker_holdings.h"
-#include "support/fault_stage.h"
+#include "support/fault_host.h"
 #include "support/holdings.h"
 #include "support/sanitized.h"
 
@@ -24,7 +24,7 @@ namespace muster::test {
 
 class FaultTest : public ::testing::Test {
  protected:
-  using Fault = std::function<void(FaultStage&)>;
+  using Fault = std::function<void(FaultHost&)>;
 
   void inflict(BrokerSetup setup, Fault fault) {
     setup_ = std::move(setup);
@@ -32,11 +32,11 @@ class FaultTest : public ::testing::Test {
     stage_.emplace(setup_, false);
     static_cast<void>(stage_->operators().ping());
     descriptors_ = holdings_of(stage_->broker().pid());
-    run(FaultStage::Run::kWarmUp);
+    run(FaultHost::Run::kWarmUp);
     if (HasFailure()) return;
     EXPECT_EQ(recovery(), "") << "after a tenth of the fault";
     memory_kib_ = resident_kib(stage_->broker().pid());
-    run(FaultStage::Run::kFull);
+    run(FaultHost::Run::kFull);
   }
   void inflict(Fault fault) { inflict({}, std::move(fault)); }
 
@@ -47,19 +47,19 @@ class FaultTest : public ::testing::Test {
     if (HasFailure()) return;
     stage_.reset();
     stage_.emplace(setup_, true);
-    run(FaultStage::Run::kSigterm);
+    run(FaultHost::Run::kSigterm);
   }
 
  private:
   static constexpr std::chrono::seconds kRecoversWithin{10};
   static constexpr std::size_t kMayGrowBy = 10;  // percent
 
-  void run(FaultStage::Run run) {
+  void run(FaultHost::Run run) {
     stage_->begin(run);
     try {
       fault_(*stage_);
-      if (run == FaultStage::Run::kSigterm) ADD_FAILURE() << "the fault has no worst moment";
-    } catch (const FaultStage::BrokerEnded&) {
+      if (run == FaultHost::Run::kSigterm) ADD_FAILURE() << "the fault has no worst moment";
+    } catch (const FaultHost::BrokerEnded&) {
       // Nothing to do: at_its_worst() has looked at how it ended.
     }
     stage_->clear();
@@ -78,7 +78,7 @@ class FaultTest : public ::testing::Test {
       // What it was about to close when it was looked at first.
       if (now.descriptors.size() < descriptors_.descriptors.size()) descriptors_ = now;
       std::string problem;
-      if (ping >= FaultStage::kAnswersWithin) {
+      if (ping >= FaultHost::kAnswersWithin) {
         problem = "a ping takes " + std::to_string(ping.count()) + " us; ";
       }
       if (now.descriptors.size() > descriptors_.descriptors.size()) {
@@ -99,7 +99,7 @@ class FaultTest : public ::testing::Test {
 
   BrokerSetup setup_;
   Fault fault_;
-  std::optional<FaultStage> stage_;
+  std::optional<FaultHost> stage_;
   Holdings descriptors_;        // before the first run
   std::size_t memory_kib_ = 0;  // after the warm-up
 };

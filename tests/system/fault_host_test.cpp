@@ -26,9 +26,9 @@ using testing::HasSubstr;
 // for the next one when half of it is left.
 constexpr std::size_t kUntilIdsAreWritten = 600;
 
-void ask_nobody(FaultStage& stage, std::size_t times) {
+void ask_nobody(FaultHost& host, std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) {
-    EXPECT_EQ(stage.result(stage.release("/cache")).substr(0, 23), "release-handles /cache:") << i;
+    EXPECT_EQ(host.result(host.release("/cache")).substr(0, 23), "release-handles /cache:") << i;
   }
 }
 
@@ -51,35 +51,35 @@ bool log_to_small_disk(const std::string& directory) {
   return fd >= 0 && ::dup2(fd, STDERR_FILENO) == STDERR_FILENO;
 }
 
-std::filesystem::path filler(const FaultStage& stage) {
-  return stage.as_broker_sees(stage.dir() / "state" / "filler");
+std::filesystem::path filler(const FaultHost& host) {
+  return host.as_broker_sees(host.dir() / "state" / "filler");
 }
 
-void fill_disk(const FaultStage& stage) {
-  std::ofstream file(filler(stage), std::ios::binary);
+void fill_disk(const FaultHost& host) {
+  std::ofstream file(filler(host), std::ios::binary);
   const std::string page(4096, 'f');
   while (file.write(page.data(), 4096).flush()) {
   }
   file.clear();
   while (file.put('f').flush()) {
   }
-  ASSERT_GE(std::filesystem::file_size(filler(stage)), 4096u);
+  ASSERT_GE(std::filesystem::file_size(filler(host)), 4096u);
 }
 
 TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
   if (const auto why = why_no_private_mounts(); !why.empty()) GTEST_SKIP() << why;
   BrokerSetup setup;
   setup.before_exec = mount_small_disk;
-  inflict(setup, [](FaultStage& stage) {
-    Process& quick = stage.spawn({"--service", "quick", "--quiet"});
+  inflict(setup, [](FaultHost& host) {
+    Process& quick = host.spawn({"--service", "quick", "--quiet"});
     quick.wait_for("ready");
-    fill_disk(stage);
-    ask_nobody(stage, kUntilIdsAreWritten);
-    EXPECT_THAT(stage.broker().wait_for("cannot be written down"), HasSubstr("No space left"));
-    stage.at_its_worst();
-    std::filesystem::remove(filler(stage));
-    ask_nobody(stage, kUntilIdsAreWritten);
-    stage.broker().wait_for("broadcast ids are written down again");
+    fill_disk(host);
+    ask_nobody(host, kUntilIdsAreWritten);
+    EXPECT_THAT(host.broker().wait_for("cannot be written down"), HasSubstr("No space left"));
+    host.at_its_worst();
+    std::filesystem::remove(filler(host));
+    ask_nobody(host, kUntilIdsAreWritten);
+    host.broker().wait_for("broadcast ids are written down again");
   });
 }
 
@@ -87,14 +87,14 @@ TEST_F(FaultTest, AFullDiskUnderTheLogLosesLinesIsToldAndStopsNobody) {
   if (const auto why = why_no_private_mounts(); !why.empty()) GTEST_SKIP() << why;
   BrokerSetup setup;
   setup.before_exec = log_to_small_disk;
-  inflict(setup, [](FaultStage& stage) {
-    const auto log = stage.as_broker_sees(stage.dir() / "state" / "log");
-    fill_disk(stage);
-    ask_nobody(stage, 20);
+  inflict(setup, [](FaultHost& host) {
+    const auto log = host.as_broker_sees(host.dir() / "state" / "log");
+    fill_disk(host);
+    ask_nobody(host, 20);
     const auto size = std::filesystem::file_size(log);
-    stage.at_its_worst();
-    std::filesystem::remove(filler(stage));
-    ask_nobody(stage, 2);
+    host.at_its_worst();
+    std::filesystem::remove(filler(host));
+    ask_nobody(host, 2);
     std::string text((std::istreambuf_iterator<char>(std::ifstream(log).rdbuf())), {});
     EXPECT_THAT(text.substr(size), HasSubstr("log lines before this one are missing"));
     std::filesystem::resize_file(log, 0);
@@ -102,18 +102,18 @@ TEST_F(FaultTest, AFullDiskUnderTheLogLosesLinesIsToldAndStopsNobody) {
 }
 
 TEST_F(FaultTest, AFileSizeLimitUnderTheIdsIsToldAndStopsNobody) {
-  inflict([](FaultStage& stage) {
+  inflict([](FaultHost& host) {
     const auto limit_files_to = [&](rlim_t bytes) {
       const rlimit limit{bytes, RLIM_INFINITY};
-      ASSERT_EQ(::prlimit(stage.broker().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+      ASSERT_EQ(::prlimit(host.broker().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
     };
     limit_files_to(0);
-    ask_nobody(stage, kUntilIdsAreWritten);
-    EXPECT_THAT(stage.broker().wait_for("cannot be written down"), HasSubstr("File too large"));
-    stage.at_its_worst();
+    ask_nobody(host, kUntilIdsAreWritten);
+    EXPECT_THAT(host.broker().wait_for("cannot be written down"), HasSubstr("File too large"));
+    host.at_its_worst();
     limit_files_to(RLIM_INFINITY);
-    ask_nobody(stage, kUntilIdsAreWritten);
-    stage.broker().wait_for("broadcast ids are written down again");
+    ask_nobody(host, kUntilIdsAreWritten);
+    host.broker().wait_for("broadcast ids are written down again");
   });
 }
 
@@ -127,18 +127,18 @@ bool allow_few_descriptors(const std::string& /*directory*/) {
 TEST_F(FaultTest, WhenDescriptorsRunOutOperatorsStillGetInAndBackendsDoLater) {
   BrokerSetup setup;
   setup.before_exec = allow_few_descriptors;
-  inflict(setup, [](FaultStage& stage) {
-    Process& crowd = stage.spawn(
-        {"--service", "crowd", "--quiet", "--count", std::to_string(100 + stage.dose(100))});
-    stage.broker().wait_for("no connection can be accepted");
-    const Finished operator_then = stage.ctl({"ping"});
+  inflict(setup, [](FaultHost& host) {
+    Process& crowd = host.spawn(
+        {"--service", "crowd", "--quiet", "--count", std::to_string(100 + host.dose(100))});
+    host.broker().wait_for("no connection can be accepted");
+    const Finished operator_then = host.ctl({"ping"});
     EXPECT_EQ(operator_then.status, 0) << operator_then.err;
-    EXPECT_EQ(stage.ctl({"status"}).status, 0);
-    stage.at_its_worst();
+    EXPECT_EQ(host.ctl({"status"}).status, 0);
+    host.at_its_worst();
     crowd.end(SIGKILL);
-    stage.broker().wait_for("connections are accepted again");
-    stage.spawn({"--service", "late", "--quiet"}).wait_for("ready");
-    EXPECT_THAT(stage.result(stage.release("/cache")), HasSubstr("acked late 1.0.0"));
+    host.broker().wait_for("connections are accepted again");
+    host.spawn({"--service", "late", "--quiet"}).wait_for("ready");
+    EXPECT_THAT(host.result(host.release("/cache")), HasSubstr("acked late 1.0.0"));
   });
 }
 

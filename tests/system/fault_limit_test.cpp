@@ -30,27 +30,27 @@ std::string answer(BroadcastId id, const v1::BackendMessage& message) {
 }
 
 TEST_F(FaultTest, APathAtItsLimitIsCarriedAndOneByteMoreIsRefused) {
-  inflict([](FaultStage& stage) {
-    TestBackend backend = stage.join("a");
-    EXPECT_THROW(static_cast<void>(stage.release(path_of(kMaxPathBytes + 1))), ControlFailure);
+  inflict([](FaultHost& host) {
+    TestBackend backend = host.join("a");
+    EXPECT_THROW(static_cast<void>(host.release(path_of(kMaxPathBytes + 1))), ControlFailure);
     EXPECT_EQ(backend.has_heard(), "nothing");
-    const Finished told = stage.ctl({"release-handles", path_of(kMaxPathBytes + 1)});
+    const Finished told = host.ctl({"release-handles", path_of(kMaxPathBytes + 1)});
     EXPECT_EQ(told.status, 2);
     EXPECT_THAT(told.err, HasSubstr("4096"));
 
-    const BroadcastId id = stage.release(path_of(kMaxPathBytes));
+    const BroadcastId id = host.release(path_of(kMaxPathBytes));
     EXPECT_THAT(backend.hears(), HasSubstr(path_of(kMaxPathBytes)));
-    stage.at_its_worst();
+    host.at_its_worst();
     backend.acks(id);
-    EXPECT_EQ(stage.result(id), "release-handles " + path_of(kMaxPathBytes) + ": acked a 1.0.0");
+    EXPECT_EQ(host.result(id), "release-handles " + path_of(kMaxPathBytes) + ": acked a 1.0.0");
   });
 }
 
 TEST_F(FaultTest, ADetailAtItsLimitIsCarriedAndOneByteMoreEndsThatConnection) {
-  inflict([](FaultStage& stage) {
-    TestBackend wordy = stage.join("wordy");
-    TestBackend wordier = stage.join("wordier");
-    const BroadcastId id = stage.release("/cache");
+  inflict([](FaultHost& host) {
+    TestBackend wordy = host.join("wordy");
+    TestBackend wordier = host.join("wordier");
+    const BroadcastId id = host.release("/cache");
     EXPECT_THAT(wordier.hears(), HasSubstr("operation"));
     v1::BackendMessage message;
     message.mutable_failure()->set_reason(v1::Failure::REJECTED);
@@ -59,10 +59,10 @@ TEST_F(FaultTest, ADetailAtItsLimitIsCarriedAndOneByteMoreEndsThatConnection) {
     EXPECT_EQ(wordier.hears(),
               "refused (protocol): a failure's detail has 1025 bytes; the most is 1024");
     EXPECT_EQ(wordier.hears(), "end of stream");
-    stage.at_its_worst();
+    host.at_its_worst();
     message.mutable_failure()->set_detail(std::string(kMaxDetailBytes, 'd'));
     wordy.send(answer(id, message));
-    const BroadcastReport report = stage.operators().report(id, true);
+    const BroadcastReport report = host.operators().report(id, true);
     EXPECT_EQ(to_string(report.result),
               "release-handles /cache: failed wordy 1.0.0 (rejected), wordier 1.0.0 "
               "(backend error)");
@@ -71,21 +71,21 @@ TEST_F(FaultTest, ADetailAtItsLimitIsCarriedAndOneByteMoreEndsThatConnection) {
 }
 
 TEST_F(FaultTest, ANoteAtItsLimitIsCarriedAndOneByteMoreEndsThatConnection) {
-  inflict([](FaultStage& stage) {
-    TestBackend backend = stage.join("wordy");
-    const BroadcastId id = stage.release("/cache");
+  inflict([](FaultHost& host) {
+    TestBackend backend = host.join("wordy");
+    const BroadcastId id = host.release("/cache");
     EXPECT_THAT(backend.hears(), HasSubstr("operation"));
     backend.works(id, std::chrono::hours(1), std::string(kMaxNoteBytes, 'n'));
-    static_cast<void>(stage.operators().ping());
-    stage.at_its_worst();
-    EXPECT_EQ(stage.operators().report(id).backends.at(0).note, std::string(kMaxNoteBytes, 'n'));
+    static_cast<void>(host.operators().ping());
+    host.at_its_worst();
+    EXPECT_EQ(host.operators().report(id).backends.at(0).note, std::string(kMaxNoteBytes, 'n'));
     v1::BackendMessage message;
     message.mutable_working()->set_extend_ms(1000);
     message.mutable_working()->set_note(std::string(kMaxNoteBytes + 1, 'n'));
     backend.send(answer(id, message));
     EXPECT_EQ(backend.hears(),
               "refused (protocol): a Working's note has 1025 bytes; the most is 1024");
-    EXPECT_EQ(stage.result(id), "release-handles /cache: failed wordy 1.0.0 (backend error)");
+    EXPECT_EQ(host.result(id), "release-handles /cache: failed wordy 1.0.0 (backend error)");
   });
 }
 

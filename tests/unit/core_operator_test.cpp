@@ -3,12 +3,12 @@
 // Through the core alone: times are virtual, and the oracle of the simulator checks each step, too.
 #include <gtest/gtest.h>
 
-#include "simulator/stage_test.h"
+#include "simulator/scenario_test.h"
 
 namespace muster::simulator {
 namespace {
 
-class CoreOperatorTest : public StageTest {};
+class CoreOperatorTest : public ScenarioTest {};
 
 TEST_F(CoreOperatorTest, ACancelledBroadcastEndsAtOnce) {
   auto& s = with_two();
@@ -20,7 +20,7 @@ TEST_F(CoreOperatorTest, ACancelledBroadcastEndsAtOnce) {
             "cancelled: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (rejected)"
             "\nalpha 1.0.0, cancelled");
   s.acks(1, 1);
-  EXPECT_EQ(s.world().shadow().counters.late_answers, 1u);
+  EXPECT_EQ(s.simulation().oracle().counters.late_answers, 1u);
 }
 
 TEST_F(CoreOperatorTest, OverlappingBroadcastsReachEachBackendInTheOrderOfAcceptance) {

@@ -3,12 +3,12 @@
 // Through the core alone: times are virtual, and the oracle of the simulator checks each step, too.
 #include <gtest/gtest.h>
 
-#include "simulator/stage_test.h"
+#include "simulator/scenario_test.h"
 
 namespace muster::simulator {
 namespace {
 
-class CoreOutcomesTest : public StageTest {};
+class CoreOutcomesTest : public ScenarioTest {};
 
 TEST_F(CoreOutcomesTest, WhoAcksInTimeIsInTheAcks) {
   auto& s = with_two();
@@ -112,8 +112,8 @@ TEST_F(CoreOutcomesTest, ALateAnswerChangesNothingAndIsWrittenDownOnce) {
   EXPECT_EQ(s.report(1),
             "finished: release-handles /mnt/a: timed out alpha 1.0.0 (100 ms), beta 1.0.0 (100 ms)"
             "\nlate ack of alpha 1.0.0: 30000 us\nlate failure of beta 1.0.0: 30000 us");
-  EXPECT_EQ(s.world().shadow().counters.late_answers, 2u);
-  EXPECT_EQ(s.world().shadow().counters.duplicate_answers, 1u);
+  EXPECT_EQ(s.simulation().oracle().counters.late_answers, 2u);
+  EXPECT_EQ(s.simulation().oracle().counters.duplicate_answers, 1u);
 }
 
 TEST_F(CoreOutcomesTest, AnAnswerThatComesBeforeItsDeadlineIsSeenIsInTime) {
@@ -134,7 +134,7 @@ TEST_F(CoreOutcomesTest, ASecondAnswerIsCountedAndIgnored) {
   s.fails(1, 1, BroadcastFailureReason::kRejected);
   s.acks(2, 1);
   EXPECT_EQ(s.report(1), "finished: release-handles /mnt/a: acked alpha 1.0.0, beta 1.0.0");
-  EXPECT_EQ(s.world().shadow().counters.duplicate_answers, 1u);
+  EXPECT_EQ(s.simulation().oracle().counters.duplicate_answers, 1u);
 }
 
 }  // namespace

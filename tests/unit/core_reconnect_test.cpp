@@ -5,12 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include "simulator/stage_test.h"
+#include "simulator/scenario_test.h"
 
 namespace muster::simulator {
 namespace {
 
-class CoreReconnectTest : public StageTest {};
+class CoreReconnectTest : public ScenarioTest {};
 
 TEST_F(CoreReconnectTest, NobodyWaitsForAProcessThatExited) {
   auto& s = with_two();
@@ -271,7 +271,7 @@ TEST_F(CoreReconnectTest, AQuiescedBackendIsShownAsSuchUntilItIsResumed) {
   s.acks(1, 1);
   const auto quiesced = [&] {
     std::string text;
-    for (const auto& info : s.world().shadow().list(0)) {
+    for (const auto& info : s.simulation().oracle().list(0)) {
       if (info.quiesced)
         text += info.key.service_name + " by " + std::to_string(info.quiesced->broadcast) + ' ';
     }
@@ -357,7 +357,7 @@ TEST_F(CoreReconnectTest, AfterARestartOldIdsAreKnownAsSuch) {
   s.step(StepKind::kReport, 5);  // the oracle says: interrupted
   s.join(11, 1, kAlpha);
   s.acks(11, 5);  // what the connection before lost is sent again by its SDK
-  EXPECT_EQ(s.world().shadow().counters.unmatched_answers, 1u);
+  EXPECT_EQ(s.simulation().oracle().counters.unmatched_answers, 1u);
   s.release(1);  // ids go on
   EXPECT_EQ(s.reads(11), "registered, operation 6");
 }

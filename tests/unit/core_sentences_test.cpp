@@ -114,7 +114,7 @@ TEST_F(CoreSentencesTest, WhoComesWhileItGoesDownIsToldWhenToComeBack) {
 TEST_F(CoreSentencesTest, ARequestThatIsNotDoneSaysWhy) {
   EXPECT_EQ(error(broker.start_broadcast(request("rel"), now)),
             "invalid: the path \"rel\" is relative; give an absolute one, like /rel");
-  EXPECT_EQ(error(broker.dry_run(request(""))),
+  EXPECT_EQ(error(broker.dry_run(request(""), now)),
             "invalid: the path is empty; give an absolute one, like /var/cache/x");
   EXPECT_EQ(error(broker.start_broadcast(request("/c", std::string(257, 'k')), now)),
             "invalid: the operation key has 257 bytes; the most is 256");
@@ -129,6 +129,21 @@ TEST_F(CoreSentencesTest, ARequestThatIsNotDoneSaysWhy) {
   EXPECT_EQ(error(broker.start_broadcast(request("/e"), now)),
             "busy: there are 1 broadcasts in flight, the most that this broker takes; try again "
             "when some have ended");
+}
+
+// A dry run says what a start would do, also of a key whose time is over.
+TEST_F(CoreSentencesTest, ADryRunAndAStartAgreeOnAKey) {
+  broker.restore_keys({{uid_t(-1), "key", 7, "release-handles /other\n", now.unix_ms}}, now);
+  const auto conflict =
+      "key conflict: the operation key \"key\" belongs to broadcast 7 (release-handles /other); "
+      "give "
+      "each different request a key of its own";
+  const auto before = Now{now.steady + std::chrono::hours(1) - milliseconds(1), now.unix_ms};
+  EXPECT_EQ(error(broker.dry_run(request("/c", "key"), before)), conflict);
+  EXPECT_EQ(error(broker.start_broadcast(request("/c", "key"), before)), conflict);
+  const auto after = Now{now.steady + std::chrono::hours(1), now.unix_ms};
+  EXPECT_EQ(error(broker.dry_run(request("/c", "key"), after)), "none");
+  EXPECT_EQ(error(broker.start_broadcast(request("/c", "key"), after)), "none");
 }
 
 TEST_F(CoreSentencesTest, AnIdSaysWhatBecameOfIt) {

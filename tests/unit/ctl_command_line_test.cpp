@@ -7,10 +7,10 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/command.h"
-#include "ctl/exit_status.h"
-#include "ctl/program.h"
-#include "ctl/sessions.h"
+#include "musterctl/command.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
+#include "musterctl/sessions.h"
 #include "support/captured_console.h"
 #include "support/view_values.h"
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/duration.h"
+#include "musterctl/duration.h"
 
 namespace muster::ctl {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/event_text.h"
+#include "musterctl/event_text.h"
 #include "support/view_values.h"
 
 namespace muster::ctl {

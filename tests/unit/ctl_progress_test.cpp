@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "ctl/live_line.h"
-#include "ctl/progress.h"
-#include "ctl/text.h"
+#include "musterctl/live_line.h"
+#include "musterctl/progress.h"
+#include "musterctl/text.h"
 #include "support/captured_console.h"
 #include "support/view_values.h"
 

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ctl/report_text.h"
-#include "ctl/text.h"
+#include "musterctl/report_text.h"
+#include "musterctl/text.h"
 #include "support/view_values.h"
 
 namespace muster::ctl {

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/resolve_path.h"
+#include "musterctl/resolve_path.h"
 #include "os/unique_fd.h"
 #include "support/temp_dir.h"
 

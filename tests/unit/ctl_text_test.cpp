@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/json_object.h"
-#include "ctl/paint.h"
-#include "ctl/text.h"
+#include "musterctl/json_object.h"
+#include "musterctl/paint.h"
+#include "musterctl/text.h"
 
 namespace muster::ctl {
 namespace {
@@ -62,8 +62,8 @@ TEST(JsonObject, EscapesWhatJsonCannotHold) {
 }
 
 TEST(Paint, IsNothingWhereThereIsNoColour) {
-  EXPECT_EQ(Paint(false).bad("late"), "late");
-  EXPECT_EQ(Paint(true).bad("late"), "\x1b[31mlate\x1b[0m");
+  EXPECT_EQ(Paint(false).error("late"), "late");
+  EXPECT_EQ(Paint(true).error("late"), "\x1b[31mlate\x1b[0m");
 }
 
 }  // namespace

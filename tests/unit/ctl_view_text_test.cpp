@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/view_text.h"
+#include "musterctl/view_text.h"
 #include "support/view_values.h"
 
 namespace muster::ctl {

@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "config/config_file.h"
-#include "config/keys.h"
+#include "musterd/config/config_file.h"
+#include "musterd/config/keys.h"
 #include "support/config_errors.h"
 #include "support/temp_dir.h"
 

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
-#include "control/event_gate.h"
-#include "log/event_log.h"
+#include "musterd/control/event_gate.h"
+#include "musterd/log/event_log.h"
 
 namespace muster::daemon {
 namespace {

@@ -11,10 +11,10 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
-#include "log/log.h"
-#include "state/broadcast_ids.h"
-#include "state/id_allocator.h"
-#include "state/id_mark.h"
+#include "musterd/log/log.h"
+#include "musterd/state/broadcast_ids.h"
+#include "musterd/state/id_allocator.h"
+#include "musterd/state/id_mark.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {
@@ -182,7 +182,7 @@ TEST_F(DaemonIdsTest, TheMarkOnDiskIsAboveEveryIdOfABurst) {
   EXPECT_EQ(parse_mark(contents(file())), (IdMark{kNow, kNow + IdAllocator::kBlock}))
       << "before the first id";
   BroadcastId last = 0;
-  for (int i = 0; i < 5000; ++i) {
+  for (unsigned i = 0; i < 5000; ++i) {
     last = run->ids->next();
     ASSERT_EQ(last, kNow + i);
     ASSERT_TRUE(run->ids->last_is_durable());

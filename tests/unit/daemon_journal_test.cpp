@@ -14,8 +14,8 @@
 #include <asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "state/journal.h"
-#include "state/journal_file.h"
+#include "musterd/state/journal.h"
+#include "musterd/state/journal_file.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

@@ -7,9 +7,9 @@
 
 #include <gtest/gtest.h>
 
-#include "config/command_line.h"
-#include "config/exit_status.h"
-#include "config/load.h"
+#include "musterd/config/command_line.h"
+#include "musterd/config/exit_status.h"
+#include "musterd/config/load.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

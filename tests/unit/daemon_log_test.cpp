@@ -16,12 +16,12 @@
 #include <gtest/gtest.h>
 #include <spdlog/details/log_msg.h>
 
-#include "log/line_formatter.h"
-#include "log/line_limit.h"
-#include "log/log.h"
-#include "log/record.h"
-#include "log/stderr_sink.h"
 #include "model/utf8.h"
+#include "musterd/log/line_formatter.h"
+#include "musterd/log/line_limit.h"
+#include "musterd/log/log.h"
+#include "musterd/log/record.h"
+#include "musterd/log/stderr_sink.h"
 #include "os/unique_fd.h"
 #include "support/log_reader.h"
 #include "support/temp_dir.h"

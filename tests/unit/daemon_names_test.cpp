@@ -9,10 +9,10 @@
 
 #include <gtest/gtest.h>
 
-#include "config/config_file.h"
-#include "config/effective_policy.h"
-#include "config/load.h"
-#include "config/name_service.h"
+#include "musterd/config/config_file.h"
+#include "musterd/config/effective_policy.h"
+#include "musterd/config/load.h"
+#include "musterd/config/name_service.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

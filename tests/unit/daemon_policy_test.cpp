@@ -9,11 +9,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "config/config_file.h"
-#include "config/effective_policy.h"
 #include "core/access_explain.h"
+#include "musterd/config/config_file.h"
+#include "musterd/config/effective_policy.h"
+#include "musterd/service/socket_permissions.h"
 #include "os/listener.h"
-#include "service/door.h"
 #include "support/config_errors.h"
 #include "support/temp_dir.h"
 
@@ -239,9 +239,10 @@ TEST(DaemonPolicy, TheInstalledFileLetsMembersOfItsGroupRegister) {
 
 std::string problems(std::string_view text, core::Lane lane, uid_t owner, gid_t group,
                      mode_t mode) {
-  const Door door{lane, "/run/s", owner, group, mode};
+  const SocketPermissions permissions{lane, "/run/s", owner, group, mode};
   std::string all;
-  for (const auto& problem : door_problems(*in_force(text), door)) all += problem + '\n';
+  for (const auto& problem : permission_problems(*in_force(text), permissions))
+    all += problem + '\n';
   return all;
 }
 
@@ -275,11 +276,11 @@ TEST(DaemonPolicy, AModeThatLetsInAGroupThatNoRuleIsAboutIsTold) {
 TEST(DaemonPolicy, ASocketsOwnerAndModeAreThoseOfItsFile) {
   const test::TempDir dir;
   const auto listening = os::listen_unix(dir / "s", 0640);
-  const auto door = door_of(listening.socket.get(), core::Lane::kControl);
-  ASSERT_TRUE(door);
-  EXPECT_EQ(door->path, (dir / "s").native());
-  EXPECT_EQ(door->mode, 0640u);
-  EXPECT_EQ(door->owner, ::geteuid());
+  const auto permissions = socket_permissions(listening.socket.get(), core::Lane::kControl);
+  ASSERT_TRUE(permissions);
+  EXPECT_EQ(permissions->path, (dir / "s").native());
+  EXPECT_EQ(permissions->mode, 0640u);
+  EXPECT_EQ(permissions->owner, ::geteuid());
 }
 
 }  // namespace

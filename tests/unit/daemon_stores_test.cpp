@@ -14,9 +14,9 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include "musterd/state/operation_keys.h"
+#include "musterd/state/roster.h"
 #include "os/peer.h"
-#include "state/operation_keys.h"
-#include "state/roster.h"
 #include "support/key_of.h"
 #include "support/temp_dir.h"
 

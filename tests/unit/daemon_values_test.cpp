@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "config/values.h"
+#include "musterd/config/values.h"
 
 namespace muster::daemon {
 namespace {

@@ -13,7 +13,7 @@
 #include <asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "runtime/worker.h"
+#include "musterd/runtime/worker.h"
 
 namespace muster::daemon {
 namespace {

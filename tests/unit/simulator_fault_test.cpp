@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "simulator/run.h"
+#include "simulator/simulation.h"
 #include "simulator/universe.h"
-#include "simulator/world.h"
 
 namespace muster::simulator {
 namespace {

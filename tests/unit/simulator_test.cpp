@@ -9,7 +9,7 @@
 
 #include "simulator/run.h"
 #include "simulator/sim_shell.h"
-#include "simulator/world.h"
+#include "simulator/simulation.h"
 
 namespace muster::simulator {
 namespace {
@@ -91,9 +91,9 @@ TEST(RegressionTest, WhatOnceFailedIsGoodNow) {
     ASSERT_TRUE(script) << "no step: " << bad_line;
     const auto outcome = run_script(*script);
     EXPECT_TRUE(outcome.good()) << outcome.problem << "\n" << text;
-    World world(script->knobs);
+    Simulation simulation(script->knobs);
     for (const auto& step : script->steps) {
-      EXPECT_TRUE(world.apply(step)) << to_string(step) << " does nothing in\n" << text;
+      EXPECT_TRUE(simulation.apply(step)) << to_string(step) << " does nothing in\n" << text;
     }
   }
 }

@@ -21,8 +21,8 @@ LAYERS = {
     "net": ("lib/net", {"net", "wire", "os", "model"}),
     "broker": ("lib/broker", {"broker", "core", "net", "wire", "os", "model"}),
     "sdk": ("lib/sdk", {"sdk", "net", "wire", "os", "model"}),
-    "ctl": ("daemon/ctl", {"ctl", "sdk", "wire", "os", "model"}),
-    "daemon": ("daemon", {"daemon", "broker", "core", "net", "wire", "os", "model"}),
+    "musterctl": ("daemon/musterctl", {"musterctl", "sdk", "wire", "os", "model"}),
+    "musterd": ("daemon/musterd", {"musterd", "broker", "core", "net", "wire", "os", "model"}),
 }
 
 # Public headers lie together in lib/include/muster; these belong to a layer, all others to the
@@ -37,13 +37,13 @@ PUBLIC_FOLDER = "lib/include"
 
 # pattern of an include: the layers that may have it
 LIBRARIES = {
-    r"asio(\.hpp|/.*)": {"net", "broker", "sdk", "daemon"},
+    r"asio(\.hpp|/.*)": {"net", "broker", "sdk", "musterd"},
     r"muster/v1/(.*\.pb|schema_bytes)\.h": {"wire"},  # generated
     r"google/protobuf/.*": {"wire"},
-    r"spdlog/.*|fmt/.*": {"net", "broker", "daemon"},
-    r"CLI/.*": {"daemon", "ctl"},
-    r"toml\+\+/.*": {"daemon"},
-    r"systemd/.*": {"os", "daemon"},
+    r"spdlog/.*|fmt/.*": {"net", "broker", "musterd"},
+    r"CLI/.*": {"musterd", "musterctl"},
+    r"toml\+\+/.*": {"musterd"},
+    r"systemd/.*": {"os", "musterd"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -132,11 +132,12 @@ def self_test():
         "lib/include/muster/key.h": ('#include "model/secret.h"', "which is not installed"),
         "lib/include/muster/policy.h": ('#include "muster/control.h"',
                                         "model may not include muster/control.h of sdk"),
-        "daemon/control/a.cpp": ('#include "muster/control.h"',
-                                 "daemon may not include muster/control.h of sdk"),
-        "daemon/control/b.cpp": ('#include "ctl/text.h"', "daemon may not include ctl/text.h of ctl"),
-        "daemon/ctl/a.cpp": ('#include "control/plane.h"',
-                             "ctl may not include control/plane.h of daemon"),
+        "daemon/musterd/a.cpp": ('#include "muster/control.h"',
+                                 "musterd may not include muster/control.h of sdk"),
+        "daemon/musterd/b.cpp": ('#include "musterctl/text.h"',
+                                 "musterd may not include musterctl/text.h of musterctl"),
+        "daemon/musterctl/a.cpp": ('#include "musterd/control/plane.h"',
+                                   "musterctl may not include musterd/control/plane.h of musterd"),
         "lib/misc/a.cpp": ("", "lib/misc/a.cpp: belongs to no layer"),
     }
     good = {
@@ -148,11 +149,11 @@ def self_test():
         "lib/include/muster/result.h": "#include <string>",
         "lib/include/muster/backend.h": '#include "muster/result.h"',
         "lib/include/muster/control.h": '#include "muster/result.h"',
-        "daemon/control/plane.h": '#include "broker/broker.h"',
+        "daemon/musterd/control/plane.h": '#include "broker/broker.h"',
         "lib/sdk/sdk.h": '#include "sdk/sdk.h"',
-        "daemon/daemon.h": "",
-        "daemon/main.cpp": '#include "daemon.h"',
-        "daemon/ctl/text.h": '#include "muster/control.h"',
+        "daemon/musterd/daemon.h": "",
+        "daemon/musterd/main.cpp": '#include "musterd/daemon.h"',
+        "daemon/musterctl/text.h": '#include "muster/control.h"',
     }
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

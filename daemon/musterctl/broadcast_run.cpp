@@ -1,0 +1,165 @@
+#include "musterctl/broadcast_run.h"
+
+#include "muster/json.h"
+
+#include "musterctl/broadcast_display.h"
+#include "musterctl/client.h"
+#include "musterctl/errors.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/json_object.h"
+#include "musterctl/report_text.h"
+#include "musterctl/session_run.h"
+#include "musterctl/text.h"
+
+namespace muster::ctl {
+namespace {
+
+// Who reads JSON finds warnings in the answer, everybody else before it.
+std::string with_warnings(const std::string& json, const std::vector<std::string>& warnings) {
+  if (warnings.empty()) return json + '\n';
+  return JsonObject().members_of(json).texts("warnings", warnings).line();
+}
+
+void warn(const Invocation& to, const BroadcastOptions& options,
+          const std::vector<std::string>& warnings) {
+  if (to.common.json || options.quiet) return;
+  for (const std::string& warning : warnings) {
+    to.console.err("musterctl: warning: " + warning + '\n');
+  }
+}
+
+int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
+            const BroadcastRequest& request, const std::vector<std::string>& warnings) {
+  const DryRun dry_run = client.dry_run(request);
+  if (!options.quiet) {
+    to.console.out(to.common.json
+                       ? with_warnings(to_json(dry_run), warnings)
+                       : show_dry_run(request.operation, dry_run, !request.selection.empty()));
+  }
+  const bool nobody = dry_run.would_ask.empty() && !dry_run.joins;
+  return nobody && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
+                 const BroadcastRequest& request, const std::vector<std::string>& warnings) {
+  const Accepted accepted = client.start_broadcast(request);
+  if (to.common.json && !options.quiet) {
+    JsonObject object;
+    object.big("broadcast_id", accepted.broadcast_id)
+        .number("targets", accepted.targets)
+        .number("skipped_dead", accepted.skipped_dead)
+        .boolean("joined", accepted.joined);
+    if (!warnings.empty()) object.texts("warnings", warnings);
+    to.console.out(object.line());
+  } else if (!options.quiet) {
+    to.console.out(std::to_string(accepted.broadcast_id) + '\n');
+  }
+  return accepted.targets == 0 && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+// Counts what is in, so that whoever stops waiting learns how far it was.
+struct HowFar {
+  BroadcastId id = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t in = 0;
+  bool joined = false;
+
+  void apply(const Event& event) {
+    if (event.kind == Event::Kind::kBroadcastStarted) {
+      id = event.broadcast_id;
+      joined = event.joined;
+    }
+    if (id == 0 || event.broadcast_id != id) return;
+    targets = std::max(targets, event.targets);
+    in = std::max(in, event.acks + event.timeouts + event.failures);
+  }
+};
+
+// Since when a backend is dead is worth a question, not an error.
+std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection& selection) {
+  try {
+    return client.backends(selection);
+  } catch (const ControlFailure&) {
+    return {};
+  }
+}
+
+// `signal`: 0 when nobody reads the output any more.
+int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
+  std::string message =
+      signal != 0 ? "no longer waiting; " : "nobody reads its output any more: no longer waiting; ";
+  if (far.id == 0) {
+    message +=
+        "whether the broker took the broadcast is not known: `musterctl status` shows what "
+        "runs";
+  } else {
+    const std::string id = std::to_string(far.id);
+    message += "broadcast " + id + " goes on (" + std::to_string(far.in) + " of " +
+               std::to_string(far.targets) + " outcomes are in): `musterctl result " + id +
+               " --wait` fetches its report, `musterctl cancel " + id + "` stops it";
+  }
+  if (signal == 0) {
+    report_error(to.console, false, "OUTPUT", message);
+    return kOutputLost;
+  }
+  report_error(to.console, to.common.json, "SIGNAL", message);
+  return kSignalled + signal;
+}
+
+int ask_host(const Invocation& to, const BroadcastOptions& options, const BroadcastRequest& request,
+             const std::vector<std::string>& warnings) {
+  ControlClient client = make_client(to, !options.quiet);
+  if (options.dry_run) return run_dry(to, options, client, request, warnings);
+  if (options.detach) return run_detached(to, options, client, request, warnings);
+
+  ReportStyle style;
+  style.name_acks = options.verbose;
+  style.asked_timeout = request.ack_timeout;
+  HowFar far;
+  auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
+  int signal = 0;
+  const auto report = client.broadcast(
+      request,
+      [&](const Event& event) {
+        far.apply(event);
+        display->on_event(event);
+      },
+      [&] {
+        display->tick();
+        signal = to.interrupted();
+        return signal == 0 && (options.quiet || !to.console.out_reader_gone());
+      });
+  display.reset();
+  if (!report) return stopped_waiting(to, far, signal);
+  style.joined = far.joined;
+  if (!options.quiet) {
+    print_report(to, client, *report, std::move(style), options.selection, warnings);
+  }
+  return exit_status_of(*report, options.allow_empty);
+}
+
+}  // namespace
+
+int run_broadcast(const Invocation& to, const BroadcastOptions& options,
+                  BroadcastOperation operation, const std::vector<std::string>& warnings) {
+  warn(to, options, warnings);
+  const BroadcastRequest request = options.request(std::move(operation));
+  if (!asks_sessions(to, options)) return ask_host(to, options, request, warnings);
+  return run_with_sessions(to, options, request, [&](const Invocation& host) {
+    return ask_host(host, options, request, warnings);
+  });
+}
+
+void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,
+                  ReportStyle style, const Selection& selection,
+                  const std::vector<std::string>& warnings) {
+  if (to.common.json) return to.console.out(with_warnings(to_json(report), warnings));
+  std::vector<BackendInfo> known;
+  if (!report.result.skipped_dead.empty()) known = backends_if_told(client, selection);
+  style.paint = Paint(to.console.out_has_colour());
+  style.now_unix_ms = unix_ms_now();
+  style.selective = !selection.empty();
+  to.console.out(show_report(report, known, style));
+}
+
+}  // namespace muster::ctl

@@ -1,0 +1,53 @@
+// What every command of musterctl is: a name, what it takes, what it does.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "musterctl/console.h"
+#include "musterctl/options.h"
+
+namespace muster::ctl {
+
+// Options that stand before or after a command's name.
+struct CommonOptions {
+  std::filesystem::path socket_dir;
+  bool json = false;  // errors, too
+};
+
+struct Invocation {
+  const CommonOptions& common;
+  Console& console;
+  // The signal that asked musterctl to end, else 0.
+  std::function<int()> interrupted;
+};
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual std::string summary() const = 0;
+  virtual void declare(Options& options) = 0;
+  // Returns the exit status. Throws UsageError and ControlFailure.
+  virtual int run(const Invocation& invocation) = 0;
+};
+
+// In the order in which --help lists them.
+[[nodiscard]] std::vector<std::unique_ptr<Command>> all_commands();
+
+[[nodiscard]] std::unique_ptr<Command> release_handles_command();
+[[nodiscard]] std::unique_ptr<Command> quiesce_command();
+[[nodiscard]] std::unique_ptr<Command> backends_command();
+[[nodiscard]] std::unique_ptr<Command> status_command();
+[[nodiscard]] std::unique_ptr<Command> result_command();
+[[nodiscard]] std::unique_ptr<Command> cancel_command();
+[[nodiscard]] std::unique_ptr<Command> resume_command();
+[[nodiscard]] std::unique_ptr<Command> forget_command();
+[[nodiscard]] std::unique_ptr<Command> watch_command();
+[[nodiscard]] std::unique_ptr<Command> explain_policy_command();
+[[nodiscard]] std::unique_ptr<Command> ping_command();
+
+}  // namespace muster::ctl

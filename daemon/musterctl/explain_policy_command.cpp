@@ -1,0 +1,131 @@
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/control.h"
+#include "muster/json.h"
+
+#include "musterctl/broadcast_options.h"
+#include "musterctl/client.h"
+#include "musterctl/command.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/policy_text.h"
+#include "musterctl/resolve_path.h"
+
+namespace muster::ctl {
+namespace {
+
+class ExplainPolicyCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "explain-policy"; }
+  [[nodiscard]] std::string summary() const override {
+    return "Say what a user may do, which rule decides and where it stands";
+  }
+
+  void declare(Options& options) override {
+    options.value("--uid", "USER", "The user, by name or number; it has the groups of its account",
+                  [this](const std::string& text) {
+                    has_user_ = true;
+                    PolicyQuestion account;
+                    std::string problem = read_user(text, account);
+                    question_.uid = account.uid;
+                    if (!groups_given_) {
+                      question_.gid = account.gid;
+                      question_.groups = std::move(account.groups);
+                    }
+                    return problem;
+                  });
+    options.value(
+        "--gid", "GROUP", "Its group instead of those of the account; given again, one more",
+        [this](const std::string& text) {
+          const bool first = !groups_given_;
+          groups_given_ = true;
+          return read_group(text, first, question_);
+        },
+        true);
+    options.value("--service", "NAME", "May it register this service?",
+                  [this](const std::string& text) {
+                    service_ = text;
+                    return BackendKey{Instance::shared(), text, "1.0.0", ""}.problem().value_or("");
+                  });
+    options.value("--instance", "INSTANCE",
+                  "Of the service: shared (default), private:SERVICE or explicit:NAME",
+                  [this](const std::string& text) {
+                    instance_ = Instance::parse(text);
+                    return instance_ ? std::string()
+                                     : std::string("give shared, private:SERVICE or explicit:NAME");
+                  });
+    options.value("--release", "PATH",
+                  "May it have PATH released? A relative one is taken from here",
+                  [this](const std::string& text) {
+                    std::string problem;
+                    if (!absolute_path(text, problem).empty()) release_ = resolve_path(text).path;
+                    return problem;
+                  });
+    options.flag("--quiesce", "May it quiesce backends?", quiesce_);
+    options.flag("--cancel", "May it cancel a broadcast?", cancel_);
+    options.flag("--look", "May it see backends, status, results and what happens?", look_);
+    declare_quiet(options, quiet_);
+    options.epilogue(
+        "The broker answers from the policy that it has in force. Without a question it says\n"
+        "whether the user may connect at all. The exit status is 0 when it may, 1 when not.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl explain-policy --uid zcc --service zccache\n"
+        "  musterctl explain-policy --uid alice --release /var/cache/x\n"
+        "  musterctl explain-policy --uid 1000 --gid 20 --gid 100 --quiesce --json\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    question_.about = about();
+    ControlClient client = make_client(invocation, !quiet_);
+    const PolicyExplanation explanation = client.explain_policy(question_);
+    if (!quiet_) {
+      invocation.console.out(invocation.common.json ? to_json(explanation) + '\n'
+                                                    : show_explanation(question_, explanation));
+    }
+    return explanation.allowed() ? kAllAcked : kNotAllAcked;
+  }
+
+ private:
+  [[nodiscard]] decltype(PolicyQuestion::about) about() const {
+    const auto wrong = [](const std::string& what) {
+      return UsageError("explain-policy: " + what + " (see musterctl explain-policy --help)");
+    };
+    if (!has_user_) throw wrong("name the user with --uid");
+    if (instance_ && service_.empty()) throw wrong("--instance is of a service: give --service");
+    using Control = PolicyQuestion::Control;
+    std::vector<decltype(PolicyQuestion::about)> asked;
+    if (!service_.empty()) {
+      asked.emplace_back(
+          PolicyQuestion::Registration{service_, instance_.value_or(Instance::shared())});
+    }
+    if (!release_.empty()) asked.emplace_back(Control{ControlAction::kRelease, release_});
+    if (quiesce_) asked.emplace_back(Control{ControlAction::kQuiesce, {}});
+    if (cancel_) asked.emplace_back(Control{ControlAction::kCancel, {}});
+    if (look_) asked.emplace_back(Control{ControlAction::kLook, {}});
+    if (asked.size() > 1) {
+      throw wrong("ask one question: --service, --release, --quiesce, --cancel or --look");
+    }
+    return asked.empty() ? decltype(PolicyQuestion::about)() : asked.front();
+  }
+
+  PolicyQuestion question_;
+  bool has_user_ = false;
+  bool groups_given_ = false;
+  std::string service_;
+  std::optional<Instance> instance_;
+  std::string release_;
+  bool quiesce_ = false;
+  bool cancel_ = false;
+  bool look_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> explain_policy_command() {
+  return std::make_unique<ExplainPolicyCommand>();
+}
+
+}  // namespace muster::ctl

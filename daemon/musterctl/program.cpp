@@ -1,0 +1,183 @@
+#include "musterctl/program.h"
+
+#include <algorithm>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "muster/control.h"
+#include "muster/path.h"
+
+#include "musterctl/command.h"
+#include "musterctl/errors.h"
+#include "musterctl/exit_status.h"
+
+namespace muster::ctl {
+namespace {
+
+constexpr char kEpilogue[] =
+    "Exit status:\n"
+    "  0  every live backend acked; of other commands: done\n"
+    "  1  not every live backend acked: the output says which did not and why; of\n"
+    "     explain-policy: the answer is no\n"
+    "  2  the command line is wrong\n"
+    "  3  the broker cannot be reached, or the connection to it ended\n"
+    "  4  the broker refused\n"
+    "  5  there was nobody to ask (--allow-empty makes it 0)\n"
+    "  6  kept for: somebody still holds what was to be released\n"
+    "  74 the output or a warning could not be written, or nobody reads the output any\n"
+    "     more; 128+N: ended by signal N. A broadcast goes on\n"
+    "\n"
+    "Environment:\n"
+    "  MUSTER_SOCKET_DIR        where the broker's sockets are; else /run/muster if it exists,\n"
+    "                           else $XDG_RUNTIME_DIR/muster\n"
+    "  TRACEPARENT, TRACESTATE  a W3C trace context that backends are given\n"
+    "  NO_COLOR                 no colour\n"
+    "\n"
+    "Examples:\n"
+    "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
+    "  musterctl quiesce --timeout 30s\n"
+    "  musterctl backends\n"
+    "\n"
+    "`musterctl COMMAND --help` has more of each.\n";
+
+void declare_common(Options& options, CommonOptions& common) {
+  options.value("--socket-dir", "DIR", "Where the broker's sockets are",
+                [&common](const std::string& text) {
+                  if (text.empty()) return std::string("it is empty: name a directory");
+                  common.socket_dir = text;
+                  return std::string();
+                });
+  options.flag("--json", "Print one JSON object, errors too", common.json);
+}
+
+struct Parsed {
+  Command* command = nullptr;  // else there is nothing left to do
+  int status = kAllAcked;
+};
+
+class CommandLine {
+ public:
+  CommandLine(CommonOptions& common, Console& console)
+      : commands_(all_commands()), common_(common), console_(console) {
+    set_help_style(app_);
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", std::string("musterctl ") + MUSTER_VERSION);
+    Options options(app_);
+    declare_common(options, common_);
+    options.epilogue(kEpilogue);
+    for (const auto& command : commands_) {
+      CLI::App* sub = app_.add_subcommand(command->name(), command->summary());
+      sub->group("Commands");
+      Options its(*sub);
+      command->declare(its);
+      declare_common(its, common_);
+    }
+  }
+
+  Parsed parse(const std::vector<std::string>& arguments) {
+    try {
+      app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::CallForHelp&) {
+      console_.out(app_.help());
+      return {};
+    } catch (const CLI::CallForVersion& version) {
+      console_.out(std::string(version.what()) + '\n');
+      return {};
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(explain(error));
+    }
+    return {chosen(), kAllAcked};
+  }
+
+ private:
+  [[nodiscard]] Command* chosen() const {
+    const auto subs = app_.get_subcommands();
+    if (subs.empty()) return nullptr;
+    const auto at = std::find_if(commands_.begin(), commands_.end(), [&](const auto& command) {
+      return command->name() == subs[0]->get_name();
+    });
+    return at == commands_.end() ? nullptr : at->get();
+  }
+
+  [[nodiscard]] std::string explain(const CLI::ParseError& error) const {
+    const Command* command = chosen();
+    if (command != nullptr) {
+      return command->name() + ": " + escape_bytes(error.what()) + " (see musterctl " +
+             command->name() + " --help)";
+    }
+    std::string names;
+    for (const auto& known : commands_) names += (names.empty() ? "" : ", ") + known->name();
+    const auto rest = app_.remaining();
+    if (rest.empty()) {
+      return error.get_name() == "RequiredError"
+                 ? "name a command: " + names
+                 : std::string(escape_bytes(error.what())) + " (see musterctl --help)";
+    }
+    if (rest.front().starts_with('-')) {
+      return "there is no option " + quote(rest.front()) + " (see musterctl --help)";
+    }
+    return "there is no command " + quote(rest.front()) + "; the commands are " + names;
+  }
+
+  CLI::App app_{"Ask every daemon of this host for something, once, and see what became of it.",
+                "musterctl"};
+  std::vector<std::unique_ptr<Command>> commands_;
+  CommonOptions& common_;
+  Console& console_;
+};
+
+int parse_and_run(const std::vector<std::string>& arguments, CommonOptions& common,
+                  Console& console, const std::function<int()>& interrupted) {
+  CommandLine line(common, console);
+  const Parsed parsed = line.parse(arguments);
+  if (parsed.command == nullptr) return parsed.status;
+  return parsed.command->run(Invocation{common, console, interrupted});
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Command>> all_commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(release_handles_command());
+  commands.push_back(quiesce_command());
+  commands.push_back(backends_command());
+  commands.push_back(status_command());
+  commands.push_back(result_command());
+  commands.push_back(cancel_command());
+  commands.push_back(resume_command());
+  commands.push_back(forget_command());
+  commands.push_back(watch_command());
+  commands.push_back(explain_policy_command());
+  commands.push_back(ping_command());
+  return commands;
+}
+
+int run(const std::vector<std::string>& arguments, Console& console,
+        const std::function<int()>& interrupted) {
+  // Looked for by hand: a command line that cannot be read is an error that a script reads, too.
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  CommonOptions common;
+  common.json = std::find(arguments.begin(), end, "--json") != end;
+  int status = kInternal;
+  try {
+    status = parse_and_run(arguments, common, console, interrupted);
+    // A warning that nobody can read. What went wrong, the status says, too.
+    if (console.err_failed()) status = kOutputLost;
+  } catch (const UsageError& error) {
+    report_error(console, common.json, "USAGE", error.what());
+    status = kUsage;
+  } catch (const ControlFailure& failure) {
+    status = report_failure(console, common.json, failure);
+  } catch (const std::exception& error) {
+    report_error(console, common.json, "INTERNAL", error.what());
+  }
+  if (console.out_failed()) {
+    report_error(console, false, "OUTPUT", "its output could not be written and is not complete");
+    return kOutputLost;
+  }
+  return status;
+}
+
+}  // namespace muster::ctl

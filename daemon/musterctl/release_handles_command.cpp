@@ -1,0 +1,57 @@
+#include "musterctl/broadcast_run.h"
+#include "musterctl/command.h"
+#include "musterctl/resolve_path.h"
+
+namespace muster::ctl {
+namespace {
+
+class ReleaseHandlesCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "release-handles"; }
+  [[nodiscard]] std::string summary() const override {
+    return "Ask every backend to let go of all files below a path";
+  }
+
+  void declare(Options& options) override {
+    options.argument("PATH", "The directory or file; a relative one is taken from here", true,
+                     [this](const std::string& text) {
+                       std::string problem;
+                       static_cast<void>(absolute_path(text, problem));
+                       path_ = text;
+                       return problem;
+                     });
+    options_.declare(options);
+    options.epilogue(
+        "Backends close what they have open at PATH or below it, by whole components: /mnt/a\n"
+        "covers /mnt/a/x, never /mnt/ab. Every backend gets the request at the same time and has\n"
+        "its own time to answer. Symbolic links in PATH are followed; backends get both "
+        "spellings.\n"
+        "A PATH that does not exist is asked for all the same, with a warning.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
+        "  musterctl release-handles --timeout 30s --select 'service=zcc*,label.tier=hot' /mnt/a\n"
+        "  musterctl release-handles --json . | jq '.result.timeouts'\n"
+        "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    ResolvedPath resolved = resolve_path(path_);
+    return run_broadcast(
+        invocation, options_,
+        BroadcastOperation::release_handles(std::move(resolved.path), std::move(resolved.alias)),
+        resolved.warnings);
+  }
+
+ private:
+  std::string path_;  // as it was written
+  BroadcastOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> release_handles_command() {
+  return std::make_unique<ReleaseHandlesCommand>();
+}
+
+}  // namespace muster::ctl

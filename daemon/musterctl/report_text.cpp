@@ -1,0 +1,232 @@
+#include "musterctl/report_text.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "muster/path.h"
+
+#include "musterctl/duration.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/outcome_text.h"
+#include "musterctl/text.h"
+
+namespace muster::ctl {
+namespace {
+
+constexpr std::size_t kWordColumns = 12;  // "unsupported" and a space
+
+std::string nobody(bool selective) {
+  return selective ? "nobody was asked: no live backend matches --select"
+                   : "nobody was asked: there was no live backend";
+}
+
+class ReportText {
+ public:
+  ReportText(const BroadcastReport& report, const std::vector<BackendInfo>& known,
+             const ReportStyle& style)
+      : report_(report), style_(style) {
+    for (const BackendInfo& info : known) {
+      // One that came back or died since says nothing about then.
+      if (info.state == BackendState::kDead && info.since_unix_ms <= report.started_unix_ms) {
+        dead_.emplace(info.key, &info);
+      }
+    }
+  }
+
+  std::string text() {
+    text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
+    text_ += joined() + asked_by() + cut_short() + not_durable();
+    list(OutcomeKind::kOpen, "open");
+    list(OutcomeKind::kTimeout, "timed out");
+    list(OutcomeKind::kFailure, "failed");
+    list(kUnknownOutcome, "unknown");
+    list(OutcomeKind::kSkippedDead, "skipped");
+    if (style_.name_acks) list(OutcomeKind::kAck, "acked");
+    list_late(report_.late_acks, "late ack");
+    list_late(report_.late_failures, "late answer");
+    text_ += nothing_open() + hint();
+    return std::move(text_);
+  }
+
+ private:
+  [[nodiscard]] std::string verdict() const {
+    const BroadcastResult& result = report_.result;
+    const std::string acked = std::to_string(result.acks.size()) + " of ";
+    const std::string after = show_measured(report_.duration);
+    const std::string id =
+        style_.paint.dim(" (broadcast " + std::to_string(report_.broadcast_id) + ')');
+    const std::string dead =
+        result.skipped_dead.empty()
+            ? ""
+            : "; " + std::to_string(result.skipped_dead.size()) + " dead skipped";
+    if (report_.state == BroadcastState::kRunning) {
+      const std::size_t open = count_of(OutcomeKind::kOpen);
+      return style_.paint.warning("still running after " + after + ": " + acked +
+                                  std::to_string(result.sent_count() + open) + " acked, " +
+                                  std::to_string(open) + " open" + dead) +
+             id;
+    }
+    const std::string sent = std::to_string(result.sent_count() + count_of(kUnknownOutcome));
+    if (report_.state == BroadcastState::kCancelled) {
+      return style_.paint.error("cancelled after " + after + ": " + acked + sent + " acked" +
+                                dead) +
+             id;
+    }
+    if (exit_status_of(report_, false) == kNobody)
+      return style_.paint.error(nobody(style_.selective) + dead) + id;
+    const std::string line = acked + sent + " acked in " + after + dead;
+    return (exit_status_of(report_, false) == kAllAcked ? style_.paint.good(line)
+                                                        : style_.paint.error(line)) +
+           id;
+  }
+
+  // The key made it an earlier broadcast's report, which says nothing of now.
+  [[nodiscard]] std::string joined() const {
+    if (!style_.joined) return {};
+    return "  that broadcast has this key and began at " +
+           local_time(report_.started_unix_ms, style_.now_unix_ms) + ": nobody was asked again\n";
+  }
+
+  [[nodiscard]] std::string asked_by() const {
+    if (!report_.asked_by || !(style_.name_operator || style_.joined)) return {};
+    return "  asked by " + shown_operator(*report_.asked_by, style_.user) + '\n';
+  }
+
+  [[nodiscard]] std::string not_durable() const {
+    if (!report_.id_not_durable) return {};
+    return "  the broker could not write its state to disk: after a crash it may give this id to "
+           "another broadcast\n";
+  }
+
+  // All of them say so themselves: nobody had the path open by that name.
+  [[nodiscard]] std::string nothing_open() const {
+    const ReleaseHandles* release = report_.result.operation.as_release_handles();
+    if (release == nullptr || report_.state != BroadcastState::kFinished) return {};
+    bool acked = false;
+    for (const BackendOutcome& backend : report_.backends) {
+      if (backend.outcome != OutcomeKind::kAck) continue;
+      if (backend.released.value_or(1) != 0) return {};
+      acked = true;
+    }
+    if (!acked) return {};
+    return "no backend had anything open below " + escape_bytes(release->path_prefix) + '\n';
+  }
+
+  // A --timeout that the broker did not give.
+  [[nodiscard]] std::string cut_short() const {
+    // A broadcast that was joined may have been asked for with less.
+    if (!style_.asked_timeout || style_.joined) return {};
+    for (const BackendOutcome& backend : report_.backends) {
+      if (backend.outcome == OutcomeKind::kSkippedDead) continue;
+      if (backend.ack_timeout >= *style_.asked_timeout) return {};
+      return "  the broker gives nobody more than its max_ack_timeout, " +
+             show_exactly(backend.ack_timeout) + ", not the " +
+             show_exactly(*style_.asked_timeout) + " of --timeout\n";
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::size_t count_of(OutcomeKind kind) const {
+    const auto is_of_kind = [kind](const BackendOutcome& of) { return of.outcome == kind; };
+    return static_cast<std::size_t>(
+        std::count_if(report_.backends.begin(), report_.backends.end(), is_of_kind));
+  }
+
+  void list(OutcomeKind kind, std::string_view what) {
+    std::size_t count = 0;
+    for (const BackendOutcome& backend : report_.backends) {
+      if (backend.outcome != kind || ++count > style_.most_lines) continue;
+      std::string why;
+      if (kind == OutcomeKind::kSkippedDead) {
+        const auto info = dead_.find(backend.key);
+        why = skipped_reason(backend, info == dead_.end() ? nullptr : info->second,
+                             style_.now_unix_ms);
+      } else {
+        why = outcome_reason(backend);
+      }
+      line(outcome_word(backend), kind,
+           shown_backend(backend.key, backend.pid, backend.uid, style_.user) + ": " + why);
+    }
+    more(count, what);
+  }
+
+  void list_late(const std::vector<LateAnswer>& answers, std::string_view word) {
+    std::size_t count = 0;
+    for (const LateAnswer& late : answers) {
+      if (++count > style_.most_lines) continue;
+      line(word, OutcomeKind::kOpen, shown(late.key) + ": " + late_reason(late));
+    }
+    more(count, word);
+  }
+
+  void line(std::string_view word, OutcomeKind kind, const std::string& rest) {
+    const std::string first = padded(std::string(word), kWordColumns);
+    const bool failed =
+        kind == OutcomeKind::kTimeout || kind == OutcomeKind::kFailure || kind == kUnknownOutcome;
+    text_ += "  ";
+    text_ += failed                      ? style_.paint.error(first)
+             : kind == OutcomeKind::kAck ? style_.paint.good(first)
+                                         : style_.paint.warning(first);
+    text_ += rest + '\n';
+  }
+
+  void more(std::size_t count, std::string_view what) {
+    if (count <= style_.most_lines) return;
+    cut_ = true;
+    text_ += "  " + padded("...", kWordColumns) + "and " +
+             std::to_string(count - style_.most_lines) + " more " + std::string(what) + ": " +
+             style_.program + " result " + std::to_string(report_.broadcast_id) + " --json\n";
+  }
+
+  [[nodiscard]] std::string hint() const {
+    const std::string id = std::to_string(report_.broadcast_id);
+    if (report_.state == BroadcastState::kRunning) {
+      return "`" + style_.program + " result " + id + " --wait` waits for it, `" + style_.program +
+             " cancel " + id + "` stops it\n";
+    }
+    const int status = exit_status_of(report_, false);
+    const bool nothing_more = status == kAllAcked || status == kNobody;
+    if (cut_ || nothing_more) return {};
+    return "`" + style_.program + " result " + id + " --json` has every detail\n";
+  }
+
+  const BroadcastReport& report_;
+  const ReportStyle& style_;
+  std::map<BackendKey, const BackendInfo*> dead_;
+  std::string text_;
+  bool cut_ = false;
+};
+
+}  // namespace
+
+std::string show_report(const BroadcastReport& report, const std::vector<BackendInfo>& known,
+                        const ReportStyle& style) {
+  return ReportText(report, known, style).text();
+}
+
+std::string show_dry_run(const BroadcastOperation& operation, const DryRun& dry_run,
+                         bool selective) {
+  std::string text = operation.to_string() + ": ";
+  if (dry_run.joins) {
+    const std::string id = std::to_string(*dry_run.joins);
+    return text + "would join broadcast " + id +
+           ", which has that key, and ask nobody: `musterctl result " + id +
+           "` shows how it stands\n";
+  }
+  if (dry_run.would_ask.empty()) {
+    text += selective ? "would ask nobody: no live backend matches --select"
+                      : "would ask nobody: there is no live backend";
+  } else {
+    text += "would ask " + counted(dry_run.would_ask.size(), "backend");
+  }
+  if (!dry_run.skipped_dead.empty()) {
+    text += "; " + std::to_string(dry_run.skipped_dead.size()) + " dead would be skipped";
+  }
+  text += '\n';
+  for (const BackendKey& key : dry_run.would_ask) text += "  ask   " + shown(key) + '\n';
+  for (const BackendKey& key : dry_run.skipped_dead) text += "  dead  " + shown(key) + '\n';
+  return text;
+}
+
+}  // namespace muster::ctl

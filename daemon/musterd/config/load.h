@@ -1,0 +1,54 @@
+// From command line, environment and file to Settings, in that order of precedence.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "musterd/config/command_line.h"
+#include "musterd/config/config_file.h"
+#include "musterd/config/settings.h"
+
+namespace muster::daemon {
+
+// The variables that musterd reads, empty where they are not set.
+struct Environment {
+  std::string socket_dir;       // MUSTER_SOCKET_DIR
+  std::string state_directory;  // STATE_DIRECTORY: one or more, separated by colons
+  std::string xdg_state_home;   // XDG_STATE_HOME
+  std::string home;             // HOME
+};
+[[nodiscard]] Environment read_environment();
+
+struct Loaded {
+  Settings settings;                          // good when there are no problems
+  std::optional<std::filesystem::path> file;  // what was read
+  std::string text;                           // what stands in it
+  std::vector<std::string> problems;          // each ready to be printed
+};
+
+// `default_file` is read when the command line names none; that there is no such file is no error
+// then. Blocks for as long as `names` does.
+[[nodiscard]] Loaded load_settings(const CommandLine& line, const Environment& environment,
+                                   const std::filesystem::path& default_file,
+                                   const NameLookup& names = {});
+// The same text once more, for the names that could not be looked up.
+[[nodiscard]] Loaded look_up_again(const Loaded& before, const CommandLine& line,
+                                   const Environment& environment);
+
+// Rules of a file, of all kinds.
+[[nodiscard]] std::size_t rules_of(const core::AccessPolicy& policy);
+// A reload never takes all rules away unless the file says so: a sentence when it would.
+[[nodiscard]] std::string policy_removal_problem(const Loaded& before, const Loaded& fresh);
+// "3 register rules, now 2; 1 control rules; 0 connect rules"
+[[nodiscard]] std::string policy_change(const core::AccessPolicy& before,
+                                        const core::AccessPolicy& after);
+
+// Where the state goes. `settings.sockets.dir` is only not empty when somebody said so. Empty when
+// nothing says where.
+[[nodiscard]] std::filesystem::path find_state_dir(const Settings& settings,
+                                                   const Environment& environment, bool is_root);
+
+}  // namespace muster::daemon

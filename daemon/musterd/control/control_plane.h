@@ -1,0 +1,74 @@
+// What operators talk to: sessions on the control socket.
+//
+// Requests go to the broker's core, events to who follows a broadcast or watches. An operator that
+// does not read loses events, then its connection; nothing here waits for one. The loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <asio/any_io_executor.hpp>
+
+#include "muster/broker_view.h"
+
+#include "core/access_policy.h"
+#include "musterd/config/settings.h"
+#include "musterd/log/event_log.h"
+#include "musterd/log/log.h"
+#include "os/unique_fd.h"
+
+namespace muster::broker {
+class BrokerServer;
+}
+
+namespace muster::daemon {
+
+// What the control plane knows of the daemon around it.
+struct ControlFacts {
+  std::string version;
+  std::string socket_dir;
+  std::uint64_t started_unix_ms = 0;
+  core::AccessPolicyPtr policy = nullptr;  // null: everybody may do everything
+  // Adds what the daemon around it cannot do right now, a sentence each; null: nothing to add.
+  std::function<void(std::vector<std::string>& problems)> add_problems = nullptr;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+};
+
+class ControlPlane {
+ public:
+  // `log` must outlive it. Destroy it when its sessions ended: after shut_down(), when the loop ran
+  // out of work.
+  ControlPlane(const asio::any_io_executor& loop, ControlSettings settings, ControlFacts facts,
+               Log& log);
+  ~ControlPlane();
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+
+  // REQUIRES: before listen(). `server` must outlive every session.
+  void serve(broker::BrokerServer& server);
+  // A listening, non-blocking Unix stream socket. May be called for several.
+  void listen(os::UniqueFd listener);
+
+  // From now on, for each request. Null allows everything.
+  void set_policy(core::AccessPolicyPtr policy) noexcept;
+
+  void on_event(const Event& event);
+  [[nodiscard]] bool wants_every_outcome() const noexcept;
+  // Whether somebody accepts operators on every socket. False for good means that a task failed and
+  // could not be started again: the process is to end.
+  [[nodiscard]] bool is_serving() const noexcept;
+  [[nodiscard]] std::size_t session_count() const noexcept;
+  // Whose broadcast is being started right now; null when it is nobody's.
+  [[nodiscard]] const AskedBy* asked_by() const noexcept;
+
+  // Stops accepting, sends what is queued, for a second at most, and closes.
+  void shut_down();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace muster::daemon

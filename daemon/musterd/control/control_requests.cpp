@@ -1,0 +1,252 @@
+// What each request of an operator does. See proto/muster/v1/control.proto.
+#include <unistd.h>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "broker/broker_server.h"
+#include "core/access_explain.h"
+#include "musterd/control/control_access.h"
+#include "musterd/control/control_session.h"
+
+namespace muster::daemon {
+namespace {
+
+// The other reasons are the broker's own to give.
+std::optional<ControlError> problem_of(const BroadcastRequest& request) {
+  const auto* quiesce = request.operation.as_quiesce();
+  if (quiesce == nullptr || quiesce->reason == QuiesceReason::kMaintenance) return std::nullopt;
+  return ControlError{
+      ControlError::Code::kInvalid,
+      fmt::format("a quiesce for {} is the broker's own affair: operators ask for maintenance",
+                  to_string(quiesce->reason))};
+}
+
+// Says in `slot` who asks, until it is gone.
+class AskedByFor {
+ public:
+  AskedByFor(const AskedBy*& slot, const AskedBy& who) : slot_(slot) { slot_ = &who; }
+  ~AskedByFor() { slot_ = nullptr; }
+  AskedByFor(const AskedByFor&) = delete;
+  AskedByFor& operator=(const AskedByFor&) = delete;
+
+ private:
+  const AskedBy*& slot_;
+};
+
+// What a broadcast that runs already looks like to somebody who follows it from now on.
+Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
+  const ReportHead head = report.head();
+  Event event;
+  event.kind = Event::Kind::kBroadcastStarted;
+  event.joined = true;
+  event.unix_ms = now_unix_ms;
+  event.broadcast_id = head.broadcast_id;
+  event.operation = head.operation->to_string();
+  report.for_each_backend([&](const OutcomeRow& backend) {
+    event.acks += backend.outcome == OutcomeKind::kAck ? 1 : 0;
+    event.timeouts += backend.outcome == OutcomeKind::kTimeout ? 1 : 0;
+    event.failures += backend.outcome == OutcomeKind::kFailure ? 1 : 0;
+    ++(backend.outcome == OutcomeKind::kSkippedDead ? event.skipped_dead : event.targets);
+  });
+  return event;
+}
+
+// Nothing when it is allowed; else what to answer, and a line in the log that names the rule.
+std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& who,
+                                   const core::Verdict& verdict, const std::string& what,
+                                   const std::string& question) {
+  if (verdict.allowed) return std::nullopt;
+  ++context.server->core().counters().refusals;
+  if (const auto left_out = context.denials.admit(std::chrono::steady_clock::now())) {
+    context.log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who.pid)},
+                                             {"uid", static_cast<std::uint64_t>(who.uid)},
+                                             {"what", what},
+                                             {"rule", verdict.to_string()},
+                                             {"left_out", *left_out}});
+  }
+  return ControlError{
+      ControlError::Code::kDenied,
+      fmt::format("policy does not let uid {0} {1}; `musterctl explain-policy --uid {0}{2}`, run "
+                  "by somebody who may look, says which rule decides",
+                  who.uid, what, question)};
+}
+
+}  // namespace
+
+std::optional<ControlError> connect_denied(ControlContext& context, const OperatorPeer& who) {
+  const auto& policy = context.facts.policy;
+  if (!policy) return std::nullopt;
+  const core::Subject subject{who.uid, who.gid, who.groups};
+  return denial(context, who, policy->may_connect(subject, core::Lane::kControl),
+                "connect to control.sock", "");
+}
+
+std::optional<ControlError> ControlSession::denied(
+    const decltype(wire::ControlRequestFrame::message)& request) {
+  const auto& policy = context_->facts.policy;
+  std::string path;
+  const auto act = act_of(request, path);
+  if (!policy || !act) return std::nullopt;
+  const core::Subject subject{who_.uid, who_.gid, who_.groups};
+  const auto leave = [&](const core::ControlAct& asked) -> std::optional<ControlError> {
+    const core::Verdict verdict = policy->may_control(subject, asked);
+    if (verdict.allowed) return std::nullopt;
+    const std::string what = asked.to_string();
+    return denial(*context_, who_, verdict, what, " --" + what);
+  };
+  if (auto no = leave(*act)) return no;
+  // Backends release what is below either spelling.
+  const std::string alias = alias_of(request);
+  return alias.empty() ? std::nullopt : leave({act->action, alias});
+}
+
+void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {
+  auto answer = core::explain(context_->facts.policy, question);
+  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+}
+
+void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
+  respond(id, wire::Pong{context_->facts.version, ::getpid()});
+}
+
+void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
+  if (const auto problem = problem_of(request.request)) return respond(id, *problem);
+  if (!request.dry_run) return start(id, std::move(request));
+  auto answer = context_->server->core().dry_run(request.request, context_->server->now(), who_.uid,
+                                                 &*selected_);
+  std::visit([&](auto& value) { respond(id, std::move(value)); }, answer);
+}
+
+void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
+  auto& server = *context_->server;
+  const std::string operation_key = request.request.operation_key;
+  if (!request.detach) {
+    Open* open_request = open(id, request.events);
+    if (open_request == nullptr) return;
+    // The broadcast's first events come before its id is known here.
+    open_request->starting = true;
+  }
+  const AskedBy asked_by{who_.pid, who_.uid, operation_key};
+  const auto answer = [&] {
+    const AskedByFor while_it_starts(context_->asked_by, asked_by);
+    return server.core().start_broadcast(std::move(request.request), server.now(),
+                                         Operator{who_.uid, who_.pid, who_.command}, &*selected_);
+  }();
+  if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
+
+  const auto& started = std::get<core::Started>(answer);
+  if (started.joined) {
+    context_->log.info("operator joined a broadcast", {{"broadcast", started.id},
+                                                       {"pid", asked_by.pid},
+                                                       {"uid", asked_by.uid},
+                                                       {"key", operation_key}});
+  }
+  if (request.detach) {
+    return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
+                                               started.joined});
+  }
+  Open* open_request = find(id);
+  if (open_request == nullptr) return;
+  open_request->starting = false;
+  if (started.joined) return join(*open_request, started.id);
+  open_request->broadcast = started.id;
+}
+
+void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
+  if (why.code == ControlError::Code::kBusy) {
+    if (const auto left_out = context_->busy.admit(std::chrono::steady_clock::now())) {
+      context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                                 {"uid", static_cast<std::uint64_t>(who_.uid)},
+                                                 {"why", why.message},
+                                                 {"left_out", *left_out}});
+    }
+  }
+  respond(id, why);
+}
+
+void ControlSession::join(Open& request, BroadcastId broadcast) {
+  auto& server = *context_->server;
+  request.broadcast = broadcast;
+  const auto answer = server.core().report(broadcast, server.now());
+  const auto* report = std::get_if<core::BroadcastRows>(&answer);
+  if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
+  if (request.events) send_event(request, how_it_stands(*report, server.now().unix_ms));
+  if (report->head().state != BroadcastState::kRunning) respond(request.request_id, *report);
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {
+  auto& server = *context_->server;
+  const auto answer = server.core().report(request.id, server.now());
+  const auto* report = std::get_if<core::BroadcastRows>(&answer);
+  if (report != nullptr && request.wait && report->head().state == BroadcastState::kRunning) {
+    if (Open* waiting = open(id, false)) waiting->broadcast = report->head().broadcast_id;
+    return;
+  }
+  std::visit([&](const auto& value) { respond(id, value); }, answer);
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& request) {
+  auto& server = *context_->server;
+  const auto answer = server.core().cancel_broadcast(request.id, server.now());
+  if (const auto* error = std::get_if<ControlError>(&answer)) return respond(id, *error);
+  const auto cancelled = std::get<std::uint32_t>(answer);
+  context_->log.info("operator cancelled a broadcast",
+                     {{"broadcast", request.id},
+                      {"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)},
+                      {"targets", static_cast<std::uint64_t>(cancelled)}});
+  respond(id, wire::CancelAccepted{cancelled});
+}
+
+void ControlSession::handle(std::uint64_t id, wire::GetStatus /*request*/) {
+  const auto& server = *context_->server;
+  BrokerStatus status;
+  context_->server->core().fill_status(status);
+  status.version = context_->facts.version;
+  status.pid = ::getpid();
+  status.started_unix_ms = context_->facts.started_unix_ms;
+  status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - context_->facts.started);
+  if (context_->facts.add_problems) context_->facts.add_problems(status.problems);
+  status.socket_dir = context_->facts.socket_dir;
+  status.transport = server.transport_name();
+  status.connections = server.connection_count();
+  status.descriptors = server.descriptors();
+  status.descriptors.used += context_->connections;
+  respond(id, std::move(status));
+}
+
+void ControlSession::handle(std::uint64_t id, wire::Watch /*request*/) {
+  Open* request = open(id, true);
+  if (request == nullptr) return;
+  request->watches = true;
+  respond(id, wire::Watching{});
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
+  auto& server = *context_->server;
+  const core::Resumed resumed = server.core().resume(request.id, request.selection, server.now());
+  context_->log.info("operator ended quiesces",
+                     {{"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)},
+                      {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
+                      {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)}});
+  respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume});
+}
+
+void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {
+  auto& server = *context_->server;
+  if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
+  context_->log.info("operator had a backend forgotten",
+                     {{"key", request.key.to_string()},
+                      {"pid", static_cast<std::int64_t>(who_.pid)},
+                      {"uid", static_cast<std::uint64_t>(who_.uid)}});
+  respond(id, wire::Forgotten{});
+}
+
+// Nobody waits for that request any more: neither events nor an answer.
+void ControlSession::handle(std::uint64_t id, wire::Cancel /*request*/) { close_request(id); }
+
+}  // namespace muster::daemon

@@ -1,0 +1,243 @@
+#include "musterd/control/control_session.h"
+
+#include <array>
+#include <exception>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "broker/broker_server.h"
+#include "net/use_tuple.h"
+
+namespace muster::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds kLook{10};
+
+// How long a request may keep the loop before others have a turn.
+constexpr std::chrono::milliseconds kTurn{1};
+
+net::StreamLimits limits_for(const ControlSettings& settings, const AnswerAccount& account) {
+  net::StreamLimits limits;
+  if (account != nullptr) {
+    limits.charge_received = [account](std::ptrdiff_t bytes) {
+      const auto change = static_cast<std::uint64_t>(bytes < 0 ? -bytes : bytes);
+      if (bytes < 0) {
+        account->used -= change;
+      } else {
+        if (!account->has_room_for(change)) return false;
+        account->used += change;
+      }
+      return true;
+    };
+  }
+  limits.first_body = wire::kMaxFirstBody;
+  limits.body = wire::kMaxControlBody;
+  limits.queued_bytes = settings.event_queue + settings.answer_queue;
+  return limits;
+}
+
+// Null when the request selects nobody.
+const Selection* selection_of(const decltype(wire::ControlRequestFrame::message)& request) {
+  if (const auto* start = std::get_if<wire::StartBroadcast>(&request)) {
+    return &start->request.selection;
+  }
+  if (const auto* list = std::get_if<wire::ListBackends>(&request)) return &list->selection;
+  if (const auto* resume = std::get_if<wire::Resume>(&request)) return &resume->selection;
+  return nullptr;
+}
+
+}  // namespace
+
+ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket,
+                               OperatorPeer who, core::Taken place, AnswerAccount answers)
+    : context_(std::move(context)),
+      stream_(context_->loop, std::move(socket), limits_for(context_->settings, answers)),
+      who_(std::move(who)),
+      place_(std::move(place)),
+      answers_(std::move(answers)),
+      last_request_(std::chrono::steady_clock::now()),
+      missing_timer_(context_->loop),
+      linger_timer_(context_->loop) {
+  ++context_->connections;
+}
+
+ControlSession::~ControlSession() {
+  --context_->connections;
+  for (const Open& request : requests_) context_->followers -= request.events ? 1 : 0;
+}
+
+bool ControlSession::is_idle(std::chrono::steady_clock::time_point now) const noexcept {
+  return requests_.empty() && stream_.queued_bytes() == 0 && !selected_ &&
+         now - last_request_ >= context_->settings.idle;
+}
+
+asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) {
+  while (!self->finishing_) {
+    const net::Received received = co_await self->stream_.receive();
+    if (self->finishing_) break;
+    if (received.error == net::Errc::kBadFrame) {
+      self->protocol_error(0, received.problem);
+      break;
+    }
+    if (received.error == net::Errc::kNoRoom) self->no_room(0);
+    if (received.error) break;
+    self->last_request_ = std::chrono::steady_clock::now();
+    wire::ControlRequestFrame frame;
+    const std::string problem = self->decoder_.decode(received.body, frame);
+    if (!problem.empty()) {
+      self->protocol_error(frame.request_id, problem);
+      break;
+    }
+    const bool is_cancel = std::holds_alternative<wire::Cancel>(frame.message);
+    if (!is_cancel && self->find(frame.request_id) != nullptr) {
+      self->protocol_error(frame.request_id,
+                           fmt::format("the request number {} is in use: give each request a "
+                                       "number of its own",
+                                       frame.request_id));
+      break;
+    }
+    // Who gave up before its request was read does not expect it to be run any more.
+    if (!self->stream_.has_peer()) break;
+    if (const auto why_not = self->denied(frame.message)) {
+      self->respond(frame.request_id, *why_not);
+      continue;
+    }
+    const std::uint64_t id = frame.request_id;
+    std::string failure;
+    bool goes_on = true;
+    try {
+      goes_on = co_await serve(self, std::move(frame));
+    } catch (const std::exception& e) {  // no memory: it costs this request
+      failure = e.what();
+    }
+    self->selected_.reset();
+    if (!failure.empty()) self->request_failed(id, failure);
+    if (!goes_on) break;
+  }
+  self->missing_timer_.cancel();
+  self->finish();
+  // Nothing tells when what was said last is written; mostly it is by now.
+  while (self->stream_.is_open()) {
+    self->missing_timer_.expires_after(kLook);
+    co_await self->missing_timer_.async_wait(net::kUseTuple);
+  }
+  self->linger_timer_.cancel();
+}
+
+asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self,
+                                            wire::ControlRequestFrame frame) {
+  if (const Selection* selection = selection_of(frame.message)) {
+    if (const auto terms = term_count(*selection); terms > kMaxSelectionTerms) {
+      self->respond(frame.request_id,
+                    ControlError{ControlError::Code::kInvalid,
+                                 fmt::format("the selection has {} terms, and a request may have "
+                                             "{}: select with fewer, or ask in parts",
+                                             terms, kMaxSelectionTerms)});
+      co_return true;
+    }
+    self->selected_.emplace(*selection);
+    co_await select(self);
+    if (self->finishing_ || !self->stream_.has_peer()) co_return false;
+  }
+  if (std::holds_alternative<wire::ListBackends>(frame.message)) {
+    co_await list(self, frame.request_id);
+  } else {
+    std::visit(
+        [&](auto& request) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(request)>, wire::ListBackends>) {
+            self->handle(frame.request_id, std::move(request));
+          }
+        },
+        frame.message);
+  }
+  co_return true;
+}
+
+asio::awaitable<void> ControlSession::select(std::shared_ptr<ControlSession> self) {
+  const auto& core = self->context_->server->core();
+  while (core.look_on(*self->selected_, std::chrono::steady_clock::now() + kTurn)) {
+    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    if (self->finishing_) co_return;
+  }
+}
+
+asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self, std::uint64_t id) {
+  constexpr std::size_t kRowsBetweenLooks = 16;  // at the clock
+  const core::BackendSnapshot backends = self->context_->server->core().snapshot(*self->selected_);
+  std::string bytes;
+  std::vector<BackendInfo> part;
+  auto turn_ends = std::chrono::steady_clock::now() + kTurn;
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    part.push_back(backends.info(i));
+    if (part.size() < kRowsBetweenLooks && i + 1 < backends.size()) continue;
+    bytes += wire::list_part(part);
+    part.clear();
+    if (self->answers_ != nullptr && !self->answers_->has_room_for(bytes.size())) {
+      co_return self->no_room(id);
+    }
+    if (bytes.size() > wire::kMaxControlBody || std::chrono::steady_clock::now() < turn_ends) {
+      continue;
+    }
+    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    if (self->finishing_) co_return;
+    turn_ends = std::chrono::steady_clock::now() + kTurn;
+  }
+  const auto around = wire::list_around(id, bytes.size());
+  if (!around) co_return self->respond(id, wire::too_large_list(bytes.size()));
+  const auto charged = charged_bytes(std::move(bytes), self->answers_);
+  if (charged == nullptr) co_return self->no_room(id);
+  self->end_request(id);
+  const std::array<net::SharedBytes, 3> parts{std::make_shared<const std::string>(around->before),
+                                              charged,
+                                              std::make_shared<const std::string>(around->after)};
+  self->sent(self->stream_.send(parts));
+}
+
+void ControlSession::finish() {
+  finishing_ = true;
+  stream_.close_after_flush();
+  if (!stream_.is_open() || std::exchange(lingering_, true)) return;
+  linger_timer_.expires_after(context_->settings.linger);
+  linger_timer_.async_wait([self = shared_from_this()](std::error_code error) {
+    if (!error) self->stream_.close();
+  });
+}
+
+void ControlSession::close() noexcept {
+  finishing_ = true;
+  stream_.close();
+}
+
+void ControlSession::turn_away(const ControlError& why) {
+  respond(0, why);
+  finish();
+}
+
+void ControlSession::protocol_error(std::uint64_t id, const std::string& problem) {
+  auto& counters = context_->server->core().counters();
+  ++counters.protocol_errors;
+  if (const auto left_out = context_->bad_input.admit(std::chrono::steady_clock::now())) {
+    context_->log.warning("operator breaks the protocol",
+                          {{"pid", static_cast<std::int64_t>(who_.pid)},
+                           {"uid", static_cast<std::uint64_t>(who_.uid)},
+                           {"why", problem},
+                           {"left_out", *left_out}});
+  }
+  respond(id, ControlError{ControlError::Code::kProtocol, problem});
+}
+
+void ControlSession::request_failed(std::uint64_t id, const std::string& what) {
+  ++context_->server->core().counters().task_failures;
+  respond(id, ControlError{ControlError::Code::kBusy,
+                           "the broker could not do it: " + what + ": try again"});
+  context_->log.error("a request failed", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                           {"uid", static_cast<std::uint64_t>(who_.uid)},
+                                           {"why", what}});
+}
+
+}  // namespace muster::daemon

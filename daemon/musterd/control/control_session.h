@@ -1,0 +1,173 @@
+// One operator's connection.
+//
+// It ends when its peer closes, breaks the protocol or does not read its answers; a broadcast that
+// it asked for goes on. The loop's thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "core/quota.h"
+#include "core/selection_work.h"
+#include "musterd/config/settings.h"
+#include "musterd/control/control_plane.h"
+#include "musterd/control/event_delivery.h"
+#include "musterd/control/event_gate.h"
+#include "musterd/log/line_limit.h"
+#include "musterd/log/log.h"
+#include "net/framed_stream.h"
+#include "os/peer.h"
+#include "wire/control_lane.h"
+
+namespace muster::daemon {
+
+// Who the kernel says is at the other end.
+struct OperatorPeer {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary
+  std::string command;        // of its process, printable
+};
+
+// What all sessions share.
+struct ControlContext {
+  asio::any_io_executor loop;
+  ControlSettings settings;
+  ControlFacts facts;
+  Log& log;
+  broker::BrokerServer* server = nullptr;
+  std::size_t followers = 0;  // requests that get events
+  LineLimit bad_input{50, 10};
+  LineLimit busy{50, 10};
+  std::size_t connections = 0;  // open descriptors of operators
+  LineLimit denials{50, 10};
+  const AskedBy* asked_by = nullptr;  // set while a broadcast is being started
+};
+
+// What to turn the operator away with, when policy does not let it connect. Logged.
+[[nodiscard]] std::optional<ControlError> connect_denied(ControlContext& context,
+                                                         const OperatorPeer& who);
+
+class ControlSession : public std::enable_shared_from_this<ControlSession> {
+ public:
+  static constexpr std::size_t kMaxOpenRequests = 256;  // of one connection
+
+  // Of all its selectors together.
+  static constexpr std::size_t kMaxSelectionTerms = 256;
+
+  // `place`: its user's, in the ledger; with nothing in it the session is one to turn away.
+  ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket, OperatorPeer who,
+                 core::Taken place, AnswerAccount answers);
+  ~ControlSession();
+  ControlSession(const ControlSession&) = delete;
+  ControlSession& operator=(const ControlSession&) = delete;
+
+  // Serves until the connection ends.
+  static asio::awaitable<void> run(std::shared_ptr<ControlSession> self);
+  // From inside the core: calls only const functions of it. A report that was waited for is
+  // answered here, before it can be dropped for others.
+  void deliver(EventDelivery& delivery) noexcept;
+  // Takes no more requests; closes when what is queued is sent, or after
+  // ControlSettings::linger.
+  void finish();
+  // At once, without last words.
+  void close() noexcept;
+  // Whether it may be closed for another one: it has not asked for anything for a while.
+  [[nodiscard]] bool is_idle(std::chrono::steady_clock::time_point now) const noexcept;
+  [[nodiscard]] const OperatorPeer& who() const noexcept { return who_; }
+  // Instead of run(): says why, and closes.
+  void turn_away(const ControlError& why);
+
+ private:
+  // A request that is not done with: it gets events, or waits for a broadcast to end, or both.
+  struct Open {
+    std::uint64_t request_id = 0;
+    BroadcastId broadcast = 0;  // 0: everything (a watch), or not known yet
+    bool watches = false;
+    bool starting = false;  // its broadcast is being started right now
+    bool events = false;
+    EventGate gate{0};
+    core::Taken follower;  // with events
+  };
+
+  // False when the connection is to end.
+  static asio::awaitable<bool> serve(std::shared_ptr<ControlSession> self,
+                                     wire::ControlRequestFrame frame);
+  // Finds out whom the selection is for, in turns of the loop.
+  static asio::awaitable<void> select(std::shared_ptr<ControlSession> self);
+  // Answers with the backends of this instant, written down in turns of the loop.
+  static asio::awaitable<void> list(std::shared_ptr<ControlSession> self, std::uint64_t id);
+
+  void handle(std::uint64_t id, wire::Ping request);
+  void handle(std::uint64_t id, wire::StartBroadcast request);
+  void handle(std::uint64_t id, const wire::GetReport& request);
+  void handle(std::uint64_t id, const wire::CancelBroadcast& request);
+  // Not called: see list().
+  static void handle(std::uint64_t /*id*/, const wire::ListBackends& /*request*/) {}
+  void handle(std::uint64_t id, wire::GetStatus request);
+  void handle(std::uint64_t id, wire::Watch request);
+  void handle(std::uint64_t id, const PolicyQuestion& question);
+  void handle(std::uint64_t id, const wire::Resume& request);
+  void handle(std::uint64_t id, const wire::ForgetBackend& request);
+  void handle(std::uint64_t id, wire::Cancel request);
+  [[nodiscard]] std::optional<ControlError> denied(
+      const decltype(wire::ControlRequestFrame::message)& request);
+  void start(std::uint64_t id, wire::StartBroadcast request);
+  // It is not started: says so to the operator, and to the log where the broker is too busy.
+  void not_started(std::uint64_t id, const ControlError& why);
+  // Another operator's broadcast is followed from now on: how it stands comes first.
+  void join(Open& request, BroadcastId broadcast);
+  void answer_finished(Open& request, EventDelivery& delivery);
+
+  // Null when there are too many, which is answered. REQUIRES: `id` is not open.
+  Open* open(std::uint64_t id, bool events);
+  Open* find(std::uint64_t id);
+  void close_request(std::uint64_t id);
+
+  void respond(std::uint64_t id, const wire::ControlResponse& response);
+  void respond(std::uint64_t id, const ReportSource& report);
+  // Before the answer: what was missing is told, and the request is done with.
+  void end_request(std::uint64_t id);
+  void send_event(Open& request, const Event& event);
+  void send_event(Open& request, EventDelivery& delivery);
+  // Charged to its user; `framed` is a whole answer.
+  void send_answer(std::string framed);
+  // An exception ended it; whatever it had begun goes on.
+  void request_failed(std::uint64_t id, const std::string& what);
+  // What waits for its user's operators is over the quota.
+  void no_room(std::uint64_t id);
+  void tell_missing(Open& request, std::uint64_t count);
+  void check_missing_later();
+  void arm_missing_timer();
+  void check_missing();
+  // The peer's fault: says so to it and to the log, and ends the connection.
+  void protocol_error(std::uint64_t id, const std::string& problem);
+  void sent(std::error_code error);
+
+  std::shared_ptr<ControlContext> context_;
+  net::FramedStream stream_;
+  const OperatorPeer who_;
+  const core::Taken place_;
+  const AnswerAccount answers_;
+  wire::ControlRequestDecoder decoder_;
+  std::vector<Open> requests_;
+  std::optional<core::SelectionWork> selected_;  // of the request that is served now
+  std::chrono::steady_clock::time_point last_request_;
+  asio::steady_timer missing_timer_;
+  asio::steady_timer linger_timer_;
+  std::chrono::milliseconds missing_wait_{};
+  std::size_t followers_ = 0;  // of requests_: with events
+  bool finishing_ = false;     // no more requests are taken
+  bool lingering_ = false;
+};
+
+}  // namespace muster::daemon

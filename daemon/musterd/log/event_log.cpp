@@ -1,0 +1,171 @@
+#include "musterd/log/event_log.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace muster::daemon {
+namespace {
+
+std::string backend_of(const Event& event) { return event.key ? event.key->to_string() : "-"; }
+
+double fractional_ms(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+// To the microsecond: more digits are noise.
+double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
+
+std::int64_t pid_of(const Event& event) { return event.pid; }
+std::uint64_t uid_of(const Event& event) { return event.uid; }
+
+std::uint64_t number(std::uint64_t value) { return value; }
+
+}  // namespace
+
+void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now,
+                     const AskedBy* asked_by) {
+  const auto about_backend = [&](LogLevel level, std::string_view message) {
+    if (!log_.admits(level, event.uid, now)) return;
+    const std::string backend = backend_of(event);
+    if (event.detail.empty()) {
+      log_.write(level, message,
+                 {{"backend", backend}, {"pid", pid_of(event)}, {"uid", uid_of(event)}});
+    } else {
+      log_.write(level, message,
+                 {{"backend", backend},
+                  {"pid", pid_of(event)},
+                  {"uid", uid_of(event)},
+                  {"why", event.detail}});
+    }
+  };
+  const auto about_answer = [&](LogLevel level, std::string_view message) {
+    if (!log_.admits(level, event.uid, now)) return;
+    log_.write(level, message,
+               {{"broadcast", event.broadcast_id},
+                {"backend", backend_of(event)},
+                {"pid", pid_of(event)},
+                {"uid", uid_of(event)},
+                {"detail", event.detail}});
+  };
+
+  switch (event.kind) {
+    case Event::Kind::kBackendRegistered:
+      // The detail says whose place it took: that process holds what it holds, and is asked no
+      // more.
+      return about_backend(event.detail.empty() ? LogLevel::kInfo : LogLevel::kWarning,
+                           "backend registered");
+    case Event::Kind::kBackendReturned:
+      return about_backend(LogLevel::kInfo, "backend returned");
+    case Event::Kind::kBackendReconnecting:
+      return about_backend(LogLevel::kInfo, "backend lost its connection and may come back");
+    case Event::Kind::kBackendDead:
+      return about_backend(LogLevel::kWarning, "backend dead");
+    case Event::Kind::kBackendDeregistered:
+      return about_backend(LogLevel::kInfo, "backend deregistered");
+    case Event::Kind::kPeerRefused:
+      return about_backend(LogLevel::kWarning, "peer refused");
+    case Event::Kind::kBroadcastStarted:
+      return write_started(event, asked_by, now);
+    case Event::Kind::kOutcome:
+      return write_outcome(event, now);
+    case Event::Kind::kWorking:
+      return about_answer(LogLevel::kDebug, "backend asks for more time");
+    case Event::Kind::kRedelivered:
+      return about_answer(LogLevel::kInfo, "operation sent again to a backend that returned");
+    case Event::Kind::kLateAnswer:
+      return about_answer(LogLevel::kInfo, "answer came too late");
+    case Event::Kind::kDuplicateAnswer:
+      return about_answer(LogLevel::kDebug, "second answer ignored");
+    case Event::Kind::kUnmatchedAnswer:
+      return about_answer(LogLevel::kDebug, "answer to an unknown broadcast ignored");
+    case Event::Kind::kBroadcastFinished:
+      return write_finished(event, now);
+    case Event::Kind::kShuttingDown:
+      return log_.info("shutting down: waiting for the backends");
+    case Event::Kind::kBackendLost:
+    case Event::Kind::kBackendResumed:
+    case Event::Kind::kBackendForgotten:
+    case Event::Kind::kEventsLost:
+      return;  // only a watcher is told
+  }
+}
+
+void EventLog::write_started(const Event& event, const AskedBy* asked_by, Time now) {
+  constexpr std::string_view kMessage = "broadcast started";
+  Started started{now, std::nullopt, true};
+  if (asked_by != nullptr) {
+    started.by = static_cast<uid_t>(asked_by->uid);
+    started.told = log_.admits(LogLevel::kInfo, *started.by, now);
+  }
+  started_[event.broadcast_id] = started;
+  if (!started.told) return;
+  if (asked_by == nullptr) {
+    return log_.info(kMessage, {{"broadcast", event.broadcast_id},
+                                {"operation", event.operation},
+                                {"targets", number(event.targets)},
+                                {"skipped_dead", number(event.skipped_dead)}});
+  }
+  log_.info(kMessage, {{"broadcast", event.broadcast_id},
+                       {"operation", event.operation},
+                       {"targets", number(event.targets)},
+                       {"skipped_dead", number(event.skipped_dead)},
+                       {"pid", asked_by->pid},
+                       {"uid", asked_by->uid},
+                       {"key", asked_by->key}});
+}
+
+void EventLog::write_outcome(const Event& event, Time now) {
+  if (!event.backend_outcome) return;
+  const BackendOutcome& outcome = *event.backend_outcome;
+  const double ms = rounded_ms(fractional_ms(outcome.latency));
+  const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
+    if (!log_.admits(level, outcome.uid, now)) return;
+    const std::string backend = outcome.key.to_string();
+    log_.write(level, message,
+               {{"broadcast", event.broadcast_id},
+                {"backend", backend},
+                {"pid", static_cast<std::int64_t>(outcome.pid)},
+                {"uid", number(outcome.uid)},
+                {"ms", ms},
+                {"detail", detail}});
+  };
+  switch (outcome.outcome) {
+    case OutcomeKind::kOpen:
+      return;
+    case OutcomeKind::kAck:
+      return write(LogLevel::kDebug, "backend acknowledged", outcome.note);
+    case OutcomeKind::kTimeout:
+      return write(LogLevel::kWarning, "backend timed out", outcome.note);
+    case OutcomeKind::kSkippedDead:
+      // Dead for long, maybe, and one of thousands: `backends` lists them, the counts name them.
+      return write(LogLevel::kDebug, "backend skipped, it is dead", {});
+    case OutcomeKind::kFailure: {
+      std::string detail(outcome.reason ? to_string(*outcome.reason) : "");
+      if (!outcome.detail.empty()) detail += ": " + outcome.detail;
+      return write(LogLevel::kWarning, "backend failed", detail);
+    }
+  }
+}
+
+void EventLog::write_finished(const Event& event, Time now) {
+  Started started{now, std::nullopt, true};
+  if (const auto known = started_.find(event.broadcast_id); known != started_.end()) {
+    started = known->second;
+    started_.erase(known);
+  }
+  // A broadcast whose beginning was left out has no end either.
+  if (!started.told || (started.by && !log_.admits(LogLevel::kInfo, *started.by, now))) return;
+  const double ms = rounded_ms(fractional_ms(now - started.at));
+  log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
+                                   {"operation", event.operation},
+                                   {"targets", number(event.targets)},
+                                   {"acks", number(event.acks)},
+                                   {"timeouts", number(event.timeouts)},
+                                   {"failures", number(event.failures)},
+                                   {"skipped_dead", number(event.skipped_dead)},
+                                   {"ms", ms}});
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,70 @@
+// musterd: composition only. What it is made of: service/daemon.h.
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include "musterd/config/command_line.h"
+#include "musterd/config/exit_status.h"
+#include "musterd/config/load.h"
+#include "musterd/config/name_service.h"
+#include "musterd/log/log.h"
+#include "musterd/service/daemon.h"
+#include "os/inherited_state.h"
+
+namespace musterd = muster::daemon;
+
+namespace {
+
+// Before the working directory is left.
+void make_absolute(std::filesystem::path& path) {
+  std::error_code error;  // the working directory is gone: the path fails where it is used
+  if (path.empty() || path.is_absolute()) return;
+  auto absolute = std::filesystem::absolute(path, error);
+  if (!error) path = std::move(absolute);
+}
+
+int check_config(const musterd::Loaded& loaded) {
+  const std::string file(loaded.file ? loaded.file->native()
+                                     : std::string(musterd::kDefaultConfigFile));
+  std::printf("%s: %s\n", file.c_str(), loaded.file ? "ok" : "not there, the defaults hold: ok");
+  return std::fflush(stdout) == 0 ? musterd::kExitClean : musterd::kExitCannotRun;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  muster::os::take_over_process(muster::os::ProgramKind::kDaemon);
+
+  auto parsed = musterd::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  std::fputs(parsed.out.c_str(), stdout);
+  std::fputs(parsed.err.c_str(), stderr);
+  if (!parsed.line) return std::fflush(stdout) == 0 ? parsed.status : musterd::kExitCannotRun;
+  if (parsed.line->config) make_absolute(*parsed.line->config);
+
+  const musterd::Environment environment = musterd::read_environment();
+  musterd::NameService names(std::chrono::seconds(1));
+  musterd::Loaded loaded = musterd::load_settings(
+      *parsed.line, environment, std::string(musterd::kDefaultConfigFile), names.bounded());
+  for (const std::string& problem : loaded.problems) {
+    std::fprintf(stderr, "%s\n", problem.c_str());
+  }
+  if (!loaded.problems.empty()) return musterd::kExitUsage;
+  if (parsed.line->check_config) return check_config(loaded);
+
+  make_absolute(loaded.settings.sockets.dir);
+  make_absolute(loaded.settings.state_dir);
+  muster::os::leave_working_directory();
+  musterd::Log log(STDERR_FILENO, loaded.settings.log);
+  try {
+    return musterd::run_daemon(loaded, *parsed.line, environment, log);
+  } catch (const std::exception& error) {
+    log.error("musterd cannot go on", {{"why", std::string_view(error.what())}});
+    return musterd::kExitCannotRun;
+  }
+}

@@ -1,0 +1,333 @@
+#include "musterd/service/daemon.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "muster/path.h"
+
+#include "broker/broker_server.h"
+#include "musterd/config/effective_policy.h"
+#include "musterd/config/exit_status.h"
+#include "musterd/control/control_plane.h"
+#include "musterd/runtime/worker.h"
+#include "musterd/service/event_fanout.h"
+#include "musterd/service/live_settings.h"
+#include "musterd/service/memory_trim.h"
+#include "musterd/service/notify.h"
+#include "musterd/service/roster_keeper.h"
+#include "musterd/service/socket_permissions.h"
+#include "musterd/service/sockets.h"
+#include "musterd/state/broadcast_ids.h"
+#include "musterd/state/operation_keys.h"
+#include "musterd/state/roster.h"
+#include "os/descriptor_limit.h"
+
+namespace muster::daemon {
+namespace {
+
+std::uint64_t unix_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+// Kept beside one for each operator: for what the broker opens for a moment (the id file, files of
+// /proc), a connection of a backend that waits for its process to be looked up, and the spare one.
+constexpr std::uint64_t kOwnDescriptors = 16;
+
+broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids, KeyStore& keys,
+                                     core::AccessPolicyPtr policy, std::uint64_t started) {
+  broker::ServerOptions options;
+  options.core = settings.broker;
+  options.core.policy = std::move(policy);
+  options.core.broker_version = MUSTER_VERSION;
+  options.core.started_unix_ms = started;
+  options.core.first_id_ever = ids.first_ever();
+  options.core.next_id_at_start = ids.next_at_start();
+  options.max_queued_bytes = settings.send_queue;
+  options.transport = settings.transport;
+  options.descriptor_reserve = settings.control.connections + kOwnDescriptors;
+  options.next_broadcast_id = [&ids] { return ids.next(); };
+  options.key_used = [&keys](const core::UsedKey& used) {
+    keys.note_started({used.uid, used.key, used.broadcast, used.request, used.used_unix_ms});
+  };
+  options.last_id_is_durable = [&ids] { return ids.last_is_durable(); };
+  return options;
+}
+
+std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets) {
+  std::vector<SocketPermissions> all;
+  for (const auto& [list, lane] : {std::pair(&sockets.backend, core::Lane::kBackend),
+                                   std::pair(&sockets.control, core::Lane::kControl)}) {
+    for (const os::UniqueFd& socket : *list) {
+      if (auto found = socket_permissions(socket.get(), lane)) all.push_back(std::move(*found));
+    }
+  }
+  return all;
+}
+
+// Whoever connects by name must get here, or hear of it, within 2 s.
+constexpr std::chrono::seconds kLookAtPlaceEvery{1};
+
+class Daemon {
+ public:
+  Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sockets, BroadcastIds& ids,
+         RosterStore& roster, KeyStore& keys, Worker& files, Worker& configuration, Log& log,
+         LiveSettings::Reading reading)
+      : loop_(loop),
+        log_(log),
+        ids_(ids),
+        sockets_(sockets),
+        configuration_(configuration),
+        live_(loop.get_executor(), loaded, configuration, log, std::move(reading),
+              [this](core::AccessPolicyPtr policy) { take(std::move(policy)); }),
+        started_(unix_ms()),
+        policy_(effective_policy(loaded.settings.policy, ::geteuid())),
+        control_(loop.get_executor(), loaded.settings.control,
+                 ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
+                              [this](std::vector<std::string>& all) { add_problems(all); }},
+                 log),
+        memory_(loop.get_executor(),
+                [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
+        roster_store_(roster),
+        keys_(keys),
+        roster_(loop.get_executor(), roster),
+        fanout_(log, control_, memory_, &roster_),
+        server_(loop, server_options(loaded.settings, ids, keys, policy_, started_), fanout_),
+        service_(loop.get_executor()),
+        signals_(loop),
+        place_timer_(loop) {
+    warn_of_permissions();
+    control_.serve(server_);
+    roster_.begin(server_);
+    restore_keys();
+    for (auto& socket : sockets.backend) server_.listen(std::move(socket));
+    for (auto& socket : sockets.control) control_.listen(std::move(socket));
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
+    await_signal();
+    server_.measure_descriptors();
+    const std::string where = escape_bytes(sockets.dir);
+    log.info("listening", {{"version", MUSTER_VERSION},
+                           {"pid", static_cast<std::int64_t>(::getpid())},
+                           {"sockets", sockets.dir},
+                           {"passed", std::string_view(sockets.passed ? "yes" : "no")},
+                           {"transport", server_.transport_name()}});
+    if (const auto why = server_.transport_fell_back(); !why.empty()) {
+      log.info("io_uring unavailable, using epoll", {{"why", why}});
+    }
+    service_.ready(status_ = fmt::format("Listening in {}", where));
+    service_.start_watchdog([this] { return misplaced_.empty(); });
+    live_.tell_unresolved();
+    watch_place();
+  }
+
+ private:
+  void await_signal() {
+    signals_.async_wait([this](std::error_code error, int signal) {
+      if (error) return;
+      await_signal();
+      if (signal != SIGHUP) return stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      if (stopping_) return;
+      service_.reloading();
+      live_.read_again([this] { service_.ready(status_); });
+    });
+  }
+
+  void restore_keys() {
+    std::vector<core::UsedKey> used;
+    for (KeyEntry& entry : keys_.load()) {
+      used.push_back({entry.uid, std::move(entry.key), entry.id, std::move(entry.request),
+                      entry.started_unix_ms});
+    }
+    server_.core().restore_keys(std::move(used), server_.now());
+  }
+
+  // Whether modes and owners of the sockets fit the policy: takes the name service.
+  void warn_of_permissions() {
+    const auto problems = std::make_shared<std::vector<std::string>>();
+    (void)configuration_.run(
+        [problems, policy = policy_, all = permissions_of(sockets_)] {
+          for (const SocketPermissions& permissions : all) {
+            for (std::string& problem : permission_problems(*policy, permissions)) {
+              problems->push_back(std::move(problem));
+            }
+          }
+        },
+        [this, problems](bool) {
+          for (const std::string& problem : *problems) log_.warning(problem);
+        });
+  }
+
+  void add_problems(std::vector<std::string>& all) const {
+    if (!ids_.problem().empty()) all.push_back(ids_.problem());
+    if (auto problem = roster_store_.problem(); !problem.empty()) all.push_back(std::move(problem));
+    if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
+    live_.add_problems(all);
+    if (!misplaced_.empty()) {
+      all.push_back(fmt::format("nobody can connect by {}: {}", misplaced_, not_put_back_));
+    }
+  }
+
+  void watch_place() {
+    place_timer_.expires_after(kLookAtPlaceEvery);
+    place_timer_.async_wait([this](std::error_code error) {
+      if (error || stopping_) return;
+      look_at_place();
+      watch_place();
+    });
+  }
+
+  void look_at_place() {
+    misplaced_ = misplaced(sockets_);
+    if (misplaced_.empty()) return;
+    not_put_back_ = put_back(sockets_, live_.settings().sockets);
+    if (!not_put_back_.empty()) {
+      // Backends go on with the broker that is there now, or with the next one.
+      log_.error("the broker's sockets are gone and cannot be made again: ending",
+                 {{"gone", misplaced_}, {"why", not_put_back_}});
+      ids_.close();
+      std::_Exit(kExitCannotRun);
+    }
+    for (auto& socket : sockets_.backend) {
+      if (socket) server_.listen(std::move(socket));
+    }
+    for (auto& socket : sockets_.control) {
+      if (socket) control_.listen(std::move(socket));
+    }
+    sockets_.backend.clear();
+    sockets_.control.clear();
+    log_.warning("the broker's sockets were gone and are made again", {{"gone", misplaced_}});
+    misplaced_.clear();
+  }
+
+  void take(core::AccessPolicyPtr policy) {
+    policy_ = std::move(policy);
+    server_.set_policy(policy_);
+    control_.set_policy(policy_);
+  }
+
+  void stop(std::string_view signal) {
+    if (std::exchange(stopping_, true)) {
+      log_.warning("told to stop again: what is still open is cancelled", {{"signal", signal}});
+      server_.shut_down({});
+      return;
+    }
+    log_.info("told to stop", {{"signal", signal}});
+    live_.stop();
+    place_timer_.cancel();
+    server_.shut_down([this] { drained(); });
+    service_.stopping("Waiting for the backends to quiesce",
+                      [this] { return server_.core().latest_deadline(); });
+  }
+
+  // Every outcome is in. Operators who wait for one get it before their connections end: their
+  // answers were posted before this.
+  void drained() {
+    asio::post(loop_, [this] {
+      memory_.stop();
+      control_.shut_down();
+      signals_.cancel();
+      service_.done();
+      ids_.stop();
+      roster_.end();
+      roster_store_.close();
+      keys_.close();
+    });
+  }
+
+  asio::io_context& loop_;
+  Log& log_;
+  BroadcastIds& ids_;
+  ServerSockets& sockets_;
+  Worker& configuration_;
+  LiveSettings live_;
+  std::uint64_t started_;
+  core::AccessPolicyPtr policy_;
+  ControlPlane control_;
+  MemoryTrim memory_;
+  RosterStore& roster_store_;
+  KeyStore& keys_;
+  RosterKeeper roster_;
+  EventFanout fanout_;
+  broker::BrokerServer server_;
+  ServiceManager service_;
+  asio::signal_set signals_;
+  asio::steady_timer place_timer_;
+  std::string misplaced_;     // where nobody who connects gets here; empty: all is well
+  std::string not_put_back_;  // why
+  std::string status_;        // what the service manager shows
+  bool stopping_ = false;
+};
+
+// What a handler throws ends that handler alone: out of memory for one operator's list, say.
+void run(asio::io_context& loop, Log& log) {
+  for (;;) {
+    try {
+      loop.run();
+      return;
+    } catch (const std::exception& error) {
+      log.error("an internal error; going on", {{"what", std::string_view(error.what())}});
+    }
+  }
+}
+
+}  // namespace
+
+int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment& environment,
+               Log& log) {
+  const Settings& settings = loaded.settings;
+  (void)os::raise_descriptor_limit();
+  ServerSockets sockets = open_sockets(settings.sockets);
+  if (!sockets.problem.empty()) {
+    log.error(sockets.problem);
+    return kExitCannotRun;
+  }
+  asio::io_context loop(1);
+  Worker worker(loop.get_executor());  // of files
+  const auto state_dir = find_state_dir(settings, environment, ::geteuid() == 0);
+  auto opened = BroadcastIds::open(loop.get_executor(), worker, state_dir, log, unix_ms);
+  if (!opened.problem.empty()) {
+    log.error(opened.problem);
+    return kExitCannotRun;
+  }
+  {
+    // Not the worker of files: the name service may keep it.
+    Worker configuration(loop.get_executor());
+    const NameLookup names = settings.names;
+    LiveSettings::Reading reading{[line, environment, names] {
+                                    return load_settings(line, environment,
+                                                         std::string(kDefaultConfigFile), names);
+                                  },
+                                  [line, environment](const Loaded& before) {
+                                    return look_up_again(before, line, environment);
+                                  }};
+    // In the directory of the ids, whose lock is held.
+    RosterStore roster(loop.get_executor(), worker, state_dir, log);
+    KeyStore keys(loop.get_executor(), worker, state_dir, log, unix_ms());
+    const Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration,
+                        log, std::move(reading));
+    run(loop, log);
+    configuration.close(std::chrono::milliseconds(100));
+  }
+  opened.ids->close();
+  if (!worker.close())
+    log.warning("a write to the state directory does not end: it is left behind");
+  log.info("stopped");
+  return kExitClean;
+}
+
+}  // namespace muster::daemon

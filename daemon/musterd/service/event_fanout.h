@@ -1,0 +1,50 @@
+// Who hears of the broker's events: the log, operators that follow or watch, and who gives memory
+// back when it is quiet again. The loop's thread.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "broker/broker_server.h"
+#include "musterd/control/control_plane.h"
+#include "musterd/log/event_log.h"
+#include "musterd/log/line_limit.h"
+#include "musterd/log/log.h"
+#include "musterd/service/memory_trim.h"
+#include "musterd/service/roster_keeper.h"
+
+namespace muster::daemon {
+
+class EventFanout final : public broker::EventSink {
+ public:
+  // All outlive it.
+  EventFanout(Log& log, ControlPlane& control, MemoryTrim& memory, RosterKeeper* roster = nullptr)
+      : log_(log), events_(log), control_(control), memory_(memory), roster_(roster) {}
+
+  void on_event(const Event& event) override {
+    events_.write(event, std::chrono::steady_clock::now(), control_.asked_by());
+    control_.on_event(event);
+    if (roster_ != nullptr) roster_->on_event(event);
+    memory_.noticed();
+  }
+  [[nodiscard]] bool wants_every_outcome() const noexcept override {
+    return events_.wants_every_outcome() || control_.wants_every_outcome();
+  }
+  void on_trouble(std::string_view sentence) noexcept override {
+    // Peers can bring it about: by coming and going when descriptors have run out, say.
+    const auto left_out = troubles_.admit(std::chrono::steady_clock::now());
+    if (!left_out) return;
+    if (*left_out == 0) return log_.warning(sentence);
+    log_.warning(sentence, {{"left_out", *left_out}});
+  }
+
+ private:
+  Log& log_;
+  EventLog events_;
+  LineLimit troubles_{50, 10};
+  ControlPlane& control_;
+  MemoryTrim& memory_;
+  RosterKeeper* roster_;  // null: nobody keeps one
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,107 @@
+// Keeps the roster on disk in step with the registry: what happens to a backend is written down in
+// the turn after it. The loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+
+#include "muster/broker_view.h"
+
+#include "broker/broker_server.h"
+#include "musterd/state/roster.h"
+#include "os/peer.h"
+
+namespace muster::daemon {
+
+class RosterKeeper {
+ public:
+  // All outlive it.
+  RosterKeeper(const asio::any_io_executor& loop, RosterStore& store)
+      : loop_(loop), store_(store), boot_id_(current_boot_id()) {}
+
+  // REQUIRES: before the server listens. Tells it whom to expect; the others are forgotten.
+  void begin(broker::BrokerServer& server) {
+    server_ = &server;
+    for (RosterEntry& entry : store_.load(boot_id_)) {
+      const BackendKey key = entry.registration.key;
+      const bool expected = server.expect(
+          {std::move(entry.registration), entry.uid, entry.gid, entry.pid, entry.start_ticks});
+      if (!expected && entry.pid > 0 && entry.start_ticks != 0) store_.note_gone(key);
+    }
+  }
+
+  void on_event(const Event& event) {
+    using Kind = Event::Kind;
+    if (server_ == nullptr || !event.key) return;
+    switch (event.kind) {
+      case Kind::kBackendRegistered:
+      case Kind::kBackendReturned:
+        changed_.insert_or_assign(*event.key, false);
+        break;
+      case Kind::kBackendDead:
+      case Kind::kBackendDeregistered:
+      case Kind::kBackendForgotten:
+        changed_.insert_or_assign(*event.key, true);
+        break;
+      default:
+        return;
+    }
+    write_later();
+  }
+
+  // Nothing of the server is looked at any more.
+  void end() { server_ = nullptr; }
+
+ private:
+  // A look at /proc for each: a few of them a turn.
+  static constexpr std::size_t kChangesOfATurn = 64;
+
+  // Not in the event: the core may not be asked from within.
+  void write_later() {
+    if (is_posted_ || changed_.empty()) return;
+    is_posted_ = true;
+    asio::post(loop_, [this, alive = std::weak_ptr<int>(alive_)] {
+      if (alive.expired()) return;
+      is_posted_ = false;
+      write();
+    });
+  }
+
+  void write() {
+    if (server_ == nullptr) return;
+    for (std::size_t i = 0; i < kChangesOfATurn && !changed_.empty(); ++i) {
+      const auto change = changed_.extract(changed_.begin());
+      const auto known = change.mapped() ? std::nullopt : server_->core().registered(change.key());
+      if (!known) {
+        store_.note_gone(change.key());
+        continue;
+      }
+      RosterEntry entry;
+      entry.registration = known->registration;
+      entry.uid = known->peer.uid;
+      entry.gid = known->peer.gid;
+      entry.pid = known->peer.process.pid;
+      if (entry.pid > 0) entry.start_ticks = os::start_time(entry.pid).value_or(0);
+      entry.boot_id = boot_id_;
+      store_.note_registered(std::move(entry));
+    }
+    write_later();
+  }
+
+  asio::any_io_executor loop_;
+  RosterStore& store_;
+  std::string boot_id_;
+  broker::BrokerServer* server_ = nullptr;
+  std::map<BackendKey, bool> changed_;  // true: it is gone
+  bool is_posted_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,184 @@
+#include "musterd/service/sockets.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include "muster/path.h"
+#include "muster/socket_dir.h"
+
+namespace muster::daemon {
+namespace {
+
+constexpr std::string_view kBackendName = "backend";
+constexpr std::string_view kControlName = "control";
+
+ServerSockets failed(std::string problem) {
+  ServerSockets none;
+  none.problem = std::move(problem);
+  return none;
+}
+
+// The names of passed sockets, as libsystemd allocates them.
+class PassedNames {
+ public:
+  PassedNames() : count_(::sd_listen_fds_with_names(1, &names_)) {}
+  PassedNames(const PassedNames&) = delete;
+  PassedNames& operator=(const PassedNames&) = delete;
+  ~PassedNames() {
+    for (int i = 0; names_ != nullptr && i < count_; ++i) std::free(names_[i]);
+    std::free(static_cast<void*>(names_));
+  }
+  [[nodiscard]] int count() const { return count_; }  // negative: an error number
+  [[nodiscard]] std::string_view name(int i) const { return names_[i]; }
+
+ private:
+  char** names_ = nullptr;
+  int count_;
+};
+
+// The file name of a socket; empty for one without.
+std::string path_of_socket(int socket) {
+  sockaddr_un address{};
+  socklen_t size = sizeof(address);
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  if (size <= offsetof(sockaddr_un, sun_path) || address.sun_path[0] == '\0') return {};
+  const std::size_t length = ::strnlen(address.sun_path, size - offsetof(sockaddr_un, sun_path));
+  return {address.sun_path, length};
+}
+
+ServerSockets adopt(const PassedNames& passed) {
+  ServerSockets sockets;
+  sockets.passed = true;
+  std::vector<os::UniqueFd> all;  // closes what is not taken
+  all.reserve(static_cast<std::size_t>(passed.count()));
+  for (int i = 0; i < passed.count(); ++i) all.emplace_back(SD_LISTEN_FDS_START + i);
+  for (int i = 0; i < passed.count(); ++i) {
+    os::UniqueFd& fd = all[static_cast<std::size_t>(i)];
+    const std::string_view name = passed.name(i);
+    if (name != kBackendName && name != kControlName) {
+      return failed(
+          fmt::format("the service manager passed a socket named \"{}\": name them \"backend\" and "
+                      "\"control\" (FileDescriptorName=)",
+                      escape_bytes(name)));
+    }
+    if (auto problem = os::adopt_listener(fd.get()); !problem.empty()) {
+      return failed(fmt::format("the socket named \"{}\": {}", name, problem));
+    }
+    const std::string path = path_of_socket(fd.get());
+    if (sockets.dir.empty()) sockets.dir = std::filesystem::path(path).parent_path().native();
+    struct stat found {};
+    if (!path.empty()) {
+      // Zeros when it is gone already: then nobody can connect.
+      (void)::lstat(path.c_str(), &found);
+      sockets.places.push_back({path, found.st_dev, found.st_ino});
+    }
+    (name == kBackendName ? sockets.backend : sockets.control).push_back(std::move(fd));
+  }
+  for (const auto& [list, name] :
+       {std::pair(&sockets.backend, kBackendName), std::pair(&sockets.control, kControlName)}) {
+    if (list->empty()) {
+      return failed(fmt::format(
+          "the service manager passed no socket named \"{}\": pass both \"backend\" and "
+          "\"control\" (FileDescriptorName=), or none",
+          name));
+    }
+  }
+  return sockets;
+}
+
+// Nobody gets in before group and mode are right.
+std::string make(os::SocketDirClaim& claim, std::string_view name, const SocketAccess& access,
+                 std::vector<os::UniqueFd>& list) {
+  const mode_t mode = access.effective_mode();
+  os::Listening made = claim.listen(name, access.group ? 0600 : mode);
+  if (!made.problem.empty()) return made.problem;
+  if (access.group) {
+    const auto path = claim.directory() / name;
+    const auto group = *access.group;
+    if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0 ||
+        ::chmod(path.c_str(), mode) != 0) {
+      return fmt::format("cannot give {} to group {}: {}; run as root or as a member of it",
+                         escape_bytes(path.native()), group,
+                         std::generic_category().message(errno));
+    }
+  }
+  list.push_back(std::move(made.socket));
+  return {};
+}
+
+}  // namespace
+
+ServerSockets open_sockets(const SocketSettings& settings) {
+  const PassedNames passed;
+  if (passed.count() < 0) {
+    return failed(fmt::format("the sockets that the service manager passed cannot be taken: {}",
+                              std::generic_category().message(-passed.count())));
+  }
+  if (passed.count() > 0) return adopt(passed);
+
+  const SocketDir dir = socket_dir_to_serve(settings.dir);
+  if (!dir.problem.empty()) return failed(dir.problem);
+  auto claimed = os::SocketDirClaim::claim(dir.path);
+  if (!claimed.problem.empty()) return failed(claimed.problem);
+  ServerSockets sockets;
+  sockets.claim = std::move(claimed.claim);
+  sockets.dir = sockets.claim.directory().native();
+  std::string problem = make(sockets.claim, kBackendSocketName, settings.backend, sockets.backend);
+  if (problem.empty()) {
+    problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
+  }
+  if (!problem.empty()) return failed(problem);
+  return sockets;
+}
+
+std::string misplaced(const ServerSockets& sockets) {
+  std::vector<std::string> gone;
+  for (const auto& place : sockets.places) {
+    struct stat there {};
+    if (::lstat(place.path.c_str(), &there) != 0 || there.st_dev != place.device ||
+        there.st_ino != place.inode) {
+      gone.push_back(escape_bytes(place.path));
+    }
+  }
+  if (sockets.claim) {
+    const auto& dir = sockets.claim.directory();
+    if (!sockets.claim.holds_directory()) gone.push_back(escape_bytes(dir.native()));
+    for (const char* name : {kBackendSocketName, kControlSocketName}) {
+      if (!sockets.claim.is_in_place(name)) gone.push_back(escape_bytes((dir / name).native()));
+    }
+  }
+  return fmt::format("{}", fmt::join(gone, ", "));
+}
+
+std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
+  if (!sockets.claim) {
+    return "the service manager made them: restart the socket units, too";
+  }
+  if (!sockets.claim.holds_directory()) {
+    auto claimed = os::SocketDirClaim::claim(sockets.claim.directory());
+    if (!claimed.problem.empty()) return claimed.problem;
+    sockets.claim = std::move(claimed.claim);
+  }
+  std::string problem;
+  if (!sockets.claim.is_in_place(kBackendSocketName)) {
+    problem = make(sockets.claim, kBackendSocketName, settings.backend, sockets.backend);
+  }
+  if (problem.empty() && !sockets.claim.is_in_place(kControlSocketName)) {
+    problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
+  }
+  return problem;
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,43 @@
+// The sockets that musterd listens on: passed by a service manager, or its own.
+//
+// Nothing is left behind when it fails. The loop's thread.
+#pragma once
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "musterd/config/settings.h"
+#include "os/listener.h"
+#include "os/unique_fd.h"
+
+namespace muster::daemon {
+
+struct ServerSockets {
+  std::vector<os::UniqueFd> backend;  // at least one of each when problem is empty
+  std::vector<os::UniqueFd> control;
+  os::SocketDirClaim claim;  // of those that we made: removes them at the end
+  std::string dir;           // where they are
+  bool passed = false;       // by a service manager
+  std::string problem;       // a sentence
+  // Of those that were passed: what had their names at the start.
+  struct Place {
+    std::string path;
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+  std::vector<Place> places = {};
+};
+
+// With sockets from a service manager ($LISTEN_FDS, whose names are "backend" and "control") the
+// settings do not count.
+[[nodiscard]] ServerSockets open_sockets(const SocketSettings& settings);
+
+// Whether those who connect by the sockets' names still get here. A sentence's end when they do
+// not: what is gone or is somebody else's.
+[[nodiscard]] std::string misplaced(const ServerSockets& sockets);
+// Makes sockets anew whose name is gone, and puts them into `backend` and `control`. A sentence
+// when that cannot be done: the service manager made them, or another broker is there now.
+[[nodiscard]] std::string put_back(ServerSockets& sockets, const SocketSettings& settings);
+
+}  // namespace muster::daemon

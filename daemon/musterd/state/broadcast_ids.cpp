@@ -1,0 +1,173 @@
+#include "musterd/state/broadcast_ids.h"
+
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <optional>
+#include <sys/file.h>
+#include <utility>
+
+#include <asio/steady_timer.hpp>
+
+#include "muster/path.h"
+
+#include "musterd/state/id_allocator.h"
+#include "musterd/state/id_mark.h"
+#include "musterd/state/private_directory.h"
+#include "os/unique_fd.h"
+
+namespace muster::daemon {
+namespace {
+
+constexpr std::chrono::seconds kRetryMarkAfter{1};
+// At the end of the process: a disk that takes longer does not answer at all.
+constexpr std::chrono::seconds kLastWrite{5};
+
+}  // namespace
+
+struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
+  State(const asio::any_io_executor& loop, Worker& worker_of, std::filesystem::path where,
+        Log& log_to, const ReadMark& read, UnixMs clock)
+      : worker(worker_of),
+        retry(loop),
+        directory(std::move(where)),
+        file(escape_bytes((directory / kIdFileName).native())),
+        log(log_to),
+        unix_ms(std::move(clock)),
+        allocator(read.mark, !read.problem.empty(), unix_ms()),
+        next_at_start(allocator.next()) {}
+
+  BroadcastId take() {
+    const auto [id, is_covered] = allocator.take(unix_ms());
+    covered = is_covered;
+    // A disk that fails is tried by the timer, not for every broadcast.
+    if (problem.empty()) reserve_ahead();
+    if (!covered && problem.empty()) {
+      tell("the disk has not taken the next " + std::to_string(IdAllocator::kBlock) + " ids yet");
+    }
+    return id;
+  }
+
+  // Asks the worker for the next block, if it is time.
+  void reserve_ahead() {
+    const auto mark = allocator.reserve();
+    if (!mark) return;
+    const auto failed = std::make_shared<std::string>("cannot be written: no memory");
+    const bool taken = worker.run(
+        [failed, directory = directory, mark = *mark] { *failed = write_mark(directory, mark); },
+        [failed, mark = *mark, self = weak_from_this()](bool) {
+          if (const auto state = self.lock()) state->finished(mark, *failed);
+        });
+    if (!taken) finished(*mark, "cannot be written: no thread is free for it");
+  }
+
+  void finished(IdMark mark, const std::string& failed) {
+    if (failed.empty()) {
+      allocator.reserved(mark);
+      covered = mark.next >= allocator.next();
+      tell({});
+      return reserve_ahead();
+    }
+    allocator.reservation_failed();
+    tell(failed);
+    if (stopped) return;
+    retry.expires_after(kRetryMarkAfter);
+    retry.async_wait([self = weak_from_this()](std::error_code error) {
+      const auto state = self.lock();
+      if (!error && state) state->reserve_ahead();
+    });
+  }
+
+  // Once when it begins to fail, once when it is over.
+  void tell(const std::string& now) {
+    const bool changed = now.empty() != problem.empty();
+    problem = now.empty() ? now
+                          : "broadcast ids cannot be written down: " + file + ' ' + now +
+                                ": make room or repair the disk";
+    if (!changed) return;
+    if (now.empty()) return log.info("broadcast ids are written down again", {{"file", file}});
+    log.warning(
+        "broadcast ids cannot be written down; when those that are reserved are used up, they come "
+        "from the clock and are not durable",
+        {{"file", file}, {"why", now}});
+  }
+
+  Worker& worker;
+  asio::steady_timer retry;
+  std::filesystem::path directory;
+  std::string file;
+  Log& log;
+  UnixMs unix_ms;
+  IdAllocator allocator;
+  BroadcastId next_at_start;
+  os::UniqueFd lock;
+  std::string problem;
+  bool covered = true;
+  bool stopped = false;
+};
+
+OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
+                             std::filesystem::path directory, Log& log, UnixMs unix_ms) {
+  const std::string shown = escape_bytes(directory.native());
+  std::string problem = make_private_directory(directory);
+  os::UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return {nullptr, "another broker keeps its state in " + shown +
+                         ": two of them would give out the same broadcast ids; choose another "
+                         "directory with --state-dir"};
+  }
+  ReadMark read;
+  if (problem.empty()) {
+    read = read_mark(directory);
+  } else {
+    read.problem = problem;  // there may be a mark that nobody can see
+  }
+  auto state =
+      std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
+  state->lock = std::move(lock);
+  if (!read.problem.empty() && problem.empty()) {
+    log.warning("broadcast ids go on from the clock: the file with the last one cannot be used",
+                {{"file", state->file}, {"why", read.problem}});
+  }
+  // On disk before anything is given out: the one write that the start waits for.
+  if (const auto mark = state->allocator.reserve()) {
+    if (problem.empty()) problem = write_mark(state->directory, *mark);
+    state->finished(*mark, problem);
+  }
+  return {std::unique_ptr<BroadcastIds>(new BroadcastIds(std::move(state))), {}};
+}
+
+BroadcastIds::BroadcastIds(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+BroadcastIds::~BroadcastIds() = default;
+
+BroadcastId BroadcastIds::next() { return state_->take(); }
+
+BroadcastId BroadcastIds::first_ever() const noexcept { return state_->allocator.first(); }
+
+BroadcastId BroadcastIds::next_at_start() const noexcept { return state_->next_at_start; }
+
+bool BroadcastIds::last_is_durable() const noexcept { return state_->covered; }
+
+const std::string& BroadcastIds::problem() const noexcept { return state_->problem; }
+
+void BroadcastIds::stop() {
+  state_->stopped = true;
+  state_->retry.cancel();
+}
+
+void BroadcastIds::close() {
+  stop();
+  const auto failed = std::make_shared<std::string>("cannot be written: the disk does not answer");
+  // Behind what the worker has of it already. Without a thread there is nobody to race with.
+  const auto write = [failed, directory = state_->directory, mark = state_->allocator.exact()] {
+    *failed = write_mark(directory, mark);
+  };
+  if (state_->worker.run_and_wait(write, kLastWrite)) {
+    state_->tell(*failed);
+  } else {
+    state_->tell("cannot be written: the disk does not answer");
+  }
+}
+
+}  // namespace muster::daemon

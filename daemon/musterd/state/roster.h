@@ -1,0 +1,93 @@
+// The registered backends, on disk, so that a broker that starts knows whom to expect.
+//
+// A registration is written at once and not waited for: a broker that is killed loses nothing,
+// as the bytes are the kernel's by then but for what waits behind the write that runs. Where
+// the host goes down there is nobody left to expect. After a crash within the millisecond before a
+// registration is written that backend is not expected; it registers again by itself.
+//
+// The loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include "muster/registration.h"
+
+#include "musterd/log/log.h"
+#include "musterd/runtime/worker.h"
+#include "musterd/state/journal.h"
+
+namespace muster::daemon {
+
+inline constexpr const char* kRosterFileName = "roster";
+
+struct RosterEntry {
+  Registration registration;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  pid_t pid = 0;                  // 0: it cannot be seen from here
+  std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat; 0: not known
+  std::string boot_id;
+
+  friend bool operator==(const RosterEntry&, const RosterEntry&) = default;
+};
+
+// Of the process that has `pid` now.
+[[nodiscard]] RosterEntry describe_process(pid_t pid);
+// This boot's, as the kernel has it; empty where it does not tell.
+[[nodiscard]] std::string current_boot_id();
+// False only when the process is gone for certain: another boot, no such process, or another
+// process of that pid. What cannot be told counts as alive, as no living process may be forgotten.
+[[nodiscard]] bool may_live(const RosterEntry& entry, std::string_view boot_id);
+
+// A record of the journal: an entry that came, or the key of one that went.
+struct RosterChange {
+  RosterEntry entry;  // of one that went, only the key
+  bool gone = false;
+};
+[[nodiscard]] std::string encode_roster_change(const RosterChange& change);
+[[nodiscard]] std::optional<RosterChange> decode_roster_change(std::string_view record);
+
+class RosterStore {
+ public:
+  // Reads the file; what cannot be read is logged, stands in problem(), and stops nobody.
+  // `worker` and `log` outlive it.
+  RosterStore(const asio::any_io_executor& loop, Worker& worker,
+              const std::filesystem::path& directory, Log& log);
+  ~RosterStore();
+  RosterStore(const RosterStore&) = delete;
+  RosterStore& operator=(const RosterStore&) = delete;
+
+  // Those that the last broker knew and whose process may still live, in the order in which they
+  // registered. The others are forgotten.
+  [[nodiscard]] std::vector<RosterEntry> load(std::string_view boot_id);
+  // A key that is there is replaced.
+  void note_registered(RosterEntry entry, Journal::Durable done = {});
+  void note_gone(const BackendKey& key, Journal::Durable done = {});
+  // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
+  [[nodiscard]] std::string problem() const;
+  // Writes everything; nothing is armed any more.
+  void close();
+
+ private:
+  void apply(RosterChange change);
+  [[nodiscard]] std::vector<std::string> snapshot() const;
+
+  std::map<std::uint64_t, RosterEntry> entries_;  // by order of registration
+  std::map<BackendKey, std::uint64_t> order_of_;
+  std::uint64_t next_order_ = 0;
+  std::string lost_;  // what could not be read
+  std::string file_;
+  std::unique_ptr<Journal> journal_;
+};
+
+}  // namespace muster::daemon

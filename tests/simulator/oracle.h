@@ -1,0 +1,235 @@
+// The oracle: what the broker must do, written down a second time from the design, with plain
+// lists and without a look at the core. Where a rule of the design's table (section "A broadcast,
+// case by case") is kept, it stands in words beside its check: "Rule: ...".
+//
+// It is told every event that the core is told, before the core, and says what must come of it: the
+// messages to each connection, the events, the counters, every report, every deadline that must be
+// armed. It decides each target's response; the BroadcastResult of a broadcast is then what
+// LifecycleBroadcastModel makes of those responses.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "muster/control_error.h"
+
+#include "core/broker.h"
+#include "simulator/cases.h"
+#include "simulator/script.h"
+#include "simulator/traffic.h"
+
+namespace muster::simulator {
+
+using core::Now;
+using core::SteadyTime;
+using std::chrono::milliseconds;
+
+// What a backend registers with.
+struct Form {
+  std::uint32_t key = 0;
+  std::optional<milliseconds> ack_timeout;
+  std::optional<milliseconds> idle_timeout;
+  bool hot = false;
+  bool bad = false;
+};
+
+class Oracle {
+ public:
+  struct Backend {
+    Form form;
+    std::uint32_t key = 0;     // as the broker lists it: another than form.key where that is shared
+    std::uint64_t serial = 0;  // one for each time that a key is new
+    BackendState state = BackendState::kLive;
+    core::Peer peer;
+    std::uint32_t connection = 0;
+    Incarnation incarnation = 0;
+    std::uint64_t since_unix_ms = 0;
+    Cause cause = Cause::kNone;
+    std::optional<QuiescedState> quiesced;
+    bool resumed_away = false;          // the quiesce ended while it was not connected
+    SteadyTime grace_at;                // reconnecting
+    SteadyTime died;                    // dead
+    std::uint64_t death = 0;            // counts up
+    SteadyTime last_activity;           // live
+    std::optional<SteadyTime> idle_at;  // when it is looked at next
+  };
+  struct Asked {
+    std::uint32_t key = 0;
+    std::uint64_t serial = 0;
+    core::Peer peer;
+    Incarnation incarnation = 0;
+    milliseconds budget{};
+    SteadyTime deadline;
+    SteadyTime settled;
+    OutcomeKind outcome = OutcomeKind::kOpen;
+    BroadcastFailureReason reason = BroadcastFailureReason::kBackendError;
+    Cause cause = Cause::kNone;
+    std::string said;  // by the backend, of a failure
+    std::string note;
+    std::optional<std::uint32_t> percent;
+    std::uint32_t extensions = 0;
+    std::uint32_t redeliveries = 0;
+    bool answered = false;
+    bool sent = false;
+  };
+  struct Cast {
+    BroadcastId id = 0;
+    BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+    std::int64_t selection = 0;
+    std::string operation_key;
+    std::optional<Operator> by;
+    std::optional<uid_t> charged;
+    bool own = false;  // an idle quiesce
+    std::optional<milliseconds> deadline;
+    SteadyTime started;
+    std::uint64_t started_unix_ms = 0;
+    SteadyTime ended;
+    BroadcastState state = BroadcastState::kRunning;
+    bool forgotten = false;    // its report is not kept any more
+    std::vector<Asked> asked;  // in registration order, the dead ones, too
+    std::vector<LateAnswer> late_acks;
+    std::vector<LateAnswer> late_failures;
+  };
+
+  // A user's operation key.
+  struct Key {
+    uid_t uid = 0;
+    std::string key;
+    BroadcastId id = 0;
+    BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+    std::int64_t selection = 0;
+    std::uint64_t used_unix_ms = 0;
+    SteadyTime used;
+    bool restored = false;  // used before the broker restarted
+  };
+
+  // `first_id`: the first that this run of the broker may give. `cases` must outlive it.
+  Oracle(const Knobs& knobs, BroadcastId first_id, Cases& cases)
+      : cases_(cases), knobs_(knobs), first_id_(first_id) {}
+
+  // --- at the start of a broker, what it kept from the run before
+  void restore_keys(std::vector<Key> keys, Now now);
+  void expect(std::uint32_t connection, const Backend& before, Now now);
+
+  // --- events, as core::Broker has them
+  void opened(std::uint32_t connection, const core::Peer& peer, Now now);
+  void registration(std::uint32_t connection, std::uint64_t request, const Form& form, Now now);
+  void answer(std::uint32_t connection, BroadcastId id, const Failure* failure, Now now);
+  void working(std::uint32_t connection, BroadcastId id, const Working& working, Now now);
+  void activity(std::uint32_t connection, Now now);
+  void deregister(std::uint32_t connection, std::uint64_t request, Now now);
+  void garbage(std::uint32_t connection, std::uint64_t request, Now now);
+  void lost(std::uint32_t connection, core::LossCause cause, Now now);
+  void exited(std::uint32_t connection, Now now);
+  // `next`: the id that the shell would give.
+  std::variant<core::Started, ControlError::Code> start(BroadcastId next, std::int64_t operation,
+                                                        std::optional<milliseconds> ack_timeout,
+                                                        std::int64_t selection, std::int64_t key,
+                                                        std::optional<Operator> by,
+                                                        std::optional<milliseconds> deadline,
+                                                        Now now);
+  std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
+  std::uint32_t resume(BroadcastId id, std::int64_t selection, Now now);
+  std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
+  void shut_down(BroadcastId next, bool restart, Now now);
+
+  // --- deadlines; each throws a Violation if there is no such deadline at that time
+  void target_due(BroadcastId id, std::uint32_t key, SteadyTime at, Now now);
+  void register_due(std::uint32_t connection, SteadyTime at);
+  void grace_due(std::uint32_t key, SteadyTime at, Now now);
+  void idle_due(BroadcastId next, std::uint32_t key, SteadyTime at, Now now);
+  void expire_dead(Now now);
+  void expire_reports(Now now);
+
+  // --- what must have come of the events since clear()
+  void clear();
+  std::vector<Sent> sent;
+  std::vector<Told> told;
+  bool drained = false;
+  Counters counters;  // since the beginning
+  bool watched = false;
+
+  // --- what must be so
+  [[nodiscard]] BroadcastReport report_of(const Cast& cast, SteadyTime now) const;
+  [[nodiscard]] BackendOutcome outcome_of(const Cast& cast, const Asked& asked) const;
+  [[nodiscard]] std::variant<const Cast*, ControlError::Code> find_report(BroadcastId id) const;
+  [[nodiscard]] std::vector<BackendInfo> list(std::int64_t selection) const;
+  [[nodiscard]] std::variant<DryRun, ControlError::Code> dry_run(std::int64_t operation,
+                                                                 std::int64_t selection) const;
+  // Of each user who has anything; what waits in queues is the shell's to know.
+  [[nodiscard]] std::vector<UserUsage> usage() const;
+  [[nodiscard]] std::size_t running() const;
+  [[nodiscard]] std::size_t open_targets() const;
+  [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
+  [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
+  [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
+  [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;
+  // Reports, the broker's own among them.
+  [[nodiscard]] std::size_t kept() const noexcept { return kept_.size() + own_kept_.size(); }
+  [[nodiscard]] bool is_kept(BroadcastId id) const;
+  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
+  struct Connection {
+    bool registered = false;
+    bool lost = false;
+    core::Peer peer;
+    SteadyTime register_by;
+    std::uint64_t serial = 0;  // of its backend
+  };
+  [[nodiscard]] const std::map<std::uint32_t, Connection>& connections() const noexcept {
+    return connections_;
+  }
+
+ private:
+  Connection* known(std::uint32_t connection);
+  // The backend that speaks; null when nothing may come of it. Before Register it is refused.
+  Backend* speaker(std::uint32_t connection);
+  Backend* by_serial(std::uint64_t serial);
+  Backend* by_key(std::uint32_t key);
+  void send(std::uint32_t connection, Sent::Kind kind, std::uint64_t a = 0, std::uint64_t b = 0);
+  void tell(Event::Kind kind, const Backend& who);
+  void tell(Event::Kind kind, const Cast& cast, const Asked& asked);
+  void tell(Event::Kind kind, const Cast& cast);
+  void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code);
+  void release(std::uint32_t connection);
+  void lose(Backend& backend, Cause why, Now now);
+  void die(Backend& backend, Cause why, Now now);
+  void fail_open(std::uint64_t serial, Cause why, Now now);
+  void end_quiesce(Backend& backend);
+  void quiesced(Backend& backend, const Cast& cast, Now now);
+  void stray(const Backend& backend, BroadcastId id, const Failure* failure, Now now);
+  void settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFailureReason reason,
+              Cause cause, Now now);
+  void end_if_complete(Cast& cast, Now now);
+  Cast& launch(Cast cast, std::optional<milliseconds> ack_timeout,
+               std::optional<std::uint64_t> only, Now now);
+  void cancel(Cast& cast, Now now);
+  void trim_dead(Now now);
+  void trim_reports(std::deque<BroadcastId>& kept, std::size_t most, Now now);
+  // What a user has, counted anew each time.
+  [[nodiscard]] UserUsage usage_of(uid_t uid) const;
+  static bool is_full(const Share& share) { return share.used >= share.quota; }
+
+  Cases& cases_;
+  Knobs knobs_;
+  BroadcastId first_id_;  // of this run of the broker
+  BroadcastId last_id_ = 0;
+  std::vector<Backend> backends_;  // in registration order
+  std::map<std::uint32_t, Connection> connections_;
+  std::map<BroadcastId, Cast> casts_;
+  std::deque<BroadcastId> kept_;      // reports, in the order in which they ended
+  std::deque<BroadcastId> own_kept_;  // those of idle quiesces
+  std::vector<Key> keys_;
+  std::uint64_t last_serial_ = 0;
+  std::uint64_t last_death_ = 0;
+  Incarnation last_incarnation_ = 0;
+  bool shutting_down_ = false;
+  bool drained_ever_ = false;
+};
+
+}  // namespace muster::simulator

@@ -1,0 +1,290 @@
+// The oracle: what operators ask for, idle backends, going down.
+#include <algorithm>
+
+#include "simulator/oracle.h"
+#include "simulator/universe.h"
+#include "simulator/violation.h"
+
+namespace muster::simulator {
+
+using Code = ControlError::Code;
+
+namespace {
+
+bool is_over(const Oracle::Cast& cast) {
+  return std::none_of(cast.asked.begin(), cast.asked.end(), [](const Oracle::Asked& asked) {
+    return asked.outcome == OutcomeKind::kOpen;
+  });
+}
+
+}  // namespace
+
+void Oracle::restore_keys(std::vector<Key> keys, Now now) {
+  constexpr std::uint64_t kHourMs = 3'600'000;
+  for (auto& key : keys) {
+    const auto age = now.unix_ms > key.used_unix_ms ? now.unix_ms - key.used_unix_ms : 0;
+    if (age >= kHourMs) continue;
+    key.used = now.steady - milliseconds(age);
+    key.restored = true;
+    keys_.push_back(std::move(key));
+  }
+}
+
+std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t operation,
+                                                std::optional<milliseconds> ack_timeout,
+                                                std::int64_t selection, std::int64_t key,
+                                                std::optional<Operator> by,
+                                                std::optional<milliseconds> deadline, Now now) {
+  const auto& choice = operation_of(operation);
+  const auto& operation_key = operation_key_of(key);
+  if (shutting_down_) return Code::kShuttingDown;
+  if (!choice.accepted) return Code::kInvalid;
+  if (operation_key.size() > kMaxOperationKeyBytes) return Code::kInvalid;
+
+  const auto started = [](const Cast& cast, bool joined) {
+    const auto skipped = static_cast<std::uint32_t>(std::count_if(
+        cast.asked.begin(), cast.asked.end(),
+        [](const Asked& asked) { return asked.outcome == OutcomeKind::kSkippedDead; }));
+    const auto all = static_cast<std::uint32_t>(cast.asked.size());
+    return core::Started{cast.id, all - skipped, skipped, joined};
+  };
+  // Rule: an operation key belongs to the user who used it, and holds for an hour and for as long
+  // as its report is kept, across restarts; submitted twice, the second joins the first or gets its
+  // report, and nothing is sent twice.
+  const uid_t user = by ? by->uid : static_cast<uid_t>(-1);
+  if (!operation_key.empty()) {
+    std::erase_if(keys_, [&](const Key& used) {
+      const auto cast = casts_.find(used.id);
+      const bool has_report = cast != casts_.end() && !cast->second.forgotten;
+      return !has_report && used.used + std::chrono::hours(1) <= now.steady;
+    });
+    for (const auto& used : keys_) {
+      if (used.uid != user || used.key != operation_key) continue;
+      const bool same = used.operation == *choice.accepted && used.selection == selection;
+      if (!same) return Code::kKeyConflict;
+      if (used.restored) cases_.saw(Case::kKeyAfterRestart);
+      const auto known = find_report(used.id);
+      if (const auto* code = std::get_if<Code>(&known)) return *code;
+      return started(casts_.at(used.id), true);
+    }
+  }
+  if (running() >= static_cast<std::size_t>(knobs_.max_broadcasts)) return Code::kBusy;
+  if (by && is_full(usage_of(by->uid).broadcasts)) {
+    cases_.saw(Case::kBroadcastsUsedUp);
+    ++counters.over_quota;
+    return Code::kBusy;
+  }
+  if (!operation_key.empty()) {
+    keys_.push_back(
+        {user, operation_key, next, *choice.accepted, selection, now.unix_ms, now.steady, false});
+  }
+
+  Cast cast;
+  if (by) cast.charged = by->uid;
+  cast.by = std::move(by);
+  cast.id = next;
+  cast.operation = *choice.accepted;
+  cast.selection = selection;
+  cast.operation_key = operation_key;
+  if (deadline) cast.deadline = std::max(*deadline, milliseconds(1));
+  return started(launch(std::move(cast), ack_timeout, std::nullopt, now), false);
+}
+
+Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
+                             std::optional<std::uint64_t> only, Now now) {
+  const auto id = what.id;
+  last_id_ = id;
+  auto& cast = casts_[id];
+  cast = std::move(what);
+  cast.started = now.steady;
+  cast.started_unix_ms = now.unix_ms;
+  for (const auto& backend : backends_) {
+    if (only && backend.serial != *only) continue;
+    if (!selected(cast.selection, backend.form.key, backend.form.hot)) continue;
+    Asked asked;
+    asked.key = backend.key;
+    asked.serial = backend.serial;
+    asked.peer = backend.peer;
+    asked.incarnation = backend.incarnation;
+    if (backend.state == BackendState::kDead) {
+      // Rule: it was dead (its process has exited) when the broadcast began: skipped. A living
+      // process is never skipped.
+      asked.outcome = OutcomeKind::kSkippedDead;
+      asked.cause = backend.cause;
+      ++counters.skipped_dead;
+    } else {
+      auto budget = milliseconds(knobs_.ack_timeout);
+      if (backend.form.ack_timeout) budget = *backend.form.ack_timeout;
+      if (ack_timeout) budget = *ack_timeout;
+      if (budget < milliseconds(1)) budget = milliseconds(1);
+      if (budget > milliseconds(knobs_.max_ack_timeout)) {
+        budget = milliseconds(knobs_.max_ack_timeout);
+      }
+      if (cast.deadline) budget = std::min(budget, *cast.deadline);
+      asked.budget = budget;
+      asked.deadline = now.steady + budget;
+      if (backend.state == BackendState::kLive) {
+        ++counters.operations_sent;
+        asked.sent = true;
+        send(backend.connection, Sent::Kind::kOperation, id,
+             static_cast<std::uint64_t>(budget.count()));
+      }
+      // Rule: a backend that is reconnecting when the broadcast starts is a target; the operation
+      // is sent when it returns.
+      if (backend.state == BackendState::kReconnecting) cases_.saw(Case::kReconnectingAsked);
+    }
+    cast.asked.push_back(asked);
+  }
+  ++counters.broadcasts_started;
+  tell(Event::Kind::kBroadcastStarted, cast);
+  if (cast.asked.empty() || is_over(cast)) {
+    end_if_complete(cast, now);
+    return cast;
+  }
+  // Rule: a backend is lost when the broadcast starts: a failure, BackendError, at once.
+  for (auto& asked : cast.asked) {
+    const auto* backend = by_serial(asked.serial);
+    if (asked.outcome != OutcomeKind::kOpen || backend->state != BackendState::kLost) continue;
+    cases_.saw(Case::kLostAsked);
+    settle(cast, asked, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
+           backend->cause, now);
+  }
+  return cast;
+}
+
+std::variant<std::uint32_t, Code> Oracle::cancel(BroadcastId id, Now now) {
+  const auto found = find_report(id);
+  if (id == 0) return Code::kNotFound;
+  if (const auto* code = std::get_if<Code>(&found)) return *code;
+  auto& cast = casts_.at(id);
+  const auto open = static_cast<std::uint32_t>(
+      std::count_if(cast.asked.begin(), cast.asked.end(),
+                    [](const Asked& asked) { return asked.outcome == OutcomeKind::kOpen; }));
+  cancel(cast, now);
+  return open;
+}
+
+void Oracle::cancel(Cast& cast, Now now) {
+  for (auto& asked : cast.asked) {
+    if (asked.outcome != OutcomeKind::kOpen) continue;
+    cast.state = BroadcastState::kCancelled;
+    const auto* backend = by_serial(asked.serial);
+    if (backend->state == BackendState::kLive) {
+      send(backend->connection, Sent::Kind::kCancel, cast.id);
+    }
+    // Rule: the operator cancels: open targets get CANCEL, their outcome is Rejected, and that it
+    // was cancelled is the broker's word.
+    settle(cast, asked, OutcomeKind::kFailure, BroadcastFailureReason::kRejected, Cause::kCancelled,
+           now);
+  }
+}
+
+void Oracle::idle_due(BroadcastId next, std::uint32_t key, SteadyTime at, Now now) {
+  auto* backend = by_key(key);
+  if (backend == nullptr || backend->state != BackendState::kLive || backend->idle_at != at) {
+    throw Violation("an idle deadline is armed that nobody has");
+  }
+  backend->idle_at.reset();
+  const auto idle_from = backend->last_activity + *backend->form.idle_timeout;
+  if (idle_from > now.steady) {
+    backend->idle_at = idle_from;
+    return;
+  }
+  if (shutting_down_) return;
+  if (backend->quiesced && !backend->resumed_away) return;
+  // Rule: quiesces that the broker starts itself count against the backend's user.
+  std::size_t own = 0;
+  for (const auto& [id, cast] : casts_) own += cast.own && !is_over(cast) ? 1 : 0;
+  if (running() >= static_cast<std::size_t>(knobs_.max_broadcasts) ||
+      2 * own >= static_cast<std::size_t>(knobs_.max_broadcasts) ||
+      is_full(usage_of(backend->peer.uid).broadcasts)) {
+    backend->idle_at = now.steady + std::chrono::seconds(1);
+    return;
+  }
+  Cast cast;
+  cast.id = next;
+  cast.operation = BroadcastOperation::quiesce(QuiesceReason::kIdleTimeout);
+  cast.own = true;
+  cast.charged = backend->peer.uid;
+  launch(std::move(cast), std::nullopt, backend->serial, now);
+}
+
+void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
+  if (shutting_down_) {
+    for (auto& [id, cast] : casts_) cancel(cast, now);
+    return;
+  }
+  shutting_down_ = true;
+  told.push_back({Event::Kind::kShuttingDown, 0, kKeys, 0, 0, 0});
+  std::vector<std::uint32_t> waiting;
+  for (const auto& [number, connection] : connections_) {
+    if (!connection.registered) waiting.push_back(number);
+  }
+  for (const auto number : waiting) refuse(number, 0, RefusalCode::kShuttingDown);
+  if (restart) {  // Rule: a restart does not quiesce anybody.
+    if (running() == 0) drained = drained_ever_ = true;
+    return;
+  }
+  Cast cast;
+  cast.id = next;
+  cast.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
+  launch(std::move(cast), std::nullopt, std::nullopt, now);
+}
+
+std::uint32_t Oracle::resume(BroadcastId id, std::int64_t selection, Now now) {
+  (void)now;
+  std::uint32_t resumed = 0;
+  for (auto& backend : backends_) {
+    if (!backend.quiesced || backend.resumed_away) continue;
+    if (id != 0 && backend.quiesced->broadcast != id) continue;
+    if (!selected(selection, backend.form.key, backend.form.hot)) continue;
+    ++resumed;
+    cases_.saw(Case::kResumed);
+    end_quiesce(backend);
+  }
+  return resumed;
+}
+
+std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
+  auto* backend = by_key(key);
+  if (backend == nullptr) return Code::kNotFound;
+  const bool lost = backend->state == BackendState::kLost;
+  if (!lost && backend->state != BackendState::kDead) return Code::kInvalid;
+  cases_.saw(Case::kForgotten);
+  const auto serial = backend->serial;
+  if (lost) {
+    fail_open(serial, Cause::kForgotten, now);
+    release(backend->connection);
+  }
+  tell(Event::Kind::kBackendForgotten, *backend);
+  std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
+  return std::nullopt;
+}
+
+// Reports are bounded in number, in size (the newest is kept whatever its size) and in age.
+// Rule: quiesces that the broker starts itself have a history of their own.
+void Oracle::expire_reports(Now now) {
+  constexpr std::size_t kOwnReports = 256;
+  // Somebody is about to read the report of a broadcast that ends now.
+  trim_reports(kept_, static_cast<std::size_t>(std::max<std::int64_t>(knobs_.max_reports, 1)), now);
+  trim_reports(own_kept_, kOwnReports, now);
+}
+
+void Oracle::trim_reports(std::deque<BroadcastId>& kept, std::size_t most, Now now) {
+  const auto age = milliseconds(std::max<std::int64_t>(knobs_.report_age, 1000));
+  for (;;) {
+    if (kept.empty()) return;
+    std::size_t targets = 0;
+    for (const auto id : kept) targets += casts_.at(id).asked.size();
+    auto& oldest = casts_.at(kept.front());
+    const bool too_many = kept.size() > most;
+    const bool too_large =
+        kept.size() > 1 && targets > static_cast<std::size_t>(knobs_.max_report_targets);
+    const bool too_old = oldest.ended + age <= now.steady;
+    if (!too_many && !too_large && !too_old) return;
+    oldest.forgotten = true;
+    kept.pop_front();
+  }
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,371 @@
+// The oracle: who may say what, who is live, lost or dead.
+#include <algorithm>
+#include <map>
+
+#include "simulator/oracle.h"
+#include "simulator/universe.h"
+#include "simulator/violation.h"
+
+namespace muster::simulator {
+
+void Oracle::clear() {
+  sent.clear();
+  told.clear();
+  drained = false;
+}
+
+Oracle::Connection* Oracle::known(std::uint32_t connection) {
+  const auto found = connections_.find(connection);
+  return found == connections_.end() ? nullptr : &found->second;
+}
+
+Oracle::Backend* Oracle::by_serial(std::uint64_t serial) {
+  for (auto& backend : backends_) {
+    if (backend.serial == serial) return &backend;
+  }
+  return nullptr;
+}
+
+Oracle::Backend* Oracle::by_key(std::uint32_t key) {
+  for (auto& backend : backends_) {
+    if (backend.key == key) return &backend;
+  }
+  return nullptr;
+}
+
+void Oracle::send(std::uint32_t connection, Sent::Kind kind, std::uint64_t a, std::uint64_t b) {
+  sent.push_back({connection, kind, a, b});
+}
+
+void Oracle::tell(Event::Kind kind, const Backend& who) {
+  const bool gone = kind == Event::Kind::kBackendDead || kind == Event::Kind::kBackendLost ||
+                    kind == Event::Kind::kBackendReconnecting;
+  told.push_back({kind, 0, who.key, who.peer.process.pid, who.peer.uid,
+                  gone ? Told::words(to_string(who.cause)) : 0});
+}
+
+void Oracle::release(std::uint32_t connection) {
+  connections_.erase(connection);
+  send(connection, Sent::Kind::kRelease);
+}
+
+// The peer is told why. One that did not register yet is then gone.
+void Oracle::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code) {
+  const auto& who = connections_.at(connection);
+  ++counters.refusals;
+  if (code == RefusalCode::kQuota) ++counters.over_quota;
+  send(connection, Sent::Kind::kRefused, request, Sent::refusal(code, !who.registered));
+  const auto key = who.registered ? by_serial(who.serial)->key : kKeys;
+  told.push_back({Event::Kind::kPeerRefused, 0, key, who.peer.process.pid, who.peer.uid, 0});
+  if (!who.registered) release(connection);
+}
+
+void Oracle::opened(std::uint32_t connection, const core::Peer& peer, Now now) {
+  ++counters.connections_accepted;
+  Connection added;
+  added.peer = peer;
+  added.register_by = now.steady + milliseconds(knobs_.register_timeout);
+  connections_[connection] = added;
+  if (shutting_down_) return refuse(connection, 0, RefusalCode::kShuttingDown);
+  if (!may_connect(knobs_.policy, peer.uid)) {
+    cases_.saw(Case::kMayNotConnect);
+    return refuse(connection, 0, RefusalCode::kDenied);
+  }
+  const auto share = usage_of(peer.uid).connections;  // this one among them
+  if (share.used > share.quota) {
+    cases_.saw(Case::kConnectionsUsedUp);
+    refuse(connection, 0, RefusalCode::kQuota);
+  }
+}
+
+void Oracle::registration(std::uint32_t connection, std::uint64_t request, const Form& form,
+                          Now now) {
+  auto* who = known(connection);
+  if (who == nullptr || who->lost) return;
+  if (who->registered) return garbage(connection, request, now);
+  if (form.bad) return refuse(connection, request, RefusalCode::kInvalid);
+
+  if (!may_register(knobs_.policy, who->peer.uid, form.key)) {
+    cases_.saw(Case::kMayNotRegister);
+    return refuse(connection, request, RefusalCode::kDenied);
+  }
+  // Rule: the same process registers the same key on a second connection: the new one replaces the
+  // old. Rule: a process registers a key that another living process of the same user holds: both
+  // stay registered, and the newcomer's replica gets its pid. Rule: the first one is dead: replaced
+  // in place. A process that cannot be seen is known by its user alone.
+  const auto& peer = who->peer;
+  const auto lives = [](const Backend* backend) {
+    return backend != nullptr && backend->state != BackendState::kDead;
+  };
+  const auto is_same = [&](const Backend* backend) {
+    return backend->peer.process == peer.process &&
+           (peer.process.pid != 0 || backend->peer.uid == peer.uid);
+  };
+  std::uint32_t key = form.key;
+  auto* holder = by_key(key);
+  if (peer.process.pid != 0) {
+    const auto with_pid = shared_key(form.key, peer.process.pid);
+    auto* other = by_key(with_pid);
+    const bool came_back = lives(other) && is_same(other);
+    const bool shares = lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid;
+    if (came_back || shares) {
+      cases_.saw(came_back ? Case::kSharedReturned : Case::kShared);
+      key = with_pid;
+      holder = other;
+    }
+  }
+  const bool same_process = lives(holder) && is_same(holder);
+  if (lives(holder) && !same_process) {
+    cases_.saw(Case::kOtherUid);
+    return refuse(connection, request, RefusalCode::kDenied);
+  }
+  if (!same_process && is_full(usage_of(peer.uid).registrations)) {
+    cases_.saw(Case::kRegistrationsUsedUp);
+    return refuse(connection, request, RefusalCode::kQuota);
+  }
+  if (same_process) {
+    if (holder->state == BackendState::kLive) {
+      cases_.saw(Case::kReplacedBySame);
+      send(holder->connection, Sent::Kind::kRefused, 0,
+           Sent::refusal(RefusalCode::kReplaced, false));
+    }
+    if (holder->state == BackendState::kReconnecting) {
+      cases_.saw(holder->cause == Cause::kBrokerRestarted ? Case::kExpectedReturned
+                                                          : Case::kReturned);
+    }
+    if (holder->state == BackendState::kLost) cases_.saw(Case::kLostReturned);
+    release(holder->connection);
+  }
+  if (holder == nullptr) {
+    backends_.emplace_back();
+    holder = &backends_.back();
+    holder->serial = ++last_serial_;
+    holder->key = key;
+  }
+
+  who = known(connection);
+  who->registered = true;
+  who->serial = holder->serial;
+  holder->form = form;
+  // Rule: an idle timeout is at least 1 s.
+  if (form.idle_timeout) {
+    holder->form.idle_timeout = std::max(*form.idle_timeout, milliseconds(1000));
+  }
+  holder->state = BackendState::kLive;
+  holder->peer = who->peer;
+  holder->connection = connection;
+  holder->incarnation = ++last_incarnation_;
+  holder->since_unix_ms = now.unix_ms;
+  holder->cause = Cause::kNone;
+  holder->last_activity = now.steady;
+  holder->idle_at.reset();
+  if (form.idle_timeout) holder->idle_at = now.steady + *holder->form.idle_timeout;
+  ++counters.registrations;
+  send(connection, Sent::Kind::kRegistered, request, holder->incarnation);
+  tell(same_process ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered, *holder);
+
+  if (holder->resumed_away) {
+    cases_.saw(Case::kResumedWhileAway);
+    end_quiesce(*holder);
+  }
+  // What it still owes is sent again, oldest first; what began while it was away, for the first
+  // time.
+  for (auto& [id, cast] : casts_) {
+    for (auto& asked : cast.asked) {
+      if (asked.serial != holder->serial || asked.outcome != OutcomeKind::kOpen) continue;
+      asked.incarnation = holder->incarnation;
+      asked.peer = holder->peer;
+      send(connection, Sent::Kind::kOperation, id,
+           static_cast<std::uint64_t>(asked.budget.count()));
+      if (!asked.sent) {
+        asked.sent = true;
+        ++counters.operations_sent;
+        continue;
+      }
+      ++asked.redeliveries;
+      ++counters.redeliveries;
+      tell(Event::Kind::kRedelivered, cast, asked);
+    }
+  }
+}
+
+Oracle::Backend* Oracle::speaker(std::uint32_t connection) {
+  const auto* who = known(connection);
+  if (who == nullptr || who->lost) return nullptr;
+  if (who->registered) return by_serial(who->serial);
+  ++counters.protocol_errors;
+  refuse(connection, 0, RefusalCode::kProtocol);
+  return nullptr;
+}
+
+void Oracle::activity(std::uint32_t connection, Now now) {
+  auto* backend = speaker(connection);
+  if (backend == nullptr) return;
+  backend->last_activity = now.steady;
+  // Whoever was quiesced for being idle is not idle any more.
+  if (backend->quiesced && backend->quiesced->reason == QuiesceReason::kIdleTimeout) {
+    backend->quiesced.reset();
+    backend->resumed_away = false;
+  }
+  if (backend->form.idle_timeout && !backend->idle_at) {
+    backend->idle_at = now.steady + *backend->form.idle_timeout;
+  }
+}
+
+void Oracle::deregister(std::uint32_t connection, std::uint64_t request, Now now) {
+  const auto* backend = speaker(connection);
+  if (backend == nullptr) return;
+  const auto serial = backend->serial;
+  send(connection, Sent::Kind::kDeregistered, request);
+  fail_open(serial, Cause::kDeregistered, now);
+  tell(Event::Kind::kBackendDeregistered, *backend);
+  release(connection);
+  std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
+}
+
+void Oracle::garbage(std::uint32_t connection, std::uint64_t request, Now now) {
+  const auto* who = known(connection);
+  if (who == nullptr || who->lost) return;
+  ++counters.protocol_errors;
+  const auto serial = who->registered ? std::optional(who->serial) : std::nullopt;
+  refuse(connection, request, RefusalCode::kProtocol);
+  if (serial) lose(*by_serial(*serial), Cause::kProtocolError, now);
+}
+
+void Oracle::lost(std::uint32_t connection, core::LossCause cause, Now now) {
+  const auto* who = known(connection);
+  if (who == nullptr || who->lost) return;
+  const bool over_quota = cause == core::LossCause::kUserQuota;
+  if (cause != core::LossCause::kClosed) ++counters.slow_readers;
+  if (over_quota) ++counters.over_quota;
+  if (over_quota) cases_.saw(Case::kQueueUsedUp);
+  if (!who->registered) return release(connection);
+  auto why = Cause::kClosed;
+  if (cause == core::LossCause::kSlowReader) why = Cause::kSlowReader;
+  if (over_quota) why = Cause::kUserQuota;
+  lose(*by_serial(who->serial), why, now);
+}
+
+void Oracle::exited(std::uint32_t connection, Now now) {
+  const auto* who = known(connection);
+  if (who == nullptr) return;
+  if (!who->registered) return release(connection);
+  // Rule: the process exits after the send: a failure, BackendError, at once; nobody waits.
+  die(*by_serial(who->serial), Cause::kProcessExited, now);
+}
+
+void Oracle::end_quiesce(Backend& backend) {
+  if (backend.state != BackendState::kLive) {
+    backend.resumed_away = true;
+    return;
+  }
+  send(backend.connection, Sent::Kind::kResumed, backend.quiesced->broadcast);
+  backend.quiesced.reset();
+  backend.resumed_away = false;
+  tell(Event::Kind::kBackendResumed, backend);
+}
+
+// Rule: its connection ends while the process lives: the broker waits for it to come back.
+void Oracle::lose(Backend& backend, Cause why, Now now) {
+  backend.state = BackendState::kReconnecting;
+  backend.cause = why;
+  backend.since_unix_ms = now.unix_ms;
+  backend.grace_at = now.steady + milliseconds(knobs_.grace);
+  backend.idle_at.reset();
+  connections_.at(backend.connection).lost = true;
+  send(backend.connection, Sent::Kind::kHangUp);
+  tell(Event::Kind::kBackendReconnecting, backend);
+}
+
+// Rule: the broker starts after a crash or restart: the roster's backends whose process still lives
+// are reconnecting, with a grace of restart_grace from the start.
+void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
+  Connection watch;
+  watch.registered = true;
+  watch.lost = true;
+  watch.peer = before.peer;
+  watch.serial = ++last_serial_;
+  connections_[connection] = watch;
+  Backend backend;
+  backend.form = before.form;
+  backend.key = before.key;
+  backend.serial = last_serial_;
+  backend.state = BackendState::kReconnecting;
+  backend.cause = Cause::kBrokerRestarted;
+  backend.peer = before.peer;
+  backend.connection = connection;
+  backend.incarnation = ++last_incarnation_;
+  backend.since_unix_ms = now.unix_ms;
+  backend.grace_at = now.steady + milliseconds(knobs_.restart_grace);
+  backends_.push_back(backend);
+  tell(Event::Kind::kBackendReconnecting, backends_.back());
+}
+
+void Oracle::die(Backend& backend, Cause why, Now now) {
+  backend.state = BackendState::kDead;
+  backend.cause = why;
+  backend.quiesced.reset();
+  backend.resumed_away = false;
+  backend.since_unix_ms = now.unix_ms;
+  backend.died = now.steady;
+  backend.death = ++last_death_;
+  backend.idle_at.reset();
+  release(backend.connection);
+  tell(Event::Kind::kBackendDead, backend);
+  fail_open(backend.serial, why, now);
+  trim_dead(now);
+}
+
+// Over the number, the longest dead of a user who has the most goes; then all that are too old.
+void Oracle::trim_dead(Now now) {
+  for (;;) {
+    std::map<uid_t, std::size_t> dead;
+    std::size_t sum = 0;
+    std::size_t most = 0;
+    for (const auto& backend : backends_) {
+      if (backend.state != BackendState::kDead) continue;
+      ++sum;
+      most = std::max(most, ++dead[backend.peer.uid]);
+    }
+    if (sum <= static_cast<std::size_t>(knobs_.max_dead)) break;
+    const Backend* victim = nullptr;
+    for (const auto& backend : backends_) {
+      if (backend.state != BackendState::kDead || dead[backend.peer.uid] != most) continue;
+      if (victim == nullptr || backend.death < victim->death) victim = &backend;
+    }
+    const auto serial = victim->serial;
+    std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
+  }
+  std::erase_if(backends_, [&](const Backend& backend) {
+    return backend.state == BackendState::kDead &&
+           backend.died + milliseconds(knobs_.dead_age) <= now.steady;
+  });
+}
+
+void Oracle::expire_dead(Now now) { trim_dead(now); }
+
+void Oracle::register_due(std::uint32_t connection, SteadyTime at) {
+  const auto* who = known(connection);
+  if (who == nullptr || who->registered || who->register_by != at) {
+    throw Violation("a time to register is armed that nobody has");
+  }
+  refuse(connection, 0, RefusalCode::kTooSlow);
+}
+
+void Oracle::grace_due(std::uint32_t key, SteadyTime at, Now now) {
+  auto* backend = by_key(key);
+  if (backend == nullptr || backend->state != BackendState::kReconnecting ||
+      backend->grace_at != at) {
+    throw Violation("a time to come back is armed that nobody has");
+  }
+  // Rule: lost: the grace passed and the process still lives. Where the broker cannot see the
+  // process, its connection ended and the grace passed: dead.
+  if (backend->peer.process.pid == 0) return die(*backend, backend->cause, now);
+  cases_.saw(Case::kLost);
+  backend->state = BackendState::kLost;
+  backend->since_unix_ms = now.unix_ms;
+  tell(Event::Kind::kBackendLost, *backend);
+  fail_open(backend->serial, backend->cause, now);
+}
+
+}  // namespace muster::simulator

@@ -1,0 +1,54 @@
+// The oracle: what each user has of the broker, counted from what is there.
+#include "simulator/oracle.h"
+#include "simulator/universe.h"
+
+namespace muster::simulator {
+
+UserUsage Oracle::usage_of(uid_t uid) const {
+  UserUsage usage;
+  usage.uid = uid;
+  for (const auto& [number, connection] : connections_) {
+    if (connection.peer.uid == uid && !connection.lost) ++usage.connections.used;
+  }
+  for (const auto& backend : backends_) {
+    if (backend.peer.uid != uid) continue;
+    if (backend.state == BackendState::kDead) {
+      ++usage.dead_backends;
+    } else {
+      ++usage.registrations.used;
+    }
+  }
+  for (const auto& [id, cast] : casts_) {
+    if (cast.charged != uid) continue;
+    for (const auto& asked : cast.asked) {
+      if (asked.outcome != OutcomeKind::kOpen) continue;
+      ++usage.broadcasts.used;
+      break;
+    }
+  }
+  const auto quota = [&](std::int64_t each) {
+    return static_cast<std::uint64_t>(each + (uid == uid_of(0) ? knobs_.more : 0));
+  };
+  usage.connections.quota = quota(knobs_.connections_each);
+  usage.registrations.quota = quota(knobs_.registrations_each);
+  usage.queued_bytes.quota = quota(knobs_.queued_each);
+  usage.broadcasts.quota = quota(knobs_.broadcasts_each);
+  const core::Quota defaults;
+  usage.operators.quota = defaults.operators;
+  usage.followers.quota = defaults.followers;
+  usage.answer_bytes.quota = defaults.answer_bytes;
+  return usage;
+}
+
+std::vector<UserUsage> Oracle::usage() const {
+  std::vector<UserUsage> all;
+  for (std::uint32_t user = 0; user < kUsers; ++user) {
+    const auto usage = usage_of(uid_of(user));
+    const auto sum = usage.connections.used + usage.registrations.used + usage.broadcasts.used +
+                     usage.dead_backends;
+    if (sum != 0) all.push_back(usage);
+  }
+  return all;
+}
+
+}  // namespace muster::simulator

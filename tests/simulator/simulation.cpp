@@ -1,0 +1,230 @@
+// A simulation of its own: what a step does in it, and what processes do.
+#include "simulator/simulation.h"
+
+#include <algorithm>
+
+#include "simulator/forms.h"
+#include "simulator/universe.h"
+
+namespace muster::simulator {
+namespace {
+
+// When a run begins: long after the host did.
+constexpr auto kUptime = std::chrono::hours(1000);
+constexpr std::int64_t kEpochMs = 1'750'000'000'000;
+
+}  // namespace
+
+Simulation::Simulation(const Knobs& knobs, Fault fault)
+    : knobs_(knobs),
+      fault_(std::move(fault)),
+      now_(kUptime),
+      wall_offset_ms_(kEpochMs),
+      shell_(static_cast<std::size_t>(knobs.queue), [this](const Event& e) { on_event(e); }) {
+  shell_.at_least_id(static_cast<BroadcastId>(knobs_.first_id));
+  start_broker();
+}
+
+core::Now Simulation::at() const {
+  const auto ms = std::chrono::duration_cast<milliseconds>(now_.time_since_epoch()).count();
+  return {now_, static_cast<std::uint64_t>(std::max<std::int64_t>(ms + wall_offset_ms_, 0))};
+}
+
+void Simulation::start_broker() {
+  auto config = config_of(knobs_);
+  config.next_id_at_start = shell_.next_id();
+  config.started_unix_ms = at().unix_ms;
+  if (fault_.config) fault_.config(config);
+  oracle_ = std::make_unique<Oracle>(knobs_, shell_.next_id(), cases_);
+  oracle_->watched = shell_.watched;
+  broker_ = std::make_unique<core::Broker>(std::move(config), shell_);
+}
+
+// As after kill -9: nobody is told, every connection is closed, ids go on. The roster and the
+// operation keys are on disk.
+void Simulation::restart(bool keep_sockets, bool no_roster) {
+  if (oracle_->running() != 0) cases_.saw(Case::kRestartWhileRunning);
+  if (!keep_sockets) cases_.saw(Case::kNeverAccepted, waiting_.size());
+  std::vector<Oracle::Backend> before;
+  if (!no_roster) before = oracle_->backends();
+  std::erase_if(before, [&](const Oracle::Backend& backend) {
+    const auto* line = shell_.line(backend.connection);
+    return backend.state == BackendState::kDead || backend.peer.process.pid == 0 ||
+           line == nullptr || processes_[line->process].exited;
+  });
+  std::vector<std::uint32_t> process_of;
+  for (const auto& backend : before) {
+    process_of.push_back(shell_.line(backend.connection)->process);
+  }
+  const auto keys = oracle_->keys();
+  broker_.reset();
+  shell_.reset(keep_sockets);
+  if (!keep_sockets) waiting_.clear();
+  shortage_ = false;
+  start_broker();
+  oracle_->restore_keys(keys, at());
+  if (!is_wrong(WrongTransition::kRestartForgetsKeys)) {
+    call([&] { broker_->restore_keys(shell_.used_keys, at()); });
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    constexpr std::uint32_t kFirstWatch = 1'000'000'000;  // no script has so many connections
+    const auto number = kFirstWatch + watches_++;
+    const auto id = shell_.watch(number, process_of[i]).id;
+    oracle_->expect(number, before[i], at());
+    call([&] {
+      if (is_wrong(WrongTransition::kRestartForgets)) return;
+      broker_->expect(id, {registration_of(before[i].form, before[i].key), before[i].peer}, at());
+    });
+  }
+}
+
+bool Simulation::apply(const Step& step) {
+  const bool done = do_step(step);
+  if (done) ++steps_;
+  return done;
+}
+
+bool Simulation::do_step(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  switch (step.kind) {
+    case StepKind::kConnect:
+      return connect(step);
+    case StepKind::kRegister:
+    case StepKind::kAck:
+    case StepKind::kFail:
+    case StepKind::kWorking:
+    case StepKind::kActivity:
+    case StepKind::kDeregister:
+    case StepKind::kGarbage:
+      return say(step);
+    case StepKind::kRead:
+      return read(step);
+    case StepKind::kClose:
+      return close(step);
+    case StepKind::kExit:
+      return exit(step);
+    case StepKind::kDeliver:
+      return deliver(number);
+    case StepKind::kGone:
+      return gone(number);
+    case StepKind::kFire:
+      return fire(number);
+    case StepKind::kStale:
+      return stale(number);
+    case StepKind::kBogus:
+      return bogus(step);
+    case StepKind::kGhost:
+      return ghost(step);
+    case StepKind::kAdvance:
+      now_ += std::chrono::microseconds(std::max<std::int64_t>(step.args[0], 0));
+      return true;
+    case StepKind::kJump:
+      if (oracle_->running() != 0) cases_.saw(Case::kClockJumpWhileRunning);
+      wall_offset_ms_ += step.args[0];
+      return true;
+    case StepKind::kStart:
+      return start(step);
+    case StepKind::kDryRun:
+      return dry_run(step);
+    case StepKind::kCancel:
+      return cancel(step);
+    case StepKind::kReport:
+      return report(static_cast<BroadcastId>(step.args[0]));
+    case StepKind::kList:
+      return list(step.args[0]);
+    case StepKind::kWatch:
+      shell_.watched = step.args[0] != 0;
+      oracle_->watched = shell_.watched;
+      return true;
+    case StepKind::kShutDown:
+      return shut_down(step.args[0] != 0);
+    case StepKind::kRestart:
+      restart(step.args[0] != 0, step.args[1] != 0);
+      return true;
+    case StepKind::kResume:
+      return resume(step);
+    case StepKind::kForget:
+      return forget(number);
+    case StepKind::kShortage:
+      shortage_ = step.args[0] != 0;
+      return true;
+    case StepKind::kAccept:
+      return accept(step.args[0]);
+  }
+  return false;
+}
+
+bool Simulation::say(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  const bool reaches =
+      line->broker == Line::Broker::kOpen || line->broker == Line::Broker::kWaiting;
+  if (!reaches || line->too_slow) return false;
+  line->inbox.push_back(step);
+  return true;
+}
+
+bool Simulation::connect(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  const auto process = static_cast<std::uint32_t>(step.args[1]);
+  if (shell_.line(number) != nullptr || processes_[process].exited) return false;
+  shell_.connect(number, process);
+  waiting_.push_back(number);
+  // A broker that is well accepts whoever comes.
+  if (waiting_.size() == 1 && accept(1)) return true;
+  cases_.saw(Case::kAcceptedLate);
+  return true;
+}
+
+bool Simulation::accept(std::int64_t most) {
+  if (shortage_ || waiting_.empty()) return false;
+  for (; most > 0 && !waiting_.empty(); --most) {
+    const auto number = waiting_.front();
+    waiting_.pop_front();
+    const auto& line = shell_.accept(number);
+    const bool exited = processes_[line.process].exited;
+    if (exited) cases_.saw(Case::kAcceptedDead);
+    const auto peer = peer_of(line.process, exited);
+    oracle_->opened(number, peer, at());
+    call([&] { shell_.charge(number, broker_->connection_opened(line.id, peer, at())); });
+  }
+  return true;
+}
+
+bool Simulation::read(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->outbox.empty() || line->closed) return false;
+  auto& process = processes_[line->process];
+  if (process.exited) return false;
+  for (auto left = step.args[1]; left > 0 && !line->outbox.empty(); --left) {
+    const auto message = SimShell::take_message(*line);
+    if (message.kind != Sent::Kind::kOperation) continue;
+    auto& known = process.known;
+    if (std::find(known.begin(), known.end(), message.a) == known.end()) known.push_back(message.a);
+  }
+  return true;
+}
+
+bool Simulation::close(const Step& step) {
+  auto* line = shell_.line(step.args[0]);
+  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  line->closed = true;
+  return true;
+}
+
+bool Simulation::exit(const Step& step) {
+  const auto number = static_cast<std::uint32_t>(step.args[0]);
+  const auto process = processes_.find(number);
+  if (process == processes_.end() || process->second.exited) return false;
+  process->second.exited = true;
+  // A process that cannot be seen is not seen to exit.
+  const bool seen = peer_of(number).process.pid != 0;
+  for (auto& [connection, line] : shell_.lines()) {
+    if (line.process != number) continue;
+    line.exit_due = seen && line.broker != Line::Broker::kReleased;
+    if (step.args[1] == 0) line.closed = true;
+  }
+  return true;
+}
+
+}  // namespace muster::simulator

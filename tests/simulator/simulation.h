@@ -1,0 +1,155 @@
+// The broker's core, the oracle, and the processes around them, under virtual time.
+//
+// Every event goes to the oracle and then to the core, and what comes of it must be the same. A
+// difference, or a breach of the shell's rules, throws Violation. One thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/broker.h"
+#include "simulator/oracle.h"
+#include "simulator/script.h"
+#include "simulator/sim_shell.h"
+
+namespace muster::simulator {
+
+// A transition that is wrong on purpose: the core is told another event than the one that happened.
+enum class WrongTransition : std::uint8_t {
+  kNone,
+  kLostIsDead,           // the grace passed: the process has exited
+  kDisconnectIsDeath,    // the connection ended: the process has exited
+  kDeathIsDisconnect,    // the process exited: the connection ended
+  kTimeoutIsAck,         // the timer fired: it acked
+  kTimeoutIsWaited,      // the timer fired: it has more time
+  kFailureIsAck,         // it rejected: it acked
+  kAckIsFailure,         // it acked: it rejected
+  kWorkingIsIgnored,     // it asked for more time: nothing
+  kWorkingIsAck,         // it asked for more time: it acked
+  kDeregisterIsDeath,    // it deregistered: its process has exited
+  kGarbageIsDisconnect,  // it broke the protocol: its connection ended
+  kCancelIsIgnored,      // the operator cancelled: nothing
+  kResumeIsIgnored,      // the operator resumed: nothing
+  kActivityIsIgnored,    // it was active: nothing
+  kRestartForgets,       // the broker starts: it expects nobody
+  kRestartForgetsKeys,   // the broker starts: no key was ever used
+  kDeadlineIsIgnored,    // --deadline was given: it was not
+  kUserIsIgnored,        // an operator asked: nobody did
+};
+
+// Something that is wrong on purpose, to see that it is found.
+struct Fault {
+  std::function<void(core::Config&)> config;  // changes the broker's configuration
+  WrongTransition transition = WrongTransition::kNone;
+};
+
+class Simulation {
+ public:
+  // `fault` is put into the broker's configuration, and the oracle does not know.
+  explicit Simulation(const Knobs& knobs, Fault fault = {});
+
+  // False, and nothing happens, when what the step is about is not there.
+  bool apply(const Step& step);
+  // Lets everything that is open come to its end, shuts the broker down, and looks whether
+  // anything is left.
+  void wind_down();
+  // How many steps did something, those of wind_down() included.
+  [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
+
+  // --- for whoever chooses the next step
+  struct Process {
+    bool exited = false;
+    std::vector<BroadcastId> known;  // operations that it read, oldest first
+  };
+  [[nodiscard]] const std::map<std::uint32_t, Process>& processes() const noexcept {
+    return processes_;
+  }
+  [[nodiscard]] const SimShell& shell() const noexcept { return shell_; }
+  [[nodiscard]] const Oracle& oracle() const noexcept { return *oracle_; }
+  [[nodiscard]] const Cases& cases() const noexcept { return cases_; }
+  [[nodiscard]] SteadyTime now() const noexcept { return now_; }
+  [[nodiscard]] std::size_t due() const;
+  // Connections that wait to be accepted, the oldest first.
+  [[nodiscard]] const std::deque<std::uint32_t>& waiting() const noexcept { return waiting_; }
+  [[nodiscard]] bool short_of_descriptors() const noexcept { return shortage_; }
+
+ private:
+  // Calls the core, which the oracle was told of before, and compares what came of it.
+  template <class Call>
+  void call(Call&& core_call) {
+    shell_.begin(*broker_, now_);
+    core_call();
+    shell_.end();
+    check_outputs();
+  }
+  void check_outputs();
+  void check_frames() const;
+  void check_deadlines() const;
+  void check_armed(const SimShell::Armed& armed) const;
+  void check_report(BroadcastId id) const;
+  void check_status() const;
+  void check_usage(const std::vector<UserUsage>& users) const;
+  // While the core is at it.
+  void on_event(const Event& event);
+  void check_outcome(const Event& event) const;
+  void look_around() const;
+
+  bool do_step(const Step& step);
+  bool say(const Step& step);
+  bool connect(const Step& step);
+  bool accept(std::int64_t most);
+  bool read(const Step& step);
+  bool close(const Step& step);
+  bool exit(const Step& step);
+  bool deliver(std::uint32_t connection);
+  void dispatch(std::uint32_t connection, core::ConnectionId id, const Step& message, bool oracle);
+  bool gone(std::uint32_t connection);
+  bool ghost(const Step& step);
+  bool fire(std::size_t which);
+  void fire(SimShell::Armed armed);
+  bool tell_another(const core::Inspection::Armed& what);
+  bool stale(std::size_t which);
+  bool bogus(const Step& step);
+  bool start(const Step& step);
+  bool dry_run(const Step& step);
+  bool cancel(const Step& step);
+  bool report(BroadcastId id);
+  bool list(std::int64_t selection);
+  bool shut_down(bool restart);
+  bool resume(const Step& step);
+  bool forget(std::uint32_t key);
+  void restart(bool keep_sockets, bool no_roster);
+  [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
+  void start_broker();
+
+  void deliver_all();
+  void answer_all();
+  void pass_until(SteadyTime end);
+  bool pass_to_next();
+  void check_end();
+
+  [[nodiscard]] core::Now at() const;
+
+  Knobs knobs_;
+  Fault fault_;
+  Cases cases_;
+  SteadyTime now_;
+  std::int64_t wall_offset_ms_;
+  SimShell shell_;
+  std::unique_ptr<core::Broker> broker_;
+  std::unique_ptr<Oracle> oracle_;
+  std::map<std::uint32_t, Process> processes_;
+  std::deque<std::uint32_t> waiting_;
+  bool shortage_ = false;
+  std::vector<Told> told_;  // by the core, in this call
+  std::uint64_t requests_ = 0;
+  std::uint32_t watches_ = 0;  // connections that are none
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace muster::simulator
