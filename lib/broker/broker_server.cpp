@@ -75,8 +75,8 @@ bool BrokerServer::Impl::expect(RosterBackend backend) {
   const os::UniqueFd other(ends[1]);
   const ConnectionId watch = transport->open(os::UniqueFd(ends[0]));
   try {
-    who.facts = processes.add(watch, peer);
-    processes.learn(watch);
+    processes.add(watch, peer);
+    who.facts = processes.facts_of(watch);
     transport->hang_up(watch);
     clock.refresh();
     core.expect(watch, {std::move(backend.registration), std::move(who)}, clock.now());

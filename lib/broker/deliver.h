@@ -5,16 +5,20 @@
 #include <utility>
 #include <variant>
 
+#include "broker/process_watch.h"
 #include "core/broker.h"
 #include "wire/backend_lane.h"
 
 namespace muster::broker {
 
 // Takes what is in `frame`.
+//
+// `processes` knows what program the peer is; null: nobody does.
 inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFrame& frame,
-                    core::Now now) {
+                    core::Now now, ProcessWatch* processes = nullptr) {
   struct Deliver {
     core::Broker& core;
+    ProcessWatch* processes;
     core::ConnectionId from;
     std::uint64_t request_id = 0;
     core::Now now;
@@ -24,13 +28,14 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
     void operator()(const Working& working) const { core.working(from, request_id, working, now); }
     void operator()(const Activity&) const { core.activity(from, now); }
     void operator()(Registration& registration) const {
-      core.registration(from, request_id, std::move(registration), now);
+      core.registration(from, request_id, std::move(registration), now,
+                        processes == nullptr ? nullptr : processes->facts_of(from));
     }
     void operator()(const Deregister&) const { core.deregister(from, request_id, now); }
     // The broker asks, backends answer: there is nothing of theirs to cancel.
     void operator()(const wire::Cancel&) const {}
   };
-  std::visit(Deliver{core, from, frame.request_id, now}, frame.message);
+  std::visit(Deliver{core, processes, from, frame.request_id, now}, frame.message);
 }
 
 }  // namespace muster::broker

@@ -35,7 +35,7 @@ class EpollTransport final : public Transport {
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
   void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
-  void send(ConnectionId connection, const core::FramePtr& frame) override;
+  void send(ConnectionId connection, const FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;
   void flush() override {}  // nothing is held back
   void drain(ConnectionId connection) override;
@@ -82,8 +82,7 @@ class EpollTransport final : public Transport {
   void read_all(ConnectionId id);
   void lose(ConnectionId id, core::LossCause cause);
   void fail(ConnectionId id, std::string_view what) noexcept;
-  void enqueue(ConnectionId id, Connection& connection, std::shared_ptr<const OutboundBytes> frame,
-               std::size_t written);
+  void enqueue(ConnectionId id, Connection& connection, FramePtr frame, std::size_t written);
   void flush(ConnectionId id, Connection& connection);
   void want_write(ConnectionId id, Connection& connection, bool wanted);
   void break_later(ConnectionId id, Connection& connection, core::LossCause cause);

@@ -14,18 +14,17 @@ void EpollTransport::charge(ConnectionId id, core::QueueAccount& account) noexce
   connection->partial.charge(account);
 }
 
-void EpollTransport::send(ConnectionId id, const core::FramePtr& frame) {
+void EpollTransport::send(ConnectionId id, const FramePtr& frame) {
   Connection* const connection = connections_.find(id);
   if (connection == nullptr || !connection->socket || connection->broken) return;
-  const auto& bytes = static_cast<const OutboundBytes&>(*frame).bytes;
+  const auto& bytes = frame->bytes;
   std::ptrdiff_t written = 0;
   if (connection->queue == nullptr) {
     written = write_now(connection->socket.get(), bytes);
     if (written == static_cast<std::ptrdiff_t>(bytes.size())) return;
     if (written < 0) return break_later(id, *connection, core::LossCause::kClosed);
   }
-  enqueue(id, *connection, std::static_pointer_cast<const OutboundBytes>(frame),
-          static_cast<std::size_t>(written));
+  enqueue(id, *connection, frame, static_cast<std::size_t>(written));
 }
 
 void EpollTransport::send(ConnectionId id, std::string frame) {
@@ -43,8 +42,8 @@ void EpollTransport::send(ConnectionId id, std::string frame) {
           static_cast<std::size_t>(written));
 }
 
-void EpollTransport::enqueue(ConnectionId id, Connection& connection,
-                             std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
+void EpollTransport::enqueue(ConnectionId id, Connection& connection, FramePtr frame,
+                             std::size_t written) {
   try {
     if (!connection.broken) {
       const auto refusal = refusal_to_queue(connection.queue.get(), connection.account,

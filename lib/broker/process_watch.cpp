@@ -12,18 +12,10 @@
 namespace muster::broker {
 namespace {
 
-std::shared_ptr<const core::ProcessFacts> nothing_but(const char* problem) {
+core::ProcessFactsPtr nothing_but(const char* problem) {
   core::ProcessFacts facts;
-  facts.read = true;
   facts.exe_problem = problem;
   return std::make_shared<const core::ProcessFacts>(std::move(facts));
-}
-
-// Of those that are known by their connection alone.
-std::shared_ptr<const core::ProcessFacts> facts_without_pidfd(const os::Peer& peer) {
-  static const auto kInvisible = nothing_but("it is in another pid namespace");
-  static const auto kNoPidfd = nothing_but("it cannot be watched");
-  return peer.process.pid == 0 ? kInvisible : kNoPidfd;
 }
 
 }  // namespace
@@ -37,41 +29,41 @@ ProcessWatch::ProcessWatch(asio::io_context& context, Transport& transport,
 
 ProcessWatch::~ProcessWatch() { stop(); }
 
-std::shared_ptr<const core::ProcessFacts> ProcessWatch::add(ConnectionId connection,
-                                                            os::Peer& peer) {
+void ProcessWatch::add(ConnectionId connection, os::Peer& peer) {
   if (connection.slot >= links_.size()) links_.resize(connection.slot + 1);
-  links_[connection.slot] = {};
-  if (!peer.pidfd && !peer.exited && !by_identity_.contains(peer.process)) {
-    return facts_without_pidfd(peer);
-  }
+  Link& link = links_[connection.slot];
+  link = {};
+  link.generation = connection.generation;
+  link.is_visible = peer.process.pid != 0;
+  if (!peer.pidfd && !peer.exited && !by_identity_.contains(peer.process)) return;
   const ProcessId id = find_or_watch(peer);
   Process& process = *processes_.find(id);
-  Link& link = links_[connection.slot];
   link.process = id;
-  link.generation = connection.generation;
   link.next = process.first;
   if (process.first != kNone) links_[process.first].previous = connection.slot;
   process.first = connection.slot;
-  auto facts = process.facts;
   if (peer.exited || process.exited) mark_exited(id);
-  return facts;
 }
 
-void ProcessWatch::learn(ConnectionId connection) {
-  if (connection.slot >= links_.size()) return;
+core::ProcessFactsPtr ProcessWatch::facts_of(ConnectionId connection) {
+  static const auto kInvisible = nothing_but("it is in another pid namespace");
+  static const auto kUnwatched = nothing_but("it cannot be watched");
+  static const auto kExited = nothing_but("the process has exited");
+  if (connection.slot >= links_.size()) return nullptr;
   const Link& link = links_[connection.slot];
-  const Process* const process = processes_.find(link.process);
-  if (process == nullptr || link.generation != connection.generation) return;
-  core::ProcessFacts& facts = *process->facts;
-  if (std::exchange(facts.read, true)) return;
-  if (!process->pidfd) {
-    facts.exe_problem = "the process has exited";
-    return;
-  }
+  if (link.generation != connection.generation) return nullptr;
+  if (link.process.slot == kNone) return link.is_visible ? kUnwatched : kInvisible;
+  Process* const process = processes_.find(link.process);
+  if (process == nullptr) return kExited;
+  if (process->facts != nullptr) return process->facts;
+  if (!process->pidfd) return kExited;
   os::ProcessFacts found = os::facts_of(process->identity.pid, process->pidfd.get());
+  core::ProcessFacts facts;
   facts.exe = escape_bytes(found.exe);
   facts.exe_problem = std::move(found.exe_problem);
   facts.started_unix_ms = found.started_unix_ms;
+  process->facts = std::make_shared<const core::ProcessFacts>(std::move(facts));
+  return process->facts;
 }
 
 ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
@@ -85,7 +77,6 @@ ProcessWatch::ProcessId ProcessWatch::find_or_watch(os::Peer& peer) {
   }
   Process fresh;
   fresh.identity = peer.process;
-  fresh.facts = std::make_shared<core::ProcessFacts>();
   const ProcessId id = processes_.insert(std::move(fresh));
   Process& process = *processes_.find(id);
   try {

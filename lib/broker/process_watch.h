@@ -30,11 +30,10 @@ class ProcessWatch final : Transport::Watcher {
 
   // Takes the peer's pidfd, or drops it when the process is watched already. A peer without one,
   // whose process is not watched, is not either, unless it is known to have exited: then it is
-  // reported soon. Returns what is known of the process, which learn() may make more.
-  // Throws std::system_error when it cannot be watched.
-  std::shared_ptr<const core::ProcessFacts> add(ConnectionId connection, os::Peer& peer);
-  // Looks what program the connection's process is; once for each process.
-  void learn(ConnectionId connection);
+  // reported soon. Throws std::system_error when it cannot be watched.
+  void add(ConnectionId connection, os::Peer& peer);
+  // What program the connection's process is: looked up once for each process.
+  [[nodiscard]] core::ProcessFactsPtr facts_of(ConnectionId connection);
   // The connection's slot is about to be used again.
   void remove(ConnectionId connection) noexcept;
   void stop() noexcept;
@@ -57,7 +56,7 @@ class ProcessWatch final : Transport::Watcher {
     os::ProcessIdentity identity;
     os::UniqueFd pidfd;
     Transport::WatchId watch;
-    std::shared_ptr<core::ProcessFacts> facts;
+    core::ProcessFactsPtr facts;  // null: not looked up yet
     std::uint32_t first = kNone;  // connections, newest first: a list through links_
     bool exited = false;
   };
@@ -66,6 +65,7 @@ class ProcessWatch final : Transport::Watcher {
     std::uint32_t generation = 0;
     std::uint32_t next = kNone;
     std::uint32_t previous = kNone;
+    bool is_visible = true;  // in this pid namespace
   };
   struct IdentityHash {
     std::size_t operator()(const os::ProcessIdentity& process) const noexcept {

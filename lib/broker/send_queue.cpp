@@ -41,7 +41,7 @@ void say_last_words(int fd, SendQueue* queue) noexcept {
   }
 }
 
-void SendQueue::push(std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
+void SendQueue::push(FramePtr frame, std::size_t written) {
   const std::size_t left = frame->bytes.size() - written;
   // What was written goes when it is the larger part, so that the vector does not grow for ever.
   if (first_ > kGather && first_ > frames_.size() / 2) {

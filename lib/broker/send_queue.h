@@ -25,7 +25,7 @@ class SendQueue {
   SendQueue& operator=(const SendQueue&) = delete;
 
   // `written` bytes of the frame are on their way already.
-  void push(std::shared_ptr<const OutboundBytes> frame, std::size_t written);
+  void push(FramePtr frame, std::size_t written);
   // Writes what the socket takes, without blocking.
   State flush(int fd) noexcept;
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -37,7 +37,7 @@ class SendQueue {
   }
 
   core::QueueAccount* account_;
-  std::vector<std::shared_ptr<const OutboundBytes>> frames_;
+  std::vector<FramePtr> frames_;
   std::size_t first_ = 0;    // the first of frames_ that is not written
   std::size_t written_ = 0;  // of the first
   std::size_t bytes_ = 0;    // left to write

@@ -15,7 +15,7 @@ void BrokerServer::Impl::frame_arrived(ConnectionId connection, std::string_view
     core.protocol_error(connection, 0, std::move(problem), clock.now());
     return;
   }
-  deliver(core, connection, incoming, clock.now());
+  deliver(core, connection, incoming, clock.now(), &processes);
 }
 
 void BrokerServer::Impl::stream_broken(ConnectionId connection, std::string problem) {
@@ -57,9 +57,10 @@ void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
   if (reads_groups) who.groups = groups.of(socket.get());
   const ConnectionId connection = transport->open(std::move(socket));
   try {
-    who.facts = processes.add(connection, peer);
-    auto* const account = core.connection_opened(connection, who, clock.now());
-    if (account != nullptr) transport->charge(connection, *account);
+    processes.add(connection, peer);
+    if (core.connection_opened(connection, who, clock.now())) {
+      transport->charge(connection, core.ledger()->queue_of(peer.uid));
+    }
   } catch (...) {
     release(connection);
     throw;

@@ -18,6 +18,7 @@
 #include "broker/clock.h"
 #include "broker/deadline_timers.h"
 #include "broker/descriptor_budget.h"
+#include "broker/encoded_operations.h"
 #include "broker/peer_groups.h"
 #include "broker/process_watch.h"
 #include "broker/transport.h"
@@ -38,9 +39,8 @@ struct BrokerServer::Impl final : core::Shell,
   BroadcastId next_broadcast_id() override;
   [[nodiscard]] bool last_id_is_durable() const noexcept override;
   void key_used(const core::UsedKey& key) override;
-  [[nodiscard]] core::FramePtr encode(const OutgoingOperation& operation) override;
   [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;
-  void send(ConnectionId connection, const core::FramePtr& frame) override;
+  void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
   void flush() override;
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
@@ -96,6 +96,7 @@ struct BrokerServer::Impl final : core::Shell,
   bool reads_groups;  // whether any rule of the policy is about groups
   wire::BackendFrameDecoder decoder;
   wire::BackendFrame incoming;  // kept, so that its strings keep their memory
+  EncodedOperations encoded;
   std::function<void()> on_drained;
   bool stopped = false;
   core::Broker core;  // last: it goes first

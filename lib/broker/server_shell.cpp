@@ -24,12 +24,8 @@ std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
   return wire::key_on_wire(key);
 }
 
-core::FramePtr BrokerServer::Impl::encode(const OutgoingOperation& operation) {
-  return std::make_shared<const OutboundBytes>(wire::encode(operation));
-}
-
-void BrokerServer::Impl::send(ConnectionId connection, const core::FramePtr& frame) {
-  transport->send(connection, frame);
+void BrokerServer::Impl::send(ConnectionId connection, const OutgoingOperation& operation) {
+  transport->send(connection, encoded.frame_of(operation));
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
@@ -47,8 +43,6 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
       return wire::encode_cancel(wire::kBackendLane, request_id);
     }
   };
-  // Before it knows that it is registered, and may exit.
-  if (std::holds_alternative<Registered>(notice)) processes.learn(connection);
   transport->send(connection, std::visit(Encode{request_id}, notice));
 }
 

@@ -30,10 +30,11 @@ namespace muster::broker {
 using core::ConnectionId;
 
 // Bytes on their way to one connection or to many: a whole frame, header included.
-struct OutboundBytes final : core::OutboundFrame {
+struct OutboundBytes {
   explicit OutboundBytes(std::string b) : bytes(std::move(b)) {}
   const std::string bytes;
 };
+using FramePtr = std::shared_ptr<const OutboundBytes>;
 
 class Transport {
  public:
@@ -79,8 +80,8 @@ class Transport {
   virtual void charge(ConnectionId connection, core::QueueAccount& account) noexcept = 0;
 
   // Both: in order, never blocking, nothing for a connection that is not open. What goes wrong is
-  // reported by lost(), later. REQUIRES: the frame is an OutboundBytes.
-  virtual void send(ConnectionId connection, const core::FramePtr& frame) = 0;
+  // reported by lost(), later. REQUIRES: the frame is not null.
+  virtual void send(ConnectionId connection, const FramePtr& frame) = 0;
   virtual void send(ConnectionId connection, std::string frame) = 0;
 
   // Whatever send() still held back is on its way when this returns. What is never flushed leaves

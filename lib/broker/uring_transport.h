@@ -46,7 +46,7 @@ class UringTransport final : public Transport {
   [[nodiscard]] std::string_view name() const noexcept override { return "io_uring"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
   void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
-  void send(ConnectionId connection, const core::FramePtr& frame) override;
+  void send(ConnectionId connection, const FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;
   void flush() override;
   void drain(ConnectionId connection) override;
@@ -99,13 +99,12 @@ class UringTransport final : public Transport {
   [[nodiscard]] Connection* find_open(ConnectionId id) noexcept;
 
   // uring_transport_send.cpp: what leaves
-  void put(ConnectionId id, Connection& connection, const core::FramePtr& frame);
+  void put(ConnectionId id, Connection& connection, const FramePtr& frame);
   bool exchange(bool collect) noexcept;
   void request_sends() noexcept;
   void take_completions();
   void sent_less(std::size_t index, std::int32_t result);
-  void enqueue(ConnectionId id, Connection& connection, std::shared_ptr<const OutboundBytes> frame,
-               std::size_t written);
+  void enqueue(ConnectionId id, Connection& connection, FramePtr frame, std::size_t written);
   void write_queue(ConnectionId id, Connection& connection);
   void wait_writable(ConnectionId id, const Connection& connection);
   void break_later(ConnectionId id, Connection& connection, core::LossCause cause);
@@ -144,7 +143,7 @@ class UringTransport final : public Transport {
   std::size_t next_ = 0;
   // To be sent. A frame that goes to many, one after another, stands in frames_ once.
   std::vector<Outbound> outbox_;
-  std::vector<core::FramePtr> frames_;
+  std::vector<FramePtr> frames_;
   std::size_t requested_ = 0;  // of outbox_: handed to the ring
   std::uint32_t batch_ = 1;    // what is in the outbox; a connection is in it once
 

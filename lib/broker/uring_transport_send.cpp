@@ -14,9 +14,7 @@
 namespace muster::broker {
 namespace {
 
-std::shared_ptr<const OutboundBytes> bytes_of(const core::FramePtr& frame) {
-  return std::static_pointer_cast<const OutboundBytes>(frame);
-}
+FramePtr bytes_of(const FramePtr& frame) { return frame; }
 
 }  // namespace
 
@@ -27,7 +25,7 @@ void UringTransport::charge(ConnectionId id, core::QueueAccount& account) noexce
   connection->partial.charge(account);
 }
 
-void UringTransport::send(ConnectionId id, const core::FramePtr& frame) {
+void UringTransport::send(ConnectionId id, const FramePtr& frame) {
   Connection* const connection = find_open(id);
   if (connection == nullptr || connection->broken) return;
   put(id, *connection, frame);
@@ -41,7 +39,7 @@ void UringTransport::send(ConnectionId id, std::string frame) {
   put(id, *connection, std::make_shared<const OutboundBytes>(std::move(frame)));
 }
 
-void UringTransport::put(ConnectionId id, Connection& connection, const core::FramePtr& frame) {
+void UringTransport::put(ConnectionId id, Connection& connection, const FramePtr& frame) {
   try {
     // What became of the frame before this one must be known: it may have gone out in part.
     if (connection.queue == nullptr && connection.batch == batch_ && !exchange(false)) {
@@ -84,7 +82,7 @@ void UringTransport::request_sends() noexcept {
     const Outbound& item = outbox_[requested_];
     const Connection* const connection = find_open(item.connection);
     if (connection == nullptr) continue;
-    const auto& bytes = static_cast<const OutboundBytes&>(*frames_[item.frame]).bytes;
+    const auto& bytes = frames_[item.frame]->bytes;
     const auto number = static_cast<std::uint32_t>(requested_);
     const std::uint64_t tag = pack({Tag::Kind::kSend, {number, 0}});
     if (!ring_.send(connection->socket.get(), bytes, tag)) return;
@@ -120,8 +118,8 @@ void UringTransport::sent_less(std::size_t number, std::int32_t result) {
   }
 }
 
-void UringTransport::enqueue(ConnectionId id, Connection& connection,
-                             std::shared_ptr<const OutboundBytes> frame, std::size_t written) {
+void UringTransport::enqueue(ConnectionId id, Connection& connection, FramePtr frame,
+                             std::size_t written) {
   try {
     if (!connection.broken) {
       const auto refusal = refusal_to_queue(connection.queue.get(), connection.account,

@@ -25,7 +25,6 @@ bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, S
   if (complete()) {
     ended = when;
     state = cancelling ? BroadcastState::kCancelled : BroadcastState::kFinished;
-    frames.clear();
   }
   return true;
 }
@@ -51,18 +50,20 @@ std::optional<std::uint32_t> Broadcast::find(std::uint64_t order) const {
   return static_cast<std::uint32_t>(found - targets.begin());
 }
 
-const FramePtr* Broadcast::frame_for(std::chrono::milliseconds budget) const {
-  const auto found = std::lower_bound(
-      frames.begin(), frames.end(), budget,
-      [](const BudgetFrame& frame, std::chrono::milliseconds b) { return frame.budget < b; });
-  return found != frames.end() && found->budget == budget ? &found->frame : nullptr;
+OutgoingOperation Broadcast::outgoing(std::chrono::milliseconds budget) const {
+  OutgoingOperation outgoing;
+  outgoing.broadcast_id = id;
+  outgoing.operation = request.operation;
+  if (request.operation.as_quiesce() != nullptr) outgoing.hold_id = id;
+  outgoing.traceparent = request.traceparent;
+  outgoing.tracestate = request.tracestate;
+  set_budget(outgoing, budget);
+  return outgoing;
 }
 
-void Broadcast::add_frame(std::chrono::milliseconds budget, FramePtr frame) {
-  const auto place = std::lower_bound(
-      frames.begin(), frames.end(), budget,
-      [](const BudgetFrame& other, std::chrono::milliseconds b) { return other.budget < b; });
-  frames.insert(place, {budget, std::move(frame)});
+void Broadcast::set_budget(OutgoingOperation& outgoing, std::chrono::milliseconds budget) const {
+  outgoing.ack_timeout = budget;
+  outgoing.deadline_unix_ms = started_unix_ms + static_cast<std::uint64_t>(budget.count());
 }
 
 void Broadcast::give_back_room() {

@@ -62,12 +62,6 @@ struct LateRecord {
   std::string detail;
 };
 
-// A frame for all targets of one budget.
-struct BudgetFrame {
-  std::chrono::milliseconds budget{};
-  FramePtr frame;
-};
-
 struct Broadcast {
   BroadcastId id = 0;
   BroadcastRequest request;
@@ -85,7 +79,6 @@ struct Broadcast {
   std::vector<SkippedTarget> skipped;
   std::vector<TargetText> texts;
   std::vector<LateRecord> late;
-  std::vector<BudgetFrame> frames;  // by budget; kept for redelivery until the end
 
   std::uint32_t acks = 0;
   std::uint32_t timeouts = 0;
@@ -105,9 +98,9 @@ struct Broadcast {
   // The index of the target of this entry, by its place in registration order; nothing when it was
   // not asked.
   [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t order) const;
-  // The frame for `budget`; null when there is none yet.
-  [[nodiscard]] const FramePtr* frame_for(std::chrono::milliseconds budget) const;
-  void add_frame(std::chrono::milliseconds budget, FramePtr frame);
+  // What is sent to a target with that budget.
+  [[nodiscard]] OutgoingOperation outgoing(std::chrono::milliseconds budget) const;
+  void set_budget(OutgoingOperation& outgoing, std::chrono::milliseconds budget) const;
 
   Broadcast* next_kept = nullptr;  // BroadcastLog's: the report that ended next
 

@@ -20,14 +20,11 @@ std::size_t weight(const Broadcast& broadcast) {
 void recycle(Broadcast& broadcast) {
   auto targets = std::move(broadcast.targets);
   auto skipped = std::move(broadcast.skipped);
-  auto frames = std::move(broadcast.frames);
   targets.clear();
   skipped.clear();
-  frames.clear();
   broadcast = Broadcast{};
   broadcast.targets = std::move(targets);
   broadcast.skipped = std::move(skipped);
-  broadcast.frames = std::move(frames);
 }
 
 }  // namespace

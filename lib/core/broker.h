@@ -68,10 +68,10 @@ class Broker {
   Broker& operator=(const Broker&) = delete;
 
   // --- a connection of the backend lane. REQUIRES: the slot of an opened connection is not in use
-  // (Shell::release() was called for the one before). What waits to be sent to it is charged to
-  // what is returned, which is good until the shell was told to hang up or release; null when the
-  // connection was refused.
-  QueueAccount* connection_opened(ConnectionId connection, const Peer& peer, Now now);
+  // (Shell::release() was called for the one before). False when it was refused. What waits to be
+  // sent to it is charged to its user's queue_of() in the ledger, which is there until the shell
+  // was told to hang up or release.
+  bool connection_opened(ConnectionId connection, const Peer& peer, Now now);
   // At the start: the operation keys that were used before the broker restarted.
   void restore_keys(std::vector<UsedKey> keys, Now now);
   // At the start: a backend that the roster has. `watch` is no socket, only what process_exited()
@@ -79,8 +79,9 @@ class Broker {
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
   // What is known of a registered backend, for the roster; nothing when the key is nobody's.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
+  // `facts`: what the shell found out about the process; null: nothing.
   void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
-                    Now now);
+                    Now now, ProcessFactsPtr facts = nullptr);
   void acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now now);
   void failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now);
   void working(ConnectionId connection, BroadcastId id, const Working& working, Now now);

@@ -35,21 +35,6 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   std::optional<SelectionWork> fresh;
   const SelectionWork* selected = what.selected;
   if (selected == nullptr && !everybody) selected = &fresh.emplace(broadcast.request.selection);
-  std::chrono::milliseconds made_for{-1};  // mostly all have the same
-  const auto make_frame = [&](std::chrono::milliseconds budget) {
-    if (budget == made_for) return;
-    made_for = budget;
-    if (broadcast.frame_for(budget) != nullptr) return;
-    OutgoingOperation outgoing;
-    outgoing.broadcast_id = broadcast.id;
-    outgoing.operation = broadcast.request.operation;
-    outgoing.ack_timeout = budget;
-    outgoing.deadline_unix_ms = now.unix_ms + static_cast<std::uint64_t>(budget.count());
-    if (broadcast.request.operation.as_quiesce() != nullptr) outgoing.hold_id = broadcast.id;
-    outgoing.traceparent = broadcast.request.traceparent;
-    outgoing.tracestate = broadcast.request.tracestate;
-    broadcast.add_frame(budget, shell.encode(outgoing));
-  };
   const auto add = [&](EntryId id, Entry& entry) {
     if (!everybody && !selected->selects(id, entry)) return;
     if (entry.state == BackendState::kDead) {
@@ -57,7 +42,6 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
       return;
     }
     const auto budget = budget_of(broadcast.request, entry);
-    make_frame(budget);
     Target& target = broadcast.targets.emplace_back();
     target.who = entry.enrolment;
     target.entry = id;
@@ -95,6 +79,7 @@ void Broker::State::ask(Broadcast& broadcast, std::uint32_t index, Now now) {
 
 Broadcast& Broker::State::launch(Launch what, Now now) {
   auto prepared = prepare(std::move(what), now);
+  auto outgoing = prepared->outgoing(std::chrono::milliseconds(-1));  // while nothing is sent yet
   if (prepared->charged) accounts.take(Resource::kBroadcast, *prepared->charged);
   const auto charged = prepared->charged;
   Broadcast* added = nullptr;
@@ -108,19 +93,14 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   // From here on everything that was prepared gets an outcome.
   const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
   std::uint64_t sent = 0;
-  const FramePtr* frame = nullptr;
-  std::chrono::milliseconds frame_is_for{-1};
   for (std::uint32_t i = 0; i < count; ++i) {
     auto& target = broadcast.targets[i];
     auto& entry = registry.at(target.entry);
     entry.open.push_back({broadcast.id, &broadcast, i});  // has room: see prepare()
     if (entry.state != BackendState::kLive) continue;
-    if (target.budget != frame_is_for) {
-      frame_is_for = target.budget;
-      frame = broadcast.frame_for(frame_is_for);
-    }
+    if (outgoing.ack_timeout != target.budget) broadcast.set_budget(outgoing, target.budget);
     try {
-      shell.send(entry.connection, *frame);
+      shell.send(entry.connection, outgoing);
       target.sent = true;
       ++sent;
     } catch (const std::bad_alloc&) {

@@ -76,7 +76,7 @@ void Broker::State::redeliver(Entry& entry, Now now) {
   for (const auto& open : entry.open) {
     auto& target = open.broadcast->targets[open.target];
     target.who = entry.enrolment;
-    shell.send(entry.connection, *open.broadcast->frame_for(target.budget));
+    shell.send(entry.connection, open.broadcast->outgoing(target.budget));
     if (!std::exchange(target.sent, true)) {  // it was away when the broadcast began
       ++counters.operations_sent;
       continue;

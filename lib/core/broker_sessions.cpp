@@ -53,7 +53,7 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   shell.report(event);
 }
 
-QueueAccount* Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
+bool Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
   auto& state = *state_;
   ++state.counters.connections_accepted;
   if (connection.slot >= state.sessions.size()) state.sessions.resize(connection.slot + 1);
@@ -67,19 +67,19 @@ QueueAccount* Broker::connection_opened(ConnectionId connection, const Peer& pee
     state.refuse(
         connection, 0,
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
-    return nullptr;
+    return false;
   }
-  if (!state.admits(connection, now)) return nullptr;
-  if (!state.has_room(connection, now)) return nullptr;
+  if (!state.admits(connection, now)) return false;
+  if (!state.has_room(connection, now)) return false;
   Deadline deadline;
   deadline.kind = Deadline::Kind::kRegister;
   deadline.connection = connection;
   session.register_deadline = state.arm(deadline, now.steady + state.config.register_timeout);
-  return &state.accounts.queue_of(peer.uid);
+  return true;
 }
 
 void Broker::registration(ConnectionId connection, std::uint64_t request_id,
-                          Registration registration, Now now) {
+                          Registration registration, Now now, ProcessFactsPtr facts) {
   auto& state = *state_;
   auto* session = state.find(connection);
   if (session == nullptr || session->phase == Phase::kLost) return;
@@ -142,6 +142,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   Enrolment enrolment;
   enrolment.registration = std::move(registration);
   enrolment.peer = session->peer;
+  enrolment.peer.facts = std::move(facts);
   enrolment.incarnation = ++state.last_incarnation;
   enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
   const auto id = state.registry.put(std::move(enrolment));

@@ -19,16 +19,6 @@
 
 namespace muster::core {
 
-// One encoded operation, shared by all who get it. What is inside is the shell's affair.
-class OutboundFrame {
- public:
-  OutboundFrame() = default;
-  OutboundFrame(const OutboundFrame&) = delete;
-  OutboundFrame& operator=(const OutboundFrame&) = delete;
-  virtual ~OutboundFrame() = default;
-};
-using FramePtr = std::shared_ptr<const OutboundFrame>;
-
 struct CancelNotice {};
 struct DeregisteredNotice {};
 using Notice = std::variant<Registered, HoldEnded, DeregisteredNotice, CancelNotice>;
@@ -44,16 +34,14 @@ class Shell {
   // An operation key is in use from now on: to be kept over a restart.
   virtual void key_used(const UsedKey& /*key*/) {}
 
-  // Called once for each distinct budget of a broadcast; the frame goes to many.
-  [[nodiscard]] virtual FramePtr encode(const OutgoingOperation& operation) = 0;
-
   // The key's bytes in a report, kept with each backend: a report names it twice. Empty where
   // nobody has a use for them.
   [[nodiscard]] virtual std::string key_on_wire(const BackendKey& /*key*/) { return {}; }
 
   // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
   // the shell, which then reports connection_lost() with LossCause::kSlowReader.
-  virtual void send(ConnectionId connection, const FramePtr& frame) = 0;
+  // The same operation goes to many: mostly the next call has the same one again.
+  virtual void send(ConnectionId connection, const OutgoingOperation& operation) = 0;
   virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
   // All that one broadcast sends was asked for: a shell that gathers sends lets them go now.
   virtual void flush() {}

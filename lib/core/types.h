@@ -46,13 +46,13 @@ struct ProcessId {
 };
 
 // What is known of a process for people to read; nothing is decided by it. One for all connections
-// of a process. The shell fills it in when the first of them registers.
+// of a process.
 struct ProcessFacts {
-  bool read = false;
   std::string exe;                    // printable; empty where it could not be read
   std::string exe_problem;            // why it could not
   std::uint64_t started_unix_ms = 0;  // 0: not known
 };
+using ProcessFactsPtr = std::shared_ptr<const ProcessFacts>;
 
 // Who the kernel says is at the other end.
 struct Peer {
@@ -60,7 +60,7 @@ struct Peer {
   uid_t uid = 0;
   gid_t gid = 0;
   std::shared_ptr<const std::vector<gid_t>> groups = nullptr;  // supplementary; null: none
-  std::shared_ptr<const ProcessFacts> facts = nullptr;         // null: nothing is known
+  ProcessFactsPtr facts = nullptr;  // from its registration on; null: nothing is known
 
   // A process stays the same when it changes its user. One whose pid cannot be seen is known by its
   // uid alone.

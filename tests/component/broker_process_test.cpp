@@ -175,24 +175,23 @@ TEST_F(ProcessWatchTest, WhatProgramAProcessIsIsLookedUpOnceAndKnownToAllItsConn
   test::Child child([](test::Child::Side& side) { side.wait_to_be_told(); });
   os::Peer one = peer_of(child.pid());
   os::Peer two = peer_of(child.pid());
-  const auto facts = watch_.add({0, 1}, one);
-  EXPECT_EQ(watch_.add({1, 1}, two), facts);
-  EXPECT_FALSE(facts->read) << "not before somebody wants to know";
-  watch_.learn({1, 1});
-  EXPECT_TRUE(facts->read);
+  watch_.add({0, 1}, one);
+  watch_.add({1, 1}, two);
+  const auto facts = watch_.facts_of({1, 1});
   EXPECT_EQ(facts->exe, std::filesystem::canonical("/proc/self/exe").native());
-  watch_.learn({7, 1});  // nobody's
+  EXPECT_EQ(watch_.facts_of({0, 1}), facts);
+  EXPECT_EQ(watch_.facts_of({7, 1}), nullptr) << "no connection";
 }
 
 TEST_F(ProcessWatchTest, OfWhomThereIsNoPidfdNothingButThatIsKnown) {
   os::Peer invisible;
-  EXPECT_EQ(watch_.add({0, 1}, invisible)->exe_problem, "it is in another pid namespace");
+  watch_.add({0, 1}, invisible);
+  EXPECT_EQ(watch_.facts_of({0, 1})->exe_problem, "it is in another pid namespace");
   os::Peer gone;
   gone.process.pid = 4711;
   gone.exited = true;
-  const auto facts = watch_.add({1, 1}, gone);
-  watch_.learn({1, 1});
-  EXPECT_EQ(facts->exe_problem, "the process has exited");
+  watch_.add({1, 1}, gone);
+  EXPECT_EQ(watch_.facts_of({1, 1})->exe_problem, "the process has exited");
   settle();
 }
 

@@ -30,8 +30,7 @@ class WireShell final : public core::Shell {
   simulator::SimShell sim;
 
   BroadcastId next_broadcast_id() override { return sim.next_broadcast_id(); }
-  core::FramePtr encode(const OutgoingOperation& operation) override;
-  void send(core::ConnectionId connection, const core::FramePtr& frame) override;
+  void send(core::ConnectionId connection, const OutgoingOperation& operation) override;
   void send(core::ConnectionId connection, std::uint64_t request_id,
             const core::Notice& notice) override;
   void refuse(core::ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,

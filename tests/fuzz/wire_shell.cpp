@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t kQueueBound = 24;  // messages
 
-struct WireFrame final : core::OutboundFrame {
-  core::FramePtr operation;  // the simulator's
-  std::string bytes;
-};
-
 std::string encoded(std::uint64_t request_id, const core::Notice& notice) {
   if (const auto* registered = std::get_if<Registered>(&notice)) {
     return wire::encode(request_id, *registered);
@@ -49,18 +44,11 @@ void WireShell::on_event(const Event& event) {
   must(decoder.decode(view.body, heard).empty(), "an event is what operators read");
 }
 
-core::FramePtr WireShell::encode(const OutgoingOperation& operation) {
-  auto frame = std::make_shared<WireFrame>();
-  frame->operation = sim.encode(operation);
-  frame->bytes = wire::encode(operation);
-  must_be_read(frame->bytes);
+void WireShell::send(core::ConnectionId connection, const OutgoingOperation& operation) {
+  must_be_read(wire::encode(operation));
   must(std::get<OutgoingOperation>(heard_.message) == operation,
        "an operation arrives as it was sent");
-  return frame;
-}
-
-void WireShell::send(core::ConnectionId connection, const core::FramePtr& frame) {
-  sim.send(connection, static_cast<const WireFrame&>(*frame).operation);
+  sim.send(connection, operation);
 }
 
 void WireShell::send(core::ConnectionId connection, std::uint64_t request_id,

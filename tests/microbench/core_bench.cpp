@@ -16,10 +16,7 @@ constexpr std::uint32_t kBackends = 10'000;
 
 struct Idle final : Shell {
   BroadcastId next_broadcast_id() override { return ++last_id; }
-  FramePtr encode(const OutgoingOperation& /*operation*/) override {
-    return std::make_shared<const OutboundFrame>();
-  }
-  void send(ConnectionId /*connection*/, const FramePtr& /*frame*/) override {}
+  void send(ConnectionId /*connection*/, const OutgoingOperation& /*operation*/) override {}
   void send(ConnectionId /*connection*/, std::uint64_t /*request_id*/,
             const Notice& /*notice*/) override {}
   void refuse(ConnectionId /*connection*/, std::uint64_t /*request_id*/, const Refusal& /*refusal*/,

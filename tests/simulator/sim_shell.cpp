@@ -3,14 +3,6 @@
 #include <algorithm>
 
 namespace muster::simulator {
-namespace {
-
-struct SimFrame final : core::OutboundFrame {
-  explicit SimFrame(OutgoingOperation what) : operation(std::move(what)) {}
-  OutgoingOperation operation;
-};
-
-}  // namespace
 
 void SimShell::expect(bool good, const char* rule) const {
   if (!in_core_) throw Violation(std::string("the core called out of turn; ") + rule);
@@ -24,7 +16,7 @@ void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
   in_core_ = true;
   for (auto& armed : armed_) armed.is_new = false;
   sent.clear();
-  encoded.clear();
+  operations.clear();
   drained_now = false;
 }
 
@@ -71,7 +63,6 @@ void SimShell::reset(bool keep_sockets) {
   armed_.clear();
   stale_.clear();
   last_generation_.clear();
-  encoded_before_.clear();
   drained_ever_ = false;
 }
 
@@ -158,22 +149,18 @@ BroadcastId SimShell::next_broadcast_id() {
   return next_id_++;
 }
 
-core::FramePtr SimShell::encode(const OutgoingOperation& operation) {
-  expect(encoded_before_.emplace(operation.broadcast_id, operation.ack_timeout.count()).second,
-         "an operation is encoded once for each budget");
-  encoded.push_back(operation);
-  return std::make_shared<SimFrame>(operation);
-}
-
-void SimShell::send(core::ConnectionId connection, const core::FramePtr& frame) {
-  expect(frame != nullptr, "a frame is sent, not nothing");
-  const auto& operation = static_cast<const SimFrame&>(*frame).operation;
+void SimShell::send(core::ConnectionId connection, const OutgoingOperation& operation) {
+  const auto budget = operation.ack_timeout;
+  if (operations.empty() || operations.back().broadcast_id != operation.broadcast_id ||
+      operations.back().ack_timeout != budget) {
+    operations.push_back(operation);
+  }
   auto [number, line] = known(connection, "nothing is sent to a connection that was released");
   expect(operation.broadcast_id > line->last_operation,
          "a connection gets its operations in the order in which they were accepted");
   line->last_operation = operation.broadcast_id;
   put(connection, {0, Sent::Kind::kOperation, operation.broadcast_id,
-                   static_cast<std::uint64_t>(operation.ack_timeout.count())});
+                   static_cast<std::uint64_t>(budget.count())});
 }
 
 void SimShell::send(core::ConnectionId connection, std::uint64_t request_id,

@@ -65,8 +65,8 @@ class SimShell final : public core::Shell {
   // Gives it a slot that is free.
   Line& accept(std::uint32_t connection);
   // What waits for it is charged to that account from now on.
-  void charge(std::uint32_t connection, core::QueueAccount* account) {
-    lines_.at(connection).account = account;
+  void charge(std::uint32_t connection, core::QueueAccount& account) {
+    lines_.at(connection).account = &account;
   }
   // The backend reads a message. REQUIRES: there is one.
   static Sent take_message(Line& line);
@@ -101,14 +101,13 @@ class SimShell final : public core::Shell {
 
   // Of the last call.
   std::vector<Sent> sent;
-  std::vector<OutgoingOperation> encoded;
+  std::vector<OutgoingOperation> operations;  // that were sent, once for each budget
   bool drained_now = false;
 
   // --- core::Shell
   BroadcastId next_broadcast_id() override;
   void key_used(const core::UsedKey& key) override { used_keys.push_back(key); }
-  core::FramePtr encode(const OutgoingOperation& operation) override;
-  void send(core::ConnectionId connection, const core::FramePtr& frame) override;
+  void send(core::ConnectionId connection, const OutgoingOperation& operation) override;
   void send(core::ConnectionId connection, std::uint64_t request_id,
             const core::Notice& notice) override;
   void refuse(core::ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
@@ -143,8 +142,7 @@ class SimShell final : public core::Shell {
   std::vector<Slot> slots_;
   std::vector<Armed> armed_;
   std::vector<core::DeadlineId> stale_;
-  std::vector<std::uint32_t> last_generation_;                     // by deadline slot
-  std::set<std::pair<BroadcastId, std::int64_t>> encoded_before_;  // broadcast, budget
+  std::vector<std::uint32_t> last_generation_;  // by deadline slot
 };
 
 }  // namespace muster::simulator

@@ -186,7 +186,10 @@ bool Simulation::accept(std::int64_t most) {
     if (exited) cases_.saw(Case::kAcceptedDead);
     const auto peer = peer_of(line.process, exited);
     oracle_->opened(number, peer, at());
-    call([&] { shell_.charge(number, broker_->connection_opened(line.id, peer, at())); });
+    call([&] {
+      if (!broker_->connection_opened(line.id, peer, at())) return;
+      shell_.charge(number, broker_->ledger()->queue_of(peer.uid));
+    });
   }
   return true;
 }

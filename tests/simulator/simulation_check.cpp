@@ -37,9 +37,9 @@ void Simulation::check_outputs() {
 }
 
 void Simulation::check_frames() const {
-  for (const auto& frame : shell_.encoded) {
+  for (const auto& frame : shell_.operations) {
     const auto cast = oracle_->casts().find(frame.broadcast_id);
-    must(cast != oracle_->casts().end(), "an operation is encoded that nobody asked for");
+    must(cast != oracle_->casts().end(), "an operation is sent that nobody asked for");
     must(frame.operation == cast->second.operation, "the operation is not what was asked for");
     const auto budget = static_cast<std::uint64_t>(frame.ack_timeout.count());
     must(frame.deadline_unix_ms == cast->second.started_unix_ms + budget,

@@ -10,13 +10,11 @@
 
 namespace muster::test {
 
-class NoFrame final : public core::OutboundFrame {};
 
 class KeepingShell final : public core::Shell {
  public:
   BroadcastId next_broadcast_id() override { return next_id++; }
-  core::FramePtr encode(const OutgoingOperation&) override { return std::make_shared<NoFrame>(); }
-  void send(core::ConnectionId, const core::FramePtr&) override {}
+  void send(core::ConnectionId, const OutgoingOperation&) override {}
   void send(core::ConnectionId, std::uint64_t, const core::Notice& notice) override {
     if (const auto* sent = std::get_if<Registered>(&notice)) registered = *sent;
   }

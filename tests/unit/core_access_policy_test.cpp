@@ -149,8 +149,7 @@ TEST(AccessPolicyTest, AVerdictNamesTheRuleAndWhereItStands) {
 class RefusingShell final : public Shell {
  public:
   BroadcastId next_broadcast_id() override { return 1; }
-  FramePtr encode(const OutgoingOperation&) override { return nullptr; }
-  void send(ConnectionId, const FramePtr&) override {}
+  void send(ConnectionId, const OutgoingOperation&) override {}
   void send(ConnectionId, std::uint64_t, const Notice& notice) override {
     if (std::holds_alternative<Registered>(notice)) said += "registered\n";
   }

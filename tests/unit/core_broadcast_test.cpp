@@ -52,8 +52,6 @@ class BroadcastTest : public ::testing::Test {
   Broadcast broadcast;
 };
 
-class FakeFrame final : public OutboundFrame {};
-
 TEST_F(BroadcastTest, TheFirstOutcomeWins) {
   ask("a", 1);
   ask("b", 2);
@@ -102,19 +100,21 @@ TEST_F(BroadcastTest, ATargetIsFoundByItsPlaceInTheOrder) {
     EXPECT_EQ(broadcast.find(order), std::nullopt);
 }
 
-TEST_F(BroadcastTest, FramesAreFoundByTheirBudgetAndGoneAtTheEnd) {
-  ask("a", 1);
-  const auto five = std::make_shared<FakeFrame>();
-  const auto one = std::make_shared<FakeFrame>();
-  broadcast.add_frame(milliseconds(5), five);
-  broadcast.add_frame(milliseconds(1), one);
-  ASSERT_NE(broadcast.frame_for(milliseconds(5)), nullptr);
-  EXPECT_EQ(*broadcast.frame_for(milliseconds(5)), five);
-  EXPECT_EQ(*broadcast.frame_for(milliseconds(1)), one);
-  EXPECT_EQ(broadcast.frame_for(milliseconds(3)), nullptr);
-  EXPECT_EQ(five.use_count(), 2);
-  broadcast.settle(0, OutcomeKind::kAck, Cause::kAnswer, kStart);
-  EXPECT_EQ(five.use_count(), 1) << "nobody can be asked again";
+TEST_F(BroadcastTest, WhatIsSentHasTheDeadlineOfItsBudget) {
+  broadcast.id = 7;
+  broadcast.started_unix_ms = 1000;
+  broadcast.request.traceparent = "trace";
+  broadcast.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  auto sent = broadcast.outgoing(milliseconds(5));
+  EXPECT_EQ(sent.broadcast_id, 7u);
+  EXPECT_EQ(sent.operation, broadcast.request.operation);
+  EXPECT_EQ(sent.traceparent, "trace");
+  EXPECT_EQ(sent.hold_id, 7u) << "a quiesce is a hold";
+  EXPECT_EQ(sent.ack_timeout, milliseconds(5));
+  EXPECT_EQ(sent.deadline_unix_ms, 1005u);
+  broadcast.set_budget(sent, milliseconds(20));
+  EXPECT_EQ(sent, broadcast.outgoing(milliseconds(20)));
+  EXPECT_EQ(sent.deadline_unix_ms, 1020u);
 }
 
 TEST_F(BroadcastTest, TheReportListsAllInRegistrationOrderAndTheDeadInTheirPlaces) {

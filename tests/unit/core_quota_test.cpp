@@ -63,7 +63,8 @@ class CoreQuotaTest : public ::testing::Test {
   ConnectionId open(uid_t uid, pid_t pid = 0) {
     const ConnectionId id{++last_slot_, 1};
     if (pid == 0) pid = static_cast<pid_t>(last_slot_);
-    account = broker.connection_opened(id, {{pid, 1}, uid, uid}, now);
+    const bool is_open = broker.connection_opened(id, {{pid, 1}, uid, uid}, now);
+    account = is_open ? &broker.ledger()->queue_of(uid) : nullptr;
     return id;
   }
   ConnectionId join(uid_t uid, const std::string& service) {
