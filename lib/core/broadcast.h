@@ -41,6 +41,8 @@ struct Target {
   static constexpr std::uint64_t kNotSaid = ~std::uint64_t{0};
 
   static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
+
+  friend bool operator==(const Target&, const Target&) = default;
 };
 
 // The words that few targets have.
@@ -48,11 +50,15 @@ struct TargetText {
   std::string detail;
   std::string note;
   std::optional<std::uint32_t> percent;
+
+  friend bool operator==(const TargetText&, const TargetText&) = default;
 };
 
 struct SkippedTarget {
   EnrolmentPtr who;
   Cause cause = Cause::kNone;
+
+  friend bool operator==(const SkippedTarget&, const SkippedTarget&) = default;
 };
 
 struct LateRecord {
@@ -60,6 +66,8 @@ struct LateRecord {
   std::chrono::microseconds lateness{};
   std::optional<BroadcastFailureReason> reason;
   std::string detail;
+
+  friend bool operator==(const LateRecord&, const LateRecord&) = default;
 };
 
 struct Broadcast {
@@ -103,6 +111,8 @@ struct Broadcast {
   void set_budget(OutgoingOperation& outgoing, std::chrono::milliseconds budget) const;
 
   Broadcast* next_kept = nullptr;  // BroadcastLog's: the report that ended next
+
+  friend bool operator==(const Broadcast&, const Broadcast&) = default;
 
   // All targets are in. Gives back what was made ready for many more: a report is kept for long,
   // and what bounds reports counts their targets.

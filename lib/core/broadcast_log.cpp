@@ -108,4 +108,29 @@ SteadyTime BroadcastLog::oldest_end() const noexcept {
   return end;
 }
 
+BroadcastLog::Saved BroadcastLog::save() const {
+  Saved saved;
+  saved.first_id = first_id_;
+  saved.last_id = last_id_;
+  for (const auto& broadcast : all_) {
+    saved.all.push_back(*broadcast);
+    saved.all.back().next_kept = nullptr;
+  }
+  for (const Kept* list : {&kept_, &own_}) {
+    for (const Broadcast* one = list->oldest; one != nullptr; one = one->next_kept) {
+      saved.kept_by_end.push_back(one->id);
+    }
+  }
+  return saved;
+}
+
+void BroadcastLog::restore(Saved saved) {
+  for (Broadcast& broadcast : saved.all) {
+    add(std::make_unique<Broadcast>(std::move(broadcast)));
+  }
+  for (const BroadcastId id : saved.kept_by_end) finished(*find(id));
+  first_id_ = saved.first_id;
+  last_id_ = saved.last_id;
+}
+
 }  // namespace muster::core

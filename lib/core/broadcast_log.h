@@ -40,6 +40,18 @@ class BroadcastLog {
   [[nodiscard]] BroadcastId first_id() const noexcept { return first_id_; }
   [[nodiscard]] BroadcastId last_id() const noexcept { return last_id_; }
 
+  // As values; of a broadcast, next_kept is null.
+  struct Saved {
+    std::vector<Broadcast> all;            // by id
+    std::vector<BroadcastId> kept_by_end;  // complete, in the order of ending; the own ones too
+    BroadcastId first_id = 0;
+    BroadcastId last_id = 0;
+
+    friend bool operator==(const Saved&, const Saved&) = default;
+  };
+  [[nodiscard]] Saved save() const;
+  void restore(Saved saved);
+
   template <class Visit>
   void for_each_running(Visit&& visit) const {
     for (const auto& broadcast : all_) {

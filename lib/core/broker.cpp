@@ -75,6 +75,7 @@ void Broker::deadline_passed(DeadlineId id, Now now) {
 }
 
 DeadlineId Broker::State::arm(Deadline what, SteadyTime at) {
+  what.at = at;
   const auto id = deadlines.add(what);
   shell.arm(id, at);
   return id;

@@ -27,6 +27,7 @@
 #include "core/backend_list.h"
 #include "core/broadcast_rows.h"
 #include "core/config.h"
+#include "core/saved_state.h"
 #include "core/selection_work.h"
 #include "core/shell.h"
 #include "core/types.h"
@@ -66,6 +67,13 @@ class Broker {
   ~Broker();
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
+
+  // Everything that it knows but its configuration and policy, at any moment between two calls.
+  [[nodiscard]] SavedState save() const;
+  // In a Broker that was told nothing yet: goes on where the other stood. Every deadline is armed
+  // again; nothing else is asked of the shell. Operators are the caller's to count again, and what
+  // waits in queues.
+  void restore(SavedState saved);
 
   // --- a connection of the backend lane. REQUIRES: the slot of an opened connection is not in use
   // (Shell::release() was called for the one before). False when it was refused. What waits to be

@@ -6,6 +6,7 @@
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_launch.cpp      how a broadcast is prepared and sent
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
+//   saved_state.cpp        all of it as values, and back
 #pragma once
 
 #include <memory>
@@ -19,23 +20,9 @@
 #include "core/operation_keys.h"
 #include "core/quota.h"
 #include "core/registry.h"
+#include "core/saved_state.h"
 
 namespace muster::core {
-
-struct Session {
-  enum class Phase : std::uint8_t {
-    kFree,
-    kNew,         // must register
-    kRegistered,  // live
-    kLost,        // the socket is closed, the process is still watched for its entry
-  };
-  Phase phase = Phase::kFree;
-  bool counted = false;  // in its user's account: its socket is open
-  std::uint32_t generation = 0;
-  EntryId entry = Registry::kNone;
-  DeadlineId register_deadline;
-  Peer peer;
-};
 
 struct Broker::State {
   State(Config c, Shell& s)

@@ -34,4 +34,35 @@ void Deadlines::remove(DeadlineId id) noexcept {
   free_.push_back(id.slot);
 }
 
+Deadlines::Saved Deadlines::save() const {
+  Saved saved;
+  saved.free = free_;
+  for (const Deadline& one : slots_) {
+    if (one.kind == Deadline::Kind::kFree) {
+      saved.slots.push_back({one.kind, 0, one.generation, 0, {}, {}});
+      continue;
+    }
+    saved.slots.push_back({one.kind, one.index, one.generation,
+                           one.broadcast == nullptr ? 0 : one.broadcast->id, one.connection,
+                           one.at});
+  }
+  return saved;
+}
+
+void Deadlines::restore(const Saved& saved, BroadcastLog& log,
+                        const std::function<void(DeadlineId, SteadyTime)>& armed) {
+  slots_.clear();
+  for (const Saved::Slot& one : saved.slots) {
+    slots_.push_back({one.kind, one.index, one.generation,
+                      one.broadcast == 0 ? nullptr : log.find(one.broadcast), one.connection,
+                      one.at});
+  }
+  free_.reserve(slots_.capacity());
+  free_ = saved.free;
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].kind == Deadline::Kind::kFree) continue;
+    armed({slot, slots_[slot].generation}, slots_[slot].at);
+  }
+}
+
 }  // namespace muster::core

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include "core/broadcast_log.h"
 #include "core/registry.h"
 #include "core/types.h"
 
@@ -27,6 +29,7 @@ struct Deadline {
   std::uint32_t generation = 0;
   Broadcast* broadcast = nullptr;
   ConnectionId connection;
+  SteadyTime at;
 };
 
 class Deadlines {
@@ -36,6 +39,28 @@ class Deadlines {
   [[nodiscard]] const Deadline* find(DeadlineId id) const noexcept;
   void remove(DeadlineId id) noexcept;
   [[nodiscard]] std::size_t in_use() const noexcept { return slots_.size() - free_.size(); }
+
+  // As values, with the id of a broadcast for its address.
+  struct Saved {
+    struct Slot {
+      Deadline::Kind kind = Deadline::Kind::kFree;
+      std::uint32_t index = 0;
+      std::uint32_t generation = 0;
+      BroadcastId broadcast = 0;
+      ConnectionId connection;
+      SteadyTime at;
+
+      friend bool operator==(const Slot&, const Slot&) = default;
+    };
+    std::vector<Slot> slots;
+    std::vector<std::uint32_t> free;  // the last is used next
+
+    friend bool operator==(const Saved&, const Saved&) = default;
+  };
+  [[nodiscard]] Saved save() const;
+  // `log` has the broadcasts of what is saved. Calls armed(DeadlineId, SteadyTime) for each.
+  void restore(const Saved& saved, BroadcastLog& log,
+               const std::function<void(DeadlineId, SteadyTime)>& armed);
 
  private:
   std::vector<Deadline> slots_;

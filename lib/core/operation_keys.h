@@ -42,6 +42,8 @@ class OperationKeys {
     std::string request;
     std::uint64_t used_unix_ms = 0;
     SteadyTime used;
+
+    friend bool operator==(const Use&, const Use&) = default;
   };
 
   // Null when the user has not used it.
@@ -52,6 +54,7 @@ class OperationKeys {
   // REQUIRES: the user uses it.
   void set_broadcast(uid_t uid, const std::string& key, BroadcastId id) noexcept;
   void remove(uid_t uid, const std::string& key) noexcept;
+  friend bool operator==(const OperationKeys&, const OperationKeys&) = default;
   // Forgets those that were used at or before `before`, but for those with is_kept(broadcast).
   template <class IsKept>
   void expire(SteadyTime before, IsKept is_kept) {

@@ -132,4 +132,78 @@ void Registry::compact() {
   removed_ = 0;
 }
 
+Registry::Saved Registry::save() const {
+  Saved saved;
+  saved.free = free_;
+  saved.last_death = last_death_;
+  saved.next_order = next_order_;
+  saved.slots.resize(entries_.size());
+  for_each([&](EntryId id, const Entry& entry) {
+    saved.order.push_back(id);
+    auto& slot = saved.slots[id];
+    slot = {entry.enrolment,
+            entry.state,
+            entry.cause,
+            entry.connection,
+            {},
+            entry.idle,
+            entry.grace,
+            entry.last_activity,
+            0,
+            {},
+            entry.since_unix_ms,
+            {}};
+    for (const OpenOperation& open : entry.open) slot.open.push_back({open.id, open.target});
+    if (entry.quiesced) slot.quiesced = *entry.quiesced;
+  });
+  for (const auto& [uid, dead] : dead_by_user_) {
+    for (const Death& death : dead.deaths) {
+      if (!is_current(death)) continue;
+      saved.slots[death.id].death = death.number;
+      saved.slots[death.id].died = death.when;
+    }
+  }
+  return saved;
+}
+
+void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>& broadcast_of) {
+  for (Saved::Slot& slot : saved.slots) {
+    auto& entry = entries_.emplace_back();
+    entry.enrolment = std::move(slot.enrolment);
+    entry.state = slot.state;
+    entry.cause = slot.cause;
+    entry.connection = slot.connection;
+    for (const Saved::Open& open : slot.open) {
+      entry.open.push_back({open.broadcast, broadcast_of(open.broadcast), open.target});
+    }
+    entry.idle = slot.idle;
+    entry.grace = slot.grace;
+    entry.last_activity = slot.last_activity;
+    entry.death = slot.death;
+    entry.since_unix_ms = slot.since_unix_ms;
+    if (slot.quiesced) entry.quiesced = std::make_unique<Quiesced>(*std::move(slot.quiesced));
+  }
+  place_.resize(entries_.size());
+  order_ = std::move(saved.order);
+  free_ = std::move(saved.free);
+  last_death_ = saved.last_death;
+  next_order_ = saved.next_order;
+  std::vector<EntryId> dead;
+  for (std::uint32_t place = 0; place < order_.size(); ++place) {
+    const EntryId id = order_[place];
+    place_[id] = place;
+    by_key_.emplace(BackendKeyHash{}(entries_[id].enrolment->key()), id);
+    if (entries_[id].state == BackendState::kDead) dead.push_back(id);
+  }
+  // Each user's in the order of dying.
+  std::sort(dead.begin(), dead.end(),
+            [&](EntryId a, EntryId b) { return entries_[a].death < entries_[b].death; });
+  for (const EntryId id : dead) {
+    auto& of_user = dead_by_user_[entries_[id].enrolment->peer.uid];
+    of_user.deaths.push_back({id, entries_[id].death, saved.slots[id].died});
+    ++of_user.count;
+  }
+  dead_ = dead.size();
+}
+
 }  // namespace muster::core

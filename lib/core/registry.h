@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -39,6 +41,8 @@ using EnrolmentPtr = std::shared_ptr<const Enrolment>;
 struct Quiesced {
   QuiescedState state;
   bool ended = false;  // it ended while the backend was not connected: to be told on its return
+
+  friend bool operator==(const Quiesced&, const Quiesced&) = default;
 };
 
 // A target that an entry still owes an answer.
@@ -106,6 +110,42 @@ class Registry {
   void for_each_with_dead(Visit&& visit) const {
     for (const auto& [uid, dead] : dead_by_user_) visit(uid, dead.count);
   }
+  // As values, with the ids of broadcasts for their addresses.
+  struct Saved {
+    struct Open {
+      BroadcastId broadcast = 0;
+      std::uint32_t target = 0;
+
+      friend bool operator==(const Open&, const Open&) = default;
+    };
+    struct Slot {
+      EnrolmentPtr enrolment;  // null: the slot is free
+      BackendState state = BackendState::kDead;
+      Cause cause = Cause::kNone;
+      ConnectionId connection;
+      std::vector<Open> open;
+      DeadlineId idle;
+      DeadlineId grace;
+      SteadyTime last_activity;
+      std::uint64_t death = 0;
+      SteadyTime died;
+      std::uint64_t since_unix_ms = 0;
+      std::optional<Quiesced> quiesced;
+
+      friend bool operator==(const Slot&, const Slot&) = default;
+    };
+    std::vector<Slot> slots;
+    std::vector<EntryId> free;   // the last is used next
+    std::vector<EntryId> order;  // of registration
+    std::uint64_t last_death = 0;
+    std::uint64_t next_order = 1;
+
+    friend bool operator==(const Saved&, const Saved&) = default;
+  };
+  [[nodiscard]] Saved save() const;
+  // Into one that is empty. `broadcast_of` gives the address of a running broadcast.
+  void restore(Saved saved, const std::function<Broadcast*(BroadcastId)>& broadcast_of);
+
   // Every EntryId is below it; those whose enrolment is null are free.
   [[nodiscard]] std::size_t slots() const noexcept { return entries_.size(); }
   // At least as many as are registered, dead ones included.

@@ -68,6 +68,8 @@ struct Peer {
     return process == other.process && (is_visible() || uid == other.uid);
   }
   [[nodiscard]] bool is_visible() const noexcept { return process.pid != 0; }
+
+  friend bool operator==(const Peer&, const Peer&) = default;
 };
 
 }  // namespace muster::core

@@ -25,6 +25,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "accepted when dead",
     "never accepted",
     "restarts while broadcasts ran",
+    "saved while broadcasts ran",
     "clock jumps while broadcasts ran",
     "may not connect",
     "may not register",

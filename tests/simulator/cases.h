@@ -31,6 +31,7 @@ enum class Case : std::uint8_t {
   kAcceptedDead,   // its process exited while it waited
   kNeverAccepted,  // the broker ended first
   kRestartWhileRunning,
+  kSavedWhileRunning,
   kClockJumpWhileRunning,
   kMayNotConnect,
   kMayNotRegister,

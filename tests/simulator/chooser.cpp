@@ -28,6 +28,7 @@ Chooser::Chooser(Rng& rng, const Knobs& knobs)
       company_(1 + rng.below(6)) {}
 
 Step Chooser::next(const Simulation& simulation) {
+  if (rng_.chance(1)) return {StepKind::kSave, {}};
   if (!planned_.empty() && rng_.chance(85)) {
     const auto step = planned_.front();
     planned_.pop_front();

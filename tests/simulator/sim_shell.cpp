@@ -99,6 +99,19 @@ std::size_t SimShell::armed(core::Deadline::Kind kind) const noexcept {
       armed_.begin(), armed_.end(), [&](const Armed& armed) { return armed.kind == kind; }));
 }
 
+std::vector<SimShell::Armed> SimShell::forget_armed() {
+  for (const Armed& armed : armed_) --last_generation_[armed.id.slot];
+  return std::exchange(armed_, {});
+}
+
+bool SimShell::is_armed_as(std::vector<Armed> armed) const {
+  const auto same = [](const Armed& a, const Armed& b) {
+    return a.id == b.id && a.at == b.at && a.kind == b.kind;
+  };
+  return armed.size() == armed_.size() &&
+         std::is_permutation(armed.begin(), armed.end(), armed_.begin(), same);
+}
+
 bool SimShell::was_ever_armed(core::DeadlineId id) const {
   return id.slot < last_generation_.size() && id.generation <= last_generation_[id.slot];
 }

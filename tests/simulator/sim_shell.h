@@ -86,6 +86,10 @@ class SimShell final : public core::Shell {
   // In the order of arming.
   [[nodiscard]] const std::vector<Armed>& armed() const noexcept { return armed_; }
   [[nodiscard]] std::size_t armed(core::Deadline::Kind kind) const noexcept;
+  // The core is gone, and another one will arm the same again. What was armed.
+  std::vector<Armed> forget_armed();
+  // In whatever order.
+  [[nodiscard]] bool is_armed_as(std::vector<Armed> armed) const;
   // Those that were due when the core cancelled them: they may still be reported.
   [[nodiscard]] const std::vector<core::DeadlineId>& stale() const noexcept { return stale_; }
   // It is about to be reported: not armed any more.

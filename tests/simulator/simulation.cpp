@@ -37,7 +37,35 @@ void Simulation::start_broker() {
   if (fault_.config) fault_.config(config);
   oracle_ = std::make_unique<Oracle>(knobs_, shell_.next_id(), cases_);
   oracle_->watched = shell_.watched;
-  broker_ = std::make_unique<core::Broker>(std::move(config), shell_);
+  config_ = std::move(config);
+  broker_ = std::make_unique<core::Broker>(config_, shell_);
+}
+
+// The run goes on as if nothing had happened: nothing is sent, nobody is told, and what is armed is
+// what was armed before.
+void Simulation::save_and_restore() {
+  if (oracle_->running() != 0) cases_.saw(Case::kSavedWhileRunning);
+  auto saved = broker_->save();
+  if (is_wrong(WrongTransition::kSaveForgetsKeys)) saved.keys = {};
+  if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
+    for (auto& slot : saved.registry.slots) slot.quiesced.reset();
+  }
+  if (is_wrong(WrongTransition::kSaveForgetsTime)) {
+    for (auto& slot : saved.deadlines.slots) slot.at = now_;
+  }
+  broker_.reset();
+  broker_ = std::make_unique<core::Broker>(config_, shell_);
+  const auto armed = shell_.forget_armed();
+  auto restored = saved;
+  call([&] { broker_->restore(std::move(restored)); });
+  must(shell_.sent.empty(), "restoring sends nothing");
+  must(shell_.is_armed_as(armed), "restoring arms what was armed before");
+  must(broker_->save() == saved, "what is restored is what was saved");
+  for (auto& [number, line] : shell_.lines()) {
+    if (line.account == nullptr) continue;
+    line.account = &broker_->ledger()->queue_of(peer_of(line.process).uid);
+    line.account->used += line.outbox.size();
+  }
 }
 
 // As after kill -9: nobody is told, every connection is closed, ids go on. The roster and the
@@ -150,6 +178,9 @@ bool Simulation::do_step(const Step& step) {
       return true;
     case StepKind::kAccept:
       return accept(step.args[0]);
+    case StepKind::kSave:
+      save_and_restore();
+      return true;
   }
   return false;
 }

@@ -40,6 +40,9 @@ enum class WrongTransition : std::uint8_t {
   kRestartForgetsKeys,   // the broker starts: no key was ever used
   kDeadlineIsIgnored,    // --deadline was given: it was not
   kUserIsIgnored,        // an operator asked: nobody did
+  kSaveForgetsKeys,      // the core is saved: no key was ever used
+  kSaveForgetsQuiesces,  // the core is saved: nobody is quiesced
+  kSaveForgetsTime,      // the core is saved: all deadlines pass at once
 };
 
 // Something that is wrong on purpose, to see that it is found.
@@ -124,6 +127,7 @@ class Simulation {
   bool resume(const Step& step);
   bool forget(std::uint32_t key);
   void restart(bool keep_sockets, bool no_roster);
+  void save_and_restore();
   [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
   void start_broker();
 
@@ -141,6 +145,7 @@ class Simulation {
   SteadyTime now_;
   std::int64_t wall_offset_ms_;
   SimShell shell_;
+  core::Config config_;
   std::unique_ptr<core::Broker> broker_;
   std::unique_ptr<Oracle> oracle_;
   std::map<std::uint32_t, Process> processes_;

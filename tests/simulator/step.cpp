@@ -44,6 +44,7 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"forget", {"key"}},
     {"shortage", {"on"}},
     {"accept", {"most"}},
+    {"save", {}},
 }};
 
 std::string_view take_word(std::string_view& text) {

@@ -51,8 +51,10 @@ enum class StepKind : std::uint8_t {
   // What the broker's process runs into.
   kShortage,  // 1: no descriptor is left, so nobody is accepted; 0: there are some again
   kAccept,    // how many of those that wait, the oldest first
+  // The core is saved, destroyed, and restored in another one.
+  kSave,
 };
-inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kAccept) + 1;
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kSave) + 1;
 
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot

@@ -80,7 +80,10 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("a restart expects nobody", WrongTransition::kRestartForgets),
         wrong("a restart forgets keys", WrongTransition::kRestartForgetsKeys),
         wrong("the deadline of the whole is not kept", WrongTransition::kDeadlineIsIgnored),
-        wrong("who asked is not known", WrongTransition::kUserIsIgnored)));
+        wrong("who asked is not known", WrongTransition::kUserIsIgnored),
+        wrong("saving forgets keys", WrongTransition::kSaveForgetsKeys),
+        wrong("saving forgets quiesces", WrongTransition::kSaveForgetsQuiesces),
+        wrong("saving forgets times", WrongTransition::kSaveForgetsTime)));
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,

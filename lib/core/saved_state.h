@@ -1,0 +1,55 @@
+// Everything that a Broker knows, as values: nothing points to the Broker that it came from. What
+// is shared (what stays true of a backend) never changes.
+//
+// A Broker that is made of it goes on as if nothing had happened: ids of connections and deadlines
+// mean the same. Times are those of the steady clock, which goes on over an exec.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "muster/broker_view.h"
+
+#include "core/broadcast_log.h"
+#include "core/deadlines.h"
+#include "core/operation_keys.h"
+#include "core/registry.h"
+#include "core/types.h"
+
+namespace muster::core {
+
+struct Session {
+  enum class Phase : std::uint8_t {
+    kFree,
+    kNew,         // must register
+    kRegistered,  // live
+    kLost,        // the socket is closed, the process is still watched for its entry
+  };
+  Phase phase = Phase::kFree;
+  bool counted = false;  // in its user's account: its socket is open
+  std::uint32_t generation = 0;
+  EntryId entry = Registry::kNone;
+  DeadlineId register_deadline;
+  Peer peer;
+
+  friend bool operator==(const Session&, const Session&) = default;
+};
+
+struct SavedState {
+  Registry::Saved registry;
+  Deadlines::Saved deadlines;
+  BroadcastLog::Saved log;
+  OperationKeys keys;
+  Counters counters;
+  std::vector<Session> sessions;  // by ConnectionId::slot
+  Incarnation last_incarnation = 0;
+  DeadlineId expire_dead_deadline;
+  DeadlineId expire_reports_deadline;
+  bool keys_are_shared = false;
+  bool shutting_down = false;
+  bool drained = false;
+
+  friend bool operator==(const SavedState&, const SavedState&) = default;
+};
+
+}  // namespace muster::core
