@@ -29,10 +29,13 @@ constexpr int kUsage = 2;
 constexpr std::string_view kHelp =
     R"(usage: muster-simulate [--least RATE] [--seconds] SECONDS [[--seed] SEED]
        muster-simulate --script FILE
+       muster-simulate --replay FILE
+       muster-simulate --record FILE SEED
 
 Runs random scripts, one for each seed from SEED on (a random one without it), until SECONDS are
 over or one fails. 0 seconds run one. With --least, fewer steps a minute than RATE are a failure,
-too. --script runs what a failure printed; FILE - is standard input.
+too. --script runs what a failure printed; FILE - is standard input. --replay does so, too, and
+prints what the broker did at each step. --record writes the script of a seed to FILE.
 Exit status: 0 all is well, 1 something was found, 2 bad usage.
 )";
 
@@ -76,7 +79,18 @@ int simulate(std::chrono::duration<double> time, std::uint64_t seed, std::uint64
   return kFound;
 }
 
-int run_script(const std::string& file) {
+int record(const std::string& file, std::uint64_t seed) {
+  muster::simulator::Script script;
+  (void)muster::simulator::run_seed(seed, &script);
+  std::ofstream out(file);
+  out << muster::simulator::to_string(script);
+  out.close();
+  if (out) return kGood;
+  std::cerr << "muster-simulate: cannot write " << file << '\n';
+  return kFound;
+}
+
+int run_script(const std::string& file, bool shown) {
   std::ifstream opened;
   if (file != "-") {
     opened.open(file);
@@ -93,7 +107,8 @@ int run_script(const std::string& file) {
     std::cerr << "muster-simulate: this line is no step: " << bad_line << '\n';
     return kUsage;
   }
-  const auto outcome = muster::simulator::run_script(*script);
+  const auto outcome = shown ? muster::simulator::replay(*script, std::cout)
+                             : muster::simulator::run_script(*script);
   std::cout << (outcome.good() ? std::string("all good") : explain(*script)) << std::endl;
   return outcome.good() ? kGood : kFound;
 }
@@ -106,7 +121,11 @@ int main(int argc, char** argv) {
     std::cout << kHelp;
     return kGood;
   }
-  if (first == "--script" && argc == 3) return run_script(argv[2]);
+  if (first == "--script" && argc == 3) return run_script(argv[2], false);
+  if (first == "--replay" && argc == 3) return run_script(argv[2], true);
+  if (first == "--record" && argc == 4) {
+    if (const auto of = parse<std::uint64_t>(argv[3])) return record(argv[2], *of);
+  }
   // The two numbers may have their names in front of them.
   std::vector<std::string_view> numbers;
   const bool has_least = first == "--least" && argc > 2;

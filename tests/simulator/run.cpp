@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <ostream>
+#include <string>
+#include <vector>
 
 #include "simulator/chooser.h"
 #include "simulator/crash_seed.h"
@@ -50,6 +53,23 @@ Outcome run_seed(std::uint64_t seed, Script* script, const Fault& fault) {
 Outcome run_script(const Script& script, const Fault& fault) {
   return run(script.knobs, fault, [&](Simulation& simulation) {
     for (const auto& step : script.steps) simulation.apply(step);
+  });
+}
+
+Outcome replay(const Script& script, std::ostream& out) {
+  Fault none;
+  return run(script.knobs, none, [&](Simulation& simulation) {
+    std::string did;
+    simulation.observe([&](const std::vector<Sent>& sent, const std::vector<Told>& told) {
+      if (!sent.empty()) did += "\n  sends" + to_string(sent);
+      if (!told.empty()) did += "\n  reports" + to_string(told);
+    });
+    for (const auto& step : script.steps) {
+      did.clear();
+      if (simulation.apply(step)) out << to_string(step) << did << '\n';
+    }
+    did.clear();
+    simulation.observe({});
   });
 }
 

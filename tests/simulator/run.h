@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <string>
 
 #include "muster/broker_view.h"
@@ -27,6 +28,9 @@ struct Outcome {
 [[nodiscard]] Outcome run_seed(std::uint64_t seed, Script* script = nullptr,
                                const Fault& fault = {});
 [[nodiscard]] Outcome run_script(const Script& script, const Fault& fault = {});
+
+// Writes each step of the script that does something, and what the broker did.
+Outcome replay(const Script& script, std::ostream& out);
 
 // A script that fails as well, from which no single step can be left out. REQUIRES: fails(script).
 [[nodiscard]] Script shrink(Script script, const std::function<bool(const Script&)>& fails);

@@ -56,6 +56,10 @@ class Simulation {
   // `fault` is put into the broker's configuration, and the oracle does not know.
   explicit Simulation(const Knobs& knobs, Fault fault = {});
 
+  // Is called with what one call into the core brought about: messages and events.
+  using Observer = std::function<void(const std::vector<Sent>&, const std::vector<Told>&)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   // False, and nothing happens, when what the step is about is not there.
   bool apply(const Step& step);
   // Lets everything that is open come to its end, shuts the broker down, and looks whether
@@ -152,6 +156,7 @@ class Simulation {
   std::deque<std::uint32_t> waiting_;
   bool shortage_ = false;
   std::vector<Told> told_;  // by the core, in this call
+  Observer observer_;       // may be empty
   std::uint64_t requests_ = 0;
   std::uint32_t watches_ = 0;  // connections that are none
   std::uint64_t steps_ = 0;

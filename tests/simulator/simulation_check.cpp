@@ -12,6 +12,7 @@ using Kind = core::Deadline::Kind;
 
 void Simulation::check_outputs() {
   auto& should = *oracle_;
+  if (observer_) observer_(shell_.sent, told_);
   sort(shell_.sent);
   sort(should.sent);
   if (shell_.sent != should.sent) {

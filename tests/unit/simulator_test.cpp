@@ -2,6 +2,7 @@
 // what it should.
 #include <algorithm>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,44 @@ const char* const kRegressions[] = {
       ghost connection=1 what=7
     )",
 };
+
+// What is recorded of a seed is the whole of it.
+TEST(ReplayTest, ARecordedRunGoesAsItWent) {
+  for (std::uint64_t seed = 1; seed < 50; ++seed) {
+    Script script;
+    const auto live = run_seed(seed, &script);
+    std::string bad_line;
+    const auto read = parse_script(to_string(script), bad_line);
+    ASSERT_TRUE(read) << bad_line;
+    EXPECT_EQ(*read, script);
+    std::ostringstream out;
+    const auto again = replay(*read, out);
+    EXPECT_EQ(again.steps, live.steps);
+    EXPECT_EQ(again.counters, live.counters);
+    EXPECT_EQ(again.problem, "");
+  }
+}
+
+TEST(ReplayTest, EachStepIsShownWithWhatTheBrokerDid) {
+  std::string bad_line;
+  const auto script = parse_script(
+      "connect connection=1 process=1\nclose connection=9\n"
+      "garbage connection=1\ndeliver connection=1\nsave\n",
+      bad_line);
+  ASSERT_TRUE(script) << bad_line;
+  std::ostringstream out;
+  EXPECT_EQ(replay(*script, out).problem, "");
+  EXPECT_EQ(out.str(), R"(connect connection=1 process=1
+garbage connection=1
+deliver connection=1
+  sends
+    connection 1: refused 1 3
+    connection 1: release 0
+  reports
+    peer refused broadcast 0 key 8 pid 100 uid 1000 more 0
+save
+)");
+}
 
 TEST(RegressionTest, WhatOnceFailedIsGoodNow) {
   for (const auto* text : kRegressions) {
