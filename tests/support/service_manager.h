@@ -22,9 +22,9 @@ namespace muster::test {
 
 // Takes out of the environment what a service manager or shell that runs this test put there.
 inline void leave_service_manager() {
-  for (const char* name :
-       {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
-        "LISTEN_FDNAMES", "STATE_DIRECTORY", "JOURNAL_STREAM", "MUSTER_SOCKET_DIR"}) {
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
+                           "LISTEN_PID", "LISTEN_FDNAMES", "INVOCATION_ID", "STATE_DIRECTORY",
+                           "JOURNAL_STREAM", "MUSTER_SOCKET_DIR"}) {
     ::unsetenv(name);
   }
 }

@@ -83,7 +83,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kBroadcastFinished:
       return write_finished(event, now);
     case Event::Kind::kShuttingDown:
-      return log_.info("shutting down: waiting for the backends");
+      return log_.info("shutting down: waiting for the broadcasts that run");
     case Event::Kind::kBackendLost:
     case Event::Kind::kBackendResumed:
     case Event::Kind::kBackendForgotten:

@@ -29,6 +29,7 @@
 #include "musterd/service/memory_trim.h"
 #include "musterd/service/notify.h"
 #include "musterd/service/roster_keeper.h"
+#include "musterd/service/service_job.h"
 #include "musterd/service/socket_permissions.h"
 #include "musterd/service/sockets.h"
 #include "musterd/state/broadcast_ids.h"
@@ -109,6 +110,7 @@ class Daemon {
         fanout_(log, control_, memory_, &roster_),
         server_(loop, server_options(loaded.settings, ids, keys, policy_, started_), fanout_),
         service_(loop.get_executor()),
+        stop_reason_(loop.get_executor()),
         signals_(loop),
         place_timer_(loop) {
     warn_of_permissions();
@@ -140,7 +142,7 @@ class Daemon {
     signals_.async_wait([this](std::error_code error, int signal) {
       if (error) return;
       await_signal();
-      if (signal != SIGHUP) return stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      if (signal != SIGHUP) return stop(signal);
       if (stopping_) return;
       service_.reloading();
       live_.read_again([this] { service_.ready(status_); });
@@ -220,17 +222,40 @@ class Daemon {
     control_.set_policy(policy_);
   }
 
-  void stop(std::string_view signal) {
+  void stop(int number) {
+    const std::string_view signal = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (std::exchange(stopping_, true)) {
       log_.warning("told to stop again: what is still open is cancelled", {{"signal", signal}});
+      stop_reason_.give_up("told to stop again");
       server_.shut_down({});
       return;
     }
-    log_.info("told to stop", {{"signal", signal}});
     live_.stop();
     place_timer_.cancel();
-    server_.shut_down([this] { drained(); });
-    service_.stopping("Waiting for the backends to quiesce",
+    if (number != SIGTERM || !is_run_by_systemd()) {
+      log_.info("told to stop", {{"signal", signal}});
+      return shut_down(true);
+    }
+    stop_reason_.ask([this, signal](const ServiceJob& job) { stop_for(job, signal); });
+  }
+
+  void stop_for(const ServiceJob& job, std::string_view signal) {
+    if (!job.problem.empty()) {
+      log_.warning(
+          "the service manager does not say whether this is a restart: backends are quiesced as "
+          "for a stop",
+          {{"why", job.problem}});
+    }
+    const std::string_view type = job.type.empty() ? std::string_view("none") : job.type;
+    log_.info(job.is_restart() ? "told to restart: no backend is quiesced" : "told to stop",
+              {{"signal", signal}, {"job", type}});
+    shut_down(!job.is_restart());
+  }
+
+  void shut_down(bool quiesce) {
+    server_.shut_down([this] { drained(); }, quiesce);
+    service_.stopping(quiesce ? "Waiting for the backends to quiesce"
+                              : "Restarting: waiting for the broadcasts that run",
                       [this] { return server_.core().latest_deadline(); });
   }
 
@@ -265,6 +290,7 @@ class Daemon {
   EventFanout fanout_;
   broker::BrokerServer server_;
   ServiceManager service_;
+  ServiceJobQuestion stop_reason_;
   asio::signal_set signals_;
   asio::steady_timer place_timer_;
   std::string misplaced_;     // where nobody who connects gets here; empty: all is well

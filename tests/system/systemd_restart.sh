@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Runs as root inside the container that systemd_test.sh boots: what a restart, and a stop, of the
+# broker mean for its backends.
+set -euo pipefail
+# shellcheck source=tests/system/systemd_lib.sh
+source "$(head -n 1 /run/muster-stage/where)/tests/system/systemd_lib.sh"
+
+install_as_written || fail "the README's lines: $(cat /tmp/installed)"
+
+journal() { journalctl --no-pager -o cat --unit musterd.service; }
+# not_asked WHAT: since the last call of backend_says, nothing was asked of the backend.
+not_asked() {
+  [[ $heard != *operation* ]] || fail "$1: the backend was asked: $heard"
+  ok "$1: nothing was asked of the backend"
+}
+
+start_backend --socket-dir /run/muster --service zccache
+backend_says 'registered*'
+
+# --- a restart that the service manager asks for quiesces nobody
+for restart in restart try-restart reload-or-try-restart; do
+  [[ $restart != reload* ]] || { # restarts where the unit has no reload
+    mkdir -p /run/systemd/system/musterd.service.d
+    printf '[Service]\nExecReload=\n' >/run/systemd/system/musterd.service.d/no-reload.conf
+    systemctl daemon-reload
+  }
+  pid=$(property musterd.service MainPID)
+  systemctl $restart musterd.service || fail "$restart: exit status $?"
+  backend_says 'registered*'
+  not_asked "$restart"
+  (($(property musterd.service MainPID) != pid)) || fail "$restart: it is the same process"
+  musterctl release-handles /srv/cache || fail "$restart: release-handles: exit status $?"
+  backend_says 'operation * release-handles /srv/cache'
+done
+rm /run/systemd/system/musterd.service.d/no-reload.conf
+systemctl daemon-reload
+equal "restarts that the journal tells of" \
+  "$(journal | grep -c 'told to restart: no backend is quiesced signal=SIGTERM job=restart')" 3
+
+# A broadcast that runs is waited for: its operator gets the whole report.
+start_slow() { musterctl release-handles /srv/slow --timeout 20s >/tmp/slow 2>&1; }
+kill "$backend"
+start_backend --socket-dir /run/muster --service zccache --on-release ack-after:1s
+backend_says 'registered*'
+start_slow &
+slow=$!
+backend_says 'operation * release-handles /srv/slow'
+systemctl restart musterd.service
+wait $slow || fail "the operator of a broadcast that ran: exit status $?: $(cat /tmp/slow)"
+backend_says 'registered*'
+not_asked "a restart while a broadcast runs"
+
+# --- a stop does
+systemctl stop musterd.service musterd.socket musterd-control.socket
+backend_says 'operation * quiesce broker-shutdown'
+journal | grep -q 'told to stop signal=SIGTERM job=stop' || fail "the journal does not tell of the stop"
+systemctl start musterd.socket musterd.service
+backend_says 'registered*'
+# Sent by somebody else: there is no job.
+kill "$(property musterd.service MainPID)"
+backend_says 'operation * quiesce broker-shutdown'
+backend_says 'registered*' # it connects, which starts the service
+journal | grep -q 'told to stop signal=SIGTERM job=none' || fail "the journal tells of a job"
+
+# --- a bus that does not answer, or is not there: within a second it is a stop
+cat >/run/systemd/system/deaf.socket <<'UNIT'
+[Socket]
+ListenStream=/run/deaf/bus
+SocketMode=0666
+UNIT
+printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/deaf.service
+for bus in deaf gone; do
+  printf '[Service]\nEnvironment=DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/%s/bus\n' $bus \
+    >/run/systemd/system/musterd.service.d/bus.conf
+  systemctl daemon-reload
+  systemctl start deaf.socket
+  systemctl restart musterd.service # which still asks the right one
+  backend_says 'registered*'
+  asked_at=${EPOCHREALTIME/./}
+  systemctl restart musterd.service
+  backend_says 'operation * quiesce broker-shutdown'
+  backend_says 'registered*'
+  took=$((${EPOCHREALTIME/./} - asked_at))
+  ((took < 5000000)) || fail "it took $took us"
+  journal | tail -n 20 | grep 'the service manager does not say whether this is a restart' ||
+    fail "the journal does not say that the bus is $bus"
+done
+rm /run/systemd/system/musterd.service.d/bus.conf
+systemctl daemon-reload
+kill "$backend"
+
+# --- the broker of a user's own service manager
+if [[ -e /usr/lib/systemd/user/dbus.socket ]]; then
+  useradd --create-home dev
+  uid=$(id -u dev)
+  mkdir -p /home/dev/.config/systemd/user
+  printf '[log]\nlevel = "info"\n' >/home/dev/own.toml
+  printf '[Service]\nType=notify\nExecStart=/usr/sbin/musterd --config %%h/own.toml --socket-dir %%t/own\n' \
+    >/home/dev/.config/systemd/user/own.service
+  chown -R dev: /home/dev/.config
+  systemctl start "user@$uid.service" || fail "the service manager of a user: exit status $?"
+  of_dev() { setpriv --reuid=dev --regid=dev --init-groups env "XDG_RUNTIME_DIR=/run/user/$uid" "$@"; }
+  of_dev systemctl --user start own.service || fail "the broker of a user: exit status $?"
+  exec 3< <(exec setpriv --reuid=dev --regid=dev --init-groups "$fake" \
+    --socket-dir "/run/user/$uid/own" --service mine 2>&1)
+  backend=$!
+  backend_says 'registered*'
+  of_dev systemctl --user restart own.service || fail "its restart: exit status $?"
+  backend_says 'registered*'
+  not_asked "a restart by a user's service manager"
+  of_dev systemctl --user stop own.service || fail "its stop: exit status $?"
+  backend_says 'operation * quiesce broker-shutdown'
+  kill "$backend"
+else
+  ok "left out: there is no bus of users (dbus-user-session)"
+fi
