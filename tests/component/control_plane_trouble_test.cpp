@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "component/control_plane_fixture.h"
+#include "musterd/service/sockets.h"
 #include "support/descriptor_limits.h"
 
 namespace muster::test {
@@ -100,6 +101,17 @@ TEST_F(ControlPlaneTest, WhoDoesNotReadItsAnswersIsDisconnected) {
   EXPECT_EQ(control_->session_count(), 0u);
   EXPECT_TRUE(was_logged("operator does not read its answers")) << logged();
   expect_it_answers();
+}
+
+TEST_F(ControlPlaneTest, WhichSocketIsNotServedIsTold) {
+  start();
+  EXPECT_EQ(daemon::not_served(*server_, *control_), "");
+  control_->shut_down();
+  EXPECT_EQ(daemon::not_served(*server_, *control_),
+            "operators are not accepted: a task failed for good");
+  shut_down();
+  EXPECT_EQ(daemon::not_served(*server_, *control_),
+            "backends are not accepted: a task failed for good");
 }
 
 TEST_F(ControlPlaneTest, GarbageGetsOneErrorALogLineAndTheEnd) {

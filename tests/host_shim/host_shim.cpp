@@ -4,6 +4,10 @@
 //   MUSTER_LOOKUP_FILE=PATH     what the name service does with names that begin with "shim-", as
 //                               the first byte of that file: 'h' hangs until it is another, 'e' is
 //                               EIO, 'n' is "no such name", anything else finds uid and gid 4242
+//   MUSTER_ACCEPT_FILE=PATH     whether there is no memory just after a connection was accepted:
+//   '1'
+//                               to '9' as the first byte of that file lets the first to ninth
+//                               malloc(3) after it fail, once for each connection
 //
 // Runs before a sanitizer's runtime is up: nothing here allocates.
 #include <cerrno>
@@ -13,6 +17,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,16 +37,19 @@ void slow_down() {
   if (ms != nullptr) pause_ms(::atol(ms));
 }
 
-char lookup_now() {
-  const char* path = ::getenv("MUSTER_LOOKUP_FILE");
-  char byte = 'f';
+// The first byte of the file that a variable names; `otherwise` when there is none.
+char told_by(const char* variable, char otherwise) {
+  const char* path = ::getenv(variable);
+  char byte = otherwise;
   const int fd = path == nullptr ? -1 : ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {
-    if (::read(fd, &byte, 1) != 1) byte = 'f';
+    if (::read(fd, &byte, 1) != 1) byte = otherwise;
     ::close(fd);
   }
   return byte;
 }
+
+char lookup_now() { return told_by("MUSTER_LOOKUP_FILE", 'f'); }
 
 // How the lookup of such a name ends: an errno, 0 with found or not.
 int shim_lookup(bool& found) {
@@ -51,11 +59,40 @@ int shim_lookup(bool& found) {
   return how == 'e' ? EIO : 0;
 }
 
+// This thread's malloc that fails, counted down; 0: none does.
+thread_local int mallocs_until_failure = 0;
+
+int after_accept(int connection) {
+  const char digit = told_by("MUSTER_ACCEPT_FILE", '0');
+  const bool fails = connection >= 0 && digit >= '1' && digit <= '9';
+  mallocs_until_failure = fails ? digit - '0' : 0;
+  return connection;
+}
+
 bool is_of_shim(const char* name) { return std::strncmp(name, "shim-", 5) == 0; }
 
 }  // namespace
 
 extern "C" {
+
+void* __libc_malloc(size_t bytes);  // NOLINT(bugprone-reserved-identifier): glibc's
+
+__attribute__((visibility("default"))) void* malloc(size_t bytes) {
+  if (mallocs_until_failure > 0 && --mallocs_until_failure == 0) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return __libc_malloc(bytes);
+}
+
+__attribute__((visibility("default"))) int accept(int socket, sockaddr* address, socklen_t* size) {
+  return after_accept(static_cast<int>(::syscall(SYS_accept, socket, address, size)));
+}
+
+__attribute__((visibility("default"))) int accept4(int socket, sockaddr* address, socklen_t* size,
+                                                   int flags) {
+  return after_accept(static_cast<int>(::syscall(SYS_accept4, socket, address, size, flags)));
+}
 
 __attribute__((visibility("default"))) int fsync(int fd) {
   slow_down();

@@ -82,6 +82,20 @@ TEST_F(MusterdServiceTest, FeedsTheWatchdogFromItsLoop) {
   EXPECT_EQ(broker.end().status, 0);
 }
 
+TEST_F(MusterdServiceTest, FeedsTheWatchdogWhileItStops) {
+  ProcessOptions watched = notified();
+  watched.environment.emplace_back("WATCHDOG_USEC", "20000");
+  Process broker(command(), watched);
+  manager_.wait_for("READY=1");
+  TestBackend a = join("a");
+  broker.signal(SIGTERM);
+  manager_.wait_for("STOPPING=1");
+  EXPECT_NE(a.hears().find("quiesce (broker-shutdown)"), std::string::npos);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(manager_.wait_for("WATCHDOG=1"), "WATCHDOG=1");
+  a.acks(std::get<OutgoingOperation>(a.last().message).broadcast_id);
+  EXPECT_EQ(broker.finish().status, 0);
+}
+
 TEST_F(MusterdServiceTest, SighupTakesTheLogLevelAndNothingElse) {
   const auto file = write("m.toml", "[log]\nlevel = \"info\"\n");
   Process broker(command({"--config", file.native()}), notified());

@@ -82,7 +82,7 @@ std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets) {
 }
 
 // Whoever connects by name must get here, or hear of it, within 2 s.
-constexpr std::chrono::seconds kLookAtPlaceEvery{1};
+constexpr std::chrono::seconds kLookAtSocketsEvery{1};
 
 class Daemon {
  public:
@@ -112,7 +112,7 @@ class Daemon {
         service_(loop.get_executor()),
         stop_reason_(loop.get_executor()),
         signals_(loop),
-        place_timer_(loop) {
+        socket_timer_(loop) {
     warn_of_permissions();
     control_.serve(server_);
     roster_.begin(server_);
@@ -132,10 +132,14 @@ class Daemon {
       log.info("io_uring unavailable, using epoll", {{"why", why}});
     }
     service_.ready(status_ = fmt::format("Listening in {}", where));
-    service_.start_watchdog([this] { return misplaced_.empty(); });
+    service_.start_watchdog(
+        [this] { return stopping_ || (misplaced_.empty() && not_served().empty()); });
     live_.tell_unresolved();
-    watch_place();
+    watch_sockets();
   }
+
+  // A handler of the loop threw.
+  void handler_failed() noexcept { ++server_.core().counters().task_failures; }
 
  private:
   void await_signal() {
@@ -182,15 +186,29 @@ class Daemon {
     if (!misplaced_.empty()) {
       all.push_back(fmt::format("nobody can connect by {}: {}", misplaced_, not_put_back_));
     }
+    if (auto what = not_served(); !what.empty()) all.push_back(std::move(what));
   }
 
-  void watch_place() {
-    place_timer_.expires_after(kLookAtPlaceEvery);
-    place_timer_.async_wait([this](std::error_code error) {
+  void watch_sockets() {
+    socket_timer_.expires_after(kLookAtSocketsEvery);
+    socket_timer_.async_wait([this](std::error_code error) {
       if (error || stopping_) return;
+      watch_sockets();  // first: what follows may throw
       look_at_place();
-      watch_place();
+      look_at_tasks();
     });
+  }
+
+  [[nodiscard]] std::string not_served() const { return daemon::not_served(server_, control_); }
+
+  // A task that failed is started again by itself. One that could not be, twice in a row, will not
+  // be: another process serves instead, with the backends of the roster.
+  void look_at_tasks() {
+    const std::string what = not_served();
+    const bool was_served = std::exchange(is_served_, what.empty());
+    if (what.empty() || was_served) return;
+    log_.error("a socket is not served any more: ending", {{"why", what}});
+    end_at_once();
   }
 
   void look_at_place() {
@@ -201,8 +219,7 @@ class Daemon {
       // Backends go on with the broker that is there now, or with the next one.
       log_.error("the broker's sockets are gone and cannot be made again: ending",
                  {{"gone", misplaced_}, {"why", not_put_back_}});
-      ids_.close();
-      std::_Exit(kExitCannotRun);
+      end_at_once();
     }
     for (auto& socket : sockets_.backend) {
       if (socket) server_.listen(std::move(socket));
@@ -214,6 +231,12 @@ class Daemon {
     sockets_.control.clear();
     log_.warning("the broker's sockets were gone and are made again", {{"gone", misplaced_}});
     misplaced_.clear();
+  }
+
+  // Without last words to backends: they reconnect to whoever serves next.
+  [[noreturn]] void end_at_once() {
+    ids_.close();
+    std::_Exit(kExitCannotRun);
   }
 
   void take(core::AccessPolicyPtr policy) {
@@ -231,7 +254,7 @@ class Daemon {
       return;
     }
     live_.stop();
-    place_timer_.cancel();
+    socket_timer_.cancel();
     if (number != SIGTERM || !is_run_by_systemd()) {
       log_.info("told to stop", {{"signal", signal}});
       return shut_down(true);
@@ -292,20 +315,22 @@ class Daemon {
   ServiceManager service_;
   ServiceJobQuestion stop_reason_;
   asio::signal_set signals_;
-  asio::steady_timer place_timer_;
+  asio::steady_timer socket_timer_;
   std::string misplaced_;     // where nobody who connects gets here; empty: all is well
   std::string not_put_back_;  // why
   std::string status_;        // what the service manager shows
+  bool is_served_ = true;     // at the last look
   bool stopping_ = false;
 };
 
 // What a handler throws ends that handler alone: out of memory for one operator's list, say.
-void run(asio::io_context& loop, Log& log) {
+void run(asio::io_context& loop, Log& log, Daemon& daemon) {
   for (;;) {
     try {
       loop.run();
       return;
     } catch (const std::exception& error) {
+      daemon.handler_failed();
       log.error("an internal error; going on", {{"what", std::string_view(error.what())}});
     }
   }
@@ -344,9 +369,9 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     // In the directory of the ids, whose lock is held.
     RosterStore roster(loop.get_executor(), worker, state_dir, log);
     KeyStore keys(loop.get_executor(), worker, state_dir, log, unix_ms());
-    const Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration,
-                        log, std::move(reading));
-    run(loop, log);
+    Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
+                  std::move(reading));
+    run(loop, log, daemon);
     configuration.close(std::chrono::milliseconds(100));
   }
   opened.ids->close();

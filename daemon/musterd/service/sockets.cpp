@@ -18,6 +18,9 @@
 #include "muster/path.h"
 #include "muster/socket_dir.h"
 
+#include "broker/broker_server.h"
+#include "musterd/control/control_plane.h"
+
 namespace muster::daemon {
 namespace {
 
@@ -179,6 +182,12 @@ std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
     problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
   }
   return problem;
+}
+
+std::string not_served(const broker::BrokerServer& backends, const ControlPlane& operators) {
+  if (!backends.is_serving()) return "backends are not accepted: a task failed for good";
+  if (!operators.is_serving()) return "operators are not accepted: a task failed for good";
+  return {};
 }
 
 }  // namespace muster::daemon

@@ -11,7 +11,13 @@
 #include "os/listener.h"
 #include "os/unique_fd.h"
 
+namespace muster::broker {
+class BrokerServer;
+}
+
 namespace muster::daemon {
+
+class ControlPlane;
 
 struct ServerSockets {
   std::vector<os::UniqueFd> backend;  // at least one of each when problem is empty
@@ -39,5 +45,9 @@ struct ServerSockets {
 // Makes sockets anew whose name is gone, and puts them into `backend` and `control`. A sentence
 // when that cannot be done: the service manager made them, or another broker is there now.
 [[nodiscard]] std::string put_back(ServerSockets& sockets, const SocketSettings& settings);
+
+// A sentence when a socket is there and nobody accepts from it, or there is none; else empty.
+[[nodiscard]] std::string not_served(const broker::BrokerServer& backends,
+                                     const ControlPlane& operators);
 
 }  // namespace muster::daemon
