@@ -15,6 +15,7 @@
 #include "musterd/config/name_service.h"
 #include "musterd/log/log.h"
 #include "musterd/service/daemon.h"
+#include "musterd/state/policy_record.h"
 #include "os/inherited_state.h"
 
 namespace musterd = muster::daemon;
@@ -29,7 +30,20 @@ void make_absolute(std::filesystem::path& path) {
   if (!error) path = std::move(absolute);
 }
 
-int check_config(const musterd::Loaded& loaded) {
+// `check_reload`: and is one that the broker takes that runs with that state directory.
+int check_config(const musterd::Loaded& loaded, const musterd::Environment& environment,
+                 bool check_reload) {
+  if (check_reload) {
+    const auto running = musterd::policy_of_running_broker(
+        musterd::find_state_dir(loaded.settings, environment, ::geteuid() == 0));
+    const std::string problem = running.problem.empty()
+                                    ? musterd::policy_removal_problem(running.record.rules, loaded)
+                                    : running.problem;
+    if (!problem.empty()) {
+      std::fprintf(stderr, "%s\n", problem.c_str());
+      return musterd::kExitUsage;
+    }
+  }
   const std::string file(loaded.file ? loaded.file->native()
                                      : std::string(musterd::kDefaultConfigFile));
   std::printf("%s: %s\n", file.c_str(), loaded.file ? "ok" : "not there, the defaults hold: ok");
@@ -55,7 +69,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", problem.c_str());
   }
   if (!loaded.problems.empty()) return musterd::kExitUsage;
-  if (parsed.line->check_config) return check_config(loaded);
+  if (parsed.line->check_config || parsed.line->check_reload) {
+    return check_config(loaded, environment, parsed.line->check_reload);
+  }
 
   make_absolute(loaded.settings.sockets.dir);
   make_absolute(loaded.settings.state_dir);

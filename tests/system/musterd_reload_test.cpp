@@ -1,8 +1,11 @@
 // Reading the configuration again, and a name service that hangs or fails, while musterd serves.
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <sys/stat.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,6 +24,16 @@ class MusterdReloadTest : public MusterdTest {
     std::filesystem::rename(write("fresh", text), file_);
   }
   void names(char how) const { std::ofstream(lookup_) << how; }
+  // The broker writes it down a moment after it took it.
+  void wait_for_rules(int rules) const {
+    const std::string wanted = "rules " + std::to_string(rules) + '\n';
+    const auto end = std::chrono::steady_clock::now() + Process::kPatience;
+    for (std::string text; text.find(wanted) == std::string::npos;) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end) << text;
+      std::ifstream in(dir_ / "state/policy");
+      text.assign(std::istreambuf_iterator<char>(in), {});
+    }
+  }
   Process start_with_shim() {
     Process broker(command({"--config", file_.native()}),
                    with_environment({{"LD_PRELOAD", program("libmuster_host_shim.so")},
@@ -66,6 +79,60 @@ TEST_F(MusterdReloadTest, SaysWhatChangedAndTakesNotAllRulesAwayByMistake) {
   configure("[policy]\nnone = true\n");
   broker.signal(SIGHUP);
   EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("2 register rules, now 0"));
+  EXPECT_EQ(broker.end().status, 0);
+}
+
+// What `systemctl reload` runs first.
+TEST_F(MusterdReloadTest, TheCheckOfAReloadFailsWhereTheBrokerWouldNotTakeIt) {
+  const std::string state = (dir_ / "state").native();
+  const std::vector<std::string> common{"--config", file_.native(), "--state-dir", state};
+  const auto check = [&] {
+    auto arguments = common;
+    arguments.emplace_back("--check-reload");
+    return run(arguments);
+  };
+  configure(kThreeRules);
+  EXPECT_THAT(check().err, HasSubstr("is that the state directory of a broker that runs?"));
+  EXPECT_EQ(check().status, 2);
+  {
+    Process broker = start(common);
+    wait_for_rules(3);
+    EXPECT_EQ(check().status, 0);
+    for (const char* none : {"", "[log]\nlevel = \"info\"\n", "[policy]\nnone = false\n"}) {
+      configure(none);
+      EXPECT_THAT(check().err, HasSubstr("has no [[policy]] rules any more, and there were 3"));
+      EXPECT_EQ(check().status, 2);
+    }
+    configure("[policy]\nnone = true\n");
+    EXPECT_EQ(check().status, 0);
+    broker.signal(SIGHUP);
+    broker.wait_for("was read again");
+    wait_for_rules(0);
+    configure("");
+    EXPECT_EQ(check().status, 0) << "there are none to lose";
+    configure("nonsense = 1\n");
+    EXPECT_EQ(check().status, 2);
+    EXPECT_EQ(broker.end().status, 0);
+  }
+  configure(kThreeRules);
+  EXPECT_THAT(check().err, HasSubstr("which has ended"));
+  EXPECT_EQ(run({"--config", file_.native(), "--check-config"}).status, 0);
+}
+
+TEST_F(MusterdReloadTest, SocketsThatAreMadeAgainAreAsTheLogSaysOfTheStart) {
+  configure("[sockets]\nbackend_mode = \"0640\"\ncontrol_mode = \"0600\"\n");
+  Process broker = start({"--config", file_.native(), "--state-dir", (dir_ / "state").native()});
+  const auto mode = [&](const char* name) {
+    return static_cast<unsigned>(std::filesystem::status(sockets() / name).permissions());
+  };
+  EXPECT_EQ(mode("backend.sock"), 0640U);
+  configure("[sockets]\nbackend_mode = \"0666\"\ncontrol_mode = \"0666\"\n");
+  broker.signal(SIGHUP);
+  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("all else at the next start"));
+  std::filesystem::remove_all(sockets());
+  broker.wait_for("sockets were gone and are made again");
+  EXPECT_EQ(mode("backend.sock"), 0640U);
+  EXPECT_EQ(mode("control.sock"), 0600U);
   EXPECT_EQ(broker.end().status, 0);
 }
 

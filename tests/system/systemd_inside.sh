@@ -114,6 +114,25 @@ for bad in '[broker]\nack_timeout = 7' '[broker' 'nonsense = 1'; do
   equal "service after a rejected reload" \
     "$(property musterd.service ActiveState) $(property musterd.service MainPID)" "active $pid"
 done
+# All rules gone, by mistake: half a file, an empty one, none. `none = true` says that it is meant.
+for bad in '' '[log]\nlevel = "info"\n' '[policy]\n' gone; do
+  printf '%b' "$bad" >"$config"
+  [[ $bad != gone ]] || rm "$config"
+  ! systemctl reload musterd.service 2>/tmp/said || fail "reload without any rule ('$bad') succeeds"
+  equal "service after a reload without any rule" \
+    "$(property musterd.service ActiveState) $(property musterd.service MainPID)" "active $pid"
+done
+journalctl --no-pager -o cat --unit musterd.service | grep -q 'has no \[\[policy\]\] rules any more' ||
+  fail "the journal does not say that the rules would be gone"
+may_register() { musterctl explain-policy --uid nobody --gid muster --service zccache >/dev/null; }
+may_register || fail "the rules are gone"
+printf '[policy]\nnone = true\n' >"$config"
+systemctl reload musterd.service || fail "reload with none = true: exit status $?"
+gone() { ! may_register; }
+until_true "the rules are taken away where that is meant" gone
+cp /tmp/good "$config"
+systemctl reload musterd.service || fail "reload after none = true: exit status $?"
+until_true "and are there again" may_register
 musterctl ping || fail "musterctl ping after a rejected reload: exit status $?"
 journalctl --no-pager -o cat --unit musterd.service | grep -q "musterd.toml:1:1: " ||
   fail "the journal does not say what is wrong with the configuration"

@@ -98,9 +98,9 @@ TEST(DaemonLoad, TheStateDirectoryFollowsTheSocketDirectoryThenTheUser) {
 }
 
 TEST(DaemonCommandLine, WhatIsGivenIsTaken) {
-  const auto parsed = parse_command_line({"--socket-dir", "/s", "--state-dir=/t", "--config", "f",
-                                          "--log-level", "debug", "--log-format", "json",
-                                          "--transport", "io_uring", "--check-config"});
+  const auto parsed = parse_command_line(
+      {"--socket-dir", "/s", "--state-dir=/t", "--config", "f", "--log-level", "debug",
+       "--log-format", "json", "--transport", "io_uring", "--check-config", "--check-reload"});
   ASSERT_TRUE(parsed.line) << parsed.err;
   EXPECT_EQ(parsed.line->socket_dir, "/s");
   EXPECT_EQ(parsed.line->state_dir, "/t");
@@ -108,7 +108,7 @@ TEST(DaemonCommandLine, WhatIsGivenIsTaken) {
   EXPECT_EQ(parsed.line->log_level, "debug");
   EXPECT_EQ(parsed.line->log_format, "json");
   EXPECT_EQ(parsed.line->transport, "io_uring");
-  EXPECT_TRUE(parsed.line->check_config);
+  EXPECT_TRUE(parsed.line->check_config && parsed.line->check_reload);
   EXPECT_TRUE(parsed.out.empty() && parsed.err.empty());
 
   const auto nothing = parse_command_line({});

@@ -191,16 +191,22 @@ TEST_F(DaemonNamesTest, AReloadTakesNotAllRulesAwayUnlessTheFileSaysSo) {
       "[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n[[policy.control]]\nusers = "
       "1\nactions = \"look\"\n";
   const Loaded before = loaded(rules);
-  EXPECT_EQ(policy_removal_problem(before, loaded("")),
+  EXPECT_EQ(policy_removal_problem(rules_of(before.settings.policy), loaded("")),
             "m.toml: has no [[policy]] rules any more, and there were 3: write them again, or say "
             "that it is meant with none = true under [policy]");
-  EXPECT_NE(policy_removal_problem(before, loaded("[log]\nlevel = \"info\"\n")), "");
-  EXPECT_NE(policy_removal_problem(before, loaded("[policy]\n")), "");
-  EXPECT_NE(policy_removal_problem(before, loaded("[policy]\nnone = false\n")), "");
-  EXPECT_EQ(policy_removal_problem(before, loaded("[policy]\nnone = true\n")), "");
-  EXPECT_EQ(policy_removal_problem(loaded(""), loaded("")), "");
+  EXPECT_NE(
+      policy_removal_problem(rules_of(before.settings.policy), loaded("[log]\nlevel = \"info\"\n")),
+      "");
+  EXPECT_NE(policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\n")), "");
+  EXPECT_NE(
+      policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\nnone = false\n")),
+      "");
+  EXPECT_EQ(
+      policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\nnone = true\n")),
+      "");
+  EXPECT_EQ(policy_removal_problem(0, loaded("")), "");
   const Loaded fewer = loaded("[[policy.register]]\nusers = 1\n");
-  EXPECT_EQ(policy_removal_problem(before, fewer), "");
+  EXPECT_EQ(policy_removal_problem(rules_of(before.settings.policy), fewer), "");
   EXPECT_EQ(policy_change(before.settings.policy, fewer.settings.policy),
             "2 register rules, now 1; 1 control rules, now 0; 0 connect rules");
   EXPECT_EQ(parse("[policy]\nnone = 1\n"), "[policy] none takes true or false\n");

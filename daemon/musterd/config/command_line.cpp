@@ -54,6 +54,10 @@ ParsedCommandLine parse_command_line(std::vector<std::string> arguments) {
       ->type_name("FILE");
   app.add_flag("--check-config", line.check_config,
                "Say whether the configuration is good, and exit");
+  app.add_flag(
+      "--check-reload", line.check_reload,
+      "Say whether the broker that runs would take it at a reload, and exit: fails as well "
+      "where it would take away all rules of the policy");
   app.add_option("--state-dir", line.state_dir,
                  "Where the broadcast ids are kept (default: the socket directory if one is "
                  "given, else /var/lib/muster for root, else $XDG_STATE_HOME/muster)")

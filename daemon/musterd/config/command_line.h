@@ -17,6 +17,7 @@ struct CommandLine {
   std::optional<std::string> log_format;
   std::optional<std::string> transport;
   bool check_config = false;
+  bool check_reload = false;
 };
 
 // What to do: run with `line`, or print and exit with `status`.

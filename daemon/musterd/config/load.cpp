@@ -107,9 +107,8 @@ std::size_t rules_of(const core::AccessPolicy& policy) {
   return policy.connect.size() + policy.registration.size() + policy.control.size();
 }
 
-std::string policy_removal_problem(const Loaded& before, const Loaded& fresh) {
-  if (rules_of(before.settings.policy) == 0 || rules_of(fresh.settings.policy) != 0 ||
-      fresh.settings.no_policy) {
+std::string policy_removal_problem(std::size_t rules_before, const Loaded& fresh) {
+  if (rules_before == 0 || rules_of(fresh.settings.policy) != 0 || fresh.settings.no_policy) {
     return {};
   }
   const std::string file =
@@ -117,7 +116,7 @@ std::string policy_removal_problem(const Loaded& before, const Loaded& fresh) {
   return fmt::format(
       "{}: has no [[policy]] rules any more, and there were {}: write them again, or say that it "
       "is meant with none = true under [policy]",
-      file, rules_of(before.settings.policy));
+      file, rules_before);
 }
 
 std::string policy_change(const core::AccessPolicy& before, const core::AccessPolicy& after) {

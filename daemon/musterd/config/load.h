@@ -41,7 +41,7 @@ struct Loaded {
 // Rules of a file, of all kinds.
 [[nodiscard]] std::size_t rules_of(const core::AccessPolicy& policy);
 // A reload never takes all rules away unless the file says so: a sentence when it would.
-[[nodiscard]] std::string policy_removal_problem(const Loaded& before, const Loaded& fresh);
+[[nodiscard]] std::string policy_removal_problem(std::size_t rules_before, const Loaded& fresh);
 // "3 register rules, now 2; 1 control rules; 0 connect rules"
 [[nodiscard]] std::string policy_change(const core::AccessPolicy& before,
                                         const core::AccessPolicy& after);

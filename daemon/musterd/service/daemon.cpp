@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,7 @@
 #include "musterd/service/sockets.h"
 #include "musterd/state/broadcast_ids.h"
 #include "musterd/state/operation_keys.h"
+#include "musterd/state/policy_record.h"
 #include "musterd/state/roster.h"
 #include "os/descriptor_limit.h"
 
@@ -88,11 +90,14 @@ class Daemon {
  public:
   Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sockets, BroadcastIds& ids,
          RosterStore& roster, KeyStore& keys, Worker& files, Worker& configuration, Log& log,
-         LiveSettings::Reading reading)
+         LiveSettings::Reading reading, std::filesystem::path state_dir)
       : loop_(loop),
         log_(log),
         ids_(ids),
         sockets_(sockets),
+        socket_settings_(loaded.settings.sockets),
+        files_(files),
+        state_dir_(std::move(state_dir)),
         configuration_(configuration),
         live_(loop.get_executor(), loaded, configuration, log, std::move(reading),
               [this](core::AccessPolicyPtr policy) { take(std::move(policy)); }),
@@ -135,6 +140,7 @@ class Daemon {
     service_.start_watchdog(
         [this] { return stopping_ || (misplaced_.empty() && not_served().empty()); });
     live_.tell_unresolved();
+    record_policy();
     watch_sockets();
   }
 
@@ -214,7 +220,7 @@ class Daemon {
   void look_at_place() {
     misplaced_ = misplaced(sockets_);
     if (misplaced_.empty()) return;
-    not_put_back_ = put_back(sockets_, live_.settings().sockets);
+    not_put_back_ = put_back(sockets_, socket_settings_);
     if (!not_put_back_.empty()) {
       // Backends go on with the broker that is there now, or with the next one.
       log_.error("the broker's sockets are gone and cannot be made again: ending",
@@ -243,6 +249,22 @@ class Daemon {
     policy_ = std::move(policy);
     server_.set_policy(policy_);
     control_.set_policy(policy_);
+    record_policy();
+  }
+
+  // For who checks what a reload would change.
+  void record_policy() {
+    const PolicyRecord record{::getpid(), rules_of(live_.settings().policy)};
+    const auto failed = std::make_shared<std::string>("cannot be written: no memory");
+    const auto told = [this, failed](bool) {
+      if (failed->empty()) return;
+      log_.warning("the policy in force cannot be written down: `systemctl reload` will fail",
+                   {{"why", *failed}});
+    };
+    const auto write = [failed, record, directory = state_dir_] {
+      *failed = write_policy_record(directory, record);
+    };
+    if (!files_.run(write, told)) told(false);
   }
 
   void stop(int number) {
@@ -301,6 +323,9 @@ class Daemon {
   Log& log_;
   BroadcastIds& ids_;
   ServerSockets& sockets_;
+  const SocketSettings socket_settings_;  // of the start: a reload changes none of them
+  Worker& files_;
+  const std::filesystem::path state_dir_;
   Worker& configuration_;
   LiveSettings live_;
   std::uint64_t started_;
@@ -370,7 +395,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     RosterStore roster(loop.get_executor(), worker, state_dir, log);
     KeyStore keys(loop.get_executor(), worker, state_dir, log, unix_ms());
     Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
-                  std::move(reading));
+                  std::move(reading), state_dir);
     run(loop, log, daemon);
     configuration.close(std::chrono::milliseconds(100));
   }

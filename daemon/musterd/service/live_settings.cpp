@@ -43,7 +43,8 @@ void LiveSettings::read_again(const std::function<void()>& done) {
 // What can change while running is the log level and the policy.
 void LiveSettings::take_fresh(const Loaded& fresh) {
   std::vector<std::string> problems = fresh.problems;
-  if (auto removal = policy_removal_problem(*loaded_, fresh); problems.empty() && !removal.empty())
+  if (auto removal = policy_removal_problem(rules_of(loaded_->settings.policy), fresh);
+      problems.empty() && !removal.empty())
     problems.push_back(std::move(removal));
   for (const std::string& problem : problems) log_.error(problem);
   if (!problems.empty()) {
