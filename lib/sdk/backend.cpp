@@ -31,6 +31,7 @@ Registration registration_of(BackendOptions& options) {
   registration.ack_timeout = options.ack_timeout;
   registration.idle_timeout = options.idle_timeout;
   registration.labels = std::move(options.labels);
+  registration.can_resume = options.can_resume;
   registration.sdk_name = "muster-cpp";
   registration.sdk_version = MUSTER_VERSION;
   if (const auto problem = registration.problem()) throw std::invalid_argument(*problem);

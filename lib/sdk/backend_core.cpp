@@ -51,7 +51,7 @@ void BackendCore::deliver(Mail mail) {
   std::visit(
       [this](auto& what) {
         using T = std::decay_t<decltype(what)>;
-        if constexpr (std::is_same_v<T, StartAsked>) start();
+        if constexpr (std::is_same_v<T, StartAsked>) start(what);
         if constexpr (std::is_same_v<T, AnswerGiven>) {
           answered(what.request, std::move(what.answer));
         }
@@ -65,8 +65,10 @@ void BackendCore::deliver(Mail mail) {
       mail);
 }
 
-void BackendCore::start() {
-  if (phase_ == Phase::kIdle) try_connect();
+void BackendCore::start(const StartAsked& asked) {
+  if (phase_ != Phase::kIdle) return;
+  registration_.can_resume = registration_.can_resume && asked.can_resume;
+  try_connect();
 }
 
 void BackendCore::try_connect() {

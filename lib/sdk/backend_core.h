@@ -111,7 +111,7 @@ class BackendCore {
   using Running = std::unordered_map<BroadcastId, InHand>;
 
   // --- the connection (backend_core.cpp)
-  void start();
+  void start(const StartAsked& asked);
   void try_connect();
   void retry_in(std::chrono::milliseconds delay, StateChange change);
   void lose_connection(std::string reason, std::chrono::milliseconds at_least = {});
@@ -150,7 +150,7 @@ class BackendCore {
   void activity_seen();
   void send_activity();
 
-  const Registration registration_;
+  Registration registration_;
   Backoff backoff_;
   Backoff refused_backoff_;
   BackendPort& port_;

@@ -91,8 +91,9 @@ BackendLoop::BackendLoop(SocketDirSearch sockets, Registration registration, Bac
 // --- any thread
 
 void BackendLoop::start(BackendHandlers handlers) {
+  const StartAsked asked{handlers.can_resume()};
   handlers_.set_handlers(std::move(handlers));
-  sink_->mailbox().post(StartAsked{});
+  sink_->mailbox().post(asked);
 }
 
 void BackendLoop::activity() {

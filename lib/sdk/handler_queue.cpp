@@ -9,6 +9,24 @@
 #include "sdk/notify.h"
 
 namespace muster {
+namespace {
+
+bool is_state(const HandlerCall& call) { return std::holds_alternative<StateChange>(call); }
+bool is_holds(const HandlerCall& call) {
+  return std::holds_alternative<std::vector<ActiveHold>>(call);
+}
+// Which the list of active holds replaces.
+bool is_hold_end(const HandlerCall& call) {
+  const auto* ended = std::get_if<HoldEnded>(&call);
+  return ended != nullptr && ended->why != HoldEnd::kResumed;
+}
+// Of a quiesce, which no list names: the newest count.
+bool is_resume(const HandlerCall& call) {
+  const auto* ended = std::get_if<HoldEnded>(&call);
+  return ended != nullptr && ended->why == HoldEnd::kResumed;
+}
+
+}  // namespace
 
 const Backend::Handler* BackendHandlers::find(const BroadcastOperation& operation) const {
   const Backend::Handler* handler = nullptr;
@@ -17,39 +35,38 @@ const Backend::Handler* BackendHandlers::find(const BroadcastOperation& operatio
   return handler == nullptr || !*handler ? nullptr : handler;
 }
 
-template <class T>
-std::size_t HandlerQueue::count() const {
-  return static_cast<std::size_t>(
-      std::count_if(calls_.begin(), calls_.end(),
-                    [](const HandlerCall& call) { return std::holds_alternative<T>(call); }));
+std::size_t HandlerQueue::count(Kind kind) const {
+  return static_cast<std::size_t>(std::count_if(calls_.begin(), calls_.end(), kind));
 }
 
-template <class T>
-void HandlerQueue::drop_oldest() noexcept {
-  const auto found = std::find_if(calls_.begin(), calls_.end(), [](const HandlerCall& call) {
-    return std::holds_alternative<T>(call);
-  });
-  if (found == calls_.end()) return;
-  if (static_cast<std::size_t>(found - calls_.begin()) < published_) --published_;
-  calls_.erase(found);
+// All of them but so many.
+void HandlerQueue::drop_oldest(Kind kind, std::size_t but) noexcept {
+  if (calls_.size() <= but) return;
+  std::size_t here = count(kind);
+  for (std::size_t i = 0; here > but; ++i) {
+    if (!kind(calls_[i])) continue;
+    calls_.erase(calls_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (i < published_) --published_;
+    --i;
+    --here;
+  }
 }
 
 bool HandlerQueue::push(HandlerCall call) {
   const std::lock_guard lock(mutex_);
   if (closed_) return true;
-  if (std::holds_alternative<HoldEnded>(call) && calls_.size() >= kMaxHoldsEnded &&
-      count<HoldEnded>() >= kMaxHoldsEnded) {
+  if (is_hold_end(call) && calls_.size() >= kMaxHoldsEnded && count(is_hold_end) >= kMaxHoldsEnded)
     return false;
-  }
-  const bool is_state = std::holds_alternative<StateChange>(call);
-  const bool are_holds = std::holds_alternative<std::vector<ActiveHold>>(call);
+  const Kind kind = is_state(call)    ? is_state
+                    : is_holds(call)  ? is_holds
+                    : is_resume(call) ? is_resume
+                                      : nullptr;
   calls_.push_back(std::move(call));
-  if (is_state && calls_.size() > kMaxStates && count<StateChange>() > kMaxStates) {
-    drop_oldest<StateChange>();
-  }
-  if (are_holds) {  // all of them, so what was said before is old
-    while (count<std::vector<ActiveHold>>() > 1) drop_oldest<std::vector<ActiveHold>>();
-    while (count<HoldEnded>() > 0) drop_oldest<HoldEnded>();
+  if (kind == is_state) drop_oldest(is_state, kMaxStates);
+  if (kind == is_resume) drop_oldest(is_resume, kMaxHoldsEnded);
+  if (kind == is_holds) {  // all of them, so what was said before is old
+    drop_oldest(is_holds, 1);
+    drop_oldest(is_hold_end, 0);
   }
   return true;
 }

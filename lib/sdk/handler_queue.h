@@ -7,7 +7,8 @@
 // close() no handler runs, nor will one, unless close() was called by it.
 //
 // Bounded: the core bounds the requests in hand and their cancels; of changes of state and of holds
-// what is old is left out when too many wait.
+// what is old is left out when too many wait. Ends of quiesces are never old: the broker tells them
+// once.
 #pragma once
 
 #include <atomic>
@@ -36,6 +37,8 @@ struct BackendHandlers {
 
   // Null when there is none for it.
   [[nodiscard]] const Backend::Handler* find(const BroadcastOperation& operation) const;
+  // Nothing would tell a daemon without hold_ended that its quiesce is over.
+  [[nodiscard]] bool can_resume() const { return !quiesce || hold_ended; }
 };
 
 struct CancelSeen {
@@ -91,10 +94,9 @@ class HandlerQueue {
   void run(HandlerCall& call);
   void hand_over(const RequestPtr& state);
   void answer_for(const RequestPtr& state);
-  template <class T>
-  [[nodiscard]] std::size_t count() const;
-  template <class T>
-  void drop_oldest() noexcept;
+  using Kind = bool (*)(const HandlerCall&);
+  [[nodiscard]] std::size_t count(Kind kind) const;
+  void drop_oldest(Kind kind, std::size_t but) noexcept;
 
   const pid_t pid_ = ::getpid();  // in a child that was forked others may hold the locks for ever
   BackendHandlers handlers_;

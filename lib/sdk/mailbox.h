@@ -17,7 +17,9 @@
 
 namespace muster {
 
-struct StartAsked {};
+struct StartAsked {
+  bool can_resume = true;  // there is a handler for the end of a quiesce, as far as it needs one
+};
 struct AnswerGiven {
   RequestRef request;
   Answer answer;

@@ -27,6 +27,7 @@ TEST_P(BackendSdkAnswerTest, JoinsWithWhatItsOptionsSay) {
   wanted.ack_timeout = 7s;
   wanted.idle_timeout = 1min;
   wanted.labels = {{"tier", "hot"}};
+  wanted.can_resume = false;
   create(wanted);
   EXPECT_EQ(backend_->state(), ConnectionState::kConnecting);
   backend_->start();
@@ -36,6 +37,7 @@ TEST_P(BackendSdkAnswerTest, JoinsWithWhatItsOptionsSay) {
   EXPECT_EQ(registration.ack_timeout, 7s);
   EXPECT_EQ(registration.idle_timeout, 1min);
   EXPECT_EQ(registration.labels, wanted.labels);
+  EXPECT_FALSE(registration.can_resume);
   EXPECT_EQ(registration.sdk_name, "muster-cpp");
   EXPECT_NE(registration.sdk_version, "");
   EXPECT_EQ(registration.max_protocol, kProtocolVersion);
@@ -181,6 +183,21 @@ TEST_P(BackendSdkAnswerTest, HoldsAreToldBeforeAnyOperation) {
   EXPECT_EQ(log_.wait_for(""), "release 7 /cache");
   EXPECT_EQ(log_.wait_for(""), "handled 7");
   EXPECT_EQ(log_.wait_for(""), "hold 5 " + std::string(to_string(HoldEnd::kAbandoned)));
+}
+
+// An operator who is told "resumed" must not look at a daemon that nobody told.
+TEST_P(BackendSdkAnswerTest, WhoeverHearsNothingOfTheEndOfAQuiesceCannotResume) {
+  const auto says_it_can = [&](bool has_quiesce, bool has_hold_ended) {
+    create();
+    if (has_quiesce) backend_->on_quiesce([](Request&) {});
+    if (has_hold_ended) backend_->on_hold_ended([](const HoldEnded&) {});
+    backend_->start();
+    return broker_->accept().registration().can_resume;
+  };
+  EXPECT_FALSE(says_it_can(true, false));
+  EXPECT_TRUE(says_it_can(true, true));
+  EXPECT_TRUE(says_it_can(false, false)) << "it is never quiesced";
+  EXPECT_TRUE(says_it_can(false, true));
 }
 
 TEST_P(BackendSdkAnswerTest, ABurstOfActivityIsSentAtMostOnceASecondAndItsEndIsNotLost) {

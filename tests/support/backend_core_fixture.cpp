@@ -79,6 +79,7 @@ void BackendCoreTest::handle_with(Backend::Handler what) {
   };
   handlers_.release_handles = handler;
   handlers_.quiesce = handler;
+  if (!handlers_.hold_ended) handlers_.hold_ended = [](const HoldEnded&) {};
   use_handlers();
 }
 

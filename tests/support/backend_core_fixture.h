@@ -87,7 +87,7 @@ class BackendCoreTest : public ::testing::Test {
     core_.deliver(std::move(mail));
     run_handlers();
   }
-  void start() { deliver(StartAsked{}); }
+  void start() { deliver(StartAsked{handlers_.can_resume()}); }
   void started_and_registered();
   void stop(int patience_ms) { deliver(StopAsked{std::chrono::milliseconds(patience_ms)}); }
 

@@ -7,7 +7,8 @@ struct Writer {
   std::string id;
 
   std::string operator()(const Registration& message) const {
-    return "Register " + message.key.to_string();
+    return "Register " + message.key.to_string() +
+           (message.can_resume ? "" : " that cannot resume");
   }
   std::string operator()(const Ack& message) const {
     return "Ack " + id +

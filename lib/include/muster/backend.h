@@ -65,6 +65,11 @@ struct BackendOptions {
   std::optional<std::chrono::milliseconds> ack_timeout;   // else the broker's default, 5 s
   std::optional<std::chrono::milliseconds> idle_timeout;  // else never quiesced as idle
   Labels labels;
+  // A backend that acknowledged a quiesce is quiesced until `musterctl resume`, which
+  // on_hold_ended() hears of. False: it cannot take up its work again. It is then listed as
+  // "quiesced, restart to resume". So is one that has a handler for on_quiesce() and none for
+  // on_hold_ended(), whatever this says.
+  bool can_resume = true;
   // Where backend.sock is. Empty: $MUSTER_SOCKET_DIR, else /run/muster if that exists, else
   // $XDG_RUNTIME_DIR/muster; looked up again at each attempt to connect. That there is none yet is
   // no error.
@@ -203,6 +208,8 @@ class Backend {
   void on_state(StateHandler handler);
   // At each registration, before anything else; with an empty list when there are none.
   void on_active_holds(HoldsHandler handler);
+  // `why` kResumed: the quiesce that this backend acknowledged is over (hold_id is its broadcast),
+  // and it takes up its work again. If the backend was away then, this comes when it is back.
   void on_hold_ended(HoldEndHandler handler);
 
   // Begins to connect. Returns at once; once only (throws std::logic_error the second time). After
