@@ -37,6 +37,7 @@ void DeadlineTimers::cancel(core::DeadlineId id) {
 
 // Until the slot's deadline; what it waited for before ends.
 void DeadlineTimers::wait(std::uint32_t slot_number, Slot& slot) {
+  slot.waiting = false;  // setting the time ends what it waited for
   slot.timer.expires_at(slot.at);
   const std::uint32_t wait = slot.wait + 1;
   slot.timer.async_wait(

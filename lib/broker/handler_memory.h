@@ -20,24 +20,28 @@ class HandlerMemory final : public asio::execution_context::service {
   using key_type = HandlerMemory;
   inline static asio::execution_context::id id;
 
-  explicit HandlerMemory(asio::execution_context& context) : service(context) {}
+  explicit HandlerMemory(asio::execution_context& context) : service(context) { grow(); }
 
   [[nodiscard]] void* allocate(std::size_t bytes) {
     if (bytes > kBlock) return ::operator new(bytes);
-    if (free_ == nullptr) grow();
+    if (free_count_ <= kReserve) grow_for_later();
     Block* const block = free_;
     free_ = block->next;
+    --free_count_;
     return block;
   }
 
   void deallocate(void* memory, std::size_t bytes) noexcept {
     if (bytes > kBlock) return ::operator delete(memory);
     free_ = new (memory) Block{free_};
+    ++free_count_;
   }
 
  private:
   static constexpr std::size_t kBlock = 96;
   static constexpr std::size_t kBlocksAtOnce = 64;
+  // Kept for when memory is short: what the loop must do next is not lost for want of a few bytes.
+  static constexpr std::size_t kReserve = 16;
   struct Block {
     Block* next;
   };
@@ -47,14 +51,24 @@ class HandlerMemory final : public asio::execution_context::service {
 
   void shutdown() override {}
 
+  void grow_for_later() {
+    try {
+      grow();
+    } catch (const std::bad_alloc&) {
+      if (free_ == nullptr) throw;
+    }
+  }
+
   void grow() {
     chunks_.push_back(std::make_unique<Space[]>(kBlocksAtOnce));
     for (std::size_t i = 0; i < kBlocksAtOnce; ++i) {
       free_ = new (&chunks_.back()[i]) Block{free_};
     }
+    free_count_ += kBlocksAtOnce;
   }
 
   Block* free_ = nullptr;
+  std::size_t free_count_ = 0;
   std::vector<std::unique_ptr<Space[]>> chunks_;
 };
 

@@ -51,6 +51,7 @@ struct BrokerServer::Impl final : core::Shell,
   void cancel(core::DeadlineId id) override;
   [[nodiscard]] bool wants_every_outcome() const noexcept override;
   void report(const Event& event) override;
+  void ended(BroadcastId broadcast) noexcept override;
   void drained() override;
 
   // Transport::Events

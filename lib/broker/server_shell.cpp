@@ -5,6 +5,7 @@
 
 #include <asio/post.hpp>
 
+#include "broker/handler_memory.h"
 #include "broker/server_impl.h"
 #include "wire/control_lane.h"  // key_on_wire
 
@@ -74,13 +75,16 @@ bool BrokerServer::Impl::wants_every_outcome() const noexcept { return sink.want
 
 void BrokerServer::Impl::report(const Event& event) { sink.on_event(event); }
 
+void BrokerServer::Impl::ended(BroadcastId broadcast) noexcept { sink.on_ended(broadcast); }
+
 // The core is in the middle of something: what it still has to say comes before the end.
 void BrokerServer::Impl::drained() {
-  asio::post(context, [this] {
-    stop();
-    const auto done = std::exchange(on_drained, {});
-    if (done) done();  // may destroy this
-  });
+  auto& memory = asio::use_service<HandlerMemory>(context);
+  asio::post(context, PooledHandler{&memory, [this] {
+                                      stop();
+                                      const auto done = std::exchange(on_drained, {});
+                                      if (done) done();  // may destroy this
+                                    }});
 }
 
 }  // namespace muster::broker

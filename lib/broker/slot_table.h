@@ -18,8 +18,10 @@ class SlotTable {
  public:
   Id insert(T value) {
     if (free_.empty()) {
+      // So that erase() never allocates, and nothing is lost when this does not get what it asks
+      // for.
+      if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 1);
       slots_.emplace_back();
-      free_.reserve(slots_.size());  // so that erase() never allocates
       free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
     }
     const std::uint32_t slot = free_.back();

@@ -5,8 +5,6 @@
 namespace muster::core {
 namespace {
 
-constexpr std::size_t kMaxSpare = 4;
-
 auto position(auto& all, BroadcastId id) {
   return std::lower_bound(all.begin(), all.end(), id,
                           [](const auto& broadcast, BroadcastId i) { return broadcast->id < i; });
@@ -65,6 +63,12 @@ const Broadcast* BroadcastLog::newest() const noexcept {
   return found == all_.rend() ? nullptr : found->get();
 }
 
+Broadcast* BroadcastLog::oldest_running() noexcept {
+  const auto found = std::find_if(all_.begin(), all_.end(),
+                                  [](const auto& broadcast) { return !broadcast->complete(); });
+  return found == all_.end() ? nullptr : found->get();
+}
+
 void BroadcastLog::finished(Broadcast& broadcast) noexcept {
   Kept& list = broadcast.own ? own_ : kept_;
   running_own_ -= broadcast.own ? 1 : 0;
@@ -75,13 +79,14 @@ void BroadcastLog::finished(Broadcast& broadcast) noexcept {
   list.targets += weight(broadcast);
 }
 
-void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before) {
+void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets,
+                        SteadyTime before) noexcept {
   trim(kept_, max_reports, max_targets, before);
   trim(own_, kMaxOwnReports, max_targets, before);
 }
 
 void BroadcastLog::trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
-                        SteadyTime before) {
+                        SteadyTime before) noexcept {
   while (list.oldest != nullptr) {
     // The newest report stays whatever its size: somebody is about to read it.
     const bool over = list.count > max_reports || (list.targets > max_targets && list.count > 1);

@@ -15,6 +15,8 @@ namespace muster::core {
 
 class BroadcastLog {
  public:
+  BroadcastLog() { spare_.reserve(kMaxSpare); }
+
   // A new, empty broadcast that is not in the log yet.
   [[nodiscard]] std::unique_ptr<Broadcast> make(BroadcastId id);
   // REQUIRES: its id is above every id before. Changes nothing when it throws.
@@ -29,7 +31,7 @@ class BroadcastLog {
   void finished(Broadcast& broadcast) noexcept;
   // Drops the oldest reports over the bounds. Of a moment: those that ended before `before`. The
   // broker's own have a history apart, of kMaxOwnReports.
-  void trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before);
+  void trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before) noexcept;
   // When the oldest report ended; SteadyTime::max() without any.
   [[nodiscard]] SteadyTime oldest_end() const noexcept;
 
@@ -52,6 +54,8 @@ class BroadcastLog {
   [[nodiscard]] Saved save() const;
   void restore(Saved saved);
 
+  // Null when none runs.
+  [[nodiscard]] Broadcast* oldest_running() noexcept;
   template <class Visit>
   void for_each_running(Visit&& visit) const {
     for (const auto& broadcast : all_) {
@@ -68,11 +72,13 @@ class BroadcastLog {
     std::size_t count = 0;
     std::size_t targets = 0;
   };
-  void trim(Kept& list, std::size_t max_reports, std::size_t max_targets, SteadyTime before);
+  void trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
+            SteadyTime before) noexcept;
   Kept kept_;
   Kept own_;
   std::size_t running_own_ = 0;
   // Emptied ones, whose vectors have room already: a round allocates nothing for its targets.
+  static constexpr std::size_t kMaxSpare = 4;
   std::vector<std::unique_ptr<Broadcast>> spare_;
   BroadcastId first_id_ = 0;
   BroadcastId last_id_ = 0;

@@ -2,7 +2,6 @@
 #include "core/broker.h"
 
 #include <algorithm>
-#include <new>
 
 #include "core/broker_state.h"
 
@@ -77,7 +76,12 @@ void Broker::deadline_passed(DeadlineId id, Now now) {
 DeadlineId Broker::State::arm(Deadline what, SteadyTime at) {
   what.at = at;
   const auto id = deadlines.add(what);
-  shell.arm(id, at);
+  try {
+    shell.arm(id, at);
+  } catch (...) {
+    deadlines.remove(id);
+    throw;
+  }
   return id;
 }
 
@@ -86,6 +90,18 @@ void Broker::State::disarm(DeadlineId& id) {
   shell.cancel(id);
   deadlines.remove(id);
   id = {};
+}
+
+void Broker::State::arm_again(DeadlineId& id, Deadline::Kind kind, SteadyTime at) noexcept {
+  if (at == SteadyTime::max() || id.armed()) return;
+  Deadline deadline;
+  deadline.kind = kind;
+  unless_out_of_memory([&] { id = arm(deadline, at); });
+}
+
+void Broker::State::tell_cancelled(const Entry& entry, BroadcastId id) noexcept {
+  if (entry.state != BackendState::kLive) return;
+  unless_out_of_memory([&] { shell.send(entry.connection, id, CancelNotice{}); });
 }
 
 namespace {
@@ -103,15 +119,6 @@ Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
   return event;
 }
 
-// Runs what makes and reports an event.
-template <class Report>
-void unless_out_of_memory(Report report) {
-  try {
-    report();
-  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): see State::tell()
-  }
-}
-
 }  // namespace
 
 void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail) {
@@ -123,6 +130,21 @@ void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::s
     event.pid = who.peer.process.pid;
     event.uid = who.peer.uid;
     event.detail = detail;
+    shell.report(event);
+  });
+}
+
+void Broker::State::tell_refused(const Session& session, std::string_view reason,
+                                 std::string_view why, Now now) {
+  unless_out_of_memory([&] {
+    Event event;
+    event.kind = Event::Kind::kPeerRefused;
+    event.unix_ms = now.unix_ms;
+    event.pid = session.peer.process.pid;
+    event.uid = session.peer.uid;
+    event.detail = reason;
+    if (!why.empty()) event.detail.append(" (").append(why).append(")");
+    if (session.entry != Registry::kNone) event.key = registry.at(session.entry).enrolment->key();
     shell.report(event);
   });
 }

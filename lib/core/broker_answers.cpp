@@ -44,7 +44,9 @@ void Broker::failed(ConnectionId connection, BroadcastId id, const Failure& fail
   if (open == nullptr) return state.stray_answer(state.find(connection)->entry, id, &failure, now);
   auto& broadcast = *open->broadcast;
   broadcast.targets[open->target].answered = true;
-  if (!failure.detail.empty()) broadcast.text_of(open->target).detail = failure.detail;
+  if (!failure.detail.empty()) {
+    unless_out_of_memory([&] { broadcast.text_of(open->target).detail = failure.detail; });
+  }
   state.settle(broadcast, open->target, OutcomeKind::kFailure, Cause::kAnswer, now, failure.reason);
 }
 
@@ -69,12 +71,18 @@ void Broker::working(ConnectionId connection, BroadcastId id, const Working& wor
     deadline.kind = Deadline::Kind::kTarget;
     deadline.broadcast = &broadcast;
     deadline.index = open->target;
-    target.deadline = state.arm(deadline, until);
+    try {
+      target.deadline = state.arm(deadline, until);
+    } catch (const std::bad_alloc&) {  // it would never end
+      return state.settle(broadcast, open->target, OutcomeKind::kFailure, Cause::kBrokerError, now);
+    }
     ++target.extensions;
   }
-  auto& text = broadcast.text_of(open->target);
-  text.note = working.note;
-  text.percent = working.percent;
+  unless_out_of_memory([&] {
+    auto& text = broadcast.text_of(open->target);
+    text.note = working.note;
+    text.percent = working.percent;
+  });
   if (state.shell.wants_every_outcome()) {
     state.tell_outcome(Event::Kind::kWorking, broadcast, open->target, now);
   }
@@ -91,8 +99,10 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   if (!asked) {
     // After a restart of the broker, or of a report that is gone: nobody's fault.
     ++counters.unmatched_answers;
-    tell(Event::Kind::kUnmatchedAnswer, who, now,
-         "answers broadcast " + std::to_string(id) + ", which is not known here (any more)");
+    unless_out_of_memory([&] {
+      tell(Event::Kind::kUnmatchedAnswer, who, now,
+           "answers broadcast " + std::to_string(id) + ", which is not known here (any more)");
+    });
     return;
   }
   auto& target = broadcast->targets[*index];
@@ -106,14 +116,16 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   if (failure == nullptr) note_quiesced(*broadcast, entry, now);
   // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
   const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at : target.settled_at;
-  LateRecord record;
-  record.target = *index;
-  record.lateness = std::chrono::duration_cast<std::chrono::microseconds>(now.steady - due);
-  if (failure != nullptr) {
-    record.reason = failure->reason;
-    record.detail = failure->detail;
-  }
-  broadcast->late.push_back(std::move(record));
+  unless_out_of_memory([&] {
+    LateRecord record;
+    record.target = *index;
+    record.lateness = std::chrono::duration_cast<std::chrono::microseconds>(now.steady - due);
+    if (failure != nullptr) {
+      record.reason = failure->reason;
+      record.detail = failure->detail;
+    }
+    broadcast->late.push_back(std::move(record));
+  });
   tell_outcome(Event::Kind::kLateAnswer, *broadcast, *index, now);
 }
 
@@ -140,9 +152,7 @@ void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, N
     return;
   }
   // Before it is settled: that may be the last outcome of a broker that goes down.
-  if (entry.state == BackendState::kLive) {
-    shell.send(entry.connection, broadcast.id, CancelNotice{});
-  }
+  tell_cancelled(entry, broadcast.id);
   settle(broadcast, index, OutcomeKind::kTimeout,
          whole_passed ? Cause::kDeadline : Cause::kAckTimeout, now);
 }
@@ -177,6 +187,7 @@ void Broker::State::finish(Broadcast& broadcast, Now now) {
   if (broadcast.charged) accounts.give_back(Resource::kBroadcast, *broadcast.charged);
   log.finished(broadcast);
   tell(Event::Kind::kBroadcastFinished, broadcast, now);
+  shell.ended(broadcast.id);  // before its report can be dropped for others
   expire_reports(now);
   maybe_drained();
 }

@@ -132,10 +132,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   const auto& broadcast = *started;
   key->broadcast = broadcast.id;
   state.keys.set_broadcast(key->uid, key->key, broadcast.id);
-  try {
-    state.shell.key_used(*key);
-  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): only a restart forgets it
-  }
+  unless_out_of_memory([&] { state.shell.key_used(*key); });  // else a restart forgets it
   return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
                  static_cast<std::uint32_t>(broadcast.skipped.size()), false};
 }
@@ -178,8 +175,7 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto& target = broadcast.targets[i];
     if (target.outcome != OutcomeKind::kOpen) continue;
-    const auto& entry = registry.at(target.entry);
-    if (entry.state == BackendState::kLive) shell.send(entry.connection, id, CancelNotice{});
+    tell_cancelled(registry.at(target.entry), id);
     settle(broadcast, i, OutcomeKind::kFailure, Cause::kCancelled, now,
            BroadcastFailureReason::kRejected);
   }

@@ -108,7 +108,7 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
     }
   }
   // Backends already work while the timers are armed.
-  shell.flush();
+  unless_out_of_memory([&] { shell.flush(); });
   ++counters.broadcasts_started;
   counters.operations_sent += sent;
   counters.skipped_dead += broadcast.skipped.size();

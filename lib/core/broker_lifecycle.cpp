@@ -21,8 +21,13 @@ void Broker::State::lose(EntryId id, Cause cause, Now now) {
   Deadline deadline;
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
-  entry.grace = arm(deadline, now.steady + config.reconnect_grace);
+  bool is_armed = false;
+  unless_out_of_memory([&] {
+    entry.grace = arm(deadline, now.steady + config.reconnect_grace);
+    is_armed = true;
+  });
   tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(cause));
+  if (!is_armed) grace_passed(id, now);  // nothing would end it; it may come back all the same
 }
 
 void Broker::State::grace_passed(EntryId id, Now now) {
@@ -51,15 +56,17 @@ void Broker::State::die(EntryId id, Cause cause, Now now) {
   expire_dead(now);
 }
 
-void Broker::State::displace(EntryId id) {
-  auto& entry = registry.at(id);
+void Broker::State::displace(Entry& entry, BackendState before) {
   disarm(entry.grace);
   disarm(entry.idle);
-  if (entry.state == BackendState::kLive) {
-    shell.refuse(
-        entry.connection, 0,
-        {RefusalCode::kReplaced, "this process registered the same key on another connection", {}},
-        false);
+  if (before == BackendState::kLive) {
+    unless_out_of_memory([&] {
+      shell.refuse(entry.connection, 0,
+                   {RefusalCode::kReplaced,
+                    "this process registered the same key on another connection",
+                    {}},
+                   false);
+    });
   }
   release(entry.connection);
   entry.connection = {};
@@ -96,8 +103,8 @@ void Broker::State::end_quiesce(EntryId id, Now now) {
   HoldEnded ended;
   ended.hold_id = entry.quiesced->state.broadcast;
   ended.why = HoldEnd::kResumed;
-  entry.quiesced.reset();
   shell.send(entry.connection, 0, ended);
+  entry.quiesced.reset();
   tell(Event::Kind::kBackendResumed, *entry.enrolment, now);
 }
 
@@ -130,24 +137,24 @@ void Broker::State::idle_passed(EntryId id, Now now) {
   what.only = id;
   what.charged = uid;
   what.own = true;
-  launch(std::move(what), now);
+  try {
+    launch(std::move(what), now);
+  } catch (const std::bad_alloc&) {
+    arm_idle(id, now.steady + std::chrono::seconds(1));
+  }
 }
 
-void Broker::State::expire_dead(Now now) {
+void Broker::State::expire_dead(Now now) noexcept {
   const auto oldest = registry.expire_dead(now.steady - config.dead_age);
-  if (oldest == SteadyTime::max() || expire_dead_deadline.armed()) return;
-  Deadline deadline;
-  deadline.kind = Deadline::Kind::kExpireDead;
-  expire_dead_deadline = arm(deadline, oldest + config.dead_age);
+  const auto at = oldest == SteadyTime::max() ? oldest : oldest + config.dead_age;
+  arm_again(expire_dead_deadline, Deadline::Kind::kExpireDead, at);
 }
 
-void Broker::State::expire_reports(Now now) {
+void Broker::State::expire_reports(Now now) noexcept {
   log.trim(config.max_reports, config.max_report_targets, now.steady - config.report_age);
   const auto oldest = log.oldest_end();
-  if (oldest == SteadyTime::max() || expire_reports_deadline.armed()) return;
-  Deadline deadline;
-  deadline.kind = Deadline::Kind::kExpireReport;
-  expire_reports_deadline = arm(deadline, oldest + config.report_age);
+  const auto at = oldest == SteadyTime::max() ? oldest : oldest + config.report_age;
+  arm_again(expire_reports_deadline, Deadline::Kind::kExpireReport, at);
 }
 
 void Broker::State::maybe_drained() {
@@ -159,9 +166,7 @@ void Broker::State::maybe_drained() {
 void Broker::shut_down(Now now, bool quiesce) {
   auto& state = *state_;
   if (state.shutting_down) {
-    std::vector<Broadcast*> running;
-    state.log.for_each_running([&](Broadcast& broadcast) { running.push_back(&broadcast); });
-    for (auto* broadcast : running) state.cancel(*broadcast, now);
+    while (auto* running = state.log.oldest_running()) state.cancel(*running, now);
     return;
   }
   state.shutting_down = true;
@@ -172,10 +177,17 @@ void Broker::shut_down(Now now, bool quiesce) {
         {slot, state.sessions[slot].generation}, 0,
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
   }
-  if (quiesce) {
-    State::Launch what;
-    what.request.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
-    state.launch(std::move(what), now);
+  // Without memory the backends only see that the broker is gone. One allocation that fails is no
+  // reason for that yet.
+  constexpr int kTries = 2;
+  bool is_told = !quiesce;
+  for (int tries = 0; tries < kTries && !is_told; ++tries) {
+    unless_out_of_memory([&] {
+      State::Launch what;
+      what.request.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
+      state.launch(std::move(what), now);
+      is_told = true;
+    });
   }
   state.maybe_drained();
 }

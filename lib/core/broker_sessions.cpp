@@ -40,17 +40,11 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   const bool answers_a_request = session.phase == Phase::kNew;
   ++counters.refusals;
   if (refusal.code == RefusalCode::kQuota) ++counters.over_quota;
-  Event event;
-  event.kind = Event::Kind::kPeerRefused;
-  event.unix_ms = now.unix_ms;
-  event.pid = session.peer.process.pid;
-  event.uid = session.peer.uid;
-  event.detail = refusal.reason;
-  if (!why.empty()) event.detail.append(" (").append(why).append(")");
-  if (session.entry != Registry::kNone) event.key = registry.at(session.entry).enrolment->key();
-  shell.refuse(connection, request_id, refusal, answers_a_request);
+  // Without memory it ends without last words.
+  unless_out_of_memory([&] { shell.refuse(connection, request_id, refusal, answers_a_request); });
+  const Session refused = session;
   if (session.phase == Phase::kNew) release(connection);
-  shell.report(event);
+  tell_refused(refused, refusal.reason, why, now);
 }
 
 bool Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
@@ -58,24 +52,30 @@ bool Broker::connection_opened(ConnectionId connection, const Peer& peer, Now no
   ++state.counters.connections_accepted;
   if (connection.slot >= state.sessions.size()) state.sessions.resize(connection.slot + 1);
   auto& session = state.sessions[connection.slot];
-  state.uncount(session);  // of one that an exception left behind
   session = Session{};
   session.phase = Phase::kNew;
   session.generation = connection.generation;
   session.peer = peer;
-  if (state.shutting_down) {
-    state.refuse(
-        connection, 0,
-        {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
-    return false;
+  try {
+    if (state.shutting_down) {
+      state.refuse(
+          connection, 0,
+          {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)},
+          now);
+      return false;
+    }
+    if (!state.admits(connection, now)) return false;
+    if (!state.has_room(connection, now)) return false;
+    Deadline deadline;
+    deadline.kind = Deadline::Kind::kRegister;
+    deadline.connection = connection;
+    session.register_deadline = state.arm(deadline, now.steady + state.config.register_timeout);
+    return true;
+  } catch (...) {
+    state.uncount(session);
+    session = Session{};
+    throw;
   }
-  if (!state.admits(connection, now)) return false;
-  if (!state.has_room(connection, now)) return false;
-  Deadline deadline;
-  deadline.kind = Deadline::Kind::kRegister;
-  deadline.connection = connection;
-  session.register_deadline = state.arm(deadline, now.steady + state.config.register_timeout);
-  return true;
 }
 
 void Broker::registration(ConnectionId connection, std::uint64_t request_id,
@@ -126,12 +126,6 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     adds = holder.peer.uid != session->peer.uid;  // the process has changed its user
   }
   if (adds && !state.has_room(connection, request_id, now)) return;
-  if (returned) {
-    const uid_t before = state.registry.at(known).enrolment->peer.uid;
-    state.displace(known);
-    if (adds) state.accounts.give_back(Resource::kRegistration, before);
-  }
-
   std::string shared_with;
   if (registration.key.replica.size() != asked_replica) {
     state.keys_are_shared = true;
@@ -145,7 +139,16 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   enrolment.peer.facts = std::move(facts);
   enrolment.incarnation = ++state.last_incarnation;
   enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
+  BackendState before = BackendState::kDead;
+  uid_t uid_before = 0;
+  if (returned) {
+    before = state.registry.at(known).state;
+    uid_before = state.registry.at(known).enrolment->peer.uid;
+  }
   const auto id = state.registry.put(std::move(enrolment));
+  // What throws from here on ends its connection, and it is seen as one that reconnects.
+  if (returned) state.displace(state.registry.at(id), before);
+  if (returned && adds) state.accounts.give_back(Resource::kRegistration, uid_before);
   if (adds) state.accounts.take(Resource::kRegistration, session->peer.uid);
   session->phase = Phase::kRegistered;
   session->entry = id;
@@ -212,9 +215,20 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   enrolment.incarnation = ++state.last_incarnation;
   enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
   if (enrolment.key().replica.find('~') != std::string::npos) state.keys_are_shared = true;
+  const uid_t uid = enrolment.peer.uid;
   const auto id = state.registry.put(std::move(enrolment));
   auto& entry = state.registry.at(id);
-  state.accounts.take(Resource::kRegistration, entry.enrolment->peer.uid);
+  Deadline deadline;
+  deadline.kind = Deadline::Kind::kGrace;
+  deadline.index = id;
+  try {
+    entry.grace = state.arm(deadline, now.steady + state.config.restart_grace);
+    state.accounts.take(Resource::kRegistration, uid);
+  } catch (...) {
+    state.disarm(entry.grace);
+    state.registry.remove(id);
+    throw;
+  }
   auto& session = state.sessions[watch.slot];
   session = Session{};
   session.phase = Phase::kLost;
@@ -225,10 +239,6 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   entry.state = BackendState::kReconnecting;
   entry.cause = Cause::kBrokerRestarted;
   entry.since_unix_ms = now.unix_ms;
-  Deadline deadline;
-  deadline.kind = Deadline::Kind::kGrace;
-  deadline.index = id;
-  entry.grace = state.arm(deadline, now.steady + state.config.restart_grace);
   state.tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(entry.cause));
 }
 

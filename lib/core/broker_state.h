@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,15 @@
 #include "core/saved_state.h"
 
 namespace muster::core {
+
+// Does what can be left out where there is no memory for it.
+template <class Step>
+void unless_out_of_memory(Step step) {
+  try {
+    step();
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is left out
+  }
+}
 
 struct Broker::State {
   State(Config c, Shell& s)
@@ -51,7 +61,11 @@ struct Broker::State {
   // The shell has closed its socket: it does not count any more.
   void uncount(Session& session);
   void disarm(DeadlineId& id);
+  // Strong.
   DeadlineId arm(Deadline what, SteadyTime at);
+  // Of what expires: nothing when it is armed already, or `at` is never. Where there is no memory
+  // for it, it is tried again when the next one is about to expire.
+  void arm_again(DeadlineId& id, Deadline::Kind kind, SteadyTime at) noexcept;
 
   // --- one backend
   void lose(EntryId id, Cause cause, Now now);
@@ -59,7 +73,8 @@ struct Broker::State {
   // It did not come back in time: lost where its process is seen to live, else dead.
   void grace_passed(EntryId id, Now now);
   // Lets go of the connection that the same process replaces by a new one.
-  void displace(EntryId id);
+  void displace(Entry& entry, BackendState before);
+  void tell_cancelled(const Entry& entry, BroadcastId id) noexcept;
   void fail_open(Entry& entry, Cause cause, Now now);
   // The entry that `peer` may register `key` as, and the key for it: a process that shares its key
   // with another living one of its user gets a replica of its own.
@@ -83,7 +98,8 @@ struct Broker::State {
   // Everything of a broadcast that is not yet known to anybody.
   std::unique_ptr<Broadcast> prepare(Launch what, Now now);
   void ask(Broadcast& broadcast, std::uint32_t target, Now now);
-  // settle() and finish() do all of their work when memory runs out; only an event is lost then.
+  // settle() and finish() do all of their work when memory runs out; only an event is lost then,
+  // and what an operator waits for does not come by event: see Shell::ended().
   void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome, Cause cause, Now now,
               BroadcastFailureReason reason = BroadcastFailureReason::kBackendError);
   void finish(Broadcast& broadcast, Now now);
@@ -104,8 +120,8 @@ struct Broker::State {
   // --- housekeeping
   // Of every user who has something in use or in the list of the dead, in ascending order.
   [[nodiscard]] std::vector<UserUsage> usage() const;
-  void expire_dead(Now now);
-  void expire_reports(Now now);
+  void expire_dead(Now now) noexcept;
+  void expire_reports(Now now) noexcept;
   void maybe_drained();
   [[nodiscard]] ControlError no_report(BroadcastId id) const;
 
@@ -113,6 +129,7 @@ struct Broker::State {
   // An event that there is no memory for is not told: what it is about has happened all the same.
   void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
   void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
+  void tell_refused(const Session& session, std::string_view reason, std::string_view why, Now now);
   void tell_shutting_down(Now now);
   void tell_outcome(Event::Kind kind, const Broadcast& broadcast, std::uint32_t target, Now now);
 

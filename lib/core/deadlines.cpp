@@ -4,8 +4,10 @@ namespace muster::core {
 
 DeadlineId Deadlines::add(Deadline what) {
   if (free_.empty()) {
+    // So that remove() never allocates, and nothing is lost when this does not get what it asks
+    // for.
+    if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 1);
     slots_.emplace_back();
-    free_.reserve(slots_.capacity());  // so that remove() never allocates
     free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
   }
   const std::uint32_t slot = free_.back();

@@ -22,8 +22,14 @@ bool OperationKeys::has_room(uid_t uid) const {
 
 void OperationKeys::add(UsedKey key, SteadyTime used) {
   Use use{key.broadcast, std::move(key.request), key.used_unix_ms, used};
-  const bool is_new = uses_.try_emplace({key.uid, std::move(key.key)}, std::move(use)).second;
-  if (is_new) ++count_[key.uid];
+  const auto user = count_.try_emplace(key.uid).first;
+  try {
+    const bool is_new = uses_.try_emplace({key.uid, std::move(key.key)}, std::move(use)).second;
+    if (is_new) ++user->second;
+  } catch (...) {
+    if (user->second == 0) count_.erase(user);
+    throw;
+  }
 }
 
 // Looking up by a pair needs a key of its own; this runs when memory may have run out.

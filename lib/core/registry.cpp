@@ -1,8 +1,18 @@
 #include "core/registry.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace muster::core {
+namespace {
+
+// Room for `size`, growing as push_back() does.
+template <class Vector>
+void grow(Vector& list, std::size_t size) {
+  if (list.capacity() < size) list.reserve(std::max(size, 2 * list.capacity()));
+}
+
+}  // namespace
 
 EntryId Registry::find(const BackendKey& key) const { return find(key, BackendKeyHash{}(key)); }
 
@@ -18,34 +28,46 @@ EntryId Registry::put(Enrolment enrolment) {
   const std::size_t hash = BackendKeyHash{}(enrolment.key());
   EntryId id = find(enrolment.key(), hash);
   const bool is_new = id == kNone;
-  enrolment.order = is_new ? next_order_++ : entries_[id].enrolment->order;
+  const uid_t uid = enrolment.peer.uid;
+  enrolment.order = is_new ? next_order_ : entries_[id].enrolment->order;
   auto shared = std::make_shared<const Enrolment>(std::move(enrolment));
+  if (is_new && free_.empty()) {
+    grow(free_, entries_.size() + 1);
+    grow(place_, entries_.size() + 1);
+    entries_.emplace_back();
+    place_.push_back(0);
+    free_.push_back(static_cast<EntryId>(entries_.size() - 1));
+  }
+  if (is_new) grow(order_, order_.size() + 1);
+  const auto user = users_.try_emplace(uid).first;
+  try {
+    if (is_new) by_key_.emplace(hash, free_.back());
+  } catch (...) {
+    if (user->second.entries == 0) users_.erase(user);
+    throw;
+  }
+  // Nothing below allocates.
+  ++user->second.entries;
   if (is_new) {
-    if (free_.empty()) {
-      id = static_cast<EntryId>(entries_.size());
-      entries_.emplace_back();
-      place_.push_back(0);
-    } else {
-      id = free_.back();
-      free_.pop_back();
-    }
-    // Whoever is found has an enrolment, even if one of the next two runs out of memory.
-    entries_[id].enrolment = std::move(shared);
+    id = free_.back();
+    free_.pop_back();
+    ++next_order_;
     place_[id] = static_cast<std::uint32_t>(order_.size());
     order_.push_back(id);
-    by_key_.emplace(hash, id);
   } else {
     if (entries_[id].state == BackendState::kDead) forget_death(entries_[id]);
-    entries_[id].enrolment = std::move(shared);
+    leave(entries_[id].enrolment->peer.uid);
   }
+  entries_[id].enrolment = std::move(shared);
   entries_[id].state = BackendState::kLive;
   entries_[id].cause = Cause::kNone;
   return id;
 }
 
-void Registry::remove(EntryId id) {
+void Registry::remove(EntryId id) noexcept {
   auto& entry = entries_[id];
   if (entry.state == BackendState::kDead) forget_death(entry);
+  leave(entry.enrolment->peer.uid);
   const auto [begin, end] = by_key_.equal_range(BackendKeyHash{}(entry.enrolment->key()));
   by_key_.erase(std::find_if(begin, end, [&](const auto& one) { return one.second == id; }));
   order_[place_[id]] = kNone;
@@ -55,72 +77,74 @@ void Registry::remove(EntryId id) {
   compact();
 }
 
-void Registry::mark_dead(EntryId id, Now now) {
+void Registry::leave(uid_t uid) noexcept {
+  const auto user = users_.find(uid);
+  if (--user->second.entries == 0) users_.erase(user);
+}
+
+void Registry::mark_dead(EntryId id, Now now) noexcept {
   auto& entry = entries_[id];
   if (entry.state == BackendState::kDead) forget_death(entry);
   entry.state = BackendState::kDead;
   entry.since_unix_ms = now.unix_ms;
   entry.death = ++last_death_;
-  auto& dead = dead_by_user_[entry.enrolment->peer.uid];
-  ++dead.count;
+  entry.died = now.steady;
+  add_death(id);
+}
+
+void Registry::add_death(EntryId id) noexcept {
+  auto& entry = entries_[id];
+  User& user = users_.find(entry.enrolment->peer.uid)->second;
+  entry.died_before = std::exchange(user.last_dead, id);
+  entry.died_after = kNone;
+  (entry.died_before == kNone ? user.longest_dead : entries_[entry.died_before].died_after) = id;
+  ++user.dead;
   ++dead_;
-  dead.deaths.push_back({id, entry.death, now.steady});
-  // A backend that dies and comes back again and again leaves a record each time, behind one that
-  // stays dead.
-  if (dead.deaths.size() < 2 * dead.count + 64) return;
-  std::erase_if(dead.deaths, [&](const Death& death) { return !is_current(death); });
 }
 
-void Registry::forget_death(const Entry& entry) {
-  const auto user = dead_by_user_.find(entry.enrolment->peer.uid);
-  if (user == dead_by_user_.end()) return;  // a registration that ran out of memory
+void Registry::forget_death(Entry& entry) noexcept {
+  User& user = users_.find(entry.enrolment->peer.uid)->second;
+  const EntryId before = std::exchange(entry.died_before, kNone);
+  const EntryId after = std::exchange(entry.died_after, kNone);
+  (before == kNone ? user.longest_dead : entries_[before].died_after) = after;
+  (after == kNone ? user.last_dead : entries_[after].died_before) = before;
+  --user.dead;
   --dead_;
-  if (--user->second.count == 0) dead_by_user_.erase(user);
 }
 
-bool Registry::is_current(const Death& death) const {
-  const auto& entry = entries_[death.id];
-  return entry.enrolment != nullptr && entry.state == BackendState::kDead &&
-         entry.death == death.number;
-}
-
-const Registry::Death& Registry::longest(DeadOfUser& dead) const {
-  while (!is_current(dead.deaths.front())) dead.deaths.pop_front();
-  return dead.deaths.front();
-}
-
-void Registry::evict_dead(std::size_t max_dead) {
+void Registry::evict_dead(std::size_t max_dead) noexcept {
   while (dead_ > max_dead) {
-    std::size_t most = 0;
-    for (const auto& [uid, dead] : dead_by_user_) most = std::max(most, dead.count);
-    const Death* victim = nullptr;
-    for (auto& [uid, dead] : dead_by_user_) {
-      if (dead.count != most) continue;
-      const Death& candidate = longest(dead);
-      if (victim == nullptr || candidate.number < victim->number) victim = &candidate;
+    const User* has_most = nullptr;
+    for (const auto& [uid, user] : users_) {
+      if (user.dead == 0) continue;
+      if (has_most == nullptr || user.dead > has_most->dead ||
+          (user.dead == has_most->dead &&
+           entries_[user.longest_dead].death < entries_[has_most->longest_dead].death)) {
+        has_most = &user;
+      }
     }
-    remove(victim->id);
+    remove(has_most->longest_dead);
   }
 }
 
-SteadyTime Registry::expire_dead(SteadyTime before) {
+SteadyTime Registry::expire_dead(SteadyTime before) noexcept {
   auto oldest = SteadyTime::max();
-  for (auto user = dead_by_user_.begin(); user != dead_by_user_.end();) {
-    auto& dead = (user++)->second;  // removing its last one removes the user
-    for (auto left = dead.count; left > 0; --left) {
-      const Death& death = longest(dead);
-      if (death.when > before) {
-        oldest = std::min(oldest, death.when);
+  for (auto next = users_.begin(); next != users_.end();) {
+    const User& user = (next++)->second;  // removing its last entry removes the user
+    for (auto left = user.dead; left > 0; --left) {
+      const EntryId longest = user.longest_dead;
+      if (entries_[longest].died > before) {
+        oldest = std::min(oldest, entries_[longest].died);
         break;
       }
-      remove(death.id);
+      remove(longest);
     }
   }
   return oldest;
 }
 
 // Removing is O(1) by leaving a hole; half of the order may be holes.
-void Registry::compact() {
+void Registry::compact() noexcept {
   if (removed_ < 64 || removed_ * 2 < order_.size()) return;
   std::size_t kept = 0;
   for (const EntryId id : order_) {
@@ -155,14 +179,10 @@ Registry::Saved Registry::save() const {
             {}};
     for (const OpenOperation& open : entry.open) slot.open.push_back({open.id, open.target});
     if (entry.quiesced) slot.quiesced = *entry.quiesced;
+    if (entry.state != BackendState::kDead) return;
+    slot.death = entry.death;
+    slot.died = entry.died;
   });
-  for (const auto& [uid, dead] : dead_by_user_) {
-    for (const Death& death : dead.deaths) {
-      if (!is_current(death)) continue;
-      saved.slots[death.id].death = death.number;
-      saved.slots[death.id].died = death.when;
-    }
-  }
   return saved;
 }
 
@@ -180,12 +200,14 @@ void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>
     entry.grace = slot.grace;
     entry.last_activity = slot.last_activity;
     entry.death = slot.death;
+    entry.died = slot.died;
     entry.since_unix_ms = slot.since_unix_ms;
     if (slot.quiesced) entry.quiesced = std::make_unique<Quiesced>(*std::move(slot.quiesced));
   }
   place_.resize(entries_.size());
   order_ = std::move(saved.order);
   free_ = std::move(saved.free);
+  grow(free_, entries_.size());
   last_death_ = saved.last_death;
   next_order_ = saved.next_order;
   std::vector<EntryId> dead;
@@ -193,17 +215,13 @@ void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>
     const EntryId id = order_[place];
     place_[id] = place;
     by_key_.emplace(BackendKeyHash{}(entries_[id].enrolment->key()), id);
+    ++users_[entries_[id].enrolment->peer.uid].entries;
     if (entries_[id].state == BackendState::kDead) dead.push_back(id);
   }
   // Each user's in the order of dying.
   std::sort(dead.begin(), dead.end(),
             [&](EntryId a, EntryId b) { return entries_[a].death < entries_[b].death; });
-  for (const EntryId id : dead) {
-    auto& of_user = dead_by_user_[entries_[id].enrolment->peer.uid];
-    of_user.deaths.push_back({id, entries_[id].death, saved.slots[id].died});
-    ++of_user.count;
-  }
-  dead_ = dead.size();
+  for (const EntryId id : dead) add_death(id);
 }
 
 }  // namespace muster::core

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -53,6 +52,7 @@ struct OpenOperation {
 };
 
 using EntryId = std::uint32_t;
+inline constexpr EntryId kNoEntry = ~EntryId{0};
 
 struct Entry {
   EnrolmentPtr enrolment;  // null: the slot is free
@@ -64,7 +64,10 @@ struct Entry {
   DeadlineId idle;                  // live and with an idle timeout
   DeadlineId grace;                 // reconnecting
   SteadyTime last_activity;
-  std::uint64_t death = 0;             // counts up over all entries: two may die at the same time
+  std::uint64_t death = 0;  // counts up over all entries: two may die at the same time
+  SteadyTime died;
+  EntryId died_before = kNoEntry;  // its neighbours in the list of its user's dead
+  EntryId died_after = kNoEntry;
   std::uint64_t since_unix_ms = 0;     // of the state
   std::unique_ptr<Quiesced> quiesced;  // null: it is not, as most
 };
@@ -76,21 +79,21 @@ class Registry {
   [[nodiscard]] const Entry& at(EntryId id) const { return entries_[id]; }
   // kNone when nobody has the key.
   [[nodiscard]] EntryId find(const BackendKey& key) const;
-  static constexpr EntryId kNone = ~EntryId{0};
+  static constexpr EntryId kNone = kNoEntry;
 
   // A new entry at the end of the order, or the one that the key has. The enrolment's `order` is
-  // filled in.
+  // filled in. Strong: when it throws nothing has changed. It is the only one that allocates.
   EntryId put(Enrolment enrolment);
-  void remove(EntryId id);
+  void remove(EntryId id) noexcept;
 
-  void mark_dead(EntryId id, Now now);
+  void mark_dead(EntryId id, Now now) noexcept;
   // Removes dead ones until at most `max_dead` are left: each time the longest dead of the user who
   // has the most; of users with as many, the one who has the longest dead. So nobody pushes out
   // another's dead by dying often.
-  void evict_dead(std::size_t max_dead);
+  void evict_dead(std::size_t max_dead) noexcept;
   // Removes those that died before `before`. The time at which the oldest of the rest died, or
   // SteadyTime::max().
-  SteadyTime expire_dead(SteadyTime before);
+  SteadyTime expire_dead(SteadyTime before) noexcept;
 
   // Calls visit(EntryId, Entry&) in registration order. REQUIRES: visit adds and removes nothing.
   template <class Visit>
@@ -108,7 +111,9 @@ class Registry {
   // Calls visit(uid_t, std::size_t) for each user with dead entries, in no order.
   template <class Visit>
   void for_each_with_dead(Visit&& visit) const {
-    for (const auto& [uid, dead] : dead_by_user_) visit(uid, dead.count);
+    for (const auto& [uid, user] : users_) {
+      if (user.dead != 0) visit(uid, user.dead);
+    }
   }
   // As values, with the ids of broadcasts for their addresses.
   struct Saved {
@@ -152,23 +157,21 @@ class Registry {
   [[nodiscard]] std::size_t size_hint() const noexcept { return order_.size(); }
 
  private:
-  struct Death {
-    EntryId id = kNone;
-    std::uint64_t number = 0;  // Entry::death
-    SteadyTime when;
-  };
-  // Records are in the order of dying; some are no longer true.
-  struct DeadOfUser {
-    std::deque<Death> deaths;
-    std::size_t count = 0;  // of those that are true, never 0
+  // Of every user with an entry. Its dead are linked in the order of dying.
+  struct User {
+    std::size_t entries = 0;
+    std::size_t dead = 0;
+    EntryId longest_dead = kNone;
+    EntryId last_dead = kNone;
   };
 
   [[nodiscard]] EntryId find(const BackendKey& key, std::size_t hash) const;
-  [[nodiscard]] bool is_current(const Death& death) const;
-  void compact();
-  const Death& longest(DeadOfUser& dead) const;
+  void compact() noexcept;
+  // It is the last of its user's who died.
+  void add_death(EntryId id) noexcept;
   // The entry is not dead any more, or about to go.
-  void forget_death(const Entry& entry);
+  void forget_death(Entry& entry) noexcept;
+  void leave(uid_t uid) noexcept;
 
   StableVector<Entry> entries_;  // growing must not move 10,000 entries
   std::vector<EntryId> free_;
@@ -177,7 +180,7 @@ class Registry {
   std::size_t removed_ = 0;           // kNones in order_
   // By the hash of the key, which is computed once; the key itself stands in the enrolment.
   std::unordered_multimap<std::size_t, EntryId> by_key_;
-  std::unordered_map<uid_t, DeadOfUser> dead_by_user_;
+  std::unordered_map<uid_t, User> users_;
   std::size_t dead_ = 0;
   std::uint64_t last_death_ = 0;
   std::uint64_t next_order_ = 1;

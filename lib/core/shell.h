@@ -64,8 +64,14 @@ class Shell {
   // Whether anybody looks at acks one by one (a watcher, a progress display, a debug log). Where
   // nobody does, kOutcome events of acks are not made.
   [[nodiscard]] virtual bool wants_every_outcome() const noexcept = 0;
-  // The core's state is whole when this is called: const functions of Broker may be used in it.
+  // The core's state is whole when this is called: const functions of Broker may be used in it. An
+  // event is news for logs and watchers; one that there was no memory for is missing.
   virtual void report(const Event& event) = 0;
+
+  // The broadcast has its last outcome, its report is kept from now on: whoever waits for it is to
+  // be answered. Once for each, after its last event, which may be missing. Const functions of
+  // Broker may be used in it.
+  virtual void ended(BroadcastId broadcast) noexcept = 0;
 
   // After Broker::shut_down(): every outcome is in, every backend was told. Once.
   virtual void drained() = 0;

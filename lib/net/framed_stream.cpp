@@ -172,6 +172,21 @@ struct FramedStream::State : std::enable_shared_from_this<State> {
     }
   }
 
+  // Without a writer the queue holds just what has come now. What is out in part cannot be taken
+  // back.
+  void ensure_writer_or_take_back() {
+    try {
+      ensure_writer();
+    } catch (...) {
+      if (written == 0) {
+        drop_queue();
+      } else {
+        close();
+      }
+      throw;
+    }
+  }
+
   void close() {
     if (std::exchange(closed, true)) return;
     drop_queue();
@@ -271,7 +286,7 @@ asio::awaitable<Received> FramedStream::receive() { return State::receive(state_
 
 std::error_code FramedStream::send(std::span<const SharedBytes> parts) {
   const std::error_code ec = state_->enqueue(parts);
-  state_->ensure_writer();
+  state_->ensure_writer_or_take_back();
   return ec;
 }
 
@@ -284,7 +299,7 @@ std::error_code FramedStream::send(std::string framed) {
 std::error_code FramedStream::send_now(SharedBytes framed) {
   if (const std::error_code ec = state_->enqueue(std::span(&framed, 1))) return ec;
   if (!state_->blocked) state_->write_some();
-  state_->ensure_writer();
+  state_->ensure_writer_or_take_back();
   return state_->write_error;
 }
 

@@ -41,6 +41,7 @@ class WireShell final : public core::Shell {
   void cancel(core::DeadlineId id) override { sim.cancel(id); }
   bool wants_every_outcome() const noexcept override { return sim.wants_every_outcome(); }
   void report(const Event& event) override { sim.report(event); }
+  void ended(BroadcastId broadcast) noexcept override { sim.ended(broadcast); }
   void drained() override { sim.drained(); }
 
  private:

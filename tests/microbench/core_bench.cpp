@@ -27,6 +27,7 @@ struct Idle final : Shell {
   void cancel(DeadlineId /*id*/) override {}
   bool wants_every_outcome() const noexcept override { return false; }
   void report(const Event& /*event*/) override {}
+  void ended(BroadcastId /*broadcast*/) noexcept override {}
   void drained() override {}
 
   BroadcastId last_id = 0;

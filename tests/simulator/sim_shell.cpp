@@ -17,6 +17,7 @@ void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
   for (auto& armed : armed_) armed.is_new = false;
   sent.clear();
   operations.clear();
+  ended_now.clear();
   drained_now = false;
 }
 

@@ -106,6 +106,7 @@ class SimShell final : public core::Shell {
   // Of the last call.
   std::vector<Sent> sent;
   std::vector<OutgoingOperation> operations;  // that were sent, once for each budget
+  std::vector<BroadcastId> ended_now;  // whose waiters are to be answered
   bool drained_now = false;
 
   // --- core::Shell
@@ -122,6 +123,7 @@ class SimShell final : public core::Shell {
   void cancel(core::DeadlineId id) override;
   bool wants_every_outcome() const noexcept override { return watched; }
   void report(const Event& event) override;
+  void ended(BroadcastId broadcast) noexcept override { ended_now.push_back(broadcast); }
   void drained() override;
 
  private:

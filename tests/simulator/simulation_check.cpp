@@ -29,6 +29,12 @@ void Simulation::check_outputs() {
     throw Violation("the counters are " + to_string(broker_->counters()) + "\n  and should be " +
                     to_string(should.counters));
   }
+  std::vector<BroadcastId> ended;
+  for (const Told& told : told_) {
+    if (told.kind == Event::Kind::kBroadcastFinished) ended.push_back(told.broadcast);
+  }
+  std::sort(shell_.ended_now.begin(), shell_.ended_now.end());
+  must(shell_.ended_now == ended, "whoever waits for a broadcast is answered when it ends, once");
   must(shell_.drained_now == should.drained,
        should.drained ? "the broker drained and does not say so" : "the broker did not drain");
   check_frames();

@@ -27,6 +27,7 @@ class KeepingShell final : public core::Shell {
   void cancel(core::DeadlineId) override {}
   bool wants_every_outcome() const noexcept override { return false; }
   void report(const Event& event) override { events.push_back(event); }
+  void ended(BroadcastId broadcast) noexcept override { ended_broadcasts.push_back(broadcast); }
   void drained() override {}
 
   BroadcastId next_id = 20;
@@ -35,6 +36,7 @@ class KeepingShell final : public core::Shell {
   std::vector<core::DeadlineId> armed;
   std::vector<core::ConnectionId> closed;
   std::vector<Event> events;
+  std::vector<BroadcastId> ended_broadcasts;
 };
 
 }  // namespace muster::test

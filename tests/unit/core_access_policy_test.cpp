@@ -166,6 +166,7 @@ class RefusingShell final : public Shell {
   void report(const Event& event) override {
     if (event.kind == Event::Kind::kPeerRefused) logged = event.detail;
   }
+  void ended(BroadcastId /*broadcast*/) noexcept override {}
   void drained() override {}
 
   std::string said;

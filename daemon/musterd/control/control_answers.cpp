@@ -78,41 +78,82 @@ void ControlSession::deliver(EventDelivery& delivery) noexcept {
   if (finishing_ || requests_.empty()) return;
   const Event& event = delivery.event();
   const bool starts = event.kind == Event::Kind::kBroadcastStarted;
-  const bool ends = event.kind == Event::Kind::kBroadcastFinished;
-  if (followers_ == 0 && !starts && !ends) return;  // most sessions wait for an end alone
-  try {
-    for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
-      Open& request = requests_[i];
-      if (request.starting && starts) {
-        request.broadcast = event.broadcast_id;
-        request.starting = false;
-      }
-      const bool concerned =
-          request.watches || (!request.starting && request.broadcast == event.broadcast_id);
-      if (concerned && request.events) send_event(request, delivery);
-      if (concerned && ends && !request.watches) {
-        answer_finished(request, delivery);  // which is done with then
-      } else {
-        ++i;
-      }
+  if (followers_ == 0 && !starts) return;  // most sessions wait for an end alone
+  for (std::size_t i = 0; i < requests_.size() && !finishing_; ++i) {
+    Open& request = requests_[i];
+    if (request.starting && starts) {
+      request.broadcast = event.broadcast_id;
+      request.starting = false;
     }
-  } catch (const std::exception&) {
-    // It would wait for ever for what could not be sent: the end of its connection tells it.
-    finishing_ = true;
-    stream_.close();
+    const bool concerned =
+        request.watches || (!request.starting && request.broadcast == event.broadcast_id);
+    if (!concerned || !request.events) continue;
+    try {
+      send_event(request, delivery);
+    } catch (const std::exception&) {
+      request.gate.leave_out();
+      check_missing_later();
+    }
   }
 }
 
-void ControlSession::answer_finished(Open& request, EventDelivery& delivery) {
+bool ControlSession::ended(EndDelivery& end) noexcept {
+  if (finishing_) return true;
+  bool all = true;
+  for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
+    Open& request = requests_[i];
+    if (request.watches || request.starting || request.broadcast != end.broadcast()) {
+      ++i;
+      continue;
+    }
+    request.ended = true;
+    try {
+      answer_ended(request, end);  // which is done with then
+    } catch (const std::exception&) {
+      all = false;
+      ++i;
+    }
+  }
+  return all;
+}
+
+bool ControlSession::answer_ended() noexcept {
+  bool all = true;
+  for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
+    Open& request = requests_[i];
+    if (!request.ended) {
+      ++i;
+      continue;
+    }
+    EndDelivery end(request.broadcast, *context_->server);
+    try {
+      answer_ended(request, end);
+    } catch (const std::exception&) {
+      all = false;
+      ++i;
+    }
+  }
+  return all;
+}
+
+void ControlSession::close_if_owed() noexcept {
+  const bool owes = std::any_of(requests_.begin(), requests_.end(),
+                                [](const Open& request) { return request.ended; });
+  if (owes) close();
+}
+
+// Strong: when it throws it can be tried again.
+void ControlSession::answer_ended(Open& request, EndDelivery& end) {
   const std::uint64_t id = request.request_id;
-  const auto report = delivery.report(who_.uid, answers_);
+  const auto report = end.report(who_.uid, answers_);
   if (report == nullptr) return no_room(id);
-  end_request(id);
   wire::FrameAround around = wire::answer_around(id, report->size());
   const std::array<net::SharedBytes, 3> parts{
       std::make_shared<const std::string>(std::move(around.before)), report,
       std::make_shared<const std::string>(std::move(around.after))};
+  tell_all_missing(request);
   sent(stream_.send(parts));
+  close_request(id);
 }
 
 void ControlSession::send_event(Open& request, EventDelivery& delivery) {
@@ -143,26 +184,34 @@ void ControlSession::tell_missing(Open& request, std::uint64_t count) {
 }
 
 // Nothing tells when the peer has read, so look now and then, ever less often.
-void ControlSession::check_missing_later() {
+void ControlSession::check_missing_later() noexcept {
   if (missing_wait_ != std::chrono::milliseconds::zero()) return;  // armed
   missing_wait_ = kFirstWait;
   arm_missing_timer();
 }
 
-void ControlSession::arm_missing_timer() {
-  missing_timer_.expires_after(missing_wait_);
-  missing_timer_.async_wait([weak = weak_from_this()](std::error_code error) {
-    const auto self = weak.lock();
-    if (!error && self && !self->finishing_) self->check_missing();
-  });
+void ControlSession::arm_missing_timer() noexcept {
+  try {
+    missing_timer_.expires_after(missing_wait_);
+    missing_timer_.async_wait([weak = weak_from_this()](std::error_code error) {
+      const auto self = weak.lock();
+      if (!error && self && !self->finishing_) self->check_missing();
+    });
+  } catch (const std::exception&) {  // the next event that is missing tries again
+    missing_wait_ = {};
+  }
 }
 
-void ControlSession::check_missing() {
+void ControlSession::check_missing() noexcept {
   bool waiting = false;
   for (Open& request : requests_) {
     if (!request.gate.is_missing_some()) continue;
     if (request.gate.has_caught_up(stream_.queued_bytes())) {
-      tell_missing(request, request.gate.take_missing());
+      try {
+        tell_all_missing(request);
+      } catch (const std::exception&) {  // still missing
+        waiting = true;
+      }
     } else {
       waiting = true;
     }
@@ -194,22 +243,34 @@ void ControlSession::send_answer(std::string framed) {
 
 void ControlSession::no_room(std::uint64_t id) {
   ++context_->server->core().counters().over_quota;
-  end_request(id);
-  // It reads, others of its user do not.
+  // It does not read, and neither do others of its user.
   if (stream_.queued_bytes() != 0) return sent(net::Errc::kQueueFull);
   const ControlError why{
       ControlError::Code::kBusy,
       fmt::format("what waits for the operators of uid {} would be over its quota, {} bytes: read "
                   "the answers of the other connections, or close them",
                   who_.uid, answers_->limit)};
-  sent(stream_.send_now(wire::encode(id, why)));
+  std::string answer = wire::encode(id, why);
+  end_request(id);
+  sent(stream_.send_now(std::move(answer)));
 }
 
 void ControlSession::end_request(std::uint64_t id) {
   Open* request = find(id);
   if (request == nullptr || request->watches) return;
-  if (request->gate.is_missing_some()) tell_missing(*request, request->gate.take_missing());
+  tell_all_missing(*request);
   close_request(id);
+}
+
+void ControlSession::tell_all_missing(Open& request) {
+  if (!request.gate.is_missing_some()) return;
+  const std::uint64_t count = request.gate.take_missing();
+  try {
+    tell_missing(request, count);
+  } catch (...) {
+    request.gate.leave_out(count);
+    throw;
+  }
 }
 
 void ControlSession::sent(std::error_code error) {

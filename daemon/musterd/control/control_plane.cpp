@@ -1,6 +1,7 @@
 #include "musterd/control/control_plane.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <fcntl.h>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "broker/broker_server.h"
 #include "core/quota.h"
 #include "musterd/control/control_session.h"
+#include "musterd/control/retry_turns.h"
 #include "net/spawn.h"
 #include "net/use_tuple.h"
 #include "os/peer.h"
@@ -30,10 +32,17 @@ using Acceptor = asio::local::stream_protocol::acceptor;
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::size_t kMostReserved = 16;  // of the connections, for privileged users
 
+// Who was about to be accepted is gone, or another took it.
+bool passes(const std::error_code& error) {
+  const int value = error.value();
+  return value == EAGAIN || value == EWOULDBLOCK || value == ECONNABORTED || value == EINTR;
+}
+
 }  // namespace
 
 struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
-  explicit State(std::shared_ptr<ControlContext> shared) : context(std::move(shared)) {}
+  explicit State(std::shared_ptr<ControlContext> shared)
+      : context(std::move(shared)), retries(context->loop) {}
 
   // A listening socket and the task that accepts from it.
   struct Listener {
@@ -59,6 +68,8 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
   // when it is in use already, or nobody waits.
   bool accept_with_spare(Acceptor& acceptor);
   void keep_spare();
+  // Answers who could not be answered when its broadcast ended.
+  void answer_later() noexcept;
 
   void task_failed(const char* task, std::string_view what) const noexcept {
     ++context->server->core().counters().task_failures;
@@ -72,6 +83,7 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
   std::vector<std::shared_ptr<Listener>> listeners;
   std::vector<std::shared_ptr<ControlSession>> sessions;
   os::UniqueFd spare;
+  RetryTurns retries;
   bool closing = false;
 };
 
@@ -132,16 +144,19 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
   Acceptor& acceptor = listener->acceptor;
   bool failing = false;
   while (!self->closing) {
-    auto [error, socket] = co_await acceptor.async_accept(net::kUseTuple);
+    // Not async_accept(): where there is no memory for a socket of Asio's, it ends the loop.
+    auto [error] = co_await acceptor.async_wait(Acceptor::wait_read, net::kUseTuple);
     if (self->closing) break;
-    if (!error) {
+    os::UniqueFd socket(
+        ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) error = {errno, std::system_category()};
+    if (socket) {
       failing = false;
       self->keep_spare();
-      std::error_code released;
-      const int fd = socket.release(released);
-      self->accepted(os::UniqueFd(fd));
+      self->accepted(std::move(socket));
       continue;
     }
+    if (passes(error)) continue;
     // Descriptors that ran out come back; leaving this loop would not.
     const bool is_let_in = self->accept_with_spare(acceptor);
     if (!std::exchange(failing, true)) {
@@ -203,8 +218,12 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
     self->task_failed(task, what);
     session->close();
   };
-  net::spawn(context->loop, "control session", serve(shared_from_this(), std::move(session)),
-             on_failure);
+  try {
+    net::spawn(context->loop, "control session", serve(shared_from_this(), session), on_failure);
+  } catch (...) {
+    std::erase(sessions, session);
+    throw;
+  }
 }
 
 std::optional<ControlError> ControlPlane::State::no_place_for(uid_t uid) {
@@ -262,6 +281,25 @@ void ControlPlane::on_event(const Event& event) {
   if (state_->sessions.empty()) return;
   EventDelivery delivery(event, *state_->context->server);
   for (const auto& session : state_->sessions) session->deliver(delivery);
+}
+
+void ControlPlane::on_ended(BroadcastId broadcast) noexcept {
+  if (state_->sessions.empty()) return;
+  EndDelivery end(broadcast, *state_->context->server);
+  bool all = true;
+  for (const auto& session : state_->sessions) all = session->ended(end) && all;
+  if (!all) state_->answer_later();
+}
+
+void ControlPlane::State::answer_later() noexcept {
+  retries.run([self = shared_from_this()](bool is_last) {
+    bool all = true;
+    for (const auto& session : self->sessions) {
+      all = session->answer_ended() && all;
+      if (!all && is_last) session->close_if_owed();
+    }
+    return all;
+  });
 }
 
 bool ControlPlane::wants_every_outcome() const noexcept { return state_->context->followers != 0; }

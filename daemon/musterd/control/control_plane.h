@@ -55,6 +55,8 @@ class ControlPlane {
   void set_policy(core::AccessPolicyPtr policy) noexcept;
 
   void on_event(const Event& event);
+  // Answers those who wait for its report: at once, or in a later turn where memory is short now.
+  void on_ended(BroadcastId broadcast) noexcept;
   [[nodiscard]] bool wants_every_outcome() const noexcept;
   // Whether somebody accepts operators on every socket. False for good means that a task failed and
   // could not be started again: the process is to end.

@@ -137,6 +137,13 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
   const auto& started = std::get<core::Started>(answer);
+  // What it waits for comes first: the rest may fail for want of memory.
+  Open* const open_request = find(id);
+  const bool missed_the_start = open_request != nullptr && open_request->starting;
+  if (open_request != nullptr) {
+    open_request->starting = false;
+    open_request->broadcast = started.id;
+  }
   if (started.joined) {
     context_->log.info("operator joined a broadcast", {{"broadcast", started.id},
                                                        {"pid", asked_by.pid},
@@ -147,11 +154,18 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
                                                started.joined});
   }
-  Open* open_request = find(id);
-  if (open_request == nullptr) return;
-  open_request->starting = false;
+  if (open_request == nullptr) return;  // it has ended and was answered
   if (started.joined) return join(*open_request, started.id);
-  open_request->broadcast = started.id;
+  if (missed_the_start) answer_if_ended(*open_request);
+}
+
+// There was no memory for the event that says so.
+void ControlSession::answer_if_ended(const Open& request) {
+  auto& server = *context_->server;
+  const auto answer = server.core().report(request.broadcast, server.now());
+  const auto* report = std::get_if<core::BroadcastRows>(&answer);
+  if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
+  if (report->head().state != BroadcastState::kRunning) respond(request.request_id, *report);
 }
 
 void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
@@ -168,12 +182,12 @@ void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
 
 void ControlSession::join(Open& request, BroadcastId broadcast) {
   auto& server = *context_->server;
-  request.broadcast = broadcast;
   const auto answer = server.core().report(broadcast, server.now());
   const auto* report = std::get_if<core::BroadcastRows>(&answer);
-  if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
-  if (request.events) send_event(request, how_it_stands(*report, server.now().unix_ms));
-  if (report->head().state != BroadcastState::kRunning) respond(request.request_id, *report);
+  if (report != nullptr && request.events) {
+    send_event(request, how_it_stands(*report, server.now().unix_ms));
+  }
+  answer_if_ended(request);
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {

@@ -198,14 +198,18 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
   self->sent(self->stream_.send(parts));
 }
 
-void ControlSession::finish() {
+void ControlSession::finish() noexcept {
   finishing_ = true;
-  stream_.close_after_flush();
-  if (!stream_.is_open() || std::exchange(lingering_, true)) return;
-  linger_timer_.expires_after(context_->settings.linger);
-  linger_timer_.async_wait([self = shared_from_this()](std::error_code error) {
-    if (!error) self->stream_.close();
-  });
+  try {
+    stream_.close_after_flush();
+    if (!stream_.is_open() || std::exchange(lingering_, true)) return;
+    linger_timer_.expires_after(context_->settings.linger);
+    linger_timer_.async_wait([self = shared_from_this()](std::error_code error) {
+      if (!error) self->stream_.close();
+    });
+  } catch (const std::exception&) {
+    stream_.close();
+  }
 }
 
 void ControlSession::close() noexcept {

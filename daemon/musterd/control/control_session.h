@@ -73,12 +73,18 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   // Serves until the connection ends.
   static asio::awaitable<void> run(std::shared_ptr<ControlSession> self);
-  // From inside the core: calls only const functions of it. A report that was waited for is
-  // answered here, before it can be dropped for others.
+  // From inside the core: calls only const functions of it.
   void deliver(EventDelivery& delivery) noexcept;
+  // From inside the core, too: answers who waits for the report, before it can be dropped for
+  // others. False when some could not be answered, for want of memory: see answer_ended().
+  [[nodiscard]] bool ended(EndDelivery& end) noexcept;
+  // Tries again. False when some still could not be answered.
+  [[nodiscard]] bool answer_ended() noexcept;
+  // Where an answer is still owed, the end of the connection tells it.
+  void close_if_owed() noexcept;
   // Takes no more requests; closes when what is queued is sent, or after
   // ControlSettings::linger.
-  void finish();
+  void finish() noexcept;
   // At once, without last words.
   void close() noexcept;
   // Whether it may be closed for another one: it has not asked for anything for a while.
@@ -94,6 +100,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
     BroadcastId broadcast = 0;  // 0: everything (a watch), or not known yet
     bool watches = false;
     bool starting = false;  // its broadcast is being started right now
+    bool ended = false;     // its broadcast has: the answer is owed
     bool events = false;
     EventGate gate{0};
     core::Taken follower;  // with events
@@ -126,7 +133,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void not_started(std::uint64_t id, const ControlError& why);
   // Another operator's broadcast is followed from now on: how it stands comes first.
   void join(Open& request, BroadcastId broadcast);
-  void answer_finished(Open& request, EventDelivery& delivery);
+  void answer_if_ended(const Open& request);
+  void answer_ended(Open& request, EndDelivery& end);
 
   // Null when there are too many, which is answered. REQUIRES: `id` is not open.
   Open* open(std::uint64_t id, bool events);
@@ -146,9 +154,10 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // What waits for its user's operators is over the quota.
   void no_room(std::uint64_t id);
   void tell_missing(Open& request, std::uint64_t count);
-  void check_missing_later();
-  void arm_missing_timer();
-  void check_missing();
+  void tell_all_missing(Open& request);
+  void check_missing_later() noexcept;
+  void arm_missing_timer() noexcept;
+  void check_missing() noexcept;
   // The peer's fault: says so to it and to the log, and ends the connection.
   void protocol_error(std::uint64_t id, const std::string& problem);
   void sent(std::error_code error);

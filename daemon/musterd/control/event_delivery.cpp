@@ -35,19 +35,18 @@ const std::string& EventDelivery::payload() {
   return *payload_;
 }
 
-net::SharedBytes EventDelivery::report(uid_t uid, const AnswerAccount& account) {
-  const auto [place, is_new] = reports_.try_emplace(uid);
-  if (!is_new) return place->second;
+net::SharedBytes EndDelivery::report(uid_t uid, const AnswerAccount& account) {
+  const auto known = reports_.find(uid);
+  if (known != reports_.end()) return known->second;
   if (!report_) {
-    const auto found = std::as_const(server_.core()).report(event_.broadcast_id, server_.now());
+    const auto found = std::as_const(server_.core()).report(broadcast_, server_.now());
     if (const auto* rows = std::get_if<core::BroadcastRows>(&found)) {
       report_ = wire::payload_of(*rows);
     } else {
       report_ = wire::payload_of(std::get<ControlError>(found));
     }
   }
-  place->second = charged_bytes(*report_, account);
-  return place->second;
+  return reports_.emplace(uid, charged_bytes(*report_, account)).first->second;
 }
 
 }  // namespace muster::daemon

@@ -1,5 +1,5 @@
-// One event on its way to many sessions: its bytes, and those of the report that a broadcast ends
-// with, are made once, when they are first wanted. Lives no longer than the event. The loop's
+// One event, or the end of one broadcast, on its way to many sessions: its bytes, or those of the
+// report, are made once, when they are first wanted. Lives no longer than the call. The loop's
 // thread.
 #pragma once
 
@@ -35,14 +35,27 @@ class EventDelivery {
   [[nodiscard]] const Event& event() const noexcept { return event_; }
   // The payload of a frame.
   [[nodiscard]] const std::string& payload();
-  // Of a broadcast that has finished: the payload of its report, in the user's account. Null when
-  // there is no room for it there.
-  [[nodiscard]] net::SharedBytes report(uid_t uid, const AnswerAccount& account);
 
  private:
   const Event& event_;
   broker::BrokerServer& server_;
   std::optional<std::string> payload_;
+};
+
+// The report of a broadcast that has ended, on its way to those who wait for it.
+class EndDelivery {
+ public:
+  // The server outlives it. Only const functions of its core are called.
+  EndDelivery(BroadcastId broadcast, broker::BrokerServer& server) noexcept
+      : broadcast_(broadcast), server_(server) {}
+
+  [[nodiscard]] BroadcastId broadcast() const noexcept { return broadcast_; }
+  // The payload of the report, in the user's account. Null when there is no room for it there.
+  [[nodiscard]] net::SharedBytes report(uid_t uid, const AnswerAccount& account);
+
+ private:
+  const BroadcastId broadcast_;
+  broker::BrokerServer& server_;
   std::optional<std::string> report_;
   std::map<uid_t, net::SharedBytes> reports_;  // one for all of a user's
 };

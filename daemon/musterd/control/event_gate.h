@@ -26,6 +26,9 @@ class EventGate {
     return take_missing();
   }
 
+  // Events that could not be made or told.
+  void leave_out(std::uint64_t count = 1) noexcept { missing_ += count; }
+
   // Whether it is time to tell what is missing although no event comes.
   [[nodiscard]] bool has_caught_up(std::size_t queued) const noexcept {
     return queued <= bound_ / 2;

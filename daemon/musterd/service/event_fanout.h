@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <string_view>
 
 #include "broker/broker_server.h"
@@ -22,11 +23,22 @@ class EventFanout final : public broker::EventSink {
       : log_(log), events_(log), control_(control), memory_(memory), roster_(roster) {}
 
   void on_event(const Event& event) override {
-    events_.write(event, std::chrono::steady_clock::now(), control_.asked_by());
-    control_.on_event(event);
-    if (roster_ != nullptr) roster_->on_event(event);
-    memory_.noticed();
+    // One of them that fails is no reason to keep it from the others.
+    std::exception_ptr failure;
+    const auto tell = [&](auto&& step) {
+      try {
+        step();
+      } catch (const std::exception&) {
+        failure = std::current_exception();
+      }
+    };
+    if (roster_ != nullptr) tell([&] { roster_->on_event(event); });
+    tell([&] { control_.on_event(event); });
+    tell([&] { events_.write(event, std::chrono::steady_clock::now(), control_.asked_by()); });
+    tell([&] { memory_.noticed(); });
+    if (failure) std::rethrow_exception(failure);
   }
+  void on_ended(BroadcastId broadcast) noexcept override { control_.on_ended(broadcast); }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
   }
