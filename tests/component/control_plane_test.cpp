@@ -121,6 +121,9 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   EXPECT_EQ(joined.targets, 2u);
   EXPECT_EQ(joined.acks, 1u);
   EXPECT_EQ(joined.operation, "release-handles /cache");
+  ASSERT_TRUE(joined.asked_by);
+  EXPECT_EQ(joined.asked_by->uid, ::getuid());
+  EXPECT_EQ(joined.asked_by->pid, ::getpid());
   EXPECT_EQ(a.has_heard(), "nothing");
   EXPECT_EQ(b.hears(), "operation 100: release-handles /cache");
   b.acks(100);
@@ -144,7 +147,11 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   request.request.operation = BroadcastOperation::release_handles("/other");
   third.asks(4, request);
   EXPECT_NE(third.hears().find("belongs to broadcast 100"), std::string::npos);
-  EXPECT_TRUE(was_logged("operator joined a broadcast broadcast=100")) << logged();
+  const std::string who =
+      " pid=" + std::to_string(::getpid()) + " uid=" + std::to_string(::getuid());
+  EXPECT_TRUE(was_logged("skipped_dead=0" + who + " command=")) << logged();
+  EXPECT_TRUE(was_logged("a broadcast has an operation key broadcast=100" + who)) << logged();
+  EXPECT_TRUE(was_logged("operator joined a broadcast broadcast=100" + who)) << logged();
 }
 
 TEST_F(ControlPlaneTest, AnOperatorThatDisconnectsDoesNotEndItsBroadcast) {

@@ -39,9 +39,9 @@ class DaemonEventLogTest : public ::testing::Test {
     return made;
   }
   // The lines of one event.
-  std::string line(const Event& event, const AskedBy* asked_by = nullptr) {
+  std::string line(const Event& event) {
     text_.str({});
-    events_.write(event, now_, asked_by);
+    events_.write(event, now_);
     return text_.str();
   }
 
@@ -79,10 +79,10 @@ TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
   EXPECT_EQ(line(started),
             "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
             "skipped_dead=1\n");
-  const AskedBy operator_of_7{12, 1000, "nightly"};
-  EXPECT_EQ(line(started, &operator_of_7),
+  started.asked_by = Operator{1000, 12, "prune \"x\""};
+  EXPECT_EQ(line(started),
             "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
-            "skipped_dead=1 pid=12 uid=1000 key=nightly\n");
+            "skipped_dead=1 pid=12 uid=1000 command=\"prune \\\"x\\\"\"\n");
   now_ += 1500ms;
   Event finished = started;
   finished.kind = Kind::kBroadcastFinished;
@@ -195,19 +195,20 @@ TEST_F(DaemonEventLogTest, RootHasALargerBudgetThanAUser) {
 TEST_F(DaemonEventLogTest, AnOperatorsBroadcastsCountAgainstTheOperator) {
   Event started = event(Kind::kBroadcastStarted);
   started.key.reset();
-  const AskedBy user{12, 1000, {}};
+  started.asked_by = Operator{1000, 12, "musterctl"};
   int beginnings = 0;
   int ends = 0;
   for (int i = 0; i < 1'000; ++i) {
     ++started.broadcast_id;
     started.kind = Kind::kBroadcastStarted;
-    beginnings += line(started, &user).empty() ? 0 : 1;
+    beginnings += line(started).empty() ? 0 : 1;
     started.kind = Kind::kBroadcastFinished;
     ends += line(started).empty() ? 0 : 1;
   }
   EXPECT_EQ(beginnings, 25);
   EXPECT_EQ(ends, 25);
   // The broker's own always have both.
+  started.asked_by.reset();
   ++started.broadcast_id;
   started.kind = Kind::kBroadcastStarted;
   EXPECT_NE(line(started), "");

@@ -306,8 +306,6 @@ bool ControlPlane::wants_every_outcome() const noexcept { return state_->context
 
 std::size_t ControlPlane::session_count() const noexcept { return state_->sessions.size(); }
 
-const AskedBy* ControlPlane::asked_by() const noexcept { return state_->context->asked_by; }
-
 void ControlPlane::shut_down() {
   state_->closing = true;
   for (const auto& listener : state_->listeners) {

@@ -15,7 +15,6 @@
 
 #include "core/access_policy.h"
 #include "musterd/config/settings.h"
-#include "musterd/log/event_log.h"
 #include "musterd/log/log.h"
 #include "os/unique_fd.h"
 
@@ -62,8 +61,6 @@ class ControlPlane {
   // could not be started again: the process is to end.
   [[nodiscard]] bool is_serving() const noexcept;
   [[nodiscard]] std::size_t session_count() const noexcept;
-  // Whose broadcast is being started right now; null when it is nobody's.
-  [[nodiscard]] const AskedBy* asked_by() const noexcept;
 
   // Stops accepting, sends what is queued, for a second at most, and closes.
   void shut_down();

@@ -23,18 +23,6 @@ std::optional<ControlError> problem_of(const BroadcastRequest& request) {
                   to_string(quiesce->reason))};
 }
 
-// Says in `slot` who asks, until it is gone.
-class AskedByFor {
- public:
-  AskedByFor(const AskedBy*& slot, const AskedBy& who) : slot_(slot) { slot_ = &who; }
-  ~AskedByFor() { slot_ = nullptr; }
-  AskedByFor(const AskedByFor&) = delete;
-  AskedByFor& operator=(const AskedByFor&) = delete;
-
- private:
-  const AskedBy*& slot_;
-};
-
 // What a broadcast that runs already looks like to somebody who follows it from now on.
 Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   const ReportHead head = report.head();
@@ -44,6 +32,7 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   event.unix_ms = now_unix_ms;
   event.broadcast_id = head.broadcast_id;
   event.operation = head.operation->to_string();
+  if (head.asked_by != nullptr) event.asked_by = *head.asked_by;
   report.for_each_backend([&](const OutcomeRow& backend) {
     event.acks += backend.outcome == OutcomeKind::kAck ? 1 : 0;
     event.timeouts += backend.outcome == OutcomeKind::kTimeout ? 1 : 0;
@@ -128,12 +117,9 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     // The broadcast's first events come before its id is known here.
     open_request->starting = true;
   }
-  const AskedBy asked_by{who_.pid, who_.uid, operation_key};
-  const auto answer = [&] {
-    const AskedByFor while_it_starts(context_->asked_by, asked_by);
-    return server.core().start_broadcast(std::move(request.request), server.now(),
-                                         Operator{who_.uid, who_.pid, who_.command}, &*selected_);
-  }();
+  const auto answer =
+      server.core().start_broadcast(std::move(request.request), server.now(),
+                                    Operator{who_.uid, who_.pid, who_.command}, &*selected_);
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
   const auto& started = std::get<core::Started>(answer);
@@ -144,11 +130,14 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     open_request->starting = false;
     open_request->broadcast = started.id;
   }
-  if (started.joined) {
-    context_->log.info("operator joined a broadcast", {{"broadcast", started.id},
-                                                       {"pid", asked_by.pid},
-                                                       {"uid", asked_by.uid},
-                                                       {"key", operation_key}});
+  if (!operation_key.empty()) {
+    // Events do not carry it.
+    context_->log.info(
+        started.joined ? "operator joined a broadcast" : "a broadcast has an operation key",
+        {{"broadcast", started.id},
+         {"pid", static_cast<std::int64_t>(who_.pid)},
+         {"uid", static_cast<std::uint64_t>(who_.uid)},
+         {"key", operation_key}});
   }
   if (request.detach) {
     return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,

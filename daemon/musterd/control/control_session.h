@@ -50,7 +50,6 @@ struct ControlContext {
   LineLimit busy{50, 10};
   std::size_t connections = 0;  // open descriptors of operators
   LineLimit denials{50, 10};
-  const AskedBy* asked_by = nullptr;  // set while a broadcast is being started
 };
 
 // What to turn the operator away with, when policy does not let it connect. Logged.

@@ -24,8 +24,7 @@ std::uint64_t number(std::uint64_t value) { return value; }
 
 }  // namespace
 
-void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now,
-                     const AskedBy* asked_by) {
+void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now) {
   const auto about_backend = [&](LogLevel level, std::string_view message) {
     if (!log_.admits(level, event.uid, now)) return;
     const std::string backend = backend_of(event);
@@ -67,7 +66,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kPeerRefused:
       return about_backend(LogLevel::kWarning, "peer refused");
     case Event::Kind::kBroadcastStarted:
-      return write_started(event, asked_by, now);
+      return write_started(event, now);
     case Event::Kind::kOutcome:
       return write_outcome(event, now);
     case Event::Kind::kWorking:
@@ -92,16 +91,17 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
   }
 }
 
-void EventLog::write_started(const Event& event, const AskedBy* asked_by, Time now) {
+// What the broker does of its own is always told.
+bool EventLog::admits_operator(const Event& event, Time now) {
+  return !event.asked_by || log_.admits(LogLevel::kInfo, event.asked_by->uid, now);
+}
+
+void EventLog::write_started(const Event& event, Time now) {
   constexpr std::string_view kMessage = "broadcast started";
-  Started started{now, std::nullopt, true};
-  if (asked_by != nullptr) {
-    started.by = static_cast<uid_t>(asked_by->uid);
-    started.told = log_.admits(LogLevel::kInfo, *started.by, now);
-  }
-  started_[event.broadcast_id] = started;
-  if (!started.told) return;
-  if (asked_by == nullptr) {
+  const bool told = admits_operator(event, now);
+  started_[event.broadcast_id] = {now, told};
+  if (!told) return;
+  if (!event.asked_by) {
     return log_.info(kMessage, {{"broadcast", event.broadcast_id},
                                 {"operation", event.operation},
                                 {"targets", number(event.targets)},
@@ -111,9 +111,9 @@ void EventLog::write_started(const Event& event, const AskedBy* asked_by, Time n
                        {"operation", event.operation},
                        {"targets", number(event.targets)},
                        {"skipped_dead", number(event.skipped_dead)},
-                       {"pid", asked_by->pid},
-                       {"uid", asked_by->uid},
-                       {"key", asked_by->key}});
+                       {"pid", static_cast<std::int64_t>(event.asked_by->pid)},
+                       {"uid", number(event.asked_by->uid)},
+                       {"command", event.asked_by->command}});
 }
 
 void EventLog::write_outcome(const Event& event, Time now) {
@@ -150,13 +150,13 @@ void EventLog::write_outcome(const Event& event, Time now) {
 }
 
 void EventLog::write_finished(const Event& event, Time now) {
-  Started started{now, std::nullopt, true};
+  Started started{now, true};
   if (const auto known = started_.find(event.broadcast_id); known != started_.end()) {
     started = known->second;
     started_.erase(known);
   }
   // A broadcast whose beginning was left out has no end either.
-  if (!started.told || (started.by && !log_.admits(LogLevel::kInfo, *started.by, now))) return;
+  if (!started.told || !admits_operator(event, now)) return;
   const double ms = rounded_ms(fractional_ms(now - started.at));
   log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
                                    {"operation", event.operation},

@@ -34,7 +34,7 @@ class EventFanout final : public broker::EventSink {
     };
     if (roster_ != nullptr) tell([&] { roster_->on_event(event); });
     tell([&] { control_.on_event(event); });
-    tell([&] { events_.write(event, std::chrono::steady_clock::now(), control_.asked_by()); });
+    tell([&] { events_.write(event, std::chrono::steady_clock::now()); });
     tell([&] { memory_.noticed(); });
     if (failure) std::rethrow_exception(failure);
   }
