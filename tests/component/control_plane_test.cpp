@@ -1,5 +1,6 @@
 // Operators and their requests, through real sockets.
 #include <string>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 

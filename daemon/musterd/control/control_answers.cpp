@@ -277,6 +277,7 @@ void ControlSession::sent(std::error_code error) {
   if (error != net::Errc::kQueueFull) return;  // any other ends receive(), too
   finishing_ = true;
   stream_.close();
+  if (!may_log(LogLevel::kWarning)) return;
   context_->log.warning("operator does not read its answers: its connection is closed",
                         {{"pid", static_cast<std::int64_t>(who_.pid)},
                          {"uid", static_cast<std::uint64_t>(who_.uid)}});

@@ -210,8 +210,10 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   core::Taken place(ledger, core::Resource::kOperator, uid);
   auto session = std::make_shared<ControlSession>(context, std::move(socket), std::move(who),
                                                   std::move(place), ledger->answers_of(uid));
-  context->log.debug("operator connected", {{"pid", static_cast<std::int64_t>(pid)},
-                                            {"uid", static_cast<std::uint64_t>(uid)}});
+  if (context->log.admits(LogLevel::kDebug, uid)) {
+    context->log.debug("operator connected", {{"pid", static_cast<std::int64_t>(pid)},
+                                              {"uid", static_cast<std::uint64_t>(uid)}});
+  }
   sessions.push_back(session);
   const auto on_failure = [self = shared_from_this(), session](const char* task,
                                                                std::string_view what) {
@@ -249,9 +251,12 @@ bool ControlPlane::State::close_idle(std::optional<uid_t> uid) {
     if (uid && session->who().uid != *uid) continue;
     if (!uid && core::is_privileged(session->who().uid)) continue;
     if (!session->is_idle(now)) continue;
-    context->log.info("an idle operator's connection is closed for another one",
-                      {{"pid", static_cast<std::int64_t>(session->who().pid)},
-                       {"uid", static_cast<std::uint64_t>(session->who().uid)}});
+    const uid_t owner = session->who().uid;
+    if (context->log.admits(LogLevel::kInfo, owner)) {
+      context->log.info("an idle operator's connection is closed for another one",
+                        {{"pid", static_cast<std::int64_t>(session->who().pid)},
+                         {"uid", static_cast<std::uint64_t>(owner)}});
+    }
     session->close();
     std::erase(sessions, std::shared_ptr(session));
     return true;

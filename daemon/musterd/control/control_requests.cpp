@@ -48,12 +48,11 @@ std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& 
                                    const std::string& question) {
   if (verdict.allowed) return std::nullopt;
   ++context.server->core().counters().refusals;
-  if (const auto left_out = context.denials.admit(std::chrono::steady_clock::now())) {
+  if (context.log.admits(LogLevel::kWarning, who.uid)) {
     context.log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who.pid)},
                                              {"uid", static_cast<std::uint64_t>(who.uid)},
                                              {"what", what},
-                                             {"rule", verdict.to_string()},
-                                             {"left_out", *left_out}});
+                                             {"rule", verdict.to_string()}});
   }
   return ControlError{
       ControlError::Code::kDenied,
@@ -130,7 +129,7 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
     open_request->starting = false;
     open_request->broadcast = started.id;
   }
-  if (!operation_key.empty()) {
+  if (!operation_key.empty() && may_log(LogLevel::kInfo)) {
     // Events do not carry it.
     context_->log.info(
         started.joined ? "operator joined a broadcast" : "a broadcast has an operation key",
@@ -158,13 +157,10 @@ void ControlSession::answer_if_ended(const Open& request) {
 }
 
 void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
-  if (why.code == ControlError::Code::kBusy) {
-    if (const auto left_out = context_->busy.admit(std::chrono::steady_clock::now())) {
-      context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
-                                                 {"uid", static_cast<std::uint64_t>(who_.uid)},
-                                                 {"why", why.message},
-                                                 {"left_out", *left_out}});
-    }
+  if (why.code == ControlError::Code::kBusy && may_log(LogLevel::kWarning)) {
+    context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
+                                               {"uid", static_cast<std::uint64_t>(who_.uid)},
+                                               {"why", why.message}});
   }
   respond(id, why);
 }
@@ -195,11 +191,13 @@ void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& reque
   const auto answer = server.core().cancel_broadcast(request.id, server.now());
   if (const auto* error = std::get_if<ControlError>(&answer)) return respond(id, *error);
   const auto cancelled = std::get<std::uint32_t>(answer);
-  context_->log.info("operator cancelled a broadcast",
-                     {{"broadcast", request.id},
-                      {"pid", static_cast<std::int64_t>(who_.pid)},
-                      {"uid", static_cast<std::uint64_t>(who_.uid)},
-                      {"targets", static_cast<std::uint64_t>(cancelled)}});
+  if (may_log(LogLevel::kInfo)) {
+    context_->log.info("operator cancelled a broadcast",
+                       {{"broadcast", request.id},
+                        {"pid", static_cast<std::int64_t>(who_.pid)},
+                        {"uid", static_cast<std::uint64_t>(who_.uid)},
+                        {"targets", static_cast<std::uint64_t>(cancelled)}});
+  }
   respond(id, wire::CancelAccepted{cancelled});
 }
 
@@ -231,21 +229,25 @@ void ControlSession::handle(std::uint64_t id, wire::Watch /*request*/) {
 void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
   auto& server = *context_->server;
   const core::Resumed resumed = server.core().resume(request.id, request.selection, server.now());
-  context_->log.info("operator ended quiesces",
-                     {{"pid", static_cast<std::int64_t>(who_.pid)},
-                      {"uid", static_cast<std::uint64_t>(who_.uid)},
-                      {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
-                      {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)}});
+  if (may_log(LogLevel::kInfo)) {
+    context_->log.info("operator ended quiesces",
+                       {{"pid", static_cast<std::int64_t>(who_.pid)},
+                        {"uid", static_cast<std::uint64_t>(who_.uid)},
+                        {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
+                        {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)}});
+  }
   respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume});
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {
   auto& server = *context_->server;
   if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
-  context_->log.info("operator had a backend forgotten",
-                     {{"key", request.key.to_string()},
-                      {"pid", static_cast<std::int64_t>(who_.pid)},
-                      {"uid", static_cast<std::uint64_t>(who_.uid)}});
+  if (may_log(LogLevel::kInfo)) {
+    context_->log.info("operator had a backend forgotten",
+                       {{"key", request.key.to_string()},
+                        {"pid", static_cast<std::int64_t>(who_.pid)},
+                        {"uid", static_cast<std::uint64_t>(who_.uid)}});
+  }
   respond(id, wire::Forgotten{});
 }
 

@@ -225,12 +225,11 @@ void ControlSession::turn_away(const ControlError& why) {
 void ControlSession::protocol_error(std::uint64_t id, const std::string& problem) {
   auto& counters = context_->server->core().counters();
   ++counters.protocol_errors;
-  if (const auto left_out = context_->bad_input.admit(std::chrono::steady_clock::now())) {
+  if (may_log(LogLevel::kWarning)) {
     context_->log.warning("operator breaks the protocol",
                           {{"pid", static_cast<std::int64_t>(who_.pid)},
                            {"uid", static_cast<std::uint64_t>(who_.uid)},
-                           {"why", problem},
-                           {"left_out", *left_out}});
+                           {"why", problem}});
   }
   respond(id, ControlError{ControlError::Code::kProtocol, problem});
 }
@@ -239,6 +238,7 @@ void ControlSession::request_failed(std::uint64_t id, const std::string& what) {
   ++context_->server->core().counters().task_failures;
   respond(id, ControlError{ControlError::Code::kBusy,
                            "the broker could not do it: " + what + ": try again"});
+  if (!may_log(LogLevel::kError)) return;
   context_->log.error("a request failed", {{"pid", static_cast<std::int64_t>(who_.pid)},
                                            {"uid", static_cast<std::uint64_t>(who_.uid)},
                                            {"why", what}});

@@ -21,7 +21,6 @@
 #include "musterd/control/control_plane.h"
 #include "musterd/control/event_delivery.h"
 #include "musterd/control/event_gate.h"
-#include "musterd/log/line_limit.h"
 #include "musterd/log/log.h"
 #include "net/framed_stream.h"
 #include "os/peer.h"
@@ -45,11 +44,8 @@ struct ControlContext {
   ControlFacts facts;
   Log& log;
   broker::BrokerServer* server = nullptr;
-  std::size_t followers = 0;  // requests that get events
-  LineLimit bad_input{50, 10};
-  LineLimit busy{50, 10};
+  std::size_t followers = 0;    // requests that get events
   std::size_t connections = 0;  // open descriptors of operators
-  LineLimit denials{50, 10};
 };
 
 // What to turn the operator away with, when policy does not let it connect. Logged.
@@ -157,6 +153,10 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void check_missing_later() noexcept;
   void arm_missing_timer() noexcept;
   void check_missing() noexcept;
+  // For a line that its user can cause as often as it likes.
+  [[nodiscard]] bool may_log(LogLevel level) const noexcept {
+    return context_->log.admits(level, who_.uid);
+  }
   // The peer's fault: says so to it and to the log, and ends the connection.
   void protocol_error(std::uint64_t id, const std::string& problem);
   void sent(std::error_code error);
