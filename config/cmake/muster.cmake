@@ -57,6 +57,9 @@ endif()
 # would give them different options.
 add_compile_options(-fPIE -ffunction-sections -fdata-sections)
 add_link_options(-pie LINKER:--gc-sections)
+# Of the installed libraries, which a plugin (a shared object) may link: after -fPIE, and so instead
+# of it. Nothing replaces their functions, so that they are inlined as before.
+set(MUSTER_PLUGIN_CODE -fPIC -fno-semantic-interposition)
 # Relocations of a position-independent program are 24 bytes each unless they are packed: 5 % of
 # musterd. Needs glibc 2.36, that of Debian 12.
 include(CheckLinkerFlag)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the libraries, builds the project beside this script against them, and runs it: without
-# a broker, and with one where musterd and musterctl are built.
+# Installs the libraries, builds the project beside this script against them, and runs it, a daemon
+# and a plugin: without a broker, and with one where musterd and musterctl are built.
 #
 #   run.sh BUILD_DIR CMAKE [argument for the consumer's cmake]...
 set -euo pipefail
@@ -44,50 +44,65 @@ result=$("$scratch/build/oracle")
 export MUSTER_SOCKET_DIR=$scratch/sockets
 mkdir "$MUSTER_SOCKET_DIR"
 
-# Its output is read from descriptor 3.
-start_zccache() {
-  exec 3< <(exec "$scratch/build/zccache")
+# A daemon's output is read from descriptor 3.
+start() {
+  exec 3< <(exec "$@")
   daemon=$!
   pids+=("$daemon")
 }
-zccache_says() {
+says() {
   local line=
-  IFS= read -r -t 30 -u 3 line || fail "zccache says nothing instead of: $1"
-  [ "$line" = "$1" ] || fail "zccache says '$line' instead of '$1'"
+  IFS= read -r -t 30 -u 3 line || fail "the daemon says nothing instead of: $1"
+  [ "$line" = "$1" ] || fail "the daemon says '$line' instead of '$1'"
 }
-end_zccache() {
+end_with() {
   kill -TERM "$daemon"
-  zccache_says "ended by signal 15"
-  wait "$daemon" || fail "zccache ended with status $?"
+  says "$1"
+  wait "$daemon" || fail "the daemon ended with status $?"
 }
 
 # No broker is not an error for the daemon.
-start_zccache
-zccache_says running
-end_zccache
+start "$scratch/build/zccache"
+says running
+end_with "ended by signal 15"
+start "$scratch/build/plugin_host" "$scratch/build/libplugin.so"
+says loaded
+end_with unloaded
 
 if [ ! -x "$build/bin/musterd" ] || [ ! -x "$build/bin/musterctl" ]; then
   echo "PASSED (musterd and musterctl are not built: nobody to join)"
   exit 0
 fi
 
-start_zccache
-zccache_says running
+start "$scratch/build/zccache"
+says running
 "$build/bin/musterd" >"$scratch/broker" 2>&1 &
 pids+=("$!")
 # The backend comes when there is a broker.
-end=$((SECONDS + 30))
-until "$build/bin/musterctl" backends 2>/dev/null | grep -q zccache; do
-  [ "$SECONDS" -lt "$end" ] || { cat "$scratch/broker"; fail "the backend did not register"; }
-done
+registered() { "$build/bin/musterctl" backends 2>/dev/null | grep -q "$1"; }
+wait_for() {
+  local end=$((SECONDS + 30))
+  until registered "$1"; do
+    [ "$SECONDS" -lt "$end" ] || { cat "$scratch/broker"; fail "$1 did not register"; }
+  done
+}
 ask() {
   "$build/bin/musterctl" "$@" >"$scratch/result" ||
     { cat "$scratch/result"; fail "musterctl $*: not acknowledged"; }
 }
+wait_for zccache
 ask release-handles /var/cache/x
-zccache_says "closed what was below /var/cache/x"
+says "closed what was below /var/cache/x"
 ask quiesce
-zccache_says "drained"
-end_zccache
-! "$build/bin/musterctl" backends 2>/dev/null | grep -q zccache || fail "it did not deregister"
+says "drained"
+end_with "ended by signal 15"
+! registered zccache || fail "it did not deregister"
+
+start "$scratch/build/plugin_host" "$scratch/build/libplugin.so"
+says loaded
+wait_for plugin
+ask release-handles /var/cache/y
+says "released /var/cache/y"
+end_with unloaded
+! registered plugin || fail "the plugin did not deregister"
 echo "PASSED"
