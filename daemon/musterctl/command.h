@@ -38,8 +38,8 @@ class Command {
 // In the order in which --help lists them.
 [[nodiscard]] std::vector<std::unique_ptr<Command>> all_commands();
 
-[[nodiscard]] std::unique_ptr<Command> release_handles_command();
-[[nodiscard]] std::unique_ptr<Command> quiesce_command();
+// One for each operation, in the order of their table.
+[[nodiscard]] std::vector<std::unique_ptr<Command>> operation_commands();
 [[nodiscard]] std::unique_ptr<Command> backends_command();
 [[nodiscard]] std::unique_ptr<Command> status_command();
 [[nodiscard]] std::unique_ptr<Command> result_command();

@@ -1,3 +1,4 @@
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -5,6 +6,7 @@
 #include "muster/control.h"
 #include "muster/json.h"
 
+#include "model/operation_table.h"
 #include "musterctl/broadcast_options.h"
 #include "musterctl/client.h"
 #include "musterctl/command.h"
@@ -55,16 +57,21 @@ class ExplainPolicyCommand : public Command {
                     return instance_ ? std::string()
                                      : std::string("give shared, private:SERVICE or explicit:NAME");
                   });
-    options.value("--release", "PATH",
-                  "May it have PATH released? A relative one is taken from here",
-                  [this](const std::string& text) {
-                    std::string problem;
-                    if (!absolute_path(text, problem).empty()) release_ = resolve_path(text).path;
-                    return problem;
-                  });
-    options.flag("--quiesce", "May it quiesce backends?", quiesce_);
-    options.flag("--cancel", "May it cancel a broadcast?", cancel_);
-    options.flag("--look", "May it see backends, status, results and what happens?", look_);
+    for (const ActionRow& row : all_actions()) {
+      const std::string name = "--" + std::string(row.word);
+      if (!row.has_path) {
+        options.flag(name, std::string(row.question), actions_[row.action]);
+        continue;
+      }
+      options.value(name, "PATH", std::string(row.question),
+                    [this, action = row.action](const std::string& text) {
+                      std::string problem;
+                      if (!absolute_path(text, problem).empty()) {
+                        paths_[action] = resolve_path(text).path;
+                      }
+                      return problem;
+                    });
+    }
     declare_quiet(options, quiet_);
     options.epilogue(
         "The broker answers from the policy that it has in force. Without a question it says\n"
@@ -100,12 +107,17 @@ class ExplainPolicyCommand : public Command {
       asked.emplace_back(
           PolicyQuestion::Registration{service_, instance_.value_or(Instance::shared())});
     }
-    if (!release_.empty()) asked.emplace_back(Control{ControlAction::kRelease, release_});
-    if (quiesce_) asked.emplace_back(Control{ControlAction::kQuiesce, {}});
-    if (cancel_) asked.emplace_back(Control{ControlAction::kCancel, {}});
-    if (look_) asked.emplace_back(Control{ControlAction::kLook, {}});
+    for (const auto& [action, path] : paths_) asked.emplace_back(Control{action, path});
+    for (const auto& [action, is_asked] : actions_) {
+      if (is_asked) asked.emplace_back(Control{action, {}});
+    }
     if (asked.size() > 1) {
-      throw wrong("ask one question: --service, --release, --quiesce, --cancel or --look");
+      std::string questions = "--service";
+      for (const ActionRow& row : all_actions()) {
+        questions += &row == &all_actions().back() ? " or --" : ", --";
+        questions += row.word;
+      }
+      throw wrong("ask one question: " + questions);
     }
     return asked.empty() ? decltype(PolicyQuestion::about)() : asked.front();
   }
@@ -115,10 +127,8 @@ class ExplainPolicyCommand : public Command {
   bool groups_given_ = false;
   std::string service_;
   std::optional<Instance> instance_;
-  std::string release_;
-  bool quiesce_ = false;
-  bool cancel_ = false;
-  bool look_ = false;
+  std::map<ControlAction, std::string> paths_;  // asked about
+  std::map<ControlAction, bool> actions_;       // asked about, of those without a path
   bool quiet_ = false;
 };
 

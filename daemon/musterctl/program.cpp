@@ -139,9 +139,7 @@ int parse_and_run(const std::vector<std::string>& arguments, CommonOptions& comm
 }  // namespace
 
 std::vector<std::unique_ptr<Command>> all_commands() {
-  std::vector<std::unique_ptr<Command>> commands;
-  commands.push_back(release_handles_command());
-  commands.push_back(quiesce_command());
+  std::vector<std::unique_ptr<Command>> commands = operation_commands();
   commands.push_back(backends_command());
   commands.push_back(status_command());
   commands.push_back(result_command());

@@ -4,6 +4,7 @@
 #include "muster/path.h"
 
 #include "core/broker_state.h"
+#include "model/operation_table.h"
 #include "model/time_text.h"
 
 namespace muster::core {
@@ -19,6 +20,9 @@ ControlError error(ControlError::Code code, std::string message) {
 }  // namespace
 
 std::optional<ControlError> Broker::State::check(BroadcastRequest& request) const {
+  if (request.operation.is_unknown()) {
+    return error(ControlError::Code::kInvalid, unknown_operation_problem());
+  }
   if (const auto* release = request.operation.as_release_handles()) {
     auto normal = normalize_path_prefix(release->path_prefix);
     if (!normal.problem.empty()) {

@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
 #include "muster/report.h"
@@ -20,14 +19,6 @@ std::string_view to_string(QuiesceReason reason) noexcept {
       return "maintenance";
   }
   return "?";
-}
-
-std::string BroadcastOperation::to_string() const {
-  if (const auto* release = as_release_handles()) {
-    return "release-handles " + escape_bytes(release->path_prefix);
-  }
-  if (is_unknown()) return "an unknown operation";
-  return "quiesce (" + std::string(muster::to_string(as_quiesce()->reason)) + ')';
 }
 
 SaidBy said_by(Cause cause) noexcept {
@@ -110,20 +101,6 @@ std::string explain(Cause cause, pid_t pid) {
   }
   if (pid == 0) return text + "; its process is not visible to the broker";
   return text + "; process " + std::to_string(pid) + " is still running";
-}
-
-std::string_view to_string(ControlAction action) noexcept {
-  switch (action) {
-    case ControlAction::kLook:
-      return "look";
-    case ControlAction::kRelease:
-      return "release";
-    case ControlAction::kQuiesce:
-      return "quiesce";
-    case ControlAction::kCancel:
-      return "cancel";
-  }
-  return "?";
 }
 
 std::string_view to_string(BroadcastFailureReason reason) noexcept {

@@ -208,10 +208,9 @@ Backend::~Backend() {
   if (impl_->driver) impl_->driver->release();
 }
 
-void Backend::on_release_handles(Handler handler) {
-  impl_->handlers_to_set().release_handles = std::move(handler);
+void Backend::on(OperationKind operation, Handler handler) {
+  impl_->handlers_to_set().on(operation) = std::move(handler);
 }
-void Backend::on_quiesce(Handler handler) { impl_->handlers_to_set().quiesce = std::move(handler); }
 void Backend::on_cancel(CancelHandler handler) {
   impl_->handlers_to_set().cancel = std::move(handler);
 }

@@ -29,10 +29,8 @@ bool is_resume(const HandlerCall& call) {
 }  // namespace
 
 const Backend::Handler* BackendHandlers::find(const BroadcastOperation& operation) const {
-  const Backend::Handler* handler = nullptr;
-  if (operation.as_release_handles() != nullptr) handler = &release_handles;
-  if (operation.as_quiesce() != nullptr) handler = &quiesce;
-  return handler == nullptr || !*handler ? nullptr : handler;
+  const auto index = static_cast<std::size_t>(operation.kind());
+  return index < operations.size() && operations.at(index) ? &operations.at(index) : nullptr;
 }
 
 std::size_t HandlerQueue::count(Kind kind) const {

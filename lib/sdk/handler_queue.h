@@ -11,6 +11,7 @@
 // once.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -28,13 +29,16 @@
 namespace muster {
 
 struct BackendHandlers {
-  Backend::Handler release_handles;
-  Backend::Handler quiesce;
+  std::array<Backend::Handler, BroadcastOperation::kKnown> operations;  // by their kind
   Backend::CancelHandler cancel;
   Backend::StateHandler state;
   Backend::HoldsHandler active_holds;
   Backend::HoldEndHandler hold_ended;
 
+  // REQUIRES: not the unknown one (throws std::out_of_range).
+  [[nodiscard]] Backend::Handler& on(OperationKind operation) {
+    return operations.at(static_cast<std::size_t>(operation));
+  }
   // Null when there is none for it.
   [[nodiscard]] const Backend::Handler* find(const BroadcastOperation& operation) const;
   // Nothing would tell a daemon without hold_ended that its quiesce is over.

@@ -56,6 +56,9 @@ void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out);
 [[nodiscard]] std::string from_proto(const v1::ReportedOperation& in,
                                      std::optional<BroadcastOperation>& operation);
 
+[[nodiscard]] v1::ExplainPolicy::Action to_proto(ControlAction action) noexcept;
+[[nodiscard]] std::string from_proto(v1::ExplainPolicy::Action in, ControlAction& action);
+
 // --- convert_backend.cpp: the backend lane
 
 void to_proto(const Registration& registration, v1::Register& out);

@@ -1,17 +1,9 @@
 // Questions about policy, and their answers.
 #include "wire/convert.h"
-#include "wire/enums.h"
 #include "wire/text.h"
 
 namespace muster::wire {
 namespace {
-
-constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 4> kActions{{
-    {ControlAction::kLook, v1::ExplainPolicy::LOOK},
-    {ControlAction::kRelease, v1::ExplainPolicy::RELEASE},
-    {ControlAction::kQuiesce, v1::ExplainPolicy::QUIESCE},
-    {ControlAction::kCancel, v1::ExplainPolicy::CANCEL},
-}};
 
 struct QuestionToProto {
   v1::ExplainPolicy& out;
@@ -24,7 +16,7 @@ struct QuestionToProto {
   }
   void operator()(const PolicyQuestion::Control& control) const {
     auto& message = *out.mutable_control();
-    message.set_action(proto_of(kActions, control.action));
+    message.set_action(to_proto(control.action));
     message.set_path(control.path);
   }
 };
@@ -57,7 +49,7 @@ std::string from_proto(const v1::ExplainPolicy& in, PolicyQuestion& question) {
   } else if (in.has_control()) {
     auto& control = question.about.emplace<PolicyQuestion::Control>();
     control.path = in.control().path();
-    return value_of(kActions, "the question's action", in.control().action(), control.action);
+    return from_proto(in.control().action(), control.action);
   }
   return {};
 }

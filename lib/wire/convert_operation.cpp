@@ -1,14 +1,15 @@
-// Operations: as they are asked for and as they are shown.
+// Operations: as they are asked for, as they are shown, and what policy calls them.
+//
+// The fields' names stand in model/operation_table.cpp; wire_operation_test.cpp holds the schema
+// against it.
 #include "muster/text.h"
 
+#include "model/operation_table.h"
 #include "wire/convert.h"
 #include "wire/report_enums.h"
 
 namespace muster::wire {
 namespace {
-
-constexpr std::string_view kNoOperation =
-    "the operation is missing or not known: it must be release_handles or quiesce";
 
 std::string take_quiesce(const v1::Quiesce& in, std::optional<BroadcastOperation>& operation) {
   auto reason = QuiesceReason::kMaintenance;
@@ -21,16 +22,49 @@ void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
   out.set_reason(proto_of(kQuiesceReasons, quiesce.reason));
 }
 
+// As it is asked for.
+template <typename Proto>
+struct PutOperation {
+  Proto& out;
+
+  void operator()(const ReleaseHandles& release) const {
+    out.mutable_release_handles()->set_path_prefix(release.path_prefix);
+    out.mutable_release_handles()->set_alias(release.alias);
+  }
+  void operator()(const Quiesce& quiesce) const { put_quiesce(quiesce, *out.mutable_quiesce()); }
+  void operator()(const UnknownOperation& /*unknown*/) const {}
+};
+
+// As it is shown.
+struct ShowOperation {
+  v1::ReportedOperation& out;
+
+  void operator()(const ReleaseHandles& release) const {
+    auto& shown = *out.mutable_release_handles();
+    shown.set_path_prefix(escape_bytes(release.path_prefix));
+    if (shown.path_prefix() != release.path_prefix) {
+      shown.set_path_prefix_bytes(release.path_prefix);
+    }
+    shown.set_alias(escape_bytes(release.alias));
+    if (shown.alias() != release.alias) shown.set_alias_bytes(release.alias);
+  }
+  void operator()(const Quiesce& quiesce) const { put_quiesce(quiesce, *out.mutable_quiesce()); }
+  void operator()(const UnknownOperation& /*unknown*/) const {}
+};
+
+constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 4> kActions{{
+    {ControlAction::kLook, v1::ExplainPolicy::LOOK},
+    {ControlAction::kRelease, v1::ExplainPolicy::RELEASE},
+    {ControlAction::kQuiesce, v1::ExplainPolicy::QUIESCE},
+    {ControlAction::kCancel, v1::ExplainPolicy::CANCEL},
+}};
+static_assert(kActions.size() == v1::ExplainPolicy::Action_ARRAYSIZE, "each action has a row");
+
 }  // namespace
 
 template <typename Proto>
 void operation_to_proto(const BroadcastOperation& operation, Proto& out) {
-  if (const auto* release = operation.as_release_handles()) {
-    out.mutable_release_handles()->set_path_prefix(release->path_prefix);
-    out.mutable_release_handles()->set_alias(release->alias);
-  } else if (const auto* quiesce = operation.as_quiesce()) {
-    put_quiesce(*quiesce, *out.mutable_quiesce());
-  }
+  std::visit(PutOperation<Proto>{out}, operation.content());
 }
 
 template <typename Proto>
@@ -45,7 +79,7 @@ std::string operation_from_proto(const Proto& in, std::optional<BroadcastOperati
     case Proto::OPERATION_NOT_SET:
       break;
   }
-  return std::string(kNoOperation);
+  return unknown_operation_problem();
 }
 
 template void operation_to_proto(const BroadcastOperation&, v1::Operation&);
@@ -55,17 +89,7 @@ template std::string operation_from_proto(const v1::StartBroadcast&,
                                           std::optional<BroadcastOperation>&);
 
 void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
-  if (const auto* release = operation.as_release_handles()) {
-    auto& shown = *out.mutable_release_handles();
-    shown.set_path_prefix(escape_bytes(release->path_prefix));
-    if (shown.path_prefix() != release->path_prefix) {
-      shown.set_path_prefix_bytes(release->path_prefix);
-    }
-    shown.set_alias(escape_bytes(release->alias));
-    if (shown.alias() != release->alias) shown.set_alias_bytes(release->alias);
-  } else if (const auto* quiesce = operation.as_quiesce()) {
-    put_quiesce(*quiesce, *out.mutable_quiesce());
-  }
+  std::visit(ShowOperation{out}, operation.content());
 }
 
 std::string from_proto(const v1::ReportedOperation& in,
@@ -88,6 +112,14 @@ std::string from_proto(const v1::ReportedOperation& in,
   // Of a newer broker: its report says all the same who acked.
   operation = BroadcastOperation::unknown();
   return {};
+}
+
+v1::ExplainPolicy::Action to_proto(ControlAction action) noexcept {
+  return proto_of(kActions, action);
+}
+
+std::string from_proto(v1::ExplainPolicy::Action in, ControlAction& action) {
+  return value_of(kActions, "the question's action", in, action);
 }
 
 }  // namespace muster::wire

@@ -184,6 +184,7 @@ std::vector<Step> steps() {
     return Step{name, [request](Cast& cast) { cast.op.asks(2, request); }};
   };
   wire::StartBroadcast dry_run;
+  dry_run.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   dry_run.dry_run = true;
   dry_run.request.selection = everybody();
   return {

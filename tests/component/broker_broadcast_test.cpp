@@ -47,6 +47,7 @@ TEST_F(BroadcastTest, EachBackendGetsTheBudgetThatItDeclaredUnlessTheOperatorSay
   auto& slow = join(registration);
   auto& usual = join("usual");
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   start_broadcast(request);
   EXPECT_EQ(slow.hears(), "operation 1: quiesce (maintenance)");
   EXPECT_EQ(std::get<OutgoingOperation>(slow.last().message).ack_timeout.count(), 1234);
@@ -242,6 +243,7 @@ TEST_F(BroadcastTest, OverlappingBroadcastsReachEachBackendInTheOrderOfTheirAcce
 TEST_F(BroadcastTest, ASecondRequestWithTheSameOperationKeyJoinsTheFirst) {
   auto& backend = join("zccache");
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   request.operation_key = "upgrade-42";
   const auto id = start_broadcast(request);
   EXPECT_EQ(start_broadcast(request), id);
@@ -291,6 +293,7 @@ TEST_F(BroadcastTest, ASelectionAsksOnlyThoseThatMatch) {
   auto& chosen = join("zccache");
   auto& other = join("soldr");
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   request.selection = {Selector::parse("service=zcc*").selector};
   const auto id = start_broadcast(request);
   chosen.acks(id);

@@ -74,7 +74,9 @@ TEST_F(ControlPolicyTest, WhoMayOnlyLookLooksAndBroadcastsNothing) {
   EXPECT_EQ(op.hears(), "3 status");
   op.asks(4, release("/cache"));
   EXPECT_EQ(op.hears(), denied("4", "release /cache", " --release /cache"));
-  op.asks(5, wire::StartBroadcast{});
+  wire::StartBroadcast quiesce;
+  quiesce.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  op.asks(5, quiesce);
   EXPECT_EQ(op.hears(), denied("5", "quiesce", " --quiesce"));
   op.asks(6, wire::CancelBroadcast{100});
   EXPECT_EQ(op.hears(), denied("6", "cancel", " --cancel"));

@@ -141,16 +141,21 @@ void FakeBackend::on_message(const Registered& registered) {
 }
 
 void FakeBackend::on_message(const OutgoingOperation& operation) {
-  const bool is_release = operation.operation.as_release_handles() != nullptr;
-  const auto& behaviours = is_release ? shared_.options.on_release : shared_.options.on_quiesce;
   const std::string text =
       std::to_string(operation.broadcast_id) + " " + describe(operation.operation);
+  if (operation.operation.is_unknown()) {
+    say("operation " + text);
+    return answer(operation.broadcast_id,
+                  Failure{BroadcastFailureReason::kUnsupportedOperation, "unknown"});
+  }
+  const auto kind = static_cast<std::size_t>(operation.operation.kind());
+  const auto& behaviours = shared_.options.on.at(kind);
   if (const Asked* before = find(operation.broadcast_id)) {
     say("redelivered " + text);
     return play_again(*this, behaviours[before->behaviour], operation);
   }
   say("operation " + text);
-  std::size_t& times = is_release ? releases_ : quiesces_;
+  std::size_t& times = times_.at(kind);
   const std::size_t behaviour = std::min(times++, behaviours.size() - 1);
   asked_[asked_next_++ % asked_.size()] = Asked{operation.broadcast_id, behaviour};
   play(*this, behaviours[behaviour], operation);

@@ -115,8 +115,7 @@ class FakeBackend final : Connection::Owner {
   std::optional<Refusal> refused_;  // on connection_
   std::array<Asked, 32> asked_{};   // a ring
   std::size_t asked_next_ = 0;
-  std::size_t releases_ = 0;
-  std::size_t quiesces_ = 0;
+  std::array<std::size_t, BroadcastOperation::kKnown> times_{};  // asked, by OperationKind
 };
 
 }  // namespace muster::fake

@@ -10,6 +10,7 @@
 #include "muster/text.h"
 
 #include "fake_backend/duration.h"
+#include "model/operation_table.h"
 
 namespace muster::fake {
 namespace {
@@ -21,8 +22,7 @@ struct Raw {
   std::vector<std::string> labels;
   std::string ack_timeout;
   std::string idle_timeout;
-  std::vector<std::string> on_release{"ack"};
-  std::vector<std::string> on_quiesce{"ack"};
+  std::array<std::vector<std::string>, BroadcastOperation::kKnown> on;  // by OperationKind
   std::string registering = "now";
 };
 
@@ -41,13 +41,19 @@ std::optional<std::chrono::milliseconds> read_duration(const char* option,
   return duration;
 }
 
-Behaviour read_behaviour(const char* option, const std::string& text) {
+Behaviour read_behaviour(const std::string& option, const std::string& text) {
   Behaviour::Parsed parsed = Behaviour::parse(text);
-  if (!parsed.problem.empty()) throw UsageError(std::string(option) + ": " + parsed.problem);
+  if (!parsed.problem.empty()) throw UsageError(option + ": " + parsed.problem);
   return parsed.behaviour;
 }
 
-std::vector<Behaviour> read_behaviours(const char* option, const std::vector<std::string>& texts) {
+// "--on-release"
+std::string behaviour_option(std::size_t operation) {
+  return "--on-" + std::string(to_string(all_operations()[operation].action));
+}
+
+std::vector<Behaviour> read_behaviours(const std::string& option,
+                                       const std::vector<std::string>& texts) {
   std::vector<Behaviour> behaviours;
   behaviours.reserve(texts.size());
   for (const std::string& text : texts) behaviours.push_back(read_behaviour(option, text));
@@ -90,8 +96,9 @@ void convert(const Raw& raw, Options& options) {
   options.registration.idle_timeout = read_duration("--idle-timeout", raw.idle_timeout);
   options.registration.sdk_name = "muster-fake-backend";
   options.registration.sdk_version = "1";
-  options.on_release = read_behaviours("--on-release", raw.on_release);
-  options.on_quiesce = read_behaviours("--on-quiesce", raw.on_quiesce);
+  for (std::size_t i = 0; i < options.on.size(); ++i) {
+    options.on.at(i) = read_behaviours(behaviour_option(i), raw.on.at(i));
+  }
   options.registering = read_registering(raw.registering);
 }
 
@@ -123,16 +130,16 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
          "so many backends; their replicas are R0, R1, R2 ... (0, 1, 2 ... without --replica)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000));
-  app.add_option("--on-release", raw.on_release,
-                 "what it does when asked to release (ack); repeated: the n-th time the n-th, "
-                 "then the last")
-      ->type_name("B")
-      ->allow_extra_args(false)
-      ->take_all();
-  app.add_option("--on-quiesce", raw.on_quiesce, "what it does when asked to quiesce (ack)")
-      ->type_name("B")
-      ->allow_extra_args(false)
-      ->take_all();
+  for (std::size_t i = 0; i < raw.on.size(); ++i) {
+    const std::string word(to_string(all_operations()[i].action));
+    raw.on.at(i) = {"ack"};
+    app.add_option(behaviour_option(i), raw.on.at(i),
+                   "what it does when asked to " + word +
+                       " (ack); repeated: the n-th time the n-th, then the last")
+        ->type_name("B")
+        ->allow_extra_args(false)
+        ->take_all();
+  }
   app.add_option("--register", raw.registering,
                  "how it registers: now, never, half-frame, byte-by-byte[:D], garbage[:KIND]")
       ->type_name("HOW");

@@ -1,6 +1,7 @@
 // The command line of muster-fake-backend.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -21,8 +22,7 @@ struct Options {
   Registration registration;     // not checked: the broker's refusal is what a test may want
   std::size_t count = 1;
   // The n-th operation gets the n-th behaviour, all further ones the last. Never empty.
-  std::vector<Behaviour> on_release;
-  std::vector<Behaviour> on_quiesce;
+  std::array<std::vector<Behaviour>, BroadcastOperation::kKnown> on;  // by OperationKind
   // How it registers: kAck at once, kSilent never, kHalfFrame, kByteByByte, kGarbage.
   Behaviour registering;
   bool reconnect = true;

@@ -31,18 +31,10 @@ void Output::line(std::string_view prefix, std::string_view text) {
 void Output::ready(std::size_t count) { write_all("ready " + std::to_string(count) + "\n"); }
 
 std::string describe(const BroadcastOperation& operation) {
-  if (const ReleaseHandles* release = operation.as_release_handles()) {
-    return "release-handles " + escape_bytes(release->path_prefix);
+  if (const Quiesce* quiesce = operation.as_quiesce()) {
+    return "quiesce " + std::string(to_string(quiesce->reason));
   }
-  switch (operation.as_quiesce()->reason) {
-    case QuiesceReason::kIdleTimeout:
-      return "quiesce idle-timeout";
-    case QuiesceReason::kBrokerShutdown:
-      return "quiesce broker-shutdown";
-    case QuiesceReason::kMaintenance:
-      return "quiesce maintenance";
-  }
-  return "quiesce";
+  return operation.to_string();
 }
 
 std::string_view describe(RefusalCode code) {

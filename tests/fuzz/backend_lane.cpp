@@ -79,6 +79,7 @@ std::string answer(Input& input, BroadcastId last) {
 
 BroadcastRequest request(Input& input) {
   BroadcastRequest asked;
+  asked.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   const auto more = input.byte();
   if ((more & 1U) != 0) {
     asked.operation = BroadcastOperation::release_handles(kPaths[input.choose(kPaths.size())]);

@@ -79,8 +79,8 @@ class SdkStage {
     BackendHandlers all;
     const auto missing = input_.byte();
     const auto operation = [this](Request& request) { handle(request); };
-    if ((missing & 1U) == 0) all.release_handles = operation;
-    if ((missing & 2U) == 0) all.quiesce = operation;
+    if ((missing & 1U) == 0) all.on(OperationKind::kReleaseHandles) = operation;
+    if ((missing & 2U) == 0) all.on(OperationKind::kQuiesce) = operation;
     all.cancel = [this](BroadcastId) { meddle(); };
     all.state = [this](const StateChange&) { meddle(); };
     all.active_holds = [this](const std::vector<ActiveHold>&) { meddle(); };

@@ -167,6 +167,7 @@ class ControlStage {
 
   wire::StartBroadcast start_request() {
     wire::StartBroadcast start;
+    start.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
     const auto more = input_.byte();
     start.detach = (more & 1U) != 0;
     start.dry_run = (more & 6U) == 6U;

@@ -6,6 +6,8 @@
 
 #include "muster/path.h"
 
+#include "model/operation_table.h"
+
 namespace muster::fuzz {
 namespace {
 
@@ -13,8 +15,6 @@ using core::AccessPolicy;
 
 constexpr std::size_t kMostRules = 3;  // of each list
 constexpr std::array<uid_t, 3> kIds{0, 1000, 1001};
-constexpr std::array kActions{ControlAction::kLook, ControlAction::kRelease,
-                              ControlAction::kQuiesce, ControlAction::kCancel};
 
 // What every rule has; it stands on the line `line`.
 void read_rule(Input& input, std::uint32_t line, core::AccessRule& rule) {
@@ -64,8 +64,8 @@ AccessPolicy rules(Input& input) {
     auto& rule = policy.control.emplace_back();
     read_rule(input, ++line, rule);
     const auto bits = input.byte();
-    for (std::size_t i = 0; i < kActions.size(); ++i) {
-      if ((bits >> i & 1U) != 0) rule.actions.push_back(kActions[i]);
+    for (std::size_t i = 0; i < all_actions().size(); ++i) {
+      if ((bits >> i & 1U) != 0) rule.actions.push_back(all_actions()[i].action);
     }
     if ((bits & 16U) != 0) rule.release_below.push_back(normal_path(input));
     if ((bits & 32U) != 0) rule.release_below.push_back(normal_path(input));
@@ -89,8 +89,8 @@ PolicyQuestion policy_question(Input& input) {
           "zccache", Instance::explicitly(std::string(input.bytes(input.choose(70))))};
       break;
     case 2:
-      question.about = PolicyQuestion::Control{kActions[input.choose(kActions.size())],
-                                               std::string(input.text())};
+      question.about = PolicyQuestion::Control{
+          all_actions()[input.choose(all_actions().size())].action, std::string(input.text())};
       break;
     default:
       break;

@@ -35,6 +35,7 @@ Soak::Question Soak::question_to(Kind kind) {
 
 Soak::Open Soak::ask(const Question& question, const Respond& respond) {
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   if (question.alone) {
     request.operation = BroadcastOperation::release_handles(std::string(kAlone));
   } else if (rng_.chance(80)) {

@@ -77,8 +77,8 @@ void BackendCoreTest::handle_with(Backend::Handler what) {
     port_.note("handler " + std::to_string(request.broadcast_id()));
     what(request);
   };
-  handlers_.release_handles = handler;
-  handlers_.quiesce = handler;
+  handlers_.on(OperationKind::kReleaseHandles) = handler;
+  handlers_.on(OperationKind::kQuiesce) = handler;
   if (!handlers_.hold_ended) handlers_.hold_ended = [](const HoldEnded&) {};
   use_handlers();
 }

@@ -118,6 +118,7 @@ TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) 
   ASSERT_EQ(parent.hear(), "holds");
   ControlClient client(sockets());
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   request.ack_timeout = std::chrono::hours(1);
   const BroadcastId id = client.start_broadcast(request).broadcast_id;
   EXPECT_EQ(parent.hear(), "operation " + std::to_string(id) + ": quiesce (maintenance)");
@@ -153,6 +154,7 @@ TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
   ASSERT_EQ(exits.hear(), "registered");
   ControlClient client(sockets());
   BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   request.ack_timeout = std::chrono::minutes(5);
   const BroadcastId id = client.start_broadcast(request).broadcast_id;
   (void)closes.hear();
@@ -186,7 +188,9 @@ TEST_F(IdentityTest, AStoppedBackendCostsItsOwnTimeoutAlone) {
   ASSERT_EQ(::waitpid(stopped.pid(), &status, WUNTRACED), stopped.pid());
 
   ControlClient client(sockets());
-  const auto report = client.broadcast({});
+  BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  const auto report = client.broadcast(request);
   ASSERT_TRUE(report);
   EXPECT_EQ(to_string(report->result),
             "quiesce (maintenance): acked awake 1.0.0; timed out stopped 1.0.0 (50 ms)");
@@ -220,7 +224,9 @@ TEST_F(IdentityTest, APeerOfAnotherPidNamespaceIsTakenByItsUser) {
   EXPECT_TRUE(
       std::regex_search(table.out, std::regex("outside 1.0.0 +live +pid not visible +root")))
       << table.out;
-  const auto report = ControlClient(sockets()).broadcast({});
+  BroadcastRequest request;
+  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  const auto report = ControlClient(sockets()).broadcast(request);
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->result.all_live_backends_acked());
 

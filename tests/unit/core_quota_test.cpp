@@ -87,6 +87,7 @@ class CoreQuotaTest : public ::testing::Test {
   }
   std::string ask(std::optional<uid_t> uid, std::string key = {}) {
     BroadcastRequest request;
+    request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
     request.operation_key = std::move(key);
     const auto result = broker.start_broadcast(
         std::move(request), now, uid ? std::optional(Operator{*uid, 1, "tool"}) : std::nullopt);

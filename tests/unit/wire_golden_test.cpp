@@ -209,7 +209,9 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   start.dry_run = true;
   start.events = true;
   request("StartBroadcast, release handles", start);
-  request("StartBroadcast, quiesce", StartBroadcast{});
+  StartBroadcast quiesce;
+  quiesce.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  request("StartBroadcast, quiesce", quiesce);
   StartBroadcast bounded;
   bounded.request.operation = BroadcastOperation::release_handles("/srv/cache", "/cache");
   bounded.request.deadline = 9s;

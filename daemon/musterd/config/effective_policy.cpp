@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "model/operation_table.h"
+
 namespace muster::daemon {
 namespace {
 
@@ -77,8 +79,7 @@ core::AccessPolicyPtr effective_policy(const AccessPolicy& rules, uid_t own) {
   policy.registration.push_back(std::move(registration));
   core::ControlRule control;
   static_cast<AccessRule&>(control) = built_in("policy.control", own);
-  control.actions = {ControlAction::kLook, ControlAction::kRelease, ControlAction::kQuiesce,
-                     ControlAction::kCancel};
+  for (const ActionRow& row : all_actions()) control.actions.push_back(row.action);
   policy.control.push_back(std::move(control));
   return std::make_shared<const AccessPolicy>(std::move(policy));
 }

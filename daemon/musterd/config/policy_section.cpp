@@ -13,6 +13,7 @@
 
 #include "muster/path.h"
 
+#include "model/operation_table.h"
 #include "musterd/config/accounts.h"
 #include "musterd/config/effective_policy.h"
 #include "musterd/config/values.h"
@@ -194,23 +195,30 @@ RegisterRule register_rule(RuleReader& reader, const std::filesystem::path& file
   return rule;
 }
 
+// "look", "release", ..
+std::string action_words() {
+  std::string words;
+  for (const ActionRow& row : all_actions()) {
+    if (!words.empty()) words += ", ";
+    words += quote(row.word);
+  }
+  return words;
+}
+
 ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) {
-  constexpr std::array kActions{ControlAction::kLook, ControlAction::kRelease,
-                                ControlAction::kQuiesce, ControlAction::kCancel};
+  const auto actions = all_actions();
   ControlRule rule;
   reader.only(kControlKeys);
   reader.common(file, rule);
   reader.words("actions", [&](const std::string& word) -> std::string {
-    const auto* const found = std::find_if(kActions.begin(), kActions.end(),
-                                           [&](auto action) { return to_string(action) == word; });
+    const auto found = std::find_if(actions.begin(), actions.end(),
+                                    [&](const ActionRow& row) { return row.word == word; });
     if (word == kEverybody) {
-      rule.actions.assign(kActions.begin(), kActions.end());
-    } else if (found == kActions.end()) {
-      return fmt::format(
-          "takes \"look\", \"release\", \"quiesce\", \"cancel\" or \"*\" for all, not {}",
-          quote_start(word));
+      for (const ActionRow& row : actions) rule.actions.push_back(row.action);
+    } else if (found == actions.end()) {
+      return fmt::format("takes {} or \"*\" for all, not {}", action_words(), quote_start(word));
     } else {
-      rule.actions.push_back(*found);
+      rule.actions.push_back(found->action);
     }
     return {};
   });
@@ -221,9 +229,8 @@ ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) 
     return {};
   });
   if (!reader.has("actions")) {
-    reader.wrong_here(
-        "says not which actions it is about: actions = [\"look\", \"release\", \"quiesce\", "
-        "\"cancel\"] or \"*\" for all");
+    reader.wrong_here("says not which actions it is about: actions = [" + action_words() +
+                      "] or \"*\" for all");
   } else if (reader.has("release_below") &&
              std::find(rule.actions.begin(), rule.actions.end(), ControlAction::kRelease) ==
                  rule.actions.end()) {

@@ -5,6 +5,8 @@
 
 #include "muster/path.h"
 
+#include "model/operation_table.h"
+
 namespace muster::daemon {
 namespace {
 
@@ -16,10 +18,13 @@ struct ActOf {
 
   std::optional<ControlAct> operator()(const wire::StartBroadcast& start) const {
     // A dry run as well: it says what the real one would do.
-    const auto* release = start.request.operation.as_release_handles();
-    if (release == nullptr) return ControlAct{ControlAction::kQuiesce, {}};
-    path = normalize_path_prefix(release->path_prefix).path;
-    return ControlAct{ControlAction::kRelease, path};
+    const BroadcastOperation& operation = start.request.operation;
+    const OperationRow* row = row_of(operation.kind());
+    if (row == nullptr) return look();  // the core refuses it
+    if (const auto* release = operation.as_release_handles()) {
+      path = normalize_path_prefix(release->path_prefix).path;
+    }
+    return ControlAct{row->action, path};
   }
   std::optional<ControlAct> operator()(const wire::CancelBroadcast& /*request*/) const {
     return ControlAct{ControlAction::kCancel, {}};

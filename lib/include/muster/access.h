@@ -12,7 +12,7 @@
 
 namespace muster {
 
-// What an operator does.
+// What an operator does. Each has a row in lib/model/operation_table.cpp.
 enum class ControlAction : std::uint8_t {
   kLook,     // backends, status, watch, result, ping, explain-policy
   kRelease,  // of a path

@@ -202,8 +202,11 @@ class Backend {
 
   // REQUIRES: before start() (throws std::logic_error after it). An operation without a handler is
   // answered UnsupportedOperation. The others only listen: what they throw is dropped.
-  void on_release_handles(Handler handler);
-  void on_quiesce(Handler handler);
+  void on(OperationKind operation, Handler handler);
+  void on_release_handles(Handler handler) {
+    on(OperationKind::kReleaseHandles, std::move(handler));
+  }
+  void on_quiesce(Handler handler) { on(OperationKind::kQuiesce, std::move(handler)); }
   void on_cancel(CancelHandler handler);  // nobody waits for that broadcast's answer any more
   void on_state(StateHandler handler);
   // At each registration, before anything else; with an empty list when there are none.

@@ -15,7 +15,7 @@
 namespace muster {
 
 struct BroadcastRequest {
-  BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  BroadcastOperation operation = BroadcastOperation::unknown();  // refused until it is chosen
   // For every backend; else what each declared, else the broker's default.
   std::optional<std::chrono::milliseconds> ack_timeout;
   // When the whole ends, whatever extensions were given.

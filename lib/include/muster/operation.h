@@ -1,9 +1,15 @@
 // What a broker can ask of every backend. Pure values.
+//
+// A new operation is a type here, an entry of OperationKind and of BroadcastOperation::Content, and
+// a row in lib/model/operation_table.cpp. What else it needs does not compile until it is there.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 namespace muster {
@@ -35,9 +41,17 @@ struct UnknownOperation {
   friend bool operator==(const UnknownOperation&, const UnknownOperation&) = default;
 };
 
+// Which operation it is, in the order of BroadcastOperation::Content.
+enum class OperationKind : std::uint8_t { kReleaseHandles, kQuiesce, kUnknown };
+
 // One lifecycle operation.
 class BroadcastOperation {
  public:
+  // The unknown one is the last.
+  using Content = std::variant<ReleaseHandles, Quiesce, UnknownOperation>;
+  // How many operations this version knows.
+  static constexpr std::size_t kKnown = std::variant_size_v<Content> - 1;
+
   [[nodiscard]] static BroadcastOperation release_handles(std::string path_prefix,
                                                           std::string alias = {}) {
     return BroadcastOperation(ReleaseHandles{std::move(path_prefix), std::move(alias)});
@@ -50,14 +64,22 @@ class BroadcastOperation {
     return BroadcastOperation(UnknownOperation{});
   }
 
-  // Null when the operation is another one.
-  [[nodiscard]] const ReleaseHandles* as_release_handles() const noexcept {
-    return std::get_if<ReleaseHandles>(&value_);
+  [[nodiscard]] OperationKind kind() const noexcept {
+    return static_cast<OperationKind>(content_.index());
   }
-  [[nodiscard]] const Quiesce* as_quiesce() const noexcept { return std::get_if<Quiesce>(&value_); }
+  // For std::visit(): a visitor must take every operation.
+  [[nodiscard]] const Content& content() const noexcept { return content_; }
+
+  // Null when the operation is another one: which one, that does not say.
+  [[nodiscard]] const ReleaseHandles* as_release_handles() const noexcept {
+    return std::get_if<ReleaseHandles>(&content_);
+  }
+  [[nodiscard]] const Quiesce* as_quiesce() const noexcept {
+    return std::get_if<Quiesce>(&content_);
+  }
 
   [[nodiscard]] bool is_unknown() const noexcept {
-    return std::holds_alternative<UnknownOperation>(value_);
+    return std::holds_alternative<UnknownOperation>(content_);
   }
 
   // For people: "release-handles /var/cache/x", "quiesce (maintenance)". Bytes that are not
@@ -67,10 +89,9 @@ class BroadcastOperation {
   friend bool operator==(const BroadcastOperation&, const BroadcastOperation&) = default;
 
  private:
-  explicit BroadcastOperation(std::variant<ReleaseHandles, Quiesce, UnknownOperation> value)
-      : value_(std::move(value)) {}
+  explicit BroadcastOperation(Content content) : content_(std::move(content)) {}
 
-  std::variant<ReleaseHandles, Quiesce, UnknownOperation> value_;
+  Content content_;
 };
 
 [[nodiscard]] std::string_view to_string(QuiesceReason reason) noexcept;

@@ -139,7 +139,7 @@ struct Refusal {
 
 struct OutgoingOperation {
   BroadcastId broadcast_id = 0;
-  BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  BroadcastOperation operation = BroadcastOperation::unknown();
   std::chrono::milliseconds ack_timeout{};  // the budget of those that get this frame
   std::uint64_t deadline_unix_ms = 0;
   std::optional<HoldId> hold_id;

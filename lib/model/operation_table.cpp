@@ -1,0 +1,87 @@
+#include "model/operation_table.h"
+
+#include <array>
+#include <variant>
+
+#include "muster/text.h"
+
+namespace muster {
+namespace {
+
+constexpr auto kOperations = std::to_array<OperationRow>({
+    {OperationKind::kReleaseHandles, "release-handles", "release_handles", ControlAction::kRelease},
+    {OperationKind::kQuiesce, "quiesce", "quiesce", ControlAction::kQuiesce},
+});
+
+constexpr auto kActions = std::to_array<ActionRow>({
+    {ControlAction::kLook, "look", "May it see backends, status, results and what happens?"},
+    {ControlAction::kRelease, "release",
+     "May it have PATH released? A relative one is taken from here", true},
+    {ControlAction::kQuiesce, "quiesce", "May it quiesce backends?"},
+    {ControlAction::kCancel, "cancel", "May it cancel a broadcast?"},
+});
+
+static_assert(kOperations.size() == BroadcastOperation::kKnown, "each operation has one row");
+
+constexpr bool stands_in_order() {
+  for (std::size_t i = 0; i < kOperations.size(); ++i) {
+    if (static_cast<std::size_t>(kOperations[i].kind) != i) return false;
+  }
+  for (std::size_t i = 0; i < kActions.size(); ++i) {
+    if (static_cast<std::size_t>(kActions[i].action) != i) return false;
+  }
+  return static_cast<std::size_t>(OperationKind::kUnknown) == kOperations.size();
+}
+static_assert(stands_in_order(), "rows stand in the order of their enumerations");
+
+constexpr bool every_operation_has_an_action() {
+  for (const OperationRow& row : kOperations) {
+    if (static_cast<std::size_t>(row.action) >= kActions.size()) return false;
+  }
+  return true;
+}
+static_assert(every_operation_has_an_action(), "the action of each operation has a row");
+
+// What stands behind an operation's name.
+struct ArgumentText {
+  std::string operator()(const ReleaseHandles& release) const {
+    return ' ' + escape_bytes(release.path_prefix);
+  }
+  std::string operator()(const Quiesce& quiesce) const {
+    return " (" + std::string(to_string(quiesce.reason)) + ')';
+  }
+  std::string operator()(const UnknownOperation& /*unknown*/) const { return {}; }
+};
+
+}  // namespace
+
+std::span<const OperationRow> all_operations() noexcept { return kOperations; }
+
+const OperationRow* row_of(OperationKind kind) noexcept {
+  const auto index = static_cast<std::size_t>(kind);
+  return index < kOperations.size() ? &kOperations.at(index) : nullptr;
+}
+
+std::span<const ActionRow> all_actions() noexcept { return kActions; }
+
+std::string unknown_operation_problem() {
+  std::string fields;
+  for (const OperationRow& row : kOperations) {
+    if (!fields.empty()) fields += &row == &kOperations.back() ? " or " : ", ";
+    fields += row.field;
+  }
+  return "the operation is missing or not known: it must be " + fields;
+}
+
+std::string BroadcastOperation::to_string() const {
+  const OperationRow* row = row_of(kind());
+  if (row == nullptr) return "an unknown operation";
+  return std::string(row->name) + std::visit(ArgumentText(), content_);
+}
+
+std::string_view to_string(ControlAction action) noexcept {
+  const auto index = static_cast<std::size_t>(action);
+  return index < kActions.size() ? kActions.at(index).word : "?";
+}
+
+}  // namespace muster

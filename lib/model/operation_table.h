@@ -1,0 +1,41 @@
+// The operations and the actions of operators, a row each: all that one of them is called, and what
+// policy asks of it. The wire, policy, the SDK, musterctl and texts read it here.
+//
+// Whatever must do something of its own for each operation switches over OperationKind without a
+// default, or visits BroadcastOperation::content(). "Not this one" never means another one.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "muster/access.h"
+#include "muster/operation.h"
+
+namespace muster {
+
+struct OperationRow {
+  OperationKind kind = OperationKind::kUnknown;
+  std::string_view name;   // in texts, and the command of musterctl: "release-handles"
+  std::string_view field;  // of each oneof `operation` on the wire, and in JSON: "release_handles"
+  ControlAction action = ControlAction::kLook;  // what policy must allow whoever starts it
+};
+
+struct ActionRow {
+  ControlAction action = ControlAction::kLook;
+  std::string_view word;      // in policies, and the option of explain-policy: "release"
+  std::string_view question;  // that option's help
+  bool has_path = false;      // it is about a path
+};
+
+// In the order of OperationKind, without the unknown one.
+[[nodiscard]] std::span<const OperationRow> all_operations() noexcept;
+// Null for the unknown one.
+[[nodiscard]] const OperationRow* row_of(OperationKind kind) noexcept;
+// In the order of ControlAction.
+[[nodiscard]] std::span<const ActionRow> all_actions() noexcept;
+
+// Why a request for no operation, or an unknown one, is refused.
+[[nodiscard]] std::string unknown_operation_problem();
+
+}  // namespace muster

@@ -1,0 +1,117 @@
+// The table of operations, and that everybody who treats operations differently reads it: what is
+// not the one operation is never taken for another.
+#include "model/operation_table.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <google/protobuf/descriptor.h>
+#include <gtest/gtest.h>
+
+#include "core/broker.h"
+#include "musterctl/command.h"
+#include "musterd/control/control_access.h"
+#include "sdk/handler_queue.h"
+#include "support/keeping_shell.h"
+#include "wire/control_lane.h"
+#include "wire/schema.h"
+
+namespace muster {
+namespace {
+
+std::vector<BroadcastOperation> one_of_each() {
+  return {BroadcastOperation::release_handles("/cache"),
+          BroadcastOperation::quiesce(QuiesceReason::kMaintenance)};
+}
+
+TEST(OperationTable, HasARowForEachOperationAndNoneForTheUnknownOne) {
+  const auto operations = one_of_each();
+  ASSERT_EQ(operations.size(), BroadcastOperation::kKnown);
+  for (const BroadcastOperation& operation : operations) {
+    const OperationRow* row = row_of(operation.kind());
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->kind, operation.kind());
+    EXPECT_EQ(operation.to_string().substr(0, row->name.size()), row->name);
+  }
+  EXPECT_EQ(row_of(OperationKind::kUnknown), nullptr);
+  EXPECT_EQ(row_of(static_cast<OperationKind>(200)), nullptr);
+  EXPECT_EQ(BroadcastOperation::unknown().kind(), OperationKind::kUnknown);
+  EXPECT_EQ(BroadcastOperation::unknown().to_string(), "an unknown operation");
+}
+
+TEST(OperationTable, SaysWhatPolicyMustAllow) {
+  EXPECT_EQ(row_of(OperationKind::kReleaseHandles)->action, ControlAction::kRelease);
+  EXPECT_EQ(row_of(OperationKind::kQuiesce)->action, ControlAction::kQuiesce);
+  std::string words;
+  for (const ActionRow& row : all_actions()) words.append(row.word).append(" ");
+  EXPECT_EQ(words, "look release quiesce cancel ");
+}
+
+TEST(OperationTable, NamesTheFieldsOfTheSchema) {
+  std::set<std::string> fields;
+  for (const OperationRow& row : all_operations()) fields.insert(std::string(row.field));
+  for (const char* message : {"Operation", "StartBroadcast", "ReportedOperation"}) {
+    const auto* type = wire::schema().FindMessageTypeByName("muster.v1." + std::string(message));
+    ASSERT_NE(type, nullptr) << message;
+    const auto* oneof = type->FindOneofByName("operation");
+    ASSERT_NE(oneof, nullptr) << message;
+    std::set<std::string> of_schema;
+    for (int i = 0; i < oneof->field_count(); ++i) of_schema.insert(oneof->field(i)->name());
+    EXPECT_EQ(of_schema, fields) << message;
+  }
+}
+
+TEST(OperationTable, EachOperationIsACommandOfItsName) {
+  std::vector<std::string> names;
+  for (const auto& command : ctl::operation_commands()) names.push_back(command->name());
+  EXPECT_EQ(names, (std::vector<std::string>{"release-handles", "quiesce"}));
+}
+
+TEST(OperationTable, AHandlerGetsItsOwnOperationOnly) {
+  for (const OperationRow& row : all_operations()) {
+    BackendHandlers handlers;
+    handlers.on(row.kind) = [](Request&) {};
+    for (const BroadcastOperation& operation : one_of_each()) {
+      EXPECT_EQ(handlers.find(operation) != nullptr, operation.kind() == row.kind)
+          << operation.to_string() << " with a handler for " << row.name;
+    }
+    EXPECT_EQ(handlers.find(BroadcastOperation::unknown()), nullptr);
+  }
+  EXPECT_THROW(static_cast<void>(BackendHandlers().on(OperationKind::kUnknown)), std::out_of_range);
+}
+
+TEST(OperationTable, PolicyIsAskedForTheOperationsOwnAction) {
+  const auto asked = [](const BroadcastOperation& operation) {
+    wire::StartBroadcast start;
+    start.request.operation = operation;
+    std::string path;
+    const auto act = daemon::act_of(start, path);
+    return act ? act->to_string() : "nothing";
+  };
+  EXPECT_EQ(asked(BroadcastOperation::release_handles("/a//b")), "release /a/b");
+  EXPECT_EQ(asked(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)), "quiesce");
+  EXPECT_EQ(asked(BroadcastOperation::unknown()), "look");
+}
+
+TEST(OperationTable, ARequestThatChoosesNoOperationAsksNobody) {
+  test::KeepingShell shell;
+  core::Broker broker{{}, shell};
+  const core::Now now{core::SteadyTime(std::chrono::hours(1)), 1000};
+  const auto started = broker.start_broadcast(BroadcastRequest(), now);
+  ASSERT_TRUE(std::holds_alternative<ControlError>(started));
+  EXPECT_EQ(std::get<ControlError>(started).message,
+            "the operation is missing or not known: it must be release_handles or quiesce");
+  EXPECT_TRUE(std::holds_alternative<ControlError>(broker.dry_run(BroadcastRequest(), now)));
+
+  // On the wire, too.
+  wire::ControlRequestDecoder decoder;
+  wire::ControlRequestFrame frame;
+  const std::string bytes = wire::encode(wire::ControlRequestFrame{1, wire::StartBroadcast{}});
+  EXPECT_EQ(decoder.decode(std::string_view(bytes).substr(wire::kHeaderBytes), frame),
+            "the operation is missing or not known: it must be release_handles or quiesce");
+}
+
+}  // namespace
+}  // namespace muster
