@@ -24,13 +24,13 @@ fail() {
   exit 1
 }
 
-# The README's main() is the one that is built here, line by line.
+# The main() of docs/SDK.md is the one that is built here, line by line.
 main_of() { sed -n '/^int main() {$/,/^}$/p' "$1"; }
-[ -n "$(main_of "$here/../../README.md")" ] || fail "the README has no backend in C++"
-diff <(main_of "$here/../../README.md") <(main_of "$here/zccache.cpp") ||
-  fail "the README's backend is not the one in $here/zccache.cpp"
+[ -n "$(main_of "$here/../../docs/SDK.md")" ] || fail "docs/SDK.md has no backend in C++"
+diff <(main_of "$here/../../docs/SDK.md") <(main_of "$here/zccache.cpp") ||
+  fail "the backend of docs/SDK.md is not the one in $here/zccache.cpp"
 lines=$(main_of "$here/zccache.cpp" | grep -c .)
-[ "$lines" -le 15 ] || fail "the README's backend takes $lines lines, not 15"
+[ "$lines" -le 15 ] || fail "the backend of docs/SDK.md takes $lines lines, not 15"
 
 "$cmake" --install "$build" --component development --prefix "$scratch/prefix" >"$scratch/log" ||
   { cat "$scratch/log"; fail "install"; }

@@ -35,7 +35,7 @@ NOT_HERE = {
 # What knows the options of such a verb.
 PROGRAMS = {"bench": "muster-bench"}
 
-# What the README's backend uses and every daemon has in its own way.
+# What the backend of docs/SDK.md uses and every daemon has in its own way.
 PRELUDE = """
 #include <string_view>
 struct Cache { void close_files_below(std::string_view) {} };

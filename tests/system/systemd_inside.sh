@@ -4,8 +4,8 @@ set -euo pipefail
 # shellcheck source=tests/system/systemd_lib.sh
 source "$(head -n 1 /run/muster-stage/where)/tests/system/systemd_lib.sh"
 
-# --- installed by the README's lines, as written
-install_as_written || fail "the README's lines: $(cat /tmp/installed)"
+# --- installed by the lines of docs/OPERATIONS.md, as written
+install_as_written || fail "the lines of docs/OPERATIONS.md: $(cat /tmp/installed)"
 for unit in musterd.service musterd.socket musterd-control.socket; do
   equal "$unit, enabled and started" \
     "$(systemctl is-enabled "$unit") $(property "$unit" ActiveState)" "enabled active"
@@ -174,7 +174,7 @@ equal "sockets" \
 backend_says 'registered patient*'
 kill "$backend"
 
-# --- the README's daemon as www-data, which is in no group muster at first
+# --- the daemon of docs/SDK.md as www-data, which is in no group muster at first
 install -m 755 "$stage/tools/muster-"{zccache,states} /usr/local/bin
 for daemon in zccache states; do
   cat >"/run/systemd/system/$daemon.service" <<UNIT
@@ -192,7 +192,7 @@ for daemon in zccache states; do
   equal "$daemon" "$(property "$daemon" ActiveState) $(property "$daemon" NRestarts)" "active 0"
   ! registered $daemon || fail "$daemon is registered, though www-data is in no group muster"
 done
-bash -eu "$stage/join" || fail "the README's line: exit status $?"
+bash -eu "$stage/join" || fail "the line of docs/OPERATIONS.md: exit status $?"
 systemctl restart zccache states
 until_true "zccache registers as www-data" registered zccache
 until_true "states registers as www-data" registered states

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/system/systemd_lib.sh
 source "$(head -n 1 /run/muster-stage/where)/tests/system/systemd_lib.sh"
 
-install_as_written || fail "the README's lines: $(cat /tmp/installed)"
+install_as_written || fail "the lines of docs/OPERATIONS.md: $(cat /tmp/installed)"
 
 journal() { journalctl --no-pager -o cat --unit musterd.service; }
 # not_asked WHAT: since the last call of backend_says, nothing was asked of the backend.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The installed units and programs under a real systemd. What happens inside stands in SCRIPT:
 #
-#   systemd_inside.sh   installed by the README's lines, a broadcast, the watchdog, a stop whose
+#   systemd_inside.sh   installed by the lines of docs/OPERATIONS.md, a broadcast, the watchdog, a stop whose
 #                       quiesce reaches a backend, rejected configurations, a daemon of another user
 #   systemd_restart.sh  what a restart and a stop mean for backends
 #
@@ -21,8 +21,8 @@ printf '%s\n' "$tree" "$build" "${2:?cmake}" >"$stage/where"
 
 # block NAME FILE TEXT: the block of the documentation in which TEXT stands is run inside as NAME.
 block() { "$here/../docs/blocks.py" "$tree/$2" "$3" >"$stage/$1"; }
-block install README.md 'systemctl enable'
-block join README.md 'usermod -aG muster'
+block install docs/OPERATIONS.md 'systemctl enable'
+block join docs/OPERATIONS.md 'usermod -aG muster'
 
 "$here/../support/boot_systemd.sh" -T 110 -r "$stage:/run/muster-stage" -r "$tree:$tree" \
   -r "$build:$build" "$here/${3:?the script to run}"
