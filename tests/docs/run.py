@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs, compiles or compares every code block of the documentation. A block of a kind that is not
-known here fails: nothing is left out silently.
+known here fails: nothing is left out silently. Checks that every path of the tree that a page names
+exists, and that the README is short.
 
     run.py BUILD_DIR [FILE..]
 
@@ -23,6 +24,10 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ["README.md", "HACKING.md", "CHANGELOG.md", "tests/README.md"]
 REJECTED = "tests/docs/rejected.md"
 LIMIT = 120  # seconds for a block
+README_LINES = 120
+# Of the tree: `lib/core/`, `tests/unit/core_*_test.cpp`. A part in capitals stands for a name.
+NAMED_PATH = re.compile(r"(?<![\w./<>~$-])((?:lib|daemon|docs|tests|config|proto|tools)/[\w.*/-]*\w/?|"
+                        r"[A-Z]+\.md\b|LICENSE\b)")
 
 # Commands that are not run here, and why. Their verb and options are still looked up.
 NOT_HERE = {
@@ -81,6 +86,22 @@ def described(line):
     return re.fullmatch(r"(\./dev [a-z]+) {2,}(.*)", line)
 
 
+def wrong_of_page(file):
+    """What is wrong with a page besides its blocks."""
+    text = (TREE / file).read_text(encoding="utf-8")
+    if file == "README.md" and text.count("\n") > README_LINES:
+        yield f"it has more than {README_LINES} lines: move what is not for a newcomer to docs/"
+    for path in sorted(set(NAMED_PATH.findall(text))):
+        kept = []
+        for part in path.rstrip("/").split("/"):
+            if re.fullmatch(r"[A-Z]+", part) and part != "LICENSE":
+                break
+            kept.append(part)
+        name = "/".join(kept)
+        if not any(TREE.glob(name)):
+            yield f"it names {path}, which does not exist"
+
+
 class Documentation:
     def __init__(self, build):
         self.build = build
@@ -92,6 +113,8 @@ class Documentation:
     def check_block(self, block):
         """Returns what was done; raises Failed."""
         first = block.text.split("\n", 1)[0]
+        if block.language == "drawing":
+            return "a drawing; the paths in it exist"  # wrong_of_page()
         if block.language == "cpp":
             return self.compile(block)
         if block.language == "toml":
@@ -292,6 +315,9 @@ def main():
     for file in files:
         if not (TREE / file).exists():
             continue
+        for problem in wrong_of_page(file):
+            failures += 1
+            print(f"{file}: FAILED: {problem}", flush=True)
         for block in blocks_of(TREE / file, file):
             try:
                 print(f"{block}: {documentation.check_block(block)}", flush=True)
@@ -308,6 +334,9 @@ def main():
                 print(f"{block}: FAILED: this was accepted: {done}", flush=True)
         except Failed:
             pass
+    if list(wrong_of_page(REJECTED)) != ["it names lib/nowhere.h, which does not exist"]:
+        failures += 1
+        print(f"{REJECTED}: FAILED: not its one path that does not exist was found", flush=True)
     sys.exit(1 if failures else 0)
 
 

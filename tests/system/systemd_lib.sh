@@ -48,7 +48,7 @@ backend_says() {
   fail "the backend never said '$1'; its last line: '$line'"
 }
 
-# The README's lines, as written, over the build directory of the host.
+# The lines of docs/OPERATIONS.md, as written, over the build directory of the host.
 mkdir -p /run/scratch/{upper,work} /run/reader
 mount -t overlay none "$build" -o "lowerdir=$build,upperdir=/run/scratch/upper,workdir=/run/scratch/work"
 ln -s "$build" /run/reader/build

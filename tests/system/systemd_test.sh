@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The installed units and programs under a real systemd. What happens inside stands in SCRIPT:
 #
-#   systemd_inside.sh   installed by the lines of docs/OPERATIONS.md, a broadcast, the watchdog, a stop whose
-#                       quiesce reaches a backend, rejected configurations, a daemon of another user
+#   systemd_inside.sh   installed by the lines of docs/OPERATIONS.md, a broadcast, the watchdog, a stop
+#                       whose quiesce reaches a backend, rejected configurations, a daemon of another
+#                       user
 #   systemd_restart.sh  what a restart and a stop mean for backends
 #
 #   systemd_test.sh BUILD_DIR CMAKE SCRIPT
