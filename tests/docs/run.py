@@ -18,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 
+import protocol
 from blocks import blocks_of
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ["README.md", "HACKING.md", "CHANGELOG.md", "tests/README.md"]
 REJECTED = "tests/docs/rejected.md"
+PROTOCOL = "docs/PROTOCOL.md"
 LIMIT = 120  # seconds for a block
 README_LINES = 120
 # Of the tree: `lib/core/`, `tests/unit/core_*_test.cpp`. A part in capitals stands for a name.
@@ -100,6 +102,10 @@ def wrong_of_page(file):
         name = "/".join(kept)
         if not any(TREE.glob(name)):
             yield f"it names {path}, which does not exist"
+    if file == PROTOCOL:
+        yield from protocol.schema_problems(text)
+        for name in protocol.missing_golden(blocks_of(TREE / file)):
+            yield f"it does not show the golden bytes '{name}'"
 
 
 class Documentation:
@@ -115,6 +121,10 @@ class Documentation:
         first = block.text.split("\n", 1)[0]
         if block.language == "drawing":
             return "a drawing; the paths in it exist"  # wrong_of_page()
+        if block.language == "golden":
+            return protocol.check_golden(block.text)
+        if block.language == "python":
+            return protocol.run_backend(block.text, self.build)
         if block.language == "cpp":
             return self.compile(block)
         if block.language == "toml":
@@ -321,7 +331,7 @@ def main():
         for block in blocks_of(TREE / file, file):
             try:
                 print(f"{block}: {documentation.check_block(block)}", flush=True)
-            except (Failed, subprocess.TimeoutExpired) as error:
+            except (Failed, protocol.Wrong, subprocess.TimeoutExpired) as error:
                 failures += 1
                 print(f"{block}: FAILED: {error}", flush=True)
     # And it sees what is wrong.
@@ -332,11 +342,14 @@ def main():
             if not (NAMESPACE_PROBLEM and done == "looked up"):
                 failures += 1
                 print(f"{block}: FAILED: this was accepted: {done}", flush=True)
-        except Failed:
+        except (Failed, protocol.Wrong):
             pass
     if list(wrong_of_page(REJECTED)) != ["it names lib/nowhere.h, which does not exist"]:
         failures += 1
         print(f"{REJECTED}: FAILED: not its one path that does not exist was found", flush=True)
+    if not list(protocol.schema_problems("")):
+        failures += 1
+        print(f"{PROTOCOL}: FAILED: a page without tables was accepted", flush=True)
     sys.exit(1 if failures else 0)
 
 

@@ -1,0 +1,319 @@
+"""What docs/PROTOCOL.md says, against the schema, the golden bytes and a broker.
+
+Its tables have the fields of the schema, its `golden` blocks the bytes of tests/unit/golden, and its
+backend does what the page asks for: with a real musterd, and with a broker that is played here where
+a real one does not send such a thing.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = TREE / "tests/unit/golden/backend_lane.hex"
+SCHEMAS = ["proto/muster/v1/lifecycle.proto", "proto/muster/v1/envelope.proto"]
+PATIENCE = 20  # seconds
+
+
+class Wrong(Exception):
+    pass
+
+
+def must(condition, sentence):
+    if not condition:
+        raise Wrong(sentence)
+
+
+# --- golden bytes
+
+def golden_entries(text):
+    """{name: bytes}: a name at a line's beginning, hexadecimal in the indented lines below it."""
+    entries, name = {}, None
+    for line in text.splitlines():
+        content = line.split("#", 1)[0].rstrip()
+        if not content:
+            continue
+        if content[0] != " ":
+            name = content
+            entries[name] = ""
+        else:
+            entries[name] += content.replace(" ", "")
+    return {name: bytes.fromhex(text) for name, text in entries.items()}
+
+
+def check_golden(text):
+    known = golden_entries(GOLDEN.read_text(encoding="utf-8"))
+    for name, data in golden_entries(text).items():
+        must(name in known, f"{GOLDEN.name} has no '{name}'")
+        must(known[name] == data, f"the bytes of '{name}' are not those of {GOLDEN.name}")
+    return "the bytes are the golden ones"
+
+
+def missing_golden(blocks):
+    shown = {name for block in blocks if block.language == "golden"
+             for name in golden_entries(block.text)}
+    return sorted(set(golden_entries(GOLDEN.read_text(encoding="utf-8"))) - shown)
+
+
+# --- the schema
+
+FIELD = re.compile(r"^\s*((?:optional |repeated )?[\w.]+|map<[\w, ]+>) (\w+) = (\d+);", re.MULTILINE)
+
+
+def schema_messages(text):
+    """{name: {(number, field, type)}} of every message that is not nested."""
+    found = {}
+    text = re.sub(r"//.*", "", text)
+    for name, body in re.findall(r"^message (\w+) \{(.*?)^\}|^message \w+ \{\}", text,
+                                 re.MULTILINE | re.DOTALL):
+        body = re.sub(r"enum \w+ \{.*?\}", "", body, flags=re.DOTALL)
+        if name:
+            found[name] = {(number, field, kind) for kind, field, number in FIELD.findall(body)}
+    for name in re.findall(r"^message (\w+) \{\}", text, re.MULTILINE):
+        found[name] = set()
+    return found
+
+
+def page_messages(text):
+    found = {}
+    for heading, section in re.findall(r"^### `?(\w+)`?$(.*?)(?=^#|\Z)", text,
+                                       re.MULTILINE | re.DOTALL):
+        rows = re.findall(r"^\| (\d+) \| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
+        found[heading] = {(number, field, kind.strip()) for number, field, kind in rows}
+    return found
+
+
+def schema_problems(page):
+    """Where the page's tables are not the schema."""
+    said = page_messages(page)
+    for schema in SCHEMAS:
+        for name, wanted in schema_messages((TREE / schema).read_text(encoding="utf-8")).items():
+            if name not in said:
+                yield f"it has no section about the message {name}"
+            elif said[name] != wanted:
+                yield (f"its table of {name} is not the schema: " +
+                       ", ".join(" ".join(row) for row in sorted(said[name] ^ wanted)))
+
+
+# --- the backend, with a real broker
+
+class Place:
+    """A socket directory with the page's backend, which prints to a file there."""
+
+    def __init__(self, source, build, directory):
+        self.directory, self.bin = directory, build / "bin"
+        self.environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8",
+                            "MUSTER_SOCKET_DIR": directory, "STATE_DIRECTORY": directory}
+        self.script = pathlib.Path(directory) / "backend.py"
+        self.script.write_text(source, encoding="utf-8")
+        self.started = []
+
+    def start(self, *command, **options):
+        process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, text=True,
+                                   **options)
+        self.started.append(process)
+        return process
+
+    def start_broker(self):
+        broker = self.start(str(self.bin / "musterd"), "--log-level", "error")
+        self.wait_for("the broker answers", lambda: self.musterctl("ping").returncode == 0)
+        return broker
+
+    def start_backend(self, service, version):
+        with open(f"{self.directory}/said", "wb") as said:
+            return self.start(sys.executable, str(self.script), service, version, stdout=said)
+
+    def said(self):
+        return pathlib.Path(self.directory, "said").read_text(encoding="utf-8")
+
+    def musterctl(self, *arguments):
+        return subprocess.run([str(self.bin / "musterctl"), *arguments], env=self.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
+
+    def is_listed(self):
+        return re.search(r"pyback +1\.2\.3 .*\blive\b", self.musterctl("backends").stdout)
+
+    def wait_for(self, what, condition):
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            must(time.monotonic() < until, f"not within {PATIENCE} s: {what}")
+            time.sleep(0.02)
+
+    def ask(self, status, expected, *arguments):
+        done = self.musterctl(*arguments)
+        must(done.returncode == status and re.search(expected, done.stdout),
+             f"musterctl {' '.join(arguments)}: status {done.returncode}, {done.stdout}")
+
+    def end(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def place(source, build):
+    with tempfile.TemporaryDirectory() as directory:
+        made = Place(source, build, directory)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def with_real_broker(source, build):
+    with place(source, build) as at:
+        broker = at.start_broker()
+        backend = at.start_backend("pyback", "1.2.3")
+        at.wait_for("the backend is registered", at.is_listed)
+        at.ask(0, r"1 of 1 acked(.|\n)*acked +pyback.*1 handle released",
+               "release-handles", "-v", "/var/cache/x")
+        at.ask(0, r"no backend had anything open below /var/cache/x",
+               "release-handles", "-v", "/var/cache/x")
+        at.ask(0, r"1 of 1 acked", "quiesce")
+        at.ask(0, r"", "resume")
+        at.wait_for("it resumes", lambda: at.said().endswith("resumed\n"))
+        broker.kill()
+        broker.wait()
+        broker = at.start_broker()
+        at.ask(0, r"1 of 1 acked", "release-handles", "/srv")
+        backend.send_signal(signal.SIGTERM)
+        must(backend.wait(PATIENCE) == 0, "SIGTERM does not end the backend with status 0")
+        must("pyback" not in at.musterctl("backends").stdout, "the backend did not deregister")
+        must(at.said().split("\n") == ["release-handles /var/cache/x"] * 2 +
+             ["quiesce", "resumed", "release-handles /srv", ""], f"the backend said {at.said()}")
+
+
+# --- the backend, with a broker that is played
+
+def varint(number):
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def frame(kind, payload, request_id):
+    body = (field(1, 1) + (field(2, kind) if kind else b"") + field(3, 0xFB01) +
+            (field(4, payload) if payload else b"") + field(5, request_id))
+    return struct.pack("<BI", 1, len(body)) + body
+
+
+REQUEST, RESPONSE, EVENT, CANCEL = range(4)
+
+
+class PlayedBroker:
+    def __init__(self, directory):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.settimeout(PATIENCE)
+        self.listener.bind(f"{directory}/backend.sock")
+        self.listener.listen()
+
+    def accept(self):
+        self.peer, _ = self.listener.accept()
+        self.peer.settimeout(PATIENCE)
+
+    def register(self, epoch):
+        """Reads a Register, which is returned, and answers it."""
+        self.accept()
+        said = self.receive()
+        self.send(RESPONSE, field(1, field(1, 7) + field(3, 1) + field(6, epoch)), 1)
+        return said
+
+    def send(self, kind, payload, request_id):
+        self.peer.sendall(frame(kind, payload, request_id))
+
+    def release(self, request_id, path):
+        self.send(REQUEST, field(3, field(1, field(1, path)) + field(3, 60000)), request_id)
+
+    def receive(self):
+        header = self.peer.recv(5, socket.MSG_WAITALL)
+        must(len(header) == 5, "the backend closed the connection")
+        length = struct.unpack("<BI", header)[1]
+        return header + self.peer.recv(length, socket.MSG_WAITALL)
+
+    def expect(self, what, *wanted):
+        got = [self.receive() for _ in wanted]
+        must(got == list(wanted), f"{what}: got {[one.hex() for one in got]}")
+
+
+def ack(request_id, released=0):
+    return frame(RESPONSE, field(2, field(1, released)), request_id)
+
+
+def with_played_broker(source, build):
+    golden = golden_entries(GOLDEN.read_text(encoding="utf-8"))
+    with place(source, build) as at:
+        broker = PlayedBroker(at.directory)
+        backend = at.start_backend("zccache", "1.4.2")
+        broker.accept()
+        must(broker.receive() == golden["Register, smallest"], "its Register is not the golden one")
+        broker.send(RESPONSE, field(2, field(1, 5) + field(2, b"later") + field(3, 50)), 1)
+        broker.peer.close()  # refused: it comes back
+        broker.register(b"e" * 16)
+
+        # An operation of tomorrow as a field of Operation, one as a message, a reason of tomorrow.
+        tomorrow = (field(3, field(15, b"") + field(3, 1000)), field(15, b"x"),
+                    field(3, field(2, field(1, 9))))
+        for request_id, unknown in enumerate(tomorrow, 40):
+            broker.send(REQUEST, unknown, request_id)
+            broker.send(REQUEST, unknown, request_id)  # answered on this connection: nothing more
+            answer = broker.receive()
+            must(field(1, 1) + b"\x12" in answer and b"does not know" in answer and
+                 answer.endswith(field(5, request_id)),
+                 f"an unknown operation is answered {answer.hex()}")
+        broker.send(EVENT, field(15, b"news"), 0)
+
+        broker.release(49, b"/var/cac")
+        broker.expect("a path that is not above the file", ack(49))
+        broker.release(50, b"/var/cache")
+        broker.expect("the path above it", ack(50, 1))
+        broker.release(50, b"/var/cache")  # sent on this connection already: no second answer
+        broker.release(51, b"/srv")
+        broker.expect("the next answer", ack(51))
+        broker.release(52, b"/srv")
+        broker.peer.close()  # before the answer: it comes on the next connection, unasked
+        broker.register(b"e" * 16)
+        broker.expect("an answer that was not sent", ack(52))
+        broker.release(50, b"/var/cache")
+        broker.expect("the same answer after a reconnect", ack(50, 1))
+        broker.peer.close()
+        broker.register(b"g" * 16)
+        broker.release(50, b"/var/cache")
+        broker.expect("after another epoch the handler runs again", ack(50))
+
+        # Its time is over: nothing comes; the next one is answered.
+        broker.peer.sendall(golden["Operation, release handles"])
+        broker.release(53, b"/")
+        broker.expect("an operation whose time is over", ack(53))
+        backend.send_signal(signal.SIGTERM)
+        must(broker.receive() == golden["Deregister"], "its Deregister is not the golden one")
+        broker.release(54, b"/")  # crossed it
+        broker.peer.sendall(golden["Deregistered"])
+        must(backend.wait(PATIENCE) == 0, "it does not end with status 0 when deregistered")
+        broker.listener.close()
+
+
+def run_backend(source, build):
+    try:
+        with_real_broker(source, build)
+        with_played_broker(source, build)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Wrong(f"{type(error).__name__}: {error}") from error
+    return "registered, answered, reconnected and deregistered"
