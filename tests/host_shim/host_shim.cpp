@@ -1,6 +1,8 @@
 // A library that tests preload into a program to give it a slow or failing host.
 //
 //   MUSTER_FSYNC_MS=N           fsync(2) and fdatasync(2) take N milliseconds longer
+//   MUSTER_DISK_FILE=PATH       what they do, as the first byte of that file: 'h' hangs until it is
+//                               another, 'e' is EIO, anything else waits for the disk
 //   MUSTER_LOOKUP_FILE=PATH     what the name service does with names that begin with "shim-", as
 //                               the first byte of that file: 'h' hangs until it is another, 'e' is
 //                               EIO, 'n' is "no such name", anything else finds uid and gid 4242
@@ -49,6 +51,15 @@ char told_by(const char* variable, char otherwise) {
   return byte;
 }
 
+int sync_now(long call, int fd) {
+  slow_down();
+  char how = told_by("MUSTER_DISK_FILE", 'f');
+  for (; how == 'h'; how = told_by("MUSTER_DISK_FILE", 'f')) pause_ms(10);
+  if (how != 'e') return static_cast<int>(::syscall(call, fd));
+  errno = EIO;
+  return -1;
+}
+
 char lookup_now() { return told_by("MUSTER_LOOKUP_FILE", 'f'); }
 
 // How the lookup of such a name ends: an errno, 0 with found or not.
@@ -94,15 +105,9 @@ __attribute__((visibility("default"))) int accept4(int socket, sockaddr* address
   return after_accept(static_cast<int>(::syscall(SYS_accept4, socket, address, size, flags)));
 }
 
-__attribute__((visibility("default"))) int fsync(int fd) {
-  slow_down();
-  return static_cast<int>(::syscall(SYS_fsync, fd));
-}
+__attribute__((visibility("default"))) int fsync(int fd) { return sync_now(SYS_fsync, fd); }
 
-__attribute__((visibility("default"))) int fdatasync(int fd) {
-  slow_down();
-  return static_cast<int>(::syscall(SYS_fdatasync, fd));
-}
+__attribute__((visibility("default"))) int fdatasync(int fd) { return sync_now(SYS_fdatasync, fd); }
 
 __attribute__((visibility("default"))) int getpwnam_r(const char* name, passwd* entry, char* text,
                                                       size_t size, passwd** result) {

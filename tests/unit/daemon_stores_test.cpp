@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <sys/wait.h>
@@ -219,6 +220,66 @@ TEST_F(DaemonStoresTest, OneUsersKeysDoNotPushOutAnothers) {
   EXPECT_EQ(run->keys->find(8, "0"), nullptr);
   EXPECT_NE(run->keys->find(8, "1"), nullptr);
   EXPECT_EQ(run->keys->load().size(), KeyStore::kMostOfOneUser + 1);
+}
+
+// A crash between the record and the broadcast: nobody knows whether it was sent.
+TEST_F(DaemonStoresTest, AKeyIsOnDiskBeforeItsBroadcastHasAnId) {
+  auto run = start();
+  bool durable = false;
+  run->keys->intend({1000, "nightly", 0, "release /cache", kStoresNow},
+                    [&](bool is) { durable = is; });
+  EXPECT_FALSE(durable) << "not before the disk has it";
+  run->until(durable);
+  run.reset();  // a crash
+  run = start();
+  ASSERT_EQ(run->keys->load().size(), 1U);
+  const KeyEntry about_to = run->keys->load().front();
+  EXPECT_EQ(about_to.key, "nightly");
+  EXPECT_EQ(about_to.id, 0U);
+  EXPECT_EQ(about_to.request, "release /cache");
+  // It is not this broker's to take back.
+  run->keys->withdraw(1000, "nightly");
+  ASSERT_NE(run->keys->find(1000, "nightly"), nullptr);
+}
+
+TEST_F(DaemonStoresTest, AnIntendedKeyIsWithdrawnOnlyIfNothingWasSent) {
+  auto run = start();
+  bool durable = false;
+  const auto done = [&](bool is) { durable = is; };
+  run->keys->intend({1000, "refused", 0, "release /a", kStoresNow}, done);
+  run->keys->intend({1000, "sent", 0, "release /b", kStoresNow}, done);
+  run->keys->intend({1000, "began", 0, "release /c", kStoresNow}, done);
+  run->keys->begin(1000, "sent");
+  run->keys->note_started({1000, "sent", 17, "release /b", kStoresNow});
+  run->keys->begin(1000, "began");
+  run->keys->withdraw(1001, "refused");
+  EXPECT_NE(run->keys->find(1000, "refused"), nullptr) << "another user's";
+  for (const char* key : {"refused", "sent", "began", "unknown"}) run->keys->withdraw(1000, key);
+  EXPECT_EQ(run->keys->find(1000, "refused"), nullptr);
+  durable = false;
+  // What is there is not changed; it is on disk once more when that is told.
+  run->keys->intend({1000, "sent", 0, "release /other", kStoresNow}, done);
+  run->until(durable);
+  run.reset();
+  run = start();
+  EXPECT_EQ(run->keys->find(1000, "refused"), nullptr);
+  ASSERT_NE(run->keys->find(1000, "sent"), nullptr);
+  EXPECT_EQ(run->keys->find(1000, "sent")->id, 17U);
+  EXPECT_EQ(run->keys->find(1000, "sent")->request, "release /b");
+  ASSERT_NE(run->keys->find(1000, "began"), nullptr);
+}
+
+TEST_F(DaemonStoresTest, AnIntendedKeyNeverPushesOutAnother) {
+  auto run = start();
+  for (std::size_t i = 0; i < KeyStore::kMostOfOneUser; ++i) {
+    run->keys->note_started({1000, std::to_string(i), i + 1, "release /cache", kStoresNow});
+  }
+  std::optional<bool> durable;
+  run->keys->intend({1000, "one more", 0, "release /cache", kStoresNow},
+                    [&](bool is) { durable = is; });
+  EXPECT_EQ(durable, false);
+  EXPECT_NE(run->keys->find(1000, "0"), nullptr);
+  EXPECT_EQ(run->keys->find(1000, "one more"), nullptr);
 }
 
 }  // namespace

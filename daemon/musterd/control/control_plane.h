@@ -24,6 +24,8 @@ class BrokerServer;
 
 namespace muster::daemon {
 
+class KeyStore;
+
 // What the control plane knows of the daemon around it.
 struct ControlFacts {
   std::string version;
@@ -33,6 +35,7 @@ struct ControlFacts {
   // Adds what the daemon around it cannot do right now, a sentence each; null: nothing to add.
   std::function<void(std::vector<std::string>& problems)> add_problems = nullptr;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  KeyStore* keys = nullptr;  // where operation keys are kept; null: nowhere
 };
 
 class ControlPlane {

@@ -10,6 +10,8 @@
 #include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "muster/path.h"
+
 #include "broker/broker_server.h"
 #include "net/use_tuple.h"
 
@@ -51,6 +53,46 @@ const Selection* selection_of(const decltype(wire::ControlRequestFrame::message)
   return nullptr;
 }
 
+// The operation key with which a broadcast is to be started; nothing for anything else.
+std::optional<KeyEntry> key_of(const decltype(wire::ControlRequestFrame::message)& request,
+                               uid_t uid) {
+  const auto* start = std::get_if<wire::StartBroadcast>(&request);
+  if (start == nullptr || start->dry_run) return std::nullopt;
+  const std::string& key = start->request.operation_key;
+  if (key.empty() || key.size() > kMaxOperationKeyBytes) return std::nullopt;
+  BroadcastRequest normal = start->request;
+  if (const auto* release = normal.operation.as_release_handles()) {
+    normal.operation = BroadcastOperation::release_handles(
+        normalize_path_prefix(release->path_prefix).path, release->alias);
+  }
+  KeyEntry entry;
+  entry.uid = uid;
+  entry.key = key;
+  entry.request = core::request_text(normal);
+  return entry;
+}
+
+// Takes back at its end what was not sent.
+class IntendedKey {
+ public:
+  IntendedKey(KeyStore& keys, const KeyEntry& entry)
+      : keys_(keys), uid_(entry.uid), key_(entry.key) {}
+  ~IntendedKey() {
+    keys_.set_at_risk(false);
+    keys_.withdraw(uid_, key_);
+  }
+  IntendedKey(const IntendedKey&) = delete;
+  IntendedKey& operator=(const IntendedKey&) = delete;
+
+  // REQUIRES: nothing else begins before its end.
+  void begins(bool at_risk) { keys_.set_at_risk(at_risk); }
+
+ private:
+  KeyStore& keys_;
+  const uid_t uid_;
+  const std::string key_;
+};
+
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::UniqueFd socket,
@@ -62,7 +104,8 @@ ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::Uniq
       answers_(std::move(answers)),
       last_request_(std::chrono::steady_clock::now()),
       missing_timer_(context_->loop),
-      linger_timer_(context_->loop) {
+      linger_timer_(context_->loop),
+      key_timer_(context_->loop) {
   ++context_->connections;
 }
 
@@ -141,9 +184,22 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
       co_return true;
     }
     self->selected_.emplace(*selection);
+  }
+  std::optional<IntendedKey> key;
+  bool at_risk = false;
+  if (auto intended = key_of(frame.message, self->who_.uid);
+      intended && self->context_->facts.keys != nullptr) {
+    intended->started_unix_ms = self->context_->server->now().unix_ms;
+    key.emplace(*self->context_->facts.keys, *intended);
+    const bool is_kept = co_await keep_key(self, std::move(*intended));
+    at_risk = !is_kept;
+    if (self->finishing_ || !self->stream_.has_peer()) co_return false;
+  }
+  if (self->selected_) {
     co_await select(self);
     if (self->finishing_ || !self->stream_.has_peer()) co_return false;
   }
+  if (key) key->begins(at_risk);
   if (std::holds_alternative<wire::ListBackends>(frame.message)) {
     co_await list(self, frame.request_id);
   } else {
@@ -156,6 +212,32 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
         frame.message);
   }
   co_return true;
+}
+
+asio::awaitable<bool> ControlSession::keep_key(std::shared_ptr<ControlSession> self,
+                                               KeyEntry intended) {
+  struct Answer {
+    bool over = false;
+    bool durable = false;
+  };
+  KeyStore& keys = *self->context_->facts.keys;
+  const auto until = std::chrono::steady_clock::now() + kKeyPatience;
+  for (;;) {
+    const auto answer = std::make_shared<Answer>();
+    Journal::Durable done = [answer, weak = self->weak_from_this()](bool durable) {
+      *answer = {true, durable};
+      if (const auto waiting = weak.lock()) waiting->key_timer_.cancel();
+    };
+    keys.intend(intended, std::move(done));
+    while (!answer->over && !self->finishing_ && std::chrono::steady_clock::now() < until) {
+      self->key_timer_.expires_at(until);
+      co_await self->key_timer_.async_wait(net::kUseTuple);
+    }
+    if (!answer->over && !self->finishing_) keys.set_late();
+    if (!answer->durable) co_return false;
+    // Another request with the same key may have withdrawn it meanwhile.
+    if (keys.find(intended.uid, intended.key) != nullptr) co_return true;
+  }
 }
 
 asio::awaitable<void> ControlSession::select(std::shared_ptr<ControlSession> self) {
@@ -201,6 +283,7 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
 void ControlSession::finish() noexcept {
   finishing_ = true;
   try {
+    key_timer_.cancel();
     stream_.close_after_flush();
     if (!stream_.is_open() || std::exchange(lingering_, true)) return;
     linger_timer_.expires_after(context_->settings.linger);
@@ -214,6 +297,7 @@ void ControlSession::finish() noexcept {
 
 void ControlSession::close() noexcept {
   finishing_ = true;
+  key_timer_.cancel();
   stream_.close();
 }
 

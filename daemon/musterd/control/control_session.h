@@ -22,6 +22,7 @@
 #include "musterd/control/event_delivery.h"
 #include "musterd/control/event_gate.h"
 #include "musterd/log/log.h"
+#include "musterd/state/operation_keys.h"
 #include "net/framed_stream.h"
 #include "os/peer.h"
 #include "wire/control_lane.h"
@@ -55,6 +56,9 @@ struct ControlContext {
 class ControlSession : public std::enable_shared_from_this<ControlSession> {
  public:
   static constexpr std::size_t kMaxOpenRequests = 256;  // of one connection
+
+  // For the disk, before a broadcast with a key is sent all the same.
+  static constexpr std::chrono::seconds kKeyPatience{5};
 
   // Of all its selectors together.
   static constexpr std::size_t kMaxSelectionTerms = 256;
@@ -104,6 +108,9 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // False when the connection is to end.
   static asio::awaitable<bool> serve(std::shared_ptr<ControlSession> self,
                                      wire::ControlRequestFrame frame);
+  // Waits until the request's operation key is on disk. False when that cannot be had: the disk
+  // fails, or does not answer for kKeyPatience.
+  static asio::awaitable<bool> keep_key(std::shared_ptr<ControlSession> self, KeyEntry intended);
   // Finds out whom the selection is for, in turns of the loop.
   static asio::awaitable<void> select(std::shared_ptr<ControlSession> self);
   // Answers with the backends of this instant, written down in turns of the loop.
@@ -172,6 +179,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   std::chrono::steady_clock::time_point last_request_;
   asio::steady_timer missing_timer_;
   asio::steady_timer linger_timer_;
+  asio::steady_timer key_timer_;  // cancelled: see keep_key()
   std::chrono::milliseconds missing_wait_{};
   std::size_t followers_ = 0;  // of requests_: with events
   bool finishing_ = false;     // no more requests are taken

@@ -66,9 +66,10 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   options.descriptor_reserve = settings.control.connections + kOwnDescriptors;
   options.next_broadcast_id = [&ids] { return ids.next(); };
   options.key_used = [&keys](const core::UsedKey& used) {
+    keys.begin(used.uid, used.key);
     keys.note_started({used.uid, used.key, used.broadcast, used.request, used.used_unix_ms});
   };
-  options.last_id_is_durable = [&ids] { return ids.last_is_durable(); };
+  options.last_id_is_durable = [&ids, &keys] { return ids.last_is_durable() && !keys.at_risk(); };
   return options;
 }
 
@@ -105,7 +106,8 @@ class Daemon {
         policy_(effective_policy(loaded.settings.policy, ::geteuid())),
         control_(loop.get_executor(), loaded.settings.control,
                  ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
-                              [this](std::vector<std::string>& all) { add_problems(all); }},
+                              [this](std::vector<std::string>& all) { add_problems(all); },
+                              std::chrono::steady_clock::now(), &keys},
                  log),
         memory_(loop.get_executor(),
                 [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
@@ -162,8 +164,10 @@ class Daemon {
   void restore_keys() {
     std::vector<core::UsedKey> used;
     for (KeyEntry& entry : keys_.load()) {
-      used.push_back({entry.uid, std::move(entry.key), entry.id, std::move(entry.request),
-                      entry.started_unix_ms});
+      // Without an id: the last broker was about to send it, and nobody knows whether it did.
+      const BroadcastId id = entry.id != 0 ? entry.id : ids_.next_at_start() - 1;
+      used.push_back(
+          {entry.uid, std::move(entry.key), id, std::move(entry.request), entry.started_unix_ms});
     }
     server_.core().restore_keys(std::move(used), server_.now());
   }

@@ -1,6 +1,7 @@
 #include "musterd/state/operation_keys.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "muster/path.h"
@@ -11,12 +12,13 @@ namespace muster::daemon {
 namespace {
 
 constexpr std::uint64_t kKeyRecord = 1;
+constexpr std::uint64_t kWithdrawnRecord = 2;
 
 }  // namespace
 
 std::string encode_key_entry(const KeyEntry& entry) {
   std::string record;
-  put_number(record, kKeyRecord);
+  put_number(record, entry.withdrawn ? kWithdrawnRecord : kKeyRecord);
   put_number(record, entry.uid);
   put_number(record, entry.id);
   put_number(record, entry.started_unix_ms);
@@ -28,7 +30,9 @@ std::string encode_key_entry(const KeyEntry& entry) {
 std::optional<KeyEntry> decode_key_entry(std::string_view record) {
   RecordReader reader(record);
   KeyEntry entry;
-  if (reader.number() != kKeyRecord) return std::nullopt;
+  const std::uint64_t kind = reader.number();
+  if (kind != kKeyRecord && kind != kWithdrawnRecord) return std::nullopt;
+  entry.withdrawn = kind == kWithdrawnRecord;
   entry.uid = static_cast<uid_t>(reader.number());
   entry.id = reader.number();
   entry.started_unix_ms = reader.number();
@@ -46,7 +50,13 @@ KeyStore::KeyStore(const asio::any_io_executor& loop, Worker& worker,
   lost_ = content.problem;
   for (const std::string& record : content.records) {
     if (auto entry = decode_key_entry(record)) {
-      insert(std::move(*entry));
+      if (entry->withdrawn) {
+        std::erase_if(entries_, [&](const Known& one) {
+          return one.entry.uid == entry->uid && one.entry.key == entry->key;
+        });
+      } else {
+        insert(std::move(*entry));
+      }
     } else {
       lost_ = "has records of another version";
     }
@@ -67,7 +77,7 @@ KeyStore::KeyStore(const asio::any_io_executor& loop, Worker& worker,
   const auto snapshot = [this] {
     std::vector<std::string> records;
     records.reserve(entries_.size());
-    for (const KeyEntry& entry : entries_) records.push_back(encode_key_entry(entry));
+    for (const Known& one : entries_) records.push_back(encode_key_entry(one.entry));
     return records;
   };
   journal_ = std::make_unique<Journal>(loop, worker, std::move(file),
@@ -76,13 +86,45 @@ KeyStore::KeyStore(const asio::any_io_executor& loop, Worker& worker,
 
 KeyStore::~KeyStore() = default;
 
-std::vector<KeyEntry> KeyStore::load() const { return {entries_.begin(), entries_.end()}; }
+std::vector<KeyEntry> KeyStore::load() const {
+  std::vector<KeyEntry> all;
+  all.reserve(entries_.size());
+  for (const Known& one : entries_) all.push_back(one.entry);
+  return all;
+}
 
-const KeyEntry* KeyStore::find(uid_t uid, std::string_view key) const {
-  const auto found = std::find_if(entries_.rbegin(), entries_.rend(), [&](const KeyEntry& entry) {
-    return entry.uid == uid && entry.key == key;
+KeyStore::Known* KeyStore::known(uid_t uid, std::string_view key) noexcept {
+  const auto found = std::find_if(entries_.rbegin(), entries_.rend(), [&](const Known& one) {
+    return one.entry.uid == uid && one.entry.key == key;
   });
   return found == entries_.rend() ? nullptr : &*found;
+}
+
+const KeyEntry* KeyStore::find(uid_t uid, std::string_view key) const {
+  const Known* found = const_cast<KeyStore*>(this)->known(uid, key);
+  return found == nullptr ? nullptr : &found->entry;
+}
+
+void KeyStore::intend(KeyEntry entry, Journal::Durable done) {
+  forget_before(entry.started_unix_ms);
+  Journal::Durable told = [this, done](bool durable) {
+    if (durable) is_late_ = false;
+    done(durable);
+  };
+  if (const Known* there = known(entry.uid, entry.key)) {
+    // Once more: what it waits for may be on its way to the disk.
+    return journal_->append(encode_key_entry(there->entry), std::move(told));
+  }
+  // Another key of the user is not given up for what may be refused.
+  if (count_of(entry.uid) >= kMostOfOneUser) return done(false);
+  entry.id = 0;
+  const std::string record = encode_key_entry(entry);
+  insert(std::move(entry), true);
+  journal_->append(record, std::move(told));
+}
+
+void KeyStore::begin(uid_t uid, std::string_view key) noexcept {
+  if (Known* there = known(uid, key)) there->intended = false;
 }
 
 void KeyStore::note_started(KeyEntry entry, Journal::Durable done) {
@@ -92,8 +134,23 @@ void KeyStore::note_started(KeyEntry entry, Journal::Durable done) {
   journal_->append(record, std::move(done));
 }
 
+void KeyStore::withdraw(uid_t uid, std::string_view key) noexcept {
+  const Known* there = known(uid, key);
+  if (there == nullptr || !there->intended) return;
+  try {
+    KeyEntry entry;
+    entry.uid = uid;
+    entry.key = key;
+    entry.withdrawn = true;
+    journal_->append(encode_key_entry(entry));
+    std::erase_if(entries_, [&](const Known& one) { return &one == there; });
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it is used for an hour then
+  }
+}
+
 std::string KeyStore::problem() const {
-  const std::string& why = journal_->problem();
+  std::string why = journal_->problem();
+  if (why.empty() && is_late_) why = "cannot be written: the disk does not answer";
   if (why.empty()) return {};
   return "operation keys cannot be written down: " + file_ + ' ' + why +
          ": make room or repair the disk";
@@ -101,24 +158,27 @@ std::string KeyStore::problem() const {
 
 void KeyStore::close() { journal_->close(); }
 
-void KeyStore::insert(KeyEntry entry) {
+std::size_t KeyStore::count_of(uid_t uid) const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      entries_.begin(), entries_.end(), [uid](const Known& one) { return one.entry.uid == uid; }));
+}
+
+void KeyStore::insert(KeyEntry entry, bool intended) {
   const uid_t uid = entry.uid;
-  std::erase_if(entries_, [&](const KeyEntry& known) {
-    return known.uid == entry.uid && known.key == entry.key;
+  std::erase_if(entries_, [&](const Known& one) {
+    return one.entry.uid == entry.uid && one.entry.key == entry.key;
   });
-  entries_.push_back(std::move(entry));
-  const auto is_of_user = [uid](const KeyEntry& known) { return known.uid == uid; };
-  if (std::count_if(entries_.begin(), entries_.end(), is_of_user) >
-      static_cast<std::ptrdiff_t>(kMostOfOneUser)) {
-    entries_.erase(std::find_if(entries_.begin(), entries_.end(), is_of_user));
-  }
+  entries_.push_back({std::move(entry), intended});
+  if (count_of(uid) <= kMostOfOneUser) return;
+  entries_.erase(std::find_if(entries_.begin(), entries_.end(),
+                              [uid](const Known& one) { return one.entry.uid == uid; }));
 }
 
 // A clock that went back keeps them for longer; never for less.
 void KeyStore::forget_before(std::uint64_t unix_ms) {
   const auto kept = static_cast<std::uint64_t>(kKept.count());
   std::erase_if(entries_,
-                [&](const KeyEntry& entry) { return entry.started_unix_ms + kept < unix_ms; });
+                [&](const Known& one) { return one.entry.started_unix_ms + kept < unix_ms; });
 }
 
 }  // namespace muster::daemon

@@ -1,6 +1,10 @@
 // Operation keys on disk: a key belongs to the user who used it, and is known for at least an hour
 // after its broadcast began, whatever becomes of the broker meanwhile.
 //
+// A key is on disk before anything is sent: intend() writes it down without an id, the broadcast
+// follows, note_started() adds the id. A broker that is killed in between has asked somebody or
+// nobody; the next one does not send it again.
+//
 // The loop's thread.
 #pragma once
 
@@ -31,9 +35,10 @@ inline constexpr const char* kKeysFileName = "operation-keys";
 struct KeyEntry {
   uid_t uid = 0;
   std::string key;
-  BroadcastId id = 0;
+  BroadcastId id = 0;   // 0: it was about to be sent
   std::string request;  // bytes that are equal for the same operation and selection
   std::uint64_t started_unix_ms = 0;
+  bool withdrawn = false;  // a record: nothing was sent, the key is free again
 
   friend bool operator==(const KeyEntry&, const KeyEntry&) = default;
 };
@@ -58,15 +63,38 @@ class KeyStore {
   [[nodiscard]] std::vector<KeyEntry> load() const;
   // Null when that user did not use it within the hour.
   [[nodiscard]] const KeyEntry* find(uid_t uid, std::string_view key) const;
+  // Before `entry.id` is known. `done` is told whether the key is on disk, maybe at once. A key
+  // that is there already is not changed: then it is about what stands in it.
+  void intend(KeyEntry entry, Journal::Durable done);
+  // What was intended is sent: withdraw() does nothing any more.
+  void begin(uid_t uid, std::string_view key) noexcept;
   void note_started(KeyEntry entry, Journal::Durable done = {});
+  // What this broker intended was not sent. Nothing happens when it was, or for another's.
+  void withdraw(uid_t uid, std::string_view key) noexcept;
+
+  // Whether a broadcast that begins now may be sent again after a restart, as its key is not on
+  // disk.
+  void set_at_risk(bool at_risk) noexcept { at_risk_ = at_risk; }
+  [[nodiscard]] bool at_risk() const noexcept { return at_risk_; }
+  // The disk takes too long: problem() says so until it has answered.
+  void set_late() noexcept { is_late_ = true; }
   [[nodiscard]] std::string problem() const;
   void close();
 
  private:
-  void insert(KeyEntry entry);
+  struct Known {
+    KeyEntry entry;
+    bool intended = false;  // by this broker, and not sent yet
+  };
+
+  void insert(KeyEntry entry, bool intended = false);
+  [[nodiscard]] Known* known(uid_t uid, std::string_view key) noexcept;
+  [[nodiscard]] std::size_t count_of(uid_t uid) const noexcept;
   void forget_before(std::uint64_t unix_ms);
 
-  std::deque<KeyEntry> entries_;  // as they began
+  std::deque<Known> entries_;  // as they began
+  bool at_risk_ = false;
+  bool is_late_ = false;
   std::string lost_;
   std::string file_;
   std::unique_ptr<Journal> journal_;
