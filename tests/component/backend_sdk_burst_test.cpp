@@ -1,8 +1,10 @@
 // What a daemon may say as often as it likes: bounded memory, no lost connection, and the last word
 // arrives.
+#include <atomic>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -73,6 +75,43 @@ TEST_P(BackendSdkBurstTest, WorkingFromAHandlerForABrokerThatDoesNotRead) {
     EXPECT_LT(grown, kMuch);
   }
   EXPECT_EQ(log_.count("connecting"), 0u);
+}
+
+// More than the queue takes ends the connection, as a broker's does. What was answered is not run
+// again when the broker comes back for it.
+TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndNoAnswer) {
+  constexpr BroadcastId kMost = 20'000;
+  constexpr BroadcastId kAhead = 500;  // fewer than a backend has in hand
+  const std::string detail(kMaxDetailBytes, 'd');
+  std::atomic<BroadcastId> handled = 0;
+  ScriptedPeer peer = joined([&](Request& request) {
+    request.reject(detail);
+    handled = request.broadcast_id();
+  });
+  const std::size_t before = resident_bytes();
+  const auto is_lost = [&] { return log_.count("connecting") > 0; };
+  BroadcastId asked = 0;
+  try {
+    while (asked < kMost && !is_lost()) {
+      if (asked < handled + kAhead) peer.release(++asked);
+    }
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): the connection has ended
+  }
+  EXPECT_TRUE(log_.wait_for("connecting").starts_with("connecting: the connection to the broker"));
+  EXPECT_GT(asked, 1'800u) << "2 MiB of answers wait";
+  EXPECT_LT(asked, kMost);
+  if (!kSanitized) {  // those keep what was freed
+    EXPECT_LT(resident_bytes(), before + kMuch);
+  }
+  peer = broker_->accept();
+  EXPECT_EQ(peer.welcome(2), "Register zccache 1.4.2");
+  EXPECT_EQ(log_.wait_for("registered"), "registered 2");
+  const BroadcastId last = handled;
+  peer.release(last);
+  EXPECT_EQ(peer.next(), "Failure " + std::to_string(last) + " Rejected: " + detail);
+  EXPECT_EQ(log_.count("release " + std::to_string(last) + " "), 1u);
+  peer.release(kMost + 1);
+  EXPECT_EQ(peer.next(), "Failure " + std::to_string(kMost + 1) + " Rejected: " + detail);
 }
 
 TEST_P(BackendSdkBurstTest, StopAndActivityAsOftenAsOneLikes) {
