@@ -1,11 +1,17 @@
 #include "sdk/asio_driver.h"
 
+#include <exception>
 #include <system_error>
 #include <utility>
 
 #include <asio/post.hpp>
 
 namespace muster {
+namespace {
+
+constexpr std::chrono::milliseconds kAfterFailure{100};
+
+}  // namespace
 
 AsioDriver::AsioDriver(asio::io_context& context)
     : context_(context), descriptor_(context), timer_(context) {}
@@ -26,6 +32,13 @@ BackendLoop::Hooks AsioDriver::hooks() {
   return hooks;
 }
 
+void AsioDriver::release() noexcept {
+  try {
+    post_turn();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): what waits for the socket sees its end
+  }
+}
+
 void AsioDriver::post_turn() {
   if (turn_posted_.exchange(true)) return;
   try {
@@ -43,8 +56,19 @@ void AsioDriver::post_turn() {
 // meanwhile, and the caller's own work goes on.
 void AsioDriver::turn() {
   if (loop_->in_forked_child()) return;  // what happens here is the parent's
-  follow(loop_->turn());
-  if (loop_->handlers().run_one()) post_turn();
+  try {
+    follow(loop_->turn());
+    if (loop_->handlers().run_one()) post_turn();
+  } catch (const std::exception&) {  // no memory: not the end of the caller's loop
+    turn_later();
+  }
+}
+
+void AsioDriver::turn_later() noexcept {
+  try {
+    arm(std::chrono::steady_clock::now() + kAfterFailure);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the next message or call from outside does it
+  }
 }
 
 void AsioDriver::follow(const BackendLoop::Wants& wants) {
@@ -62,25 +86,30 @@ void AsioDriver::follow(const BackendLoop::Wants& wants) {
       wait_for(asio::posix::stream_descriptor::wait_write, waits_to_write_);
   }
   if (wants.time == armed_) return;
-  armed_ = wants.time;
+  armed_.reset();
   timer_.cancel();
-  if (!armed_) return;
-  timer_.expires_at(*armed_);
+  if (wants.time) arm(*wants.time);
+}
+
+void AsioDriver::arm(std::chrono::steady_clock::time_point time) {
+  armed_.reset();
+  timer_.expires_at(time);
   timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
     if (error) return;
     self->armed_.reset();
     self->turn();
   });
+  armed_ = time;
 }
 
 void AsioDriver::wait_for(asio::posix::stream_descriptor::wait_type what, bool& waits) {
-  waits = true;
   descriptor_.async_wait(
       what, [self = shared_from_this(), &waits, of = connection_](const std::error_code& error) {
         if (of != self->connection_) return;
         waits = false;
         if (!error) self->turn();
       });
+  waits = true;
 }
 
 }  // namespace muster

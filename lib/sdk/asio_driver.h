@@ -30,12 +30,14 @@ class AsioDriver : public std::enable_shared_from_this<AsioDriver> {
   // Before anything else.
   void drive(std::shared_ptr<BackendLoop> loop) { loop_ = std::move(loop); }
   // After BackendLoop::abandon(), any thread.
-  void release() { post_turn(); }
+  void release() noexcept;
 
  private:
   void post_turn();
   void turn();
+  void turn_later() noexcept;
   void follow(const BackendLoop::Wants& wants);
+  void arm(std::chrono::steady_clock::time_point time);
   void wait_for(asio::posix::stream_descriptor::wait_type what, bool& waits);
 
   asio::io_context& context_;
@@ -43,6 +45,7 @@ class AsioDriver : public std::enable_shared_from_this<AsioDriver> {
   std::atomic<bool> turn_posted_ = false;
   std::uint64_t connection_ = 0;  // that descriptor_ is of
   asio::posix::stream_descriptor descriptor_;
+  // What is set here is pending there.
   bool waits_to_read_ = false;
   bool waits_to_write_ = false;
   asio::steady_timer timer_;

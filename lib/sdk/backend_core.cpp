@@ -47,7 +47,7 @@ BackendCore::BackendCore(Registration registration, Backoff backoff, BackendPort
       activity_(activity),
       answers_(kRememberedAnswers) {}
 
-void BackendCore::deliver(Mail mail) {
+void BackendCore::deliver(Mail& mail) {
   std::visit(
       [this](auto& what) {
         using T = std::decay_t<decltype(what)>;
@@ -120,7 +120,7 @@ void BackendCore::malformed(std::string_view problem) {
 }
 
 void BackendCore::broke_down(std::string_view what) {
-  if (phase_ == Phase::kStopped || phase_ == Phase::kIdle) return;
+  if (phase_ == Phase::kStopped) return;
   port_.disconnect();
   lose_connection("internal error: " + std::string(what));
 }
@@ -264,7 +264,7 @@ void BackendCore::tell(HandlerCall call) {
   lose_connection("the handlers of this process are too far behind");
 }
 
-std::vector<wire::BackendFrame> BackendCore::abandon(std::vector<Mail> last) {
+std::vector<wire::BackendFrame> BackendCore::last_words(std::vector<Mail> last) {
   std::vector<wire::BackendFrame> words;
   if (with_broker() || phase_ == Phase::kRegistering) {
     for (Mail& mail : last) {
@@ -277,10 +277,13 @@ std::vector<wire::BackendFrame> BackendCore::abandon(std::vector<Mail> last) {
     }
     words.push_back({next_request_id_++, Deregister{}});
   }
+  return words;
+}
+
+void BackendCore::end() {
   phase_ = Phase::kStopped;
   port_.state_changed(ConnectionState::kStopped);
   drop_running();
-  return words;
 }
 
 }  // namespace muster

@@ -79,7 +79,9 @@ class BackendCore {
   BackendCore(Registration registration, Backoff backoff, BackendPort& port,
               std::shared_ptr<AnswerSink> sink, ActivityFlag& activity);
 
-  void deliver(Mail mail);
+  // One that fails may be delivered once more.
+  void deliver(Mail& mail);
+  void deliver(Mail&& mail) { deliver(mail); }
   void received(wire::BrokerFrame& frame);
   // What came is not the protocol.
   void malformed(std::string_view problem);
@@ -90,8 +92,10 @@ class BackendCore {
   // Something that should not happen did (out of memory, a bug): starts over.
   void broke_down(std::string_view what);
 
-  // Ends at once. Returns what is still to be said to the broker, in order.
-  [[nodiscard]] std::vector<wire::BackendFrame> abandon(std::vector<Mail> last);
+  // Before end(): what is still to be said to the broker, in order.
+  [[nodiscard]] std::vector<wire::BackendFrame> last_words(std::vector<Mail> last);
+  // At once, without a word.
+  void end();
 
  private:
   enum class Phase {

@@ -15,6 +15,7 @@
 #include "net/unix_connect.h"
 #include "sdk/connect_text.h"
 #include "sdk/fork_watch.h"
+#include "wire/parse.h"
 
 namespace muster {
 namespace {
@@ -113,7 +114,12 @@ void BackendLoop::abandon() {
   handlers_.close();
   const std::lock_guard lock(mutex_);
   std::string words;
-  for (const auto& frame : core_.abandon(sink_->mailbox().close())) words += encoded(frame);
+  try {
+    for (const auto& frame : core_.last_words(sink_->mailbox().close())) words += encoded(frame);
+  } catch (const std::exception&) {  // no memory: the broker sees the connection end
+    words.clear();
+  }
+  core_.end();
   // From here and not from the loop, which may never run again.
   if (link_) link_->say_goodbye(words);
   abandoned_ = true;
@@ -149,14 +155,16 @@ void BackendLoop::let_go_in_forked_child() noexcept {
 // --- the loop
 
 template <class Work>
-void BackendLoop::enter(Work work) {
-  if (in_forked_child()) return;  // what happens here is the parent's
+bool BackendLoop::enter(Work work) {
+  if (in_forked_child()) return true;  // what happens here is the parent's
   const std::lock_guard lock(mutex_);
-  if (abandoned_) return;
+  if (abandoned_) return true;
   try {
     work(core_);
+    return true;
   } catch (const std::exception& e) {
     break_down(e.what());
+    return false;
   }
 }
 
@@ -170,8 +178,15 @@ void BackendLoop::break_down(const char* what) noexcept {
 }
 
 void BackendLoop::deliver_now(Mail mail) {
-  enter([&](BackendCore& core) { core.deliver(std::move(mail)); });
+  deliver(mail);
   hooks_.changed();
+}
+
+// A failure costs the connection, but neither an answer that a handler gave nor a start or a stop:
+// what they say is said once more.
+void BackendLoop::deliver(Mail& mail) {
+  const auto work = [&](BackendCore& core) { core.deliver(mail); };
+  if (!enter(work)) enter(work);
 }
 
 BackendLoop::Wants BackendLoop::turn() {
@@ -209,14 +224,12 @@ BackendLoop::Wants BackendLoop::wants() {
 
 std::vector<std::unique_ptr<BackendLink>> BackendLoop::take_old_links() {
   const std::lock_guard lock(mutex_);
-  if (abandoned_ && link_) old_links_.push_back(std::move(link_));
+  if (abandoned_) link_.reset();
   return std::exchange(old_links_, {});
 }
 
 void BackendLoop::read_mail() {
-  for (Mail& mail : sink_->mailbox().take()) {
-    enter([&](BackendCore& core) { core.deliver(std::move(mail)); });
-  }
+  for (Mail& mail : sink_->mailbox().take()) deliver(mail);
 }
 
 void BackendLoop::fire_timers() {
@@ -248,7 +261,8 @@ void BackendLoop::read_socket() {
       if (!what.problem.empty()) return core.malformed(what.problem);
       if (!what.body) return;
       more = true;
-      const std::string problem = decoder_.decode(*what.body, frame_);
+      const auto decode = [&] { return decoder_->decode(*what.body, frame_); };
+      const std::string problem = wire::with_scratch(decoder_, decode);
       if (!problem.empty()) return core.malformed(problem);
       core.received(frame_);
     });

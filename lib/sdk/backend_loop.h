@@ -103,9 +103,10 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   [[nodiscard]] bool call(HandlerCall call) override { return handlers_.push(std::move(call)); }
   bool withdraw(RequestSerial serial) noexcept override { return handlers_.withdraw(serial); }
 
-  // Runs `work` of the core, unless abandoned.
+  // Runs `work` of the core, unless abandoned. False when it failed, and the core was told so.
   template <class Work>
-  void enter(Work work);
+  bool enter(Work work);
+  void deliver(Mail& mail);
   void deliver_now(Mail mail);
   void break_down(const char* what) noexcept;
   void read_mail();
@@ -139,7 +140,8 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   std::uint64_t connection_ = 0;
   std::vector<std::unique_ptr<BackendLink>> old_links_;
   std::array<std::optional<std::chrono::steady_clock::time_point>, kTimers> timers_;
-  wire::BrokerFrameDecoder decoder_;
+  // Made when it is used, and left behind when it failed.
+  std::unique_ptr<wire::BrokerFrameDecoder> decoder_;
   wire::BrokerFrame frame_;
 
   std::atomic<ConnectionState> state_ = ConnectionState::kConnecting;

@@ -169,10 +169,17 @@ void BackendCore::drained() {
 
 void BackendCore::new_epoch(const std::string& epoch) {
   if (!epoch.empty() && epoch == epoch_) return;
-  epoch_ = epoch;
-  answers_.forget_all();
-  for (const auto& [id, in_hand] : running_) tell(CancelSeen{id});
+  std::string now = epoch;
+  std::vector<BroadcastId> ended;
+  ended.reserve(running_.size());
+  // From here on nothing fails: what half belongs to the broker before would be taken for this
+  // one's.
+  drop_waiting();
+  for (const auto& [id, in_hand] : running_) ended.push_back(id);
   drop_running();
+  answers_.forget_all();
+  epoch_ = std::move(now);
+  for (const BroadcastId id : ended) tell(CancelSeen{id});
 }
 
 void BackendCore::drop_waiting() {

@@ -61,7 +61,8 @@ class SdkStage {
     }
     if (input_.choose(2) == 0) {
       port_.queue.close();
-      (void)core_.abandon({});
+      (void)core_.last_words({});
+      core_.end();
       return must_hold();
     }
     core_.deliver(StopAsked{milliseconds(0)});

@@ -34,6 +34,11 @@ void wait_for(int fd, short events, const char* what) {
   if (ready == 0) throw std::runtime_error(std::string(what) + " did not come in time");
 }
 
+bool is_readable(int fd) {
+  pollfd look{fd, POLLIN, 0};
+  return ::poll(&look, 1, 0) == 1;
+}
+
 }  // namespace
 
 ScriptedBroker::ScriptedBroker(const std::filesystem::path& dir, int backlog)
@@ -50,6 +55,8 @@ ScriptedBroker::ScriptedBroker(const std::filesystem::path& dir, int backlog)
 }
 
 ScriptedBroker::~ScriptedBroker() { ::unlink(path_.c_str()); }
+
+bool ScriptedBroker::is_called() const { return is_readable(listener_.get()); }
 
 ScriptedPeer ScriptedBroker::accept() {
   wait_for(listener_.get(), POLLIN, "a connection");
@@ -82,6 +89,12 @@ wire::BackendFrame ScriptedPeer::next_frame(std::string& end) {
     end = bytes == 0 ? "closed" : "reset";
     return {};
   }
+}
+
+bool ScriptedPeer::has_spoken() const {
+  const auto view =
+      wire::next_frame(std::string_view(input_).substr(taken_), wire::kMaxBackendBody);
+  return view.status != wire::FrameView::Status::kIncomplete || is_readable(socket_.get());
 }
 
 std::string ScriptedPeer::next() {

@@ -40,6 +40,8 @@ class ScriptedPeer {
   void deregistered();
   void send(std::string_view bytes);
   void close() { socket_.reset(); }
+  // next() would not wait, or at most for the rest of a frame.
+  [[nodiscard]] bool has_spoken() const;
 
  private:
   wire::BackendFrame next_frame(std::string& end);
@@ -62,6 +64,8 @@ class ScriptedBroker {
   ScriptedBroker& operator=(const ScriptedBroker&) = delete;
 
   [[nodiscard]] ScriptedPeer accept();
+  // accept() would not wait.
+  [[nodiscard]] bool is_called() const;
 
  private:
   std::string path_;

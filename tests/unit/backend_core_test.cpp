@@ -341,11 +341,12 @@ TEST_F(BackendCoreConnectionTest, AbandoningSaysWhatIsLeftToSayAndCallsNobody) {
   last.emplace_back(ActivitySeen{});
   last.emplace_back(AnswerGiven{{9, 1}, Ack{}});  // never asked
   std::string words;
-  for (const auto& frame : core_.abandon(std::move(last))) words += text_of(frame) + "; ";
+  for (const auto& frame : core_.last_words(std::move(last))) words += text_of(frame) + "; ";
   EXPECT_EQ(words, "Ack 7; Deregister; ");
   EXPECT_EQ(happened(), "");
+  core_.end();
   EXPECT_TRUE(pending_.at(1).cancelled());
-  EXPECT_TRUE(core_.abandon({}).empty());
+  EXPECT_TRUE(core_.last_words({}).empty());
 }
 
 TEST_F(BackendCoreConnectionTest, AfterABreakdownItStartsOver) {
