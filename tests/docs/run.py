@@ -55,12 +55,13 @@ static Server server;
 PLAYED_READER = """
 set -eu
 ready() {
-  for _ in $(seq 200); do
-    if "$@" >/dev/null 2>&1; then return 0; fi
-    sleep 0.05
+  local end=$((SECONDS + 30))
+  until "$@" >/dev/null 2>&1; do
+    if [ "$SECONDS" -ge "$end" ]; then
+      echo "not ready after 30 s: $*" >&2
+      exit 1
+    fi
   done
-  echo "not ready after 10 s: $*" >&2
-  exit 1
 }
 shows() { musterctl backends | grep -qw -- "$1"; }
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT

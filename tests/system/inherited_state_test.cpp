@@ -17,6 +17,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/sanitized.h"
 #include "system/musterd_fixture.h"
 
 namespace muster::test {
@@ -165,9 +166,11 @@ TEST_F(InheritedStateTest, OfAnyKindChangesNothing) {
   EXPECT_THAT(usual, HasSubstr("in /, status 0"));
   for (const Inherited& inherited : conditions()) {
     SCOPED_TRACE(inherited.name);
+    const bool no_file = std::string_view(inherited.name).starts_with("no file may grow");
+    if (no_file && kThreadSanitized) continue;  // which cannot start there
     try {
       const std::string text = served(inherited);
-      if (std::string_view(inherited.name).starts_with("no file may grow")) {
+      if (no_file) {
         EXPECT_THAT(text, HasSubstr("in /, status 0")) << "without its file";
       } else {
         EXPECT_EQ(text, usual);
