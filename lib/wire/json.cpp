@@ -11,10 +11,9 @@
 #include "muster/v1/control.pb.h"
 
 #include "model/json_text.h"
-#include "wire/convert.h"
-#include "wire/report_encode.h"
+#include "wire/protobuf.h"
 #include "wire/schema.h"
-#include "wire/serialize.h"
+#include "wire/views.h"
 
 namespace muster {
 namespace {

@@ -8,7 +8,7 @@
 #include "wire/backend_lane.h"
 #include "wire/envelope.h"
 #include "wire/framing.h"
-#include "wire/parse.h"
+#include "wire/protobuf.h"
 
 namespace muster::wire {
 namespace {

@@ -12,9 +12,8 @@
 
 #include "support/key_of.h"
 #include "wire/control_lane.h"
-#include "wire/message_writer.h"
-#include "wire/report_encode.h"
-#include "wire/serialize.h"
+#include "wire/protobuf.h"
+#include "wire/views.h"
 
 namespace muster::wire {
 namespace {

@@ -4,8 +4,8 @@
 #include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
 
+#include "wire/protobuf.h"
 #include "wire/schema.h"
-#include "wire/shape.h"
 
 namespace muster::wire {
 namespace {
@@ -19,8 +19,8 @@ void expect_shape_of(const Descriptor& type, const Shape& shape) {
     const FieldDescriptor& field = *type.field(i);
     const Shape* const inside = shape.inside(field.number());
     const bool is_message = field.type() == FieldDescriptor::TYPE_MESSAGE;
-    EXPECT_EQ(inside != nullptr, is_message)
-        << field.full_name() << " (field " << field.number() << "): see lib/wire/shape.h";
+    EXPECT_EQ(inside != nullptr, is_message) << field.full_name() << " (field " << field.number()
+                                             << "): see lib/wire/control_requests.cpp";
     if (!is_message || inside == nullptr) continue;
     ++messages;
     expect_shape_of(*field.message_type(), *inside);
@@ -35,10 +35,10 @@ void expect_shape_of(const std::string& name, const Shape& shape) {
 }
 
 TEST(WireShape, AControlRequestHasTheShapeOfItsSchema) {
-  expect_shape_of("ControlRequest", shapes::kControlRequest);
+  expect_shape_of("ControlRequest", control_request_shape());
 }
 
-TEST(WireShape, AnEnvelopeHasNoMessageInIt) { expect_shape_of("Frame", shapes::kPlain); }
+TEST(WireShape, AnEnvelopeHasNoMessageInIt) { expect_shape_of("Frame", kPlainShape); }
 
 }  // namespace
 }  // namespace muster::wire

@@ -8,8 +8,8 @@
 #include "wire/backend_lane.h"
 #include "wire/control_lane.h"
 #include "wire/framing.h"
-#include "wire/parse.h"
-#include "wire/text.h"
+#include "wire/protobuf.h"
+#include "wire/values.h"
 
 namespace muster::wire {
 namespace {

@@ -1,13 +1,12 @@
-// What many messages have: durations, keys, failure reasons.
+#include "wire/values.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "muster/text.h"
 
-#include "wire/convert.h"
-#include "wire/enums.h"
-#include "wire/text.h"
+#include "model/utf8.h"
 
 namespace muster::wire {
 namespace {
@@ -22,6 +21,25 @@ constexpr EnumTable<BroadcastFailureReason, v1::Failure::Reason, 3> kFailureReas
 constexpr std::int64_t kMaxMicroseconds = std::int64_t{1} << 53;
 
 }  // namespace
+
+std::string to_utf8(std::string_view text, std::size_t max_bytes) {
+  return is_utf8(text, max_bytes) ? std::string(text) : utf8::sanitize(text, max_bytes);
+}
+
+bool is_utf8(std::string_view text, std::size_t max_bytes) noexcept {
+  return text.size() <= max_bytes && utf8::is_valid(text);
+}
+
+std::string over_limit(std::string_view what, std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return {};
+  return std::string(what) + " has " + std::to_string(text.size()) + " bytes; the most is " +
+         std::to_string(max_bytes);
+}
+
+std::string not_known(std::string_view what, int number) {
+  return std::string(what) + " is " + std::to_string(number) +
+         ", which is not one of those that are known";
+}
 
 std::uint32_t to_ms(std::chrono::milliseconds duration) noexcept {
   constexpr std::int64_t kMax = std::numeric_limits<std::uint32_t>::max();
@@ -73,6 +91,14 @@ std::string from_proto(v1::Failure::Reason in, std::optional<BroadcastFailureRea
   reason.reset();
   if (in == v1::Failure::UNSPECIFIED) return {};
   return from_proto(in, reason.emplace());
+}
+
+Operator operator_of(const v1::Operator& in) { return {in.uid(), in.pid(), in.command()}; }
+
+void to_proto(const Operator& who, v1::Operator& out) {
+  out.set_uid(who.uid);
+  out.set_pid(who.pid);
+  out.set_command(to_utf8(who.command));
 }
 
 }  // namespace muster::wire

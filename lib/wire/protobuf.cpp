@@ -1,6 +1,6 @@
-#include "wire/parse.h"
+#include "wire/protobuf.h"
 
-#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message_lite.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/wire_format_lite.h>
@@ -84,6 +84,19 @@ bool may_be_parsed(const Shape& shape, std::string_view bytes) {
                       static_cast<int>(bytes.size()));
   std::size_t left = kMaxFieldsOfLongMessage;
   return count(in, shape, left);
+}
+
+void serialize(const google::protobuf::MessageLite& message, std::size_t bytes, char* out) {
+  google::protobuf::io::ArrayOutputStream stream(out, static_cast<int>(bytes));
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeWithCachedSizes(&coded);
+}
+
+std::string serialize(const google::protobuf::MessageLite& message) {
+  std::string out(message.ByteSizeLong(), '\0');
+  serialize(message, out.size(), out.data());
+  return out;
 }
 
 }  // namespace muster::wire

@@ -1,10 +1,10 @@
-// Reports of broadcasts, as they are read. How they are written: report_encode.cpp.
+// Reports of broadcasts and events, as they are read. How they are written: report_write.cpp.
 //
 // An enumeration of a newer broker never makes an operator's tool fail: what is not known counts as
 // no ack, no end and no good reason.
-#include "wire/convert.h"
-#include "wire/report_enums.h"
-#include "wire/text.h"
+#include "wire/operations.h"
+#include "wire/values.h"
+#include "wire/views.h"
 
 namespace muster::wire {
 namespace {
@@ -52,14 +52,6 @@ std::string take_late(const v1::LateAnswer& in, LateAnswer& late) {
 }
 
 }  // namespace
-
-Operator operator_of(const v1::Operator& in) { return {in.uid(), in.pid(), in.command()}; }
-
-void to_proto(const Operator& who, v1::Operator& out) {
-  out.set_uid(who.uid);
-  out.set_pid(who.pid);
-  out.set_command(to_utf8(who.command));
-}
 
 std::string from_proto(const v1::BackendOutcome& in, BackendOutcome& outcome) {
   auto problem = from_proto(in.key(), outcome.key);
@@ -109,6 +101,29 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   for (const auto& late : in.late_failures()) {
     if (problem.empty()) problem = take_late(late, out.late_failures.emplace_back());
   }
+  return problem;
+}
+
+std::string from_proto(const v1::ControlEvent& in, Event& event) {
+  event.kind = value_or(kEventKinds, in.kind(), kUnknownEventKind);
+  std::string problem;
+  if (in.has_key()) problem = from_proto(in.key(), event.key.emplace());
+  if (problem.empty() && in.has_backend_outcome()) {
+    problem = from_proto(in.backend_outcome(), event.backend_outcome.emplace());
+  }
+  event.unix_ms = in.unix_ms();
+  event.broadcast_id = in.broadcast_id();
+  event.pid = in.pid();
+  event.uid = in.uid();
+  event.detail = in.detail();
+  event.targets = in.targets();
+  event.acks = in.acks();
+  event.timeouts = in.timeouts();
+  event.failures = in.failures();
+  event.skipped_dead = in.skipped_dead();
+  event.operation = in.operation();
+  event.joined = in.joined();
+  if (in.has_asked_by()) event.asked_by = operator_of(in.asked_by());
   return problem;
 }
 

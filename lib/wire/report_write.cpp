@@ -1,10 +1,8 @@
-#include "wire/report_encode.h"
-
 #include "wire/control_lane.h"
-#include "wire/convert.h"
-#include "wire/report_enums.h"
-#include "wire/serialize.h"
-#include "wire/text.h"
+#include "wire/operations.h"
+#include "wire/protobuf.h"
+#include "wire/values.h"
+#include "wire/views.h"
 
 namespace muster::wire {
 namespace {

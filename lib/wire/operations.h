@@ -1,24 +1,41 @@
-// Operations: as they are asked for, as they are shown, and what policy calls them.
+// Operations to Protobuf and back: as they are asked for, as they are shown, and what policy calls
+// them. A new operation needs an entry in each; all but kStartFields does not compile without it.
 //
-// The fields' names stand in model/operation_table.cpp; wire_operation_test.cpp holds the schema
-// against it.
+// The fields' names stand in model/operation_table.cpp; operation_table_test.cpp and
+// wire_shape_test.cpp hold the schema against both.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "muster/access.h"
+#include "muster/operation.h"
 #include "muster/text.h"
+#include "muster/v1/control.pb.h"
 
 #include "model/operation_table.h"
-#include "wire/convert.h"
-#include "wire/report_enums.h"
+#include "wire/values.h"
 
 namespace muster::wire {
-namespace {
 
-std::string take_quiesce(const v1::Quiesce& in, std::optional<BroadcastOperation>& operation) {
+// Those of StartBroadcast.
+inline constexpr std::array kStartFields{
+    static_cast<int>(v1::StartBroadcast::kReleaseHandlesFieldNumber),
+    static_cast<int>(v1::StartBroadcast::kQuiesceFieldNumber),
+};
+static_assert(kStartFields.size() == BroadcastOperation::kKnown, "each operation has its field");
+
+inline std::string take_quiesce(const v1::Quiesce& in,
+                                std::optional<BroadcastOperation>& operation) {
   auto reason = QuiesceReason::kMaintenance;
   auto problem = value_of(kQuiesceReasons, "the reason to quiesce", in.reason(), reason);
   if (problem.empty()) operation = BroadcastOperation::quiesce(reason);
   return problem;
 }
 
-void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
+inline void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
   out.set_reason(proto_of(kQuiesceReasons, quiesce.reason));
 }
 
@@ -52,16 +69,6 @@ struct ShowOperation {
   void operator()(const UnknownOperation& /*unknown*/) const {}
 };
 
-constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 4> kActions{{
-    {ControlAction::kLook, v1::ExplainPolicy::LOOK},
-    {ControlAction::kRelease, v1::ExplainPolicy::RELEASE},
-    {ControlAction::kQuiesce, v1::ExplainPolicy::QUIESCE},
-    {ControlAction::kCancel, v1::ExplainPolicy::CANCEL},
-}};
-static_assert(kActions.size() == v1::ExplainPolicy::Action_ARRAYSIZE, "each action has a row");
-
-}  // namespace
-
 template <typename Proto>
 void operation_to_proto(const BroadcastOperation& operation, Proto& out) {
   std::visit(PutOperation<Proto>{out}, operation.content());
@@ -82,18 +89,12 @@ std::string operation_from_proto(const Proto& in, std::optional<BroadcastOperati
   return unknown_operation_problem();
 }
 
-template void operation_to_proto(const BroadcastOperation&, v1::Operation&);
-template void operation_to_proto(const BroadcastOperation&, v1::StartBroadcast&);
-template std::string operation_from_proto(const v1::Operation&, std::optional<BroadcastOperation>&);
-template std::string operation_from_proto(const v1::StartBroadcast&,
-                                          std::optional<BroadcastOperation>&);
-
-void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
+inline void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
   std::visit(ShowOperation{out}, operation.content());
 }
 
-std::string from_proto(const v1::ReportedOperation& in,
-                       std::optional<BroadcastOperation>& operation) {
+inline std::string from_proto(const v1::ReportedOperation& in,
+                              std::optional<BroadcastOperation>& operation) {
   switch (in.operation_case()) {
     case v1::ReportedOperation::kReleaseHandles: {
       const auto& shown = in.release_handles();
@@ -114,12 +115,21 @@ std::string from_proto(const v1::ReportedOperation& in,
   return {};
 }
 
-v1::ExplainPolicy::Action to_proto(ControlAction action) noexcept {
-  return proto_of(kActions, action);
+inline constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 4> kControlActions{{
+    {ControlAction::kLook, v1::ExplainPolicy::LOOK},
+    {ControlAction::kRelease, v1::ExplainPolicy::RELEASE},
+    {ControlAction::kQuiesce, v1::ExplainPolicy::QUIESCE},
+    {ControlAction::kCancel, v1::ExplainPolicy::CANCEL},
+}};
+static_assert(kControlActions.size() == v1::ExplainPolicy::Action_ARRAYSIZE,
+              "a row for each action");
+
+inline v1::ExplainPolicy::Action to_proto(ControlAction action) noexcept {
+  return proto_of(kControlActions, action);
 }
 
-std::string from_proto(v1::ExplainPolicy::Action in, ControlAction& action) {
-  return value_of(kActions, "the question's action", in, action);
+inline std::string from_proto(v1::ExplainPolicy::Action in, ControlAction& action) {
+  return value_of(kControlActions, "the question's action", in, action);
 }
 
 }  // namespace muster::wire
