@@ -131,8 +131,8 @@ class BackendSdkAllocationTest : public ::testing::TestWithParam<std::tuple<Flav
   void handle(Request& request) {
     const std::string of(request.path_prefix());
     const BroadcastId id = request.broadcast_id();
-    if (id == 5) {
-      owed_.push_back({of, request.defer()});
+    if (id == 5 || (id >= 20 && id < 40)) {
+      owed_.push_back({std::to_string(id) + of, request.defer()});
       return;
     }
     if (id == 6) throw std::runtime_error(std::string(100, 'f'));
@@ -265,7 +265,7 @@ class BackendSdkAllocationTest : public ::testing::TestWithParam<std::tuple<Flav
     ask(99);
     EXPECT_TRUE(play_until("Ack 99 released 1", 99)) << "it is not registered again";
     for (Owed& one : owed_) {
-      acked_.insert("5" + one.path);
+      acked_.insert(one.what);
       one.answer.ack();
     }
     owed_.clear();
@@ -279,10 +279,10 @@ class BackendSdkAllocationTest : public ::testing::TestWithParam<std::tuple<Flav
   std::string epoch_;
   std::set<std::string> acked_;  // id and path, by a handler
   struct Owed {
-    std::string path;
+    std::string what;  // id and path
     PendingAnswer answer;
   };
-  std::vector<Owed> owed_;  // of broadcast 5
+  std::vector<Owed> owed_;
   std::unique_ptr<ScriptedBroker> broker_;
   std::optional<ScriptedPeer> peer_;
   std::unique_ptr<DrivenBackend> backend_;
@@ -382,7 +382,12 @@ std::vector<SdkStep> sdk_steps() {
        [](Stage& stage) { stage.peer->refuse(RefusalCode::kQuota, std::string(100, 'q'), 1ms); }},
       {"Garbage", [](Stage& stage) { stage.peer->send("GET / HTTP/1.1\r\n\r\n"); }},
       {"TheEndOfTheConnection", [](Stage& stage) { stage.peer.reset(); }},
-      {"AnotherBroker", {}, true},
+      {"AnotherBroker",
+       [](Stage& stage) {  // which knows nothing of all that is in hand
+         for (BroadcastId id = 20; id < 40; ++id) stage.peer->release(id, "/this");
+         stage.backend.drive();
+       },
+       true},
       {"ActivityOfAUser", {}, false, [](Stage& stage) { stage.backend.activity(); }},
       {"ALateWorking",
        {},
