@@ -15,16 +15,16 @@ class BackendsCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "backends"; }
   [[nodiscard]] std::string summary() const override {
-    return "List the backends that the broker knows, dead ones too";
+    return "List the backends, dead ones included";
   }
 
   void declare(Options& options) override {
     declare_select(options, selection_);
     options.epilogue(
-        "PID, USER and EXE are what the kernel says of the process that connected; EXE as it was\n"
-        "when it registered, or why it could not be read. SINCE is when the backend came into its\n"
-        "state. INC is its incarnation, one for each connection; OPEN how many operations it was\n"
-        "asked and has not answered.\n"
+        "PID, USER and EXE are facts of the kernel about the process that connected. EXE was read\n"
+        "when it registered. SINCE is the time of the last change of STATE. INC is the\n"
+        "incarnation, one for each connection. OPEN is the number of operations that the backend\n"
+        "has not answered.\n"
         "\n"
         "Examples:\n"
         "  musterctl backends\n"

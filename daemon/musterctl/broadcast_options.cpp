@@ -27,8 +27,8 @@ std::string read_key(const std::string& text, std::string& into) {
 void declare_select(Options& options, Selection& selection) {
   options.value(
       "--select", "TERMS",
-      "Only backends that match all of field=glob[,field=glob...]; fields: service, version, "
-      "instance, replica, label.NAME. Given again: those of either",
+      "Only backends that match all of field=glob[,field=glob...]. Fields: service, version, "
+      "instance, replica, label.NAME. Give it again to add others. Default: all backends",
       [&selection](const std::string& text) {
         Selector::Parsed parsed = Selector::parse(text);
         if (parsed.problem.empty()) selection.push_back(std::move(parsed.selector));
@@ -38,39 +38,40 @@ void declare_select(Options& options, Selection& selection) {
 }
 
 void declare_quiet(Options& options, bool& quiet) {
-  options.flag("-q,--quiet", "Print nothing but errors; the exit status says the rest", quiet);
+  options.flag("-q,--quiet", "Print only errors; the exit status has the answer", quiet);
 }
 
 void BroadcastOptions::declare(Options& options) {
-  options.duration("--timeout",
-                   "Time each backend has to answer, like 500ms, 2s or 1m. One that works and "
-                   "says so gets more, up to the broker's max_ack_timeout (5m unless configured). "
-                   "Default: what the backend declared, else the broker's default",
-                   timeout);
+  options.duration(
+      "--timeout",
+      "Time each backend has to answer (500ms, 2s, 1m). A backend that reports progress may get "
+      "more, up to the broker's max_ack_timeout (5m unless configured). Default: the backend's own "
+      "timeout, else the broker's (5s unless configured)",
+      timeout);
   options.duration("--deadline",
-                   "When the whole broadcast ends, whatever extensions backends got: those that "
-                   "have not answered by then timed out. Default: none",
+                   "Time for the whole broadcast, extensions included. Backends that have not "
+                   "answered by then are timed out. Default: none",
                    deadline);
   declare_select(options, selection);
-  options.value(
-      "--key", "KEY",
-      "Names this request: given twice, the second joins the first or gets its report, and "
-      "nothing is sent twice",
-      [this](const std::string& text) { return read_key(text, key); });
+  options.value("--key", "KEY",
+                "Name this request. A second request with the same key joins the first or gets its "
+                "report; nothing is sent twice",
+                [this](const std::string& text) { return read_key(text, key); });
   options.flag("--detach", "Print the broadcast's id and do not wait", detach);
   options.flag("--dry-run",
-               "Show who would be asked and ask nobody; 0 also where --key would join a broadcast",
+               "Show which backends would be asked, and ask none. The exit status is 0 also if "
+               "--key would join a broadcast",
                dry_run);
-  options.flag("--allow-empty", "Nobody to ask is a success (exit status 0, not 5)", allow_empty);
-  options.flag("-v,--verbose", "Name the backends that acked, too, and how long each took",
-               verbose);
+  options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to ask",
+               allow_empty);
+  options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose);
   declare_quiet(options, quiet);
   options.flag("--no-sessions",
-               "Leave out the brokers of user sessions, which root asks, too, unless --socket-dir "
+               "Do not ask the brokers of user sessions. Root asks them, too, unless --socket-dir "
                "or MUSTER_SOCKET_DIR names a broker",
                no_sessions);
   options.value("--sessions-dir", "DIR",
-                "Ask the brokers of the user sessions in DIR, too. Default: /run/user, for root",
+                "Ask the brokers of the user sessions in DIR, too. Default: /run/user for root",
                 [this](const std::string& text) {
                   if (text.empty()) return std::string("it is empty: name a directory");
                   sessions_dir = text;

@@ -86,11 +86,11 @@ std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection
 
 // `signal`: 0 when nobody reads the output any more.
 int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
-  std::string message =
-      signal != 0 ? "no longer waiting; " : "nobody reads its output any more: no longer waiting; ";
+  std::string message = signal != 0 ? "no longer waiting; "
+                                    : "the reader of its output has gone: no longer waiting; ";
   if (far.id == 0) {
     message +=
-        "whether the broker took the broadcast is not known: `musterctl status` shows what "
+        "it is not known whether the broker accepted the broadcast: `musterctl status` shows what "
         "runs";
   } else {
     const std::string id = std::to_string(far.id);

@@ -15,7 +15,7 @@ class CancelCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "cancel"; }
   [[nodiscard]] std::string summary() const override {
-    return "End a broadcast now: whoever has not answered is told that nobody waits";
+    return "End a broadcast now: cancel it for the backends that have not answered";
   }
 
   void declare(Options& options) override {
@@ -23,8 +23,8 @@ class CancelCommand : public Command {
                      [this](const std::string& text) { return read_broadcast_id(text, id_); });
     declare_quiet(options, quiet_);
     options.epilogue(
-        "Backends that had not answered count as failed, \"cancelled\". One that has finished is\n"
-        "left as it is: that is no error.\n"
+        "Backends that had not answered count as failed, \"cancelled\". A broadcast that has\n"
+        "finished does not change, and the exit status is 0.\n"
         "\n"
         "Examples:\n"
         "  musterctl cancel 17\n");

@@ -83,7 +83,7 @@ ParsedDuration parse_duration(std::string_view text) {
     if (total > kLongest) return wrong(text, "is too long: the most is 49 days");
     rest.remove_prefix(name.size());
   }
-  if (total == 0) return wrong(text, "is no time at all: the least is 1ms");
+  if (total == 0) return wrong(text, "is too short: the least is 1ms");
   return {milliseconds(total), {}};
 }
 

@@ -29,7 +29,7 @@ int report_failure(Console& console, bool json, const ControlFailure& failure) {
     return kUnreachable;
   }
   if (failure.kind() == ControlFailure::Kind::kStopped) {
-    say(console, "nobody reads its output any more");
+    say(console, "the reader of its output has gone");
     return kOutputLost;
   }
   if (json) {

@@ -15,7 +15,7 @@ std::string process(const Event& event) {
 }
 
 std::string who(const Event& event) {
-  if (!event.key) return "somebody (" + process(event) + ')';
+  if (!event.key) return "a peer (" + process(event) + ')';
   return shown(*event.key) + " (" + process(event) + ')';
 }
 
@@ -53,9 +53,9 @@ std::string show_event(const Event& event) {
     case Event::Kind::kBackendRegistered:
       return with_detail(who(event) + " registered", event);
     case Event::Kind::kBackendReturned:
-      return who(event) + " came back";
+      return who(event) + " reconnected";
     case Event::Kind::kBackendReconnecting:
-      return with_detail(who(event) + " lost its connection and may come back", event);
+      return with_detail(who(event) + " disconnected and may reconnect", event);
     case Event::Kind::kBackendDead:
       return with_detail(who(event) + " is dead", event);
     case Event::Kind::kBackendDeregistered:
@@ -78,9 +78,9 @@ std::string show_event(const Event& event) {
     case Event::Kind::kLateAnswer:
       return with_detail(who(event) + " answered after its deadline", event);
     case Event::Kind::kDuplicateAnswer:
-      return with_detail(who(event) + " answered a second time, which changes nothing", event);
+      return with_detail(who(event) + " answered a second time (ignored)", event);
     case Event::Kind::kUnmatchedAnswer:
-      return with_detail(who(event) + " answered a broadcast that nobody knows", event);
+      return with_detail(who(event) + " answered an unknown broadcast", event);
     case Event::Kind::kBroadcastFinished:
       return "finished: " + counts(event);
     case Event::Kind::kShuttingDown:
@@ -129,7 +129,7 @@ std::string PlainProgress::line(const Event& event) {
   if (before < most_) return show_event(event) + '\n';
   if (before > most_) return {};
   return "(" + std::to_string(most_) + " lines of kind \"" + kind +
-         "\" are enough; no more of it)\n";
+         "\" shown; leaving out the rest)\n";
 }
 
 }  // namespace muster::ctl

@@ -21,11 +21,11 @@ class ExplainPolicyCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "explain-policy"; }
   [[nodiscard]] std::string summary() const override {
-    return "Say what a user may do, which rule decides and where it stands";
+    return "Show whether a user may do something, and which rule of which file decides";
   }
 
   void declare(Options& options) override {
-    options.value("--uid", "USER", "The user, by name or number; it has the groups of its account",
+    options.value("--uid", "USER", "The user, by name or number, with the groups of its account",
                   [this](const std::string& text) {
                     has_user_ = true;
                     PolicyQuestion account;
@@ -38,7 +38,7 @@ class ExplainPolicyCommand : public Command {
                     return problem;
                   });
     options.value(
-        "--gid", "GROUP", "Its group instead of those of the account; given again, one more",
+        "--gid", "GROUP", "A group instead of those of the account. Give it again to add one",
         [this](const std::string& text) {
           const bool first = !groups_given_;
           groups_given_ = true;
@@ -74,8 +74,8 @@ class ExplainPolicyCommand : public Command {
     }
     declare_quiet(options, quiet_);
     options.epilogue(
-        "The broker answers from the policy that it has in force. Without a question it says\n"
-        "whether the user may connect at all. The exit status is 0 when it may, 1 when not.\n"
+        "The broker answers from the policy in force. Without a question it says whether the user\n"
+        "may connect at all. The exit status is 0 if the answer is yes, 1 if it is no.\n"
         "\n"
         "Examples:\n"
         "  musterctl explain-policy --uid zcc --service zccache\n"

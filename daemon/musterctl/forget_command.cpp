@@ -63,20 +63,22 @@ class ForgetCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.argument("KEY", "The backend, as `musterctl backends` shows it, in quotes", true,
-                     [this](const std::string& text) {
-                       const auto key = read_key(text);
-                       if (key) key_ = *key;
-                       return key ? std::string()
-                                  : '"' + escape_bytes(text) +
-                                        "\" is no key: write it as `musterctl backends` does, like "
-                                        "\"soldr 2.0.1 #r2\"";
-                     });
+    options.argument(
+        "KEY", "The backend, as `musterctl backends` shows it, in quotes", true,
+        [this](const std::string& text) {
+          const auto key = read_key(text);
+          if (key) key_ = *key;
+          return key ? std::string()
+                     : '"' + escape_bytes(text) +
+                           "\" is not a key: write it as `musterctl backends` does, like "
+                           "\"soldr 2.0.1 #r2\"";
+        });
     declare_quiet(options, quiet_);
     options.epilogue(
-        "A lost backend is one whose process still runs: once it is forgotten nobody waits for it\n"
-        "and no broadcast fails because of it, so make sure that it is out of the way. It comes\n"
-        "back when it registers again. The service alone is enough where only one is gone.\n"
+        "The process of a lost backend still runs. Once the backend is forgotten, no broadcast\n"
+        "fails because of it: make sure that its process does not use the files. The backend is\n"
+        "listed again when it registers again. The service alone is enough if only one backend of\n"
+        "it is dead or lost.\n"
         "\n"
         "Examples:\n"
         "  musterctl forget 'soldr 2.0.1 #r2'\n"

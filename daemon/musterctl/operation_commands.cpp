@@ -26,12 +26,12 @@ class ReleaseHandlesCommand : public OperationCommand {
   using OperationCommand::OperationCommand;
 
   [[nodiscard]] std::string summary() const override {
-    return "Ask every backend to let go of all files below a path";
+    return "Ask every backend to release all files below a path";
   }
 
   void declare(Options& options) override {
-    options.argument("PATH", "The directory or file; a relative one is taken from here", true,
-                     [this](const std::string& text) {
+    options.argument("PATH", "The directory or file, absolute or relative to the working directory",
+                     true, [this](const std::string& text) {
                        std::string problem;
                        static_cast<void>(absolute_path(text, problem));
                        path_ = text;
@@ -41,9 +41,9 @@ class ReleaseHandlesCommand : public OperationCommand {
     options.epilogue(
         "Backends close what they have open at PATH or below it, by whole components: /mnt/a\n"
         "covers /mnt/a/x, never /mnt/ab. Every backend gets the request at the same time and has\n"
-        "its own time to answer. Symbolic links in PATH are followed; backends get both "
-        "spellings.\n"
-        "A PATH that does not exist is asked for all the same, with a warning.\n"
+        "its own time to answer. Symbolic links in PATH are resolved; backends get the resolved\n"
+        "path and the spelling that was given.\n"
+        "A PATH that does not exist is sent all the same, with a warning.\n"
         "\n"
         "Examples:\n"
         "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
@@ -75,7 +75,7 @@ class QuiesceCommand : public OperationCommand {
   void declare(Options& options) override {
     options_.declare(options);
     options.epilogue(
-        "The reason that backends are given is maintenance.\n"
+        "The backends get the reason \"maintenance\".\n"
         "\n"
         "Examples:\n"
         "  musterctl quiesce --timeout 1m\n"

@@ -84,7 +84,7 @@ std::string outcome_reason(const BackendOutcome& outcome) {
     case OutcomeKind::kSkippedDead:
       return skipped_reason(outcome, nullptr, 0);
     default:
-      text = "an outcome that this musterctl does not know, of a newer broker: not an ack";
+      text = "an outcome of a newer broker, unknown to this musterctl: not an ack";
       break;
   }
   const std::string note = shown_note(outcome.percent, outcome.note);

@@ -15,11 +15,11 @@ class PingCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "ping"; }
   [[nodiscard]] std::string summary() const override {
-    return "See whether the broker answers, and how fast";
+    return "Check whether the broker answers, and how fast";
   }
 
   void declare(Options& options) override {
-    options.duration("--timeout", "How long to wait for the answer; else 10s", timeout_);
+    options.duration("--timeout", "Time to wait for the answer. Default: 10s", timeout_);
     declare_quiet(options, quiet_);
     options.epilogue(
         "Examples:\n"

@@ -18,21 +18,21 @@ namespace {
 
 constexpr char kEpilogue[] =
     "Exit status:\n"
-    "  0  every live backend acked; of other commands: done\n"
-    "  1  not every live backend acked: the output says which did not and why; of\n"
+    "  0  every live backend acked; other commands: done\n"
+    "  1  not every live backend acked: the output says which did not, and why;\n"
     "     explain-policy: the answer is no\n"
     "  2  the command line is wrong\n"
     "  3  the broker cannot be reached, or the connection to it ended\n"
     "  4  the broker refused\n"
-    "  5  there was nobody to ask (--allow-empty makes it 0)\n"
-    "  6  kept for: somebody still holds what was to be released\n"
-    "  74 the output or a warning could not be written, or nobody reads the output any\n"
-    "     more; 128+N: ended by signal N. A broadcast goes on\n"
+    "  5  there was no backend to ask (--allow-empty makes it 0)\n"
+    "  6  reserved: a process still holds what was to be released\n"
+    "  74 the output or a warning could not be written, or its reader has gone\n"
+    "  128+N ended by signal N. The broadcast goes on\n"
     "\n"
     "Environment:\n"
     "  MUSTER_SOCKET_DIR        where the broker's sockets are; else /run/muster if it exists,\n"
     "                           else $XDG_RUNTIME_DIR/muster\n"
-    "  TRACEPARENT, TRACESTATE  a W3C trace context that backends are given\n"
+    "  TRACEPARENT, TRACESTATE  a W3C trace context, passed to the backends\n"
     "  NO_COLOR                 no colour\n"
     "\n"
     "Examples:\n"
@@ -121,8 +121,9 @@ class CommandLine {
     return "there is no command " + quote(rest.front()) + "; the commands are " + names;
   }
 
-  CLI::App app_{"Ask every daemon of this host for something, once, and see what became of it.",
-                "musterctl"};
+  CLI::App app_{
+      "Ask every daemon of this host to release files or to drain, and print the outcome of each.",
+      "musterctl"};
   std::vector<std::unique_ptr<Command>> commands_;
   CommonOptions& common_;
   Console& console_;

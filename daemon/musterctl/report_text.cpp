@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kWordColumns = 12;  // "unsupported" and a space
 
 std::string nobody(bool selective) {
-  return selective ? "nobody was asked: no live backend matches --select"
-                   : "nobody was asked: there was no live backend";
+  return selective ? "no backend was asked: no live backend matches --select"
+                   : "no backend was asked: there was no live backend";
 }
 
 class ReportText {
@@ -85,7 +85,8 @@ class ReportText {
   [[nodiscard]] std::string joined() const {
     if (!style_.joined) return {};
     return "  that broadcast has this key and began at " +
-           local_time(report_.started_unix_ms, style_.now_unix_ms) + ": nobody was asked again\n";
+           local_time(report_.started_unix_ms, style_.now_unix_ms) +
+           ": no backend was asked again\n";
   }
 
   [[nodiscard]] std::string asked_by() const {
@@ -120,9 +121,8 @@ class ReportText {
     for (const BackendOutcome& backend : report_.backends) {
       if (backend.outcome == OutcomeKind::kSkippedDead) continue;
       if (backend.ack_timeout >= *style_.asked_timeout) return {};
-      return "  the broker gives nobody more than its max_ack_timeout, " +
-             show_exactly(backend.ack_timeout) + ", not the " +
-             show_exactly(*style_.asked_timeout) + " of --timeout\n";
+      return "  --timeout was reduced from " + show_exactly(*style_.asked_timeout) + " to " +
+             show_exactly(backend.ack_timeout) + ", the broker's max_ack_timeout\n";
     }
     return {};
   }
@@ -211,12 +211,12 @@ std::string show_dry_run(const BroadcastOperation& operation, const DryRun& dry_
   if (dry_run.joins) {
     const std::string id = std::to_string(*dry_run.joins);
     return text + "would join broadcast " + id +
-           ", which has that key, and ask nobody: `musterctl result " + id +
+           ", which has that key, and ask no backend: `musterctl result " + id +
            "` shows how it stands\n";
   }
   if (dry_run.would_ask.empty()) {
-    text += selective ? "would ask nobody: no live backend matches --select"
-                      : "would ask nobody: there is no live backend";
+    text += selective ? "would ask no backend: no live backend matches --select"
+                      : "would ask no backend: there is no live backend";
   } else {
     text += "would ask " + counted(dry_run.would_ask.size(), "backend");
   }

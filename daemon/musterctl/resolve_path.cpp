@@ -50,13 +50,13 @@ std::string say_missing(const std::string& text, const std::string& path) {
     return name + " does not exist: the shell did not expand " + what + " in \"" +
            escape_bytes(text) + "\": write it without quotes";
   }
-  return name + " does not exist: backends are asked for it all the same";
+  return name + " does not exist: asking the backends all the same";
 }
 
 std::string say_unseen(const PathLookup& found) {
   return escape_bytes(found.path) + " cannot be resolved: " + escape_bytes(found.stopped_at) +
          ": " + std::generic_category().message(found.error) +
-         ": backends are asked for it as it is written";
+         ": asking the backends for it as written";
 }
 
 // The spelling for backends, who compare text; none where it is no name of the same place: a ".."
@@ -130,8 +130,8 @@ ResolvedPath resolve_path(const std::string& text, std::chrono::milliseconds lim
   if (!looked) {
     resolved.path = written;
     resolved.warnings.push_back(escape_bytes(written) +
-                                " cannot be resolved: its file system is not answering: backends "
-                                "are asked for it as it is written");
+                                " cannot be resolved: its file system does not answer: asking the "
+                                "backends for it as written");
     return resolved;
   }
   auto [alias, found] = unpacked(*looked);
@@ -150,7 +150,7 @@ ResolvedPath resolve_path(const std::string& text, std::chrono::milliseconds lim
   } else if (found.opaque_link) {
     resolved.warnings.push_back(escape_bytes(resolved.path) +
                                 " leads through a link of the kernel that has no other name here: "
-                                "backends are asked for it as it is written");
+                                "asking the backends for it as written");
   }
   return resolved;
 }

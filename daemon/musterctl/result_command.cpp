@@ -11,24 +11,22 @@ class ResultCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "result"; }
   [[nodiscard]] std::string summary() const override {
-    return "Show what became of a broadcast, or how far it is";
+    return "Show the report of a broadcast, or its progress";
   }
 
   void declare(Options& options) override {
-    options.argument("ID", "The broadcast; \"last\" or nothing: the newest", false,
+    options.argument("ID", "The id of the broadcast. Default: \"last\", the newest", false,
                      [this](const std::string& text) {
                        return text == "last" ? std::string() : read_broadcast_id(text, id_);
                      });
-    options.flag("--wait", "If it still runs, wait for its end", wait_);
-    options.flag("--allow-empty", "Nobody to ask is a success (exit status 0, not 5)",
+    options.flag("--wait", "Wait for the end of a broadcast that still runs", wait_);
+    options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to ask",
                  allow_empty_);
-    options.flag("-v,--verbose", "Name the backends that acked, too, and how long each took",
-                 verbose_);
+    options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose_);
     declare_quiet(options, quiet_);
     options.epilogue(
-        "The exit status is the broadcast's own; 1 while it still runs. Answers that came too "
-        "late\n"
-        "are listed, they change nothing.\n"
+        "The exit status is that of the broadcast; 1 while it runs. Late answers are listed and\n"
+        "change nothing.\n"
         "\n"
         "Examples:\n"
         "  musterctl result\n"

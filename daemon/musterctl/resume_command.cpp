@@ -19,16 +19,16 @@ class ResumeCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.argument("ID", "The broadcast that quiesced them; without it: any", false,
+    options.argument("ID", "The broadcast that quiesced them. Default: any", false,
                      [this](const std::string& text) { return read_broadcast_id(text, id_); });
     declare_select(options, selection_);
-    options.flag("--allow-empty", "Nobody to resume is a success (exit status 0, not 5)",
+    options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to resume",
                  allow_empty_);
     declare_quiet(options, quiet_);
     options.exclude("--select", "ID");
     options.epilogue(
-        "Without ID and --select every backend that is quiesced resumes. The exit status is 1\n"
-        "when one cannot: it said at registration that it has to be restarted.\n"
+        "Without ID and --select every quiesced backend resumes. The exit status is 1 if one\n"
+        "cannot resume: it declared at registration that it must be restarted.\n"
         "\n"
         "Examples:\n"
         "  musterctl resume\n"
@@ -53,7 +53,7 @@ class ResumeCommand : public Command {
   }
   static std::string text(const Resumed& resumed) {
     std::string line = resumed.resumed == 0 && resumed.cannot_resume == 0
-                           ? "nobody was resumed: no such backend is quiesced"
+                           ? "no backend resumed: no such backend is quiesced"
                            : counted(resumed.resumed, "backend") + " resumed";
     if (resumed.cannot_resume > 0) {
       line += "; " + counted(resumed.cannot_resume, "backend") +

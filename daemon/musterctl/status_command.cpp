@@ -14,12 +14,12 @@ class StatusCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "status"; }
   [[nodiscard]] std::string summary() const override {
-    return "Show what the broker is doing and has done";
+    return "Show the state of the broker and its counters";
   }
 
   void declare(Options& options) override {
     options.epilogue(
-        "Counts are since the broker started.\n"
+        "The counters start at zero when the broker starts.\n"
         "\n"
         "Examples:\n"
         "  musterctl status\n"

@@ -77,8 +77,8 @@ std::string show_users(std::vector<UserUsage> users, const UserName& name_of) {
 
 std::string show_descriptors(const DescriptorUsage& usage, const Paint& paint) {
   std::string text = std::to_string(usage.used) + " of " + std::to_string(usage.limit) +
-                     " in use, " + number(usage.reserve, "kept for operators");
-  if (usage.exhausted) text += paint.error(", used up: backends that connect wait");
+                     " in use, " + number(usage.reserve, "reserved for operators");
+  if (usage.exhausted) text += paint.error(", used up: new backends wait");
   return line("descriptors", text);
 }
 
@@ -121,7 +121,7 @@ std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
                                number(count.failures, "failed"));
   text += line("late answers", number(count.late_answers, "late, ") +
                                    number(count.duplicate_answers, "twice, ") +
-                                   number(count.unmatched_answers, "for no known broadcast"));
+                                   number(count.unmatched_answers, "for unknown broadcasts"));
   text += line("peers", number(count.connections_accepted, "accepted, ") +
                             number(count.registrations, "registered, ") +
                             number(count.refusals, "refused, ") +

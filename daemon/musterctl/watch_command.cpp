@@ -14,13 +14,13 @@ class WatchCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "watch"; }
   [[nodiscard]] std::string summary() const override {
-    return "Print what happens in the broker, as it happens, until Ctrl-C";
+    return "Print the broker's events until Ctrl-C";
   }
 
   void declare(Options& options) override {
     options.epilogue(
         "One line an event: registrations, deaths, refusals, broadcasts and every answer. With\n"
-        "--json one object a line. Whoever reads too slowly loses events and is told how many.\n"
+        "--json one object a line. A reader that is too slow loses events; a line says how many.\n"
         "\n"
         "Examples:\n"
         "  musterctl watch\n"

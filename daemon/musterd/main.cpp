@@ -46,7 +46,8 @@ int check_config(const musterd::Loaded& loaded, const musterd::Environment& envi
   }
   const std::string file(loaded.file ? loaded.file->native()
                                      : std::string(musterd::kDefaultConfigFile));
-  std::printf("%s: %s\n", file.c_str(), loaded.file ? "ok" : "not there, the defaults hold: ok");
+  std::printf("%s: %s\n", file.c_str(),
+              loaded.file ? "ok" : "does not exist, using the defaults: ok");
   return std::fflush(stdout) == 0 ? musterd::kExitClean : musterd::kExitCannotRun;
 }
 
@@ -80,7 +81,7 @@ int main(int argc, char** argv) {
   try {
     return musterd::run_daemon(loaded, *parsed.line, environment, log);
   } catch (const std::exception& error) {
-    log.error("musterd cannot go on", {{"why", std::string_view(error.what())}});
+    log.error("musterd failed, exiting", {{"why", std::string_view(error.what())}});
     return musterd::kExitCannotRun;
   }
 }

@@ -68,15 +68,14 @@ void Acceptor::accept_batch(std::size_t number) {
 
 void Acceptor::say_recovered() noexcept {
   if (!std::exchange(short_of_descriptors_, false)) return;
-  events_.accept_trouble("connections are accepted again");
+  events_.accept_trouble("accepting connections again");
 }
 
 bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   std::error_code error;
   auto peer = os::credentials_of(socket.get(), error);
   if (!peer) {
-    events_.accept_trouble("a connection was dropped: who made it cannot be told: " +
-                           error.message());
+    events_.accept_trouble("connection dropped: no peer credentials: " + error.message());
     return true;
   }
   const bool known = last_.unique != 0 && last_.pid == peer->process.pid &&
@@ -121,7 +120,7 @@ void Acceptor::pause(const std::string& why) {
     throw;
   }
   if (std::exchange(short_of_descriptors_, true)) return;
-  events_.accept_trouble("no connection can be accepted (" + why + "): trying again every " +
+  events_.accept_trouble("cannot accept connections (" + why + "): retrying every " +
                          std::to_string(kPause.count()) + " ms");
 }
 

@@ -37,7 +37,7 @@ std::string explain(int error) {
     case EACCES:
       return "io_uring is not allowed here (kernel.io_uring_disabled or a system call filter)";
     case ENOMEM:
-      return "io_uring gets no memory (RLIMIT_MEMLOCK is too low?)";
+      return "io_uring is out of memory (is RLIMIT_MEMLOCK too low?)";
     default:
       return "io_uring cannot be set up";
   }
@@ -127,7 +127,7 @@ void IoRing::check_that_it_works(int event_descriptor) {
   good = submit_and_collect() && good;
   take(got);
   good = good && got.size() == 1 && got[0].result == 0 && !got[0].more();
-  if (!good) fail(EOPNOTSUPP, "io_uring does not do here what it should");
+  if (!good) fail(EOPNOTSUPP, "io_uring does not work here");
 }
 
 // --- requests

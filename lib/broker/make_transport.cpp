@@ -21,7 +21,7 @@ std::unique_ptr<Transport> make_transport(std::string_view kind, asio::io_contex
       return std::make_unique<UringTransport>(context, max_queued_bytes, events);
     } catch (const std::system_error& error) {
       if (!is_auto) {
-        throw std::runtime_error("the transport io_uring cannot be had, use auto or epoll: " +
+        throw std::runtime_error("transport io_uring unavailable, use auto or epoll: " +
                                  std::string(error.what()));
       }
       if (fell_back != nullptr) *fell_back = error.what();

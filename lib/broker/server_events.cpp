@@ -77,7 +77,7 @@ std::string BrokerServer::Impl::shortage() {
   if (budget.has_room(mine)) return {};
   const auto usage = budget.usage(mine);
   return std::to_string(usage.used) + " descriptors of " + std::to_string(usage.limit) +
-         " are in use, and the rest is kept for operators";
+         " are in use; the rest is reserved for operators";
 }
 
 void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {

@@ -124,7 +124,7 @@ void Broker::State::idle_passed(EntryId id, Now now) {
   }
   if (shutting_down) return;  // it is being quiesced for that reason already
   if (entry.quiesced && !entry.quiesced->ended) return;
-  // Half of what can run is kept for operators; each user's share is charged with its backends'
+  // Half of what can run is reserved for operators; each user's share is charged with its backends'
   // own.
   const uid_t uid = entry.enrolment->peer.uid;
   if (2 * log.running_own() >= config.max_broadcasts || log.running() >= config.max_broadcasts ||

@@ -14,9 +14,8 @@ constexpr auto kOperations = std::to_array<OperationRow>({
 });
 
 constexpr auto kActions = std::to_array<ActionRow>({
-    {ControlAction::kLook, "look", "May it see backends, status, results and what happens?"},
-    {ControlAction::kRelease, "release",
-     "May it have PATH released? A relative one is taken from here", true},
+    {ControlAction::kLook, "look", "May it see backends, status, results and events?"},
+    {ControlAction::kRelease, "release", "May it release PATH?", true},
     {ControlAction::kQuiesce, "quiesce", "May it quiesce backends?"},
     {ControlAction::kCancel, "cancel", "May it cancel a broadcast?"},
 });

@@ -221,7 +221,7 @@ std::string_view to_string(Event::Kind kind) noexcept {
     case Event::Kind::kBackendRegistered:
       return "backend registered";
     case Event::Kind::kBackendReturned:
-      return "backend returned";
+      return "backend reconnected";
     case Event::Kind::kBackendReconnecting:
       return "backend reconnecting";
     case Event::Kind::kBackendDead:

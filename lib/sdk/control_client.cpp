@@ -37,7 +37,7 @@ Answer take(wire::ControlResponse&& response, const std::string& broker) {
     throw ControlFailure(Kind::kRefused, std::move(*error));
   }
   unreachable("the broker at " + broker +
-              " answered something else than what it was asked: is it of another version?");
+              " sent an unexpected answer: check that its version matches");
 }
 
 }  // namespace
@@ -168,7 +168,7 @@ struct ControlClient::Impl {
           "`musterctl result " +
           id + "`";
     } else {
-      text += ": it ended, or closed this connection for a reason that its log gives";
+      text += ": it ended, or its log says why it closed the connection";
     }
     return text;
   }

@@ -42,8 +42,9 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
     const Shortage none(0);
     // Through several pauses of 100 ms, so that a second sentence would show.
     context_->run_for(std::chrono::milliseconds(350));
-    EXPECT_THAT(sink_.troubles, ElementsAre("no connection can be accepted (Too many open files): "
-                                            "trying again every 100 ms"));
+    EXPECT_THAT(
+        sink_.troubles,
+        ElementsAre("cannot accept connections (Too many open files): retrying every 100 ms"));
     // Those who are connected are served.
     const auto id = release_handles("/cache");
     EXPECT_EQ(witness_->hears(), "operation 1: release-handles /cache");
@@ -53,7 +54,7 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
   EXPECT_EQ(waiting.hears(), "registered");
   settle();
   EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("no connection can be accepted"),
-                                          "connections are accepted again"));
+                                          "accepting connections again"));
 }
 
 TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {
@@ -73,7 +74,7 @@ TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered, 2));
   EXPECT_EQ(outcome(release_handles("/cache"), "waiting").pid, other.pid());
   settle();
-  EXPECT_EQ(sink_.troubles.back(), "connections are accepted again");
+  EXPECT_EQ(sink_.troubles.back(), "accepting connections again");
 }
 
 TEST_F(DescriptorTest, AConnectionOfAProcessThatIsKnownNeedsNoDescriptorButItsOwn) {

@@ -242,8 +242,7 @@ TEST(ControlClient, WatchesNoLongerThanTheBrokerLives) {
   ControlClient client(broker.dir());
   EXPECT_EQ(failure_text([&] { client.watch([](const Event&) {}); }),
             "unreachable: the broker at " + broker.socket() +
-                " closed the connection: it ended, or closed this connection for a reason that its "
-                "log gives");
+                " closed the connection: it ended, or its log says why it closed the connection");
 }
 
 TEST(ControlClient, MayBeRefusedAWatch) {

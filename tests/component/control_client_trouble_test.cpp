@@ -38,9 +38,9 @@ TEST(ControlClient, GivesUpOnABrokerThatHangs) {
 TEST(ControlClient, SaysThatTheBrokerWentAway) {
   test::ScriptedControl broker([](Peer& peer, const ControlRequestFrame&) { peer.hang_up(); });
   ControlClient client(broker.dir());
-  const std::string gone = "unreachable: the broker at " + broker.socket() +
-                           " closed the connection: it ended, or closed this connection for a "
-                           "reason that its log gives";
+  const std::string gone =
+      "unreachable: the broker at " + broker.socket() +
+      " closed the connection: it ended, or its log says why it closed the connection";
   EXPECT_EQ(failure_text([&] { client.ping(); }), gone);
   // And again, without SIGPIPE: nobody is there to read the next request.
   EXPECT_EQ(failure_text([&] { client.ping(); }), gone);
@@ -58,8 +58,7 @@ TEST(ControlClient, SaysThatABroadcastGoesOnWithoutTheConnection) {
                 "so does the broadcast: fetch its report with `musterctl result 23`");
   EXPECT_EQ(failure_text([&] { client.ping(); }),
             "unreachable: the broker at " + broker.socket() +
-                " closed the connection: it ended, or closed this connection for a reason that its "
-                "log gives");
+                " closed the connection: it ended, or its log says why it closed the connection");
 }
 
 TEST(ControlClient, DoesNotTakeNoiseForAnAnswer) {
@@ -87,7 +86,7 @@ TEST(ControlClient, DoesNotTakeAnotherAnswerForItsOwn) {
   EXPECT_EQ(client.ping().broker_version, "0.1.0");
   EXPECT_EQ(failure_text([&] { client.status(); }),
             "unreachable: the broker at " + broker.socket() +
-                " answered something else than what it was asked: is it of another version?");
+                " sent an unexpected answer: check that its version matches");
 }
 
 TEST(ControlClient, ReadsAnswersThatComeInPieces) {

@@ -124,8 +124,9 @@ TEST_F(ControlPlaneTest, GarbageGetsOneErrorALogLineAndTheEnd) {
   settle();
   EXPECT_EQ(control_->session_count(), 0u);
   EXPECT_EQ(server_->core().counters().protocol_errors, 1u);
-  EXPECT_TRUE(was_logged("<4>operator breaks the protocol pid=" + std::to_string(::getpid()) +
-                         " uid=" + std::to_string(::getuid()) + " why="))
+  EXPECT_TRUE(was_logged(
+      "<4>protocol error of an operator, closing its connection pid=" + std::to_string(::getpid()) +
+      " uid=" + std::to_string(::getuid()) + " why="))
       << logged();
   expect_it_answers();
 }
@@ -206,7 +207,8 @@ TEST_F(ControlPlaneTest, OneOperatorAtATimeIsLetInOnTheLastDescriptor) {
   const NoDescriptors none;
   first.asks(1, wire::Ping{});
   EXPECT_EQ(first.hears(), "1 pong");
-  EXPECT_TRUE(was_logged("an operator was let in on the last descriptor")) << logged();
+  EXPECT_TRUE(was_logged("descriptors exhausted: accepted an operator with the spare one"))
+      << logged();
   second.asks(1, wire::Ping{});
   context_->run_for(std::chrono::milliseconds(20));
   EXPECT_EQ(second.has_heard(), "nothing");

@@ -96,7 +96,7 @@ TEST_F(Commands, NobodyToAskIsAStatusOfItsOwn) {
     peer.answer(finished(BroadcastOperation::quiesce(QuiesceReason::kMaintenance), {}));
   });
   EXPECT_EQ(said({"quiesce"}),
-            "5 | quiesce (maintenance): nobody was asked: there was no live backend (broadcast "
+            "5 | quiesce (maintenance): no backend was asked: there was no live backend (broadcast "
             "17)\n | ");
   EXPECT_EQ(said({"quiesce", "-q", "--allow-empty"}), "0 |  | ");
   EXPECT_EQ(said({"quiesce", "-q", "--dry-run"}), "5 |  | ");
@@ -150,8 +150,8 @@ TEST_F(Commands, ASignalStopsTheWaitingAndSaysHowToGoOn) {
             "130 | {\"error\":{\"code\":\"SIGNAL\",\"message\":\"" + sentence + "\"}}\n | ");
   interrupted = [] { return SIGTERM; };
   EXPECT_EQ(said({"quiesce", "-q"}),
-            "143 |  | musterctl: no longer waiting; whether the broker took the broadcast is not "
-            "known: `musterctl status` shows what runs\n");
+            "143 |  | musterctl: no longer waiting; it is not known whether the broker accepted "
+            "the broadcast: `musterctl status` shows what runs\n");
 }
 
 TEST_F(Commands, OnATerminalABroadcastIsALineThatIsDrawnAgainAndGone) {
@@ -205,7 +205,7 @@ TEST_F(Commands, WaitsForNothingThatNobodyWillRead) {
     peer.event(event_of(Event::Kind::kBroadcastStarted));
   });
   console.reader_is_gone = true;
-  const std::string sentence = "musterctl: nobody reads its output any more";
+  const std::string sentence = "musterctl: the reader of its output has gone";
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
            {"ping"}, {"status"}, {"backends"}, {"result", "--wait"}, {"cancel", "17"}}) {
     EXPECT_EQ(said(command), "74 |  | " + sentence + "\n") << command.front();

@@ -45,11 +45,12 @@ TEST_F(Commands, AResultSaysSinceWhenTheDeadAreDead) {
   ::setenv("TZ", "UTC", 1);
   ::tzset();
   EXPECT_EQ(said({"result", "--json"}).substr(0, 24), "5 | {\"broadcast_id\":\"17\"");
-  EXPECT_EQ(said({"result"}),
-            "5 | release-handles /usr: nobody was asked: there was no live backend; 1 dead skipped "
-            "(broadcast 17)\n"
-            "  skipped     old 1.0.0 (pid 700, uid 4000000000): dead since 1970-01-01 00:00:00, "
-            "process exited\n | ");
+  EXPECT_EQ(
+      said({"result"}),
+      "5 | release-handles /usr: no backend was asked: there was no live backend; 1 dead skipped "
+      "(broadcast 17)\n"
+      "  skipped     old 1.0.0 (pid 700, uid 4000000000): dead since 1970-01-01 00:00:00, "
+      "process exited\n | ");
   EXPECT_EQ(broker->requests(), "report 0\nreport 0\nbackends\n");
 }
 
@@ -73,7 +74,7 @@ TEST_F(Commands, ResumeEndsQuiescesAndSaysWhoCannot) {
   EXPECT_EQ(said({"resume", "--json"}), "1 | {\"resumed\":1,\"cannot_resume\":1}\n | ");
   answer = {0, 0};
   EXPECT_EQ(said({"resume", "--select", "service=zcc*"}),
-            "5 | nobody was resumed: no such backend is quiesced\n | ");
+            "5 | no backend resumed: no such backend is quiesced\n | ");
   EXPECT_EQ(said({"resume", "-q", "--allow-empty"}), "0 |  | ");
   EXPECT_EQ(said({"resume", "17", "--select", "service=a"}).substr(0, 5), "2 |  ");
   EXPECT_EQ(broker->requests(),

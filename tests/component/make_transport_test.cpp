@@ -57,7 +57,7 @@ TEST(MakeTransportTest, AutoIsEpollWhereIoUringCannotBeHadAndSaysWhy) {
 
 TEST(MakeTransportTest, IoUringThatCannotBeHadIsAnErrorThatSaysWhyAndWhatToDo) {
   EXPECT_EQ(made_without_io_uring("io_uring"),
-            std::string("error: the transport io_uring cannot be had, use auto or epoll: ")
+            std::string("error: transport io_uring unavailable, use auto or epoll: ")
                 .append(kNotAllowed));
 }
 

@@ -99,13 +99,13 @@ TEST_F(ServiceJobTest, WhoGivesUpIsAnsweredAtOnceAndHearsNoMore) {
                                   return ServiceJob{"restart", {}};
                                 });
     question.ask([&](const ServiceJob& job) { all += job.type + '|' + job.problem + '\n'; });
-    EXPECT_TRUE(question.give_up("told to stop again"));
-    EXPECT_EQ(all, "|told to stop again\n");
+    EXPECT_TRUE(question.give_up("a second stop signal came"));
+    EXPECT_EQ(all, "|a second stop signal came\n");
     EXPECT_FALSE(question.give_up("and again"));
     end.set_value();
   }
   loop_.run();
-  EXPECT_EQ(all, "|told to stop again\n");
+  EXPECT_EQ(all, "|a second stop signal came\n");
 }
 
 TEST_F(ServiceJobTest, AnAnswerThatCannotBeHadIsAProblem) {

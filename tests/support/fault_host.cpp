@@ -39,7 +39,7 @@ FaultHost::FaultHost(BrokerSetup setup, bool sigterm)
 
 void FaultHost::write_configuration() const {
   const auto deadline = '"' + std::to_string((sigterm_ ? kSoon : kFarAway).count()) + "ms\"";
-  // What is kept for operators is no more after the fault than after the warm-up.
+  // What is reserved for operators is no more after the fault than after the warm-up.
   std::map<std::string, std::string> broker = {{"ack_timeout", deadline},
                                                {"max_ack_timeout", deadline},
                                                {"register_timeout", "\"1h\""},

@@ -79,7 +79,7 @@ TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
     host.at_its_worst();
     std::filesystem::remove(filler(host));
     ask_nobody(host, kUntilIdsAreWritten);
-    host.broker().wait_for("broadcast ids are written down again");
+    host.broker().wait_for("broadcast ids can be written again");
   });
 }
 
@@ -96,7 +96,7 @@ TEST_F(FaultTest, AFullDiskUnderTheLogLosesLinesIsToldAndStopsNobody) {
     std::filesystem::remove(filler(host));
     ask_nobody(host, 2);
     std::string text((std::istreambuf_iterator<char>(std::ifstream(log).rdbuf())), {});
-    EXPECT_THAT(text.substr(size), HasSubstr("log lines before this one are missing"));
+    EXPECT_THAT(text.substr(size), HasSubstr("log lines before this one were dropped"));
     std::filesystem::resize_file(log, 0);
   });
 }
@@ -113,7 +113,7 @@ TEST_F(FaultTest, AFileSizeLimitUnderTheIdsIsToldAndStopsNobody) {
     host.at_its_worst();
     limit_files_to(RLIM_INFINITY);
     ask_nobody(host, kUntilIdsAreWritten);
-    host.broker().wait_for("broadcast ids are written down again");
+    host.broker().wait_for("broadcast ids can be written again");
   });
 }
 
@@ -136,7 +136,7 @@ TEST_F(FaultTest, WhenDescriptorsRunOutOperatorsStillGetInAndBackendsDoLater) {
     EXPECT_EQ(host.ctl({"status"}).status, 0);
     host.at_its_worst();
     crowd.end(SIGKILL);
-    host.broker().wait_for("connections are accepted again");
+    host.broker().wait_for("accepting connections again");
     host.spawn({"--service", "late", "--quiet"}).wait_for("ready");
     EXPECT_THAT(host.result(host.release("/cache")), HasSubstr("acked late 1.0.0"));
   });

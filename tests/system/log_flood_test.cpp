@@ -107,7 +107,8 @@ TEST_F(LogFloodTest, TenThousandDenialsHideNoLineAboutAnotherUser) {
   broker_->wait_for(" uid=65533 why=");
   ASSERT_EQ(as(kFlooder, [this] { babbles(1'000); }), "done");
   babbles(1);  // root's
-  broker_->wait_for("operator breaks the protocol pid=" + std::to_string(::getpid()) + " uid=0");
+  broker_->wait_for("protocol error of an operator, closing its connection pid=" +
+                    std::to_string(::getpid()) + " uid=0");
   // Fifty at once, and ten a second for as long as this took.
   EXPECT_GE(lines_about(kFlooder), 50U);
   EXPECT_LT(lines_about(kFlooder), 2'000U);

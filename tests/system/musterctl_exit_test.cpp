@@ -106,9 +106,10 @@ TEST_F(Musterctl, ExitsWithFourWhenTheBrokerRefuses) {
 }
 
 TEST_F(Musterctl, ExitsWithFiveWhenThereIsNobodyToAsk) {
-  EXPECT_EQ(picture(programs.ctl({"quiesce"})),
-            "5\nquiesce (maintenance): nobody was asked: there was no live backend (broadcast ID)\n"
-            "--- stderr\nbroadcast ID: quiesce (maintenance): asked 0 backends\n");
+  EXPECT_EQ(
+      picture(programs.ctl({"quiesce"})),
+      "5\nquiesce (maintenance): no backend was asked: there was no live backend (broadcast ID)\n"
+      "--- stderr\nbroadcast ID: quiesce (maintenance): asked 0 backends\n");
   EXPECT_EQ(programs.ctl({"quiesce", "--allow-empty"}).status, 0);
   programs.dead_backend("dead");
   EXPECT_EQ(programs.ctl({"quiesce", "-q"}).status, 5);

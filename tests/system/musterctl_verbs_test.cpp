@@ -63,7 +63,7 @@ TEST_F(MusterctlVerbs, ResumesWhoeverOneBroadcastQuiesced) {
   EXPECT_EQ(a.wait_for("hold-ended"), "hold-ended " + first + " resumed");
   EXPECT_EQ(count(backends(), "quiesced since"), 1u);
   EXPECT_EQ(picture(programs.ctl({"resume", first})),
-            "5\nnobody was resumed: no such backend is quiesced\n--- stderr\n");
+            "5\nno backend resumed: no such backend is quiesced\n--- stderr\n");
   EXPECT_EQ(picture(programs.ctl({"resume", second, "--json"})),
             "0\n{\"resumed\":1,\"cannot_resume\":0}\n--- stderr\n");
   EXPECT_EQ(b.wait_for("hold-ended"), "hold-ended " + second + " resumed");
@@ -85,7 +85,7 @@ TEST_F(MusterctlVerbs, ResumesASelection) {
 }
 
 TEST_F(MusterctlVerbs, ResumingNobodyIsAStatusOfItsOwn) {
-  const std::string nobody = "\nnobody was resumed: no such backend is quiesced\n--- stderr\n";
+  const std::string nobody = "\nno backend resumed: no such backend is quiesced\n--- stderr\n";
   EXPECT_EQ(picture(programs.ctl({"resume"})), "5" + nobody) << "nobody is there";
   backend("acks");
   backend("rejects", {"--on-quiesce", "reject"});
@@ -151,9 +151,10 @@ TEST_F(MusterctlVerbs, ABackendThatComesBackQuiescedIsStillQuiesced) {
 
 TEST_F(MusterctlVerbs, ForgetsADeadBackend) {
   programs.dead_backend("dead");
-  EXPECT_EQ(settled(first_line(programs.ctl({"quiesce"}).out)),
-            "quiesce (maintenance): nobody was asked: there was no live backend; 1 dead skipped "
-            "(broadcast ID)");
+  EXPECT_EQ(
+      settled(first_line(programs.ctl({"quiesce"}).out)),
+      "quiesce (maintenance): no backend was asked: there was no live backend; 1 dead skipped "
+      "(broadcast ID)");
   EXPECT_EQ(picture(programs.ctl({"forget", "dead 1.0.0"})),
             "0\ndead 1.0.0 was forgotten\n--- stderr\n");
   EXPECT_EQ(count(backends(), "dead 1.0.0"), 0u);

@@ -133,7 +133,7 @@ TEST_F(MusterdKeysTest, AFailingDiskStopsNobodyAndReportAndStatusSaySo) {
               Contains(HasSubstr("operation keys cannot be written down")));
   EXPECT_FALSE(is_at_risk(without_key)) << "ids are reserved";
   disk('f');
-  broker.wait_for("operation keys are written down again");
+  broker.wait_for("operation keys can be written again");
   EXPECT_FALSE(is_at_risk(request_of("good again")));
   EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
 }

@@ -141,11 +141,11 @@ TEST_F(MusterdReloadTest, StartsWhileTheNameServiceHangsAndTakesTheRuleWhenItAns
   configure("[[policy.control]]\nusers = \"shim-user\"\nactions = \"look\"\n");
   Process broker = start_with_shim();
   EXPECT_EQ(ping(), broker.pid());
-  broker.wait_for("a name cannot be looked up now: its rule only denies until it can");
+  broker.wait_for("name lookup failed: the rule only denies until the lookup succeeds");
   EXPECT_THAT(ControlClient(sockets()).status().problems,
               testing::ElementsAre(HasSubstr("user \"shim-user\" of [[policy.control]]")));
   names('f');
-  broker.wait_for("names of the policy are looked up now");
+  broker.wait_for("all names of the policy resolved");
   EXPECT_THAT(ControlClient(sockets()).status().problems, testing::IsEmpty());
 
   names('h');

@@ -184,7 +184,7 @@ TEST_F(MusterdTest, ASecondSigtermCancelsWhatIsOpen) {
   EXPECT_EQ(a.hears().substr(0, 7), "cancel ");
   const Finished finished = broker.finish();
   EXPECT_EQ(finished.status, 0);
-  EXPECT_NE(finished.err.find("told to stop again"), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("second stop signal"), std::string::npos) << finished.err;
 }
 
 TEST_F(MusterdTest, TheStateIsKeptWhereItIsToldTo) {
@@ -219,7 +219,7 @@ TEST_F(MusterdTest, AStderrThatNobodyReadsHoldsNothingUp) {
   EXPECT_EQ(ping(), broker.pid());
   const Finished finished = broker.end();
   EXPECT_EQ(finished.status, 0);
-  EXPECT_NE(finished.err.find("log lines before this one are missing"), std::string::npos);
+  EXPECT_NE(finished.err.find("log lines before this one were dropped"), std::string::npos);
 }
 
 TEST_F(MusterdTest, LogsAsJsonOneObjectALine) {

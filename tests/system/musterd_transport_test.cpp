@@ -33,11 +33,10 @@ std::string why() {
 }
 
 TEST_F(MusterdTransportTest, IoUringThatCannotBeHadIsToldAndNothingIsStarted) {
-  EXPECT_EQ(
-      without_io_uring("io_uring"),
-      "1 error   musterd cannot go on why=\"the transport io_uring cannot be had, use auto or "
-      "epoll: " +
-          why() + '"');
+  EXPECT_EQ(without_io_uring("io_uring"),
+            "1 error   musterd failed, exiting why=\"transport io_uring unavailable, use auto or "
+            "epoll: " +
+                why() + '"');
   EXPECT_FALSE(std::filesystem::exists(backend_socket()));
 }
 

@@ -35,7 +35,7 @@ done
 rm /run/systemd/system/musterd.service.d/no-reload.conf
 systemctl daemon-reload
 equal "restarts that the journal tells of" \
-  "$(journal | grep -c 'told to restart: no backend is quiesced signal=SIGTERM job=restart')" 3
+  "$(journal | grep -c 'restarting: no backend is quiesced signal=SIGTERM job=restart')" 3
 
 # A broadcast that runs is waited for: its operator gets the whole report.
 start_slow() { musterctl release-handles /srv/slow --timeout 20s >/tmp/slow 2>&1; }
@@ -53,14 +53,14 @@ not_asked "a restart while a broadcast runs"
 # --- a stop does
 systemctl stop musterd.service musterd.socket musterd-control.socket
 backend_says 'operation * quiesce broker-shutdown'
-journal | grep -q 'told to stop signal=SIGTERM job=stop' || fail "the journal does not tell of the stop"
+journal | grep -q 'stopping signal=SIGTERM job=stop' || fail "the journal does not tell of the stop"
 systemctl start musterd.socket musterd.service
 backend_says 'registered*'
 # Sent by somebody else: there is no job.
 kill "$(property musterd.service MainPID)"
 backend_says 'operation * quiesce broker-shutdown'
 backend_says 'registered*' # it connects, which starts the service
-journal | grep -q 'told to stop signal=SIGTERM job=none' || fail "the journal tells of a job"
+journal | grep -q 'stopping signal=SIGTERM job=none' || fail "the journal tells of a job"
 
 # --- a bus that does not answer, or is not there: within a second it is a stop
 cat >/run/systemd/system/deaf.socket <<'UNIT'

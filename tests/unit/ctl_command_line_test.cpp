@@ -116,7 +116,7 @@ TEST(CommandLine, ExplainsEveryExitStatusAndEveryCommand) {
   for (const char* line :
        {"\n  0  every live backend acked", "\n  1  not every", "\n  2  the command line",
         "\n  3  the broker cannot be reached", "\n  4  the broker refused",
-        "\n  5  there was nobody", "\n  6  kept for", "MUSTER_SOCKET_DIR"}) {
+        "\n  5  there was no backend", "\n  6  reserved", "MUSTER_SOCKET_DIR"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line;
   }
   for (const auto& command : all_commands()) {

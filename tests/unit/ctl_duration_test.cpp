@@ -26,7 +26,7 @@ TEST(Duration, IsWrittenAsWholeNumbersWithUnits) {
 
 TEST(Duration, OfNothingIsRefused) {
   for (const std::string text : {"0s", "0ms", "0h0m"}) {
-    EXPECT_EQ(parsed(text), '"' + text + "\" is no time at all: the least is 1ms");
+    EXPECT_EQ(parsed(text), '"' + text + "\" is too short: the least is 1ms");
   }
 }
 

@@ -77,15 +77,15 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
   EXPECT_EQ(
       text,
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) registered\n"
-      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) came back\n"
-      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) lost its connection and may come back\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) reconnected\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) disconnected and may reconnect\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is dead: process exited\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) left\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost: disconnected, and its process "
       "still runs\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) may take work again\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) was forgotten\n"
-      "12:02:11.042  somebody (pid 813, uid 1001) was refused: bad\\x0akey\n"
+      "12:02:11.042  a peer (pid 813, uid 1001) was refused: bad\\x0akey\n"
       "12:02:11.042  broadcast 17: release-handles /x: asked 5 backends, skipped 1 dead; "
       "asked by root (uid 0), pid 4711, musterctl\n"
       "12:02:11.042  broadcast 17: a 1.0.0 (pid 1, uid 1000) acked after 3.0 ms\n"
@@ -96,10 +96,9 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "again\n"
       "12:02:11.042  broadcast 17: soldr 1.0.0 (pid 814, uid 1000) answered after its "
       "deadline: by 1300 ms\n"
-      "12:02:11.042  broadcast 17: soldr 1.0.0 (pid 814, uid 1000) answered a second time, "
-      "which changes nothing\n"
-      "12:02:11.042  broadcast 9: soldr 1.0.0 (pid 814, uid 1000) answered a broadcast that "
-      "nobody knows\n"
+      "12:02:11.042  broadcast 17: soldr 1.0.0 (pid 814, uid 1000) answered a second time "
+      "(ignored)\n"
+      "12:02:11.042  broadcast 9: soldr 1.0.0 (pid 814, uid 1000) answered an unknown broadcast\n"
       "12:02:11.042  broadcast 17: finished: 2 of 5 acked, 1 timed out, 2 failed, 1 dead "
       "skipped\n"
       "12:02:11.042  the broker is shutting down\n"
@@ -134,7 +133,7 @@ TEST(PlainProgress, OfThousandsOfBackendsStaysShortForEachKind) {
   EXPECT_EQ(text,
             "a 1.0.0 (pid 1, uid 1000) acked after 3.0 ms\n"
             "a 1.0.0 (pid 1, uid 1000) acked after 3.0 ms\n"
-            "(2 lines of kind \"acked\" are enough; no more of it)\n"
+            "(2 lines of kind \"acked\" shown; leaving out the rest)\n"
             "c 1.0.0 (pid 3, uid 1000) rejected: \"no\"\n");
 }
 

@@ -50,7 +50,7 @@ TEST_F(ReportText, SaysWhenAKeyMadeItAnEarlierBroadcasts) {
   style.joined = true;
   EXPECT_EQ(shown(report), line + "  that broadcast has this key and began at " +
                                local_time(report.started_unix_ms, style.now_unix_ms) +
-                               ": nobody was asked again\n");
+                               ": no backend was asked again\n");
 }
 
 TEST_F(ReportText, SaysWhenTheBrokerGivesLessTimeThanWasAskedFor) {
@@ -61,8 +61,7 @@ TEST_F(ReportText, SaysWhenTheBrokerGivesLessTimeThanWasAskedFor) {
   style.asked_timeout = 10min;
   EXPECT_THAT(
       shown(finished(release(), {silent})),
-      HasSubstr("  the broker gives nobody more than its max_ack_timeout, 5 min, not the 10 min "
-                "of --timeout\n"));
+      HasSubstr("  --timeout was reduced from 10 min to 5 min, the broker's max_ack_timeout\n"));
 }
 
 TEST_F(ReportText, SaysThatAnOpenOneGotMoreTime) {
@@ -129,13 +128,14 @@ TEST_F(ReportText, NamesThoseThatAckedWhenAskedTo) {
 
 TEST_F(ReportText, SaysThatNobodyWasAskedAndWhy) {
   EXPECT_EQ(shown(finished(release(), {})),
-            "release-handles /var/cache/x: nobody was asked: there was no live backend "
+            "release-handles /var/cache/x: no backend was asked: there was no live backend "
             "(broadcast 17)\n");
   style.selective = true;
-  EXPECT_EQ(shown(finished(release(), {outcome_of("old", 700, OutcomeKind::kSkippedDead)})),
-            "release-handles /var/cache/x: nobody was asked: no live backend matches --select; 1 "
-            "dead skipped (broadcast 17)\n"
-            "  skipped     old 1.0.0 (pid 700, uid 1000 alice): it was dead\n");
+  EXPECT_EQ(
+      shown(finished(release(), {outcome_of("old", 700, OutcomeKind::kSkippedDead)})),
+      "release-handles /var/cache/x: no backend was asked: no live backend matches --select; 1 "
+      "dead skipped (broadcast 17)\n"
+      "  skipped     old 1.0.0 (pid 700, uid 1000 alice): it was dead\n");
 }
 
 TEST_F(ReportText, OfARunningBroadcastSaysWhoIsOpenAndWhatCanBeDone) {
@@ -240,8 +240,8 @@ TEST_F(ReportText, AnOutcomeOfANewerBrokerIsNoAck) {
   report.backends.push_back(outcome_of("soldr", 814, kUnknownOutcome));
   EXPECT_EQ(shown(report),
             "release-handles /var/cache/x: 1 of 2 acked in 1.2 s (broadcast 17)\n"
-            "  unknown     soldr 1.0.0 (pid 814, uid 1000 alice): an outcome that this musterctl "
-            "does not know, of a newer broker: not an ack\n"
+            "  unknown     soldr 1.0.0 (pid 814, uid 1000 alice): an outcome of a newer broker, "
+            "unknown to this musterctl: not an ack\n"
             "`musterctl result 17 --json` has every detail\n");
 }
 
@@ -290,9 +290,10 @@ TEST_F(ReportText, InColourPaintsWhatIsOurOwnAndResetsIt) {
 TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
   DryRun dry_run;
   EXPECT_EQ(show_dry_run(release(), dry_run, false),
-            "release-handles /var/cache/x: would ask nobody: there is no live backend\n");
-  EXPECT_EQ(show_dry_run(release(), dry_run, true),
-            "release-handles /var/cache/x: would ask nobody: no live backend matches --select\n");
+            "release-handles /var/cache/x: would ask no backend: there is no live backend\n");
+  EXPECT_EQ(
+      show_dry_run(release(), dry_run, true),
+      "release-handles /var/cache/x: would ask no backend: no live backend matches --select\n");
   dry_run.would_ask = {key_of("zccache"), key_of("soldr", "2.0.1", "r2")};
   dry_run.skipped_dead = {key_of("old")};
   EXPECT_EQ(show_dry_run(release(), dry_run, false),
@@ -303,8 +304,8 @@ TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
   DryRun joining;
   joining.joins = 17;
   EXPECT_EQ(show_dry_run(release(), joining, false),
-            "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask "
-            "nobody: `musterctl result 17` shows how it stands\n");
+            "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask no "
+            "backend: `musterctl result 17` shows how it stands\n");
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST_F(ResolvePath, FollowsLinksAndKeepsTheSpelling) {
 }
 
 TEST_F(ResolvePath, TakesWhatDoesNotExistAndSaysSo) {
-  const std::string why = " does not exist: backends are asked for it all the same";
+  const std::string why = " does not exist: asking the backends all the same";
   EXPECT_EQ(resolved(root + "/gone"), "R/gone | R/gone" + why);
   EXPECT_EQ(resolved(root + "/gone/../other/x"), "R/other/x | R/other/x" + why);
   EXPECT_EQ(resolved(root + "/gone/../link/x"), "R/real/deep/x (R/link/x) | R/real/deep/x" + why);
@@ -106,7 +106,7 @@ TEST_F(ResolvePath, SaysWhatTheShellDidNotExpand) {
 }
 
 TEST_F(ResolvePath, SaysWhatCannotBeLookedAt) {
-  const std::string end = ": backends are asked for it as it is written";
+  const std::string end = ": asking the backends for it as written";
   EXPECT_EQ(
       resolved(root + "/loop/x"),
       "R/loop/x | R/loop/x cannot be resolved: R/loop: Too many levels of symbolic links" + end);
@@ -128,7 +128,7 @@ TEST_F(ResolvePath, SaysThatItMayNotLook) {
   ASSERT_EQ(::seteuid(0), 0);
   EXPECT_EQ(text,
             "R/real/deep/x (R/link/x) | R/real/deep/x cannot be resolved: R/real/deep: Permission "
-            "denied: backends are asked for it as it is written");
+            "denied: asking the backends for it as written");
 }
 
 // The text of such a link is no way to what it leads to.
@@ -143,7 +143,7 @@ TEST_F(ResolvePath, DoesNotBelieveALinkOfTheKernelThatLeadsElsewhere) {
   fs::create_directories(root + "/moved (deleted)");
   EXPECT_EQ(resolved(link), link + " | " + link +
                                 " leads through a link of the kernel that has no other name here: "
-                                "backends are asked for it as it is written");
+                                "asking the backends for it as written");
 }
 
 TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
@@ -164,8 +164,8 @@ TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
     EXPECT_EQ(found.alias, "");
     ASSERT_EQ(found.warnings.size(), 1u);
     EXPECT_EQ(found.warnings[0], root + path +
-                                     " cannot be resolved: its file system is not answering: "
-                                     "backends are asked for it as it is written");
+                                     " cannot be resolved: its file system does not answer: asking "
+                                     "the backends for it as written");
     EXPECT_LT(took, std::chrono::seconds(5));
   }
   EXPECT_EQ(::umount2((root + "/dead").c_str(), MNT_DETACH), 0);

@@ -135,10 +135,10 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
       "broadcasts   2 running (17, 19), 5 started, 6 finished, 100 reports kept\n"
       "operations   7 sent, 8 sent again after a reconnect, 12 not sent (dead)\n"
       "outcomes     9 acked, 10 timed out, 11 failed\n"
-      "late answers 13 late, 14 twice, 15 for no known broadcast\n"
+      "late answers 13 late, 14 twice, 15 for unknown broadcasts\n"
       "peers        1 accepted, 2 registered, 3 refused, 4 protocol errors, 1 slow reader, 6 over "
       "a quota\n"
-      "descriptors  214 of 1024 in use, 80 kept for operators\n"
+      "descriptors  214 of 1024 in use, 80 reserved for operators\n"
       "user 7       0 of 32768 connections, 0 of 16384 registered, 0 of 67108864 bytes "
       "queued, 500 of 512 broadcasts, 0 dead\n"
       "user 1000    alice: 12 of 32768 connections, 10 of 16384 registered, 0 of 67108864 "
@@ -151,9 +151,9 @@ TEST_F(ViewText, OfAStatusSaysThatDescriptorsAreUsedUpAndLeavesOutUsersOfAHundre
   status.descriptors = {944, 1024, 80, true};
   for (uid_t uid = 0; uid < 100; ++uid) status.users.push_back({uid, {1, 2}, {}, {}, {}, 0});
   const std::string text = show_status(status, style);
-  EXPECT_NE(text.find("944 of 1024 in use, 80 kept for operators, used up: backends that connect "
-                      "wait\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("944 of 1024 in use, 80 reserved for operators, used up: new backends wait\n"),
+      std::string::npos)
       << text;
   EXPECT_NE(text.find("user 19 "), std::string::npos) << text;
   EXPECT_EQ(text.find("user 20 "), std::string::npos) << text;

@@ -173,7 +173,7 @@ TEST(DaemonConfig, TimesThatContradictEachOtherAreRefused) {
 
 TEST(DaemonConfig, ASocketDirectoryThatDoesNotFitIsRefused) {
   const std::string text = errors_in("[sockets]\ndir = \"/" + std::string(120, 'x') + "\"\n");
-  EXPECT_EQ(text.substr(0, 35), "m.toml:2:7: [sockets] dir is no goo");
+  EXPECT_EQ(text.substr(0, 35), "m.toml:2:7: [sockets] dir is invali");
   EXPECT_NE(text.find("too long"), std::string::npos) << text;
 }
 

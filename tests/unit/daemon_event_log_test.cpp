@@ -60,7 +60,7 @@ TEST_F(DaemonEventLogTest, ABackendsLifeIsTold) {
             "<4>backend registered backend=\"zccache 1.4.2\" pid=42 uid=1000 why=\"takes the place "
             "of pid 41, which is asked no more\"\n");
   EXPECT_EQ(line(event(Kind::kBackendReturned)),
-            "<6>backend returned backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
   Event dead = event(Kind::kBackendDead);
   dead.detail = "process exited";
   EXPECT_EQ(line(dead),
@@ -112,7 +112,7 @@ TEST_F(DaemonEventLogTest, AtDebugAcksHaveALineToo) {
   log_.set_level(LogLevel::kDebug);
   EXPECT_TRUE(events_.wants_every_outcome());
   EXPECT_EQ(line(outcome(OutcomeKind::kAck)),
-            "<7>backend acknowledged broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=1000 "
+            "<7>backend acked broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=1000 "
             "ms=1.234 detail=\"\"\n");
   EXPECT_NE(line(event(Kind::kWorking)), "");
   EXPECT_NE(line(event(Kind::kDuplicateAnswer)), "");
@@ -169,7 +169,7 @@ TEST_F(DaemonEventLogTest, WhatWasLeftOutIsToldWithTheUsersNextLine) {
   for (int i = 0; i < 1'000; ++i) (void)line(event(Kind::kPeerRefused));
   now_ += 1h;
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
-            "<4>lines of a user were left out of the log uid=1000 left_out=950\n"
+            "<4>log lines of a user dropped uid=1000 left_out=950\n"
             "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
             "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
@@ -219,7 +219,7 @@ TEST_F(DaemonEventLogTest, AnOperatorsBroadcastsCountAgainstTheOperator) {
 TEST_F(DaemonEventLogTest, LinesThatAreNotWrittenCostNothing) {
   for (int i = 0; i < 1'000; ++i) EXPECT_EQ(line(event(Kind::kDuplicateAnswer)), "") << "debug";
   EXPECT_EQ(line(event(Kind::kBackendReturned)),
-            "<6>backend returned backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
 }
 
 TEST(DaemonEventGate, LeavesOutWhatDoesNotFitAndTellsWhenHalfIsRead) {

@@ -209,10 +209,8 @@ TEST_F(DaemonIdsTest, ADamagedFileIsToldAndIdsGoOnAboveAllThatTheClockGave) {
   const auto run = start(kNow);
   EXPECT_EQ(run->ids->next(), kNowMs * 2048);
   EXPECT_TRUE(run->ids->last_is_durable());
-  EXPECT_EQ(
-      logged(),
-      "<4>broadcast ids go on from the clock: the file with the last one cannot be used file=" +
-          file().native() + " why=\"is damaged\"\n");
+  EXPECT_EQ(logged(), "<4>broadcast ids continue from the clock: the id file is unusable file=" +
+                          file().native() + " why=\"is damaged\"\n");
   EXPECT_TRUE(parse_mark(contents(file()))) << "a good one stands there now";
 }
 
@@ -236,12 +234,12 @@ TEST_F(DaemonIdsTest, ADirectoryThatCannotBeMadeIsToldOnceAndStopsNobody) {
     run->loop.poll();
   }
   const std::string why = "cannot make " + state_dir_.native() + ": Not a directory";
-  EXPECT_EQ(run->ids->problem(), "broadcast ids cannot be written down: " + file().native() + ' ' +
-                                     why + ": make room or repair the disk");
+  EXPECT_EQ(run->ids->problem(), "broadcast ids cannot be written: " + file().native() + ' ' + why +
+                                     ": make room or repair the disk");
   run->ids->close();
   EXPECT_EQ(logged(),
-            "<4>broadcast ids cannot be written down; when those that are reserved are used up, "
-            "they come from the clock and are not durable file=" +
+            "<4>cannot write broadcast ids: when the reserved ones are used up, ids come from the "
+            "clock and are not durable file=" +
                 file().native() + " why=\"" + why + "\"\n");
 }
 
@@ -253,8 +251,7 @@ TEST_F(DaemonIdsTest, WritingThatWorksAgainIsToldAndCoversWhatWasGivenOut) {
   std::filesystem::create_directory(dir_ / "state");
   // By itself: nobody asks for an id meanwhile.
   while (!run->ids->problem().empty()) ASSERT_EQ(run->loop.run_one_for(std::chrono::hours(1)), 1U);
-  EXPECT_NE(logged().find("<6>broadcast ids are written down again"), std::string::npos)
-      << logged();
+  EXPECT_NE(logged().find("<6>broadcast ids can be written again"), std::string::npos) << logged();
   EXPECT_TRUE(run->ids->last_is_durable());
   EXPECT_GT(parse_mark(contents(file()))->next, bare);
   run->ids->close();

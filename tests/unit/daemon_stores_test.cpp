@@ -167,12 +167,11 @@ TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
   std::ofstream(dir_ / kRosterFileName) << "this is no roster at all";
   auto run = start();
   EXPECT_TRUE(run->roster->load(boot_).empty());
-  EXPECT_EQ(run->roster->problem(),
-            "the list of backends of the broker before could not be read: " +
-                (dir_ / kRosterFileName).native() +
-                " is damaged, or of another version: a backend that has not come back since is not "
-                "known");
-  EXPECT_NE(logged().find("<3>the roster cannot be read"), std::string::npos) << logged();
+  EXPECT_EQ(
+      run->roster->problem(),
+      "the roster of the previous run could not be read: " + (dir_ / kRosterFileName).native() +
+          " is damaged, or of another version: backends that have not reconnected are unknown");
+  EXPECT_NE(logged().find("<3>cannot read the roster"), std::string::npos) << logged();
   bool durable = false;
   run->roster->note_registered(entry_of("a"), [&](bool is) { durable = is; });
   run->until(durable);

@@ -14,7 +14,7 @@ namespace muster::daemon {
 namespace {
 
 constexpr const char* kFooter =
-    R"(What is given here comes before the environment, that before the configuration file.
+    R"(Options override the environment, which overrides the configuration file.
 
 Environment:
   MUSTER_SOCKET_DIR   the socket directory
@@ -29,7 +29,7 @@ Signals:
 
 Exit status:
   0   stopped as asked (or the configuration is good)
-  1   cannot start: a socket or directory, or another broker is there
+  1   cannot start: a socket or directory cannot be made, or another broker is there
   2   wrong usage or configuration)";
 
 }  // namespace
@@ -46,20 +46,20 @@ ParsedCommandLine parse_command_line(std::vector<std::string> arguments) {
   app.option_defaults()->group("Options");
 
   app.add_option("--socket-dir", line.socket_dir,
-                 "Where backend.sock and control.sock are made (default: /run/muster for root, "
+                 "Directory of backend.sock and control.sock (default: /run/muster for root, "
                  "else $XDG_RUNTIME_DIR/muster)")
       ->type_name("DIR");
   app.add_option("--config", line.config,
-                 fmt::format("Configuration file (default: {}, if there)", kDefaultConfigFile))
+                 fmt::format("Configuration file (default: {}, if it exists)", kDefaultConfigFile))
       ->type_name("FILE");
-  app.add_flag("--check-config", line.check_config,
-               "Say whether the configuration is good, and exit");
+  app.add_flag("--check-config", line.check_config, "Check the configuration, and exit");
   app.add_flag(
       "--check-reload", line.check_reload,
       "Say whether the broker that runs would take it at a reload, and exit: fails as well "
       "where it would take away all rules of the policy");
   app.add_option("--state-dir", line.state_dir,
-                 "Where the broadcast ids are kept (default: the socket directory if one is "
+                 "Directory of broadcast ids, roster and operation keys (default: the socket "
+                 "directory if one is "
                  "given, else /var/lib/muster for root, else $XDG_STATE_HOME/muster)")
       ->type_name("DIR");
   app.add_option("--log-level", line.log_level, "error, warning, info (default) or debug")

@@ -147,7 +147,7 @@ Setter socket_directory() {
     std::string problem = set(settings, value);
     if (problem.empty()) {
       const auto found = find_socket_dir(settings.sockets.dir);
-      if (!found.problem.empty()) problem = "is no good: " + found.problem;
+      if (!found.problem.empty()) problem = "is invalid: " + found.problem;
     }
     return problem;
   };

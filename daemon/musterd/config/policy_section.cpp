@@ -180,7 +180,7 @@ void globs(RuleReader& reader, std::string_view key, const std::string& field, S
   reader.words(key, [&](const std::string& glob) -> std::string {
     auto parsed = Selector::from_terms({{field, glob}});
     if (glob.empty()) return "has an empty pattern, which matches nothing; \"*\" matches all";
-    if (!parsed.problem.empty()) return fmt::format("is no good: {}", parsed.problem);
+    if (!parsed.problem.empty()) return fmt::format("is invalid: {}", parsed.problem);
     out.push_back(std::move(parsed.selector));
     return {};
   });
@@ -224,7 +224,7 @@ ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) 
   });
   reader.words("release_below", [&](const std::string& path) -> std::string {
     auto normal = normalize_path_prefix(path);
-    if (!normal.problem.empty()) return fmt::format("is no good: {}", normal.problem);
+    if (!normal.problem.empty()) return fmt::format("is invalid: {}", normal.problem);
     rule.release_below.push_back(std::move(normal.path));
     return {};
   });

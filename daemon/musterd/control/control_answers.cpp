@@ -278,7 +278,7 @@ void ControlSession::sent(std::error_code error) {
   finishing_ = true;
   stream_.close();
   if (!may_log(LogLevel::kWarning)) return;
-  context_->log.warning("operator does not read its answers: its connection is closed",
+  context_->log.warning("operator does not read its answers, closing its connection",
                         {{"pid", static_cast<std::int64_t>(who_.pid)},
                          {"uid", static_cast<std::uint64_t>(who_.uid)}});
 }

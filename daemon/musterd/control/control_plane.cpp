@@ -160,9 +160,10 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
     // Descriptors that ran out come back; leaving this loop would not.
     const bool is_let_in = self->accept_with_spare(acceptor);
     if (!std::exchange(failing, true)) {
-      self->context->log.error(is_let_in ? "an operator was let in on the last descriptor"
-                                         : "cannot accept operators; trying again",
-                               {{"why", error.message()}});
+      self->context->log.error(
+          is_let_in ? "descriptors exhausted: accepted an operator with the spare one"
+                    : "cannot accept operators, retrying",
+          {{"why", error.message()}});
     }
     if (is_let_in) continue;
     listener->pause.expires_after(kAcceptPause);
@@ -193,7 +194,7 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   // Nobody asks whether its process lives: what stands for it would be one more descriptor.
   const auto peer = os::credentials_of(socket.get(), error);
   if (!peer) {
-    context->log.warning("operator refused: who it is cannot be told", {{"why", error.message()}});
+    context->log.warning("operator refused: no peer credentials", {{"why", error.message()}});
     return;
   }
   const pid_t pid = peer->process.pid;
@@ -253,7 +254,7 @@ bool ControlPlane::State::close_idle(std::optional<uid_t> uid) {
     if (!session->is_idle(now)) continue;
     const uid_t owner = session->who().uid;
     if (context->log.admits(LogLevel::kInfo, owner)) {
-      context->log.info("an idle operator's connection is closed for another one",
+      context->log.info("closed the connection of an idle operator to accept another one",
                         {{"pid", static_cast<std::int64_t>(session->who().pid)},
                          {"uid", static_cast<std::uint64_t>(owner)}});
     }

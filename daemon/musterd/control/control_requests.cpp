@@ -243,7 +243,7 @@ void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request
   auto& server = *context_->server;
   if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
   if (may_log(LogLevel::kInfo)) {
-    context_->log.info("operator had a backend forgotten",
+    context_->log.info("operator forgot a backend",
                        {{"key", request.key.to_string()},
                         {"pid", static_cast<std::int64_t>(who_.pid)},
                         {"uid", static_cast<std::uint64_t>(who_.uid)}});

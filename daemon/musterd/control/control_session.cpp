@@ -310,7 +310,7 @@ void ControlSession::protocol_error(std::uint64_t id, const std::string& problem
   auto& counters = context_->server->core().counters();
   ++counters.protocol_errors;
   if (may_log(LogLevel::kWarning)) {
-    context_->log.warning("operator breaks the protocol",
+    context_->log.warning("protocol error of an operator, closing its connection",
                           {{"pid", static_cast<std::int64_t>(who_.pid)},
                            {"uid", static_cast<std::uint64_t>(who_.uid)},
                            {"why", problem}});

@@ -56,9 +56,9 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
       return about_backend(event.detail.empty() ? LogLevel::kInfo : LogLevel::kWarning,
                            "backend registered");
     case Event::Kind::kBackendReturned:
-      return about_backend(LogLevel::kInfo, "backend returned");
+      return about_backend(LogLevel::kInfo, "backend reconnected");
     case Event::Kind::kBackendReconnecting:
-      return about_backend(LogLevel::kInfo, "backend lost its connection and may come back");
+      return about_backend(LogLevel::kInfo, "backend disconnected and may reconnect");
     case Event::Kind::kBackendDead:
       return about_backend(LogLevel::kWarning, "backend dead");
     case Event::Kind::kBackendDeregistered:
@@ -72,11 +72,11 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kWorking:
       return about_answer(LogLevel::kDebug, "backend asks for more time");
     case Event::Kind::kRedelivered:
-      return about_answer(LogLevel::kInfo, "operation sent again to a backend that returned");
+      return about_answer(LogLevel::kInfo, "operation sent again after a reconnect");
     case Event::Kind::kLateAnswer:
-      return about_answer(LogLevel::kInfo, "answer came too late");
+      return about_answer(LogLevel::kInfo, "late answer");
     case Event::Kind::kDuplicateAnswer:
-      return about_answer(LogLevel::kDebug, "second answer ignored");
+      return about_answer(LogLevel::kDebug, "duplicate answer ignored");
     case Event::Kind::kUnmatchedAnswer:
       return about_answer(LogLevel::kDebug, "answer to an unknown broadcast ignored");
     case Event::Kind::kBroadcastFinished:
@@ -135,12 +135,12 @@ void EventLog::write_outcome(const Event& event, Time now) {
     case OutcomeKind::kOpen:
       return;
     case OutcomeKind::kAck:
-      return write(LogLevel::kDebug, "backend acknowledged", outcome.note);
+      return write(LogLevel::kDebug, "backend acked", outcome.note);
     case OutcomeKind::kTimeout:
       return write(LogLevel::kWarning, "backend timed out", outcome.note);
     case OutcomeKind::kSkippedDead:
       // Dead for long, maybe, and one of thousands: `backends` lists them, the counts name them.
-      return write(LogLevel::kDebug, "backend skipped, it is dead", {});
+      return write(LogLevel::kDebug, "dead backend skipped", {});
     case OutcomeKind::kFailure: {
       std::string detail(outcome.reason ? to_string(*outcome.reason) : "");
       if (!outcome.detail.empty()) detail += ": " + outcome.detail;

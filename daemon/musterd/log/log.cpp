@@ -81,9 +81,9 @@ bool Log::admits(LogLevel level, uid_t user, std::chrono::steady_clock::time_poi
   if (!admitted) return false;
   if (admitted->left_out == 0) return true;
   if (admitted->shared) {
-    warning("lines of many users were left out of the log", {{"left_out", admitted->left_out}});
+    warning("log lines of many users dropped", {{"left_out", admitted->left_out}});
   } else {
-    warning("lines of a user were left out of the log",
+    warning("log lines of a user dropped",
             {{"uid", static_cast<std::uint64_t>(user)}, {"left_out", admitted->left_out}});
   }
   return true;

@@ -90,7 +90,7 @@ void StderrSink::sink_it_(const spdlog::details::log_msg& message) {
   }
   if (lost_ == 0 || !rest_.empty()) return;
   const std::string text =
-      fmt::format("{} log lines before this one are missing: stderr did not take them", lost_);
+      fmt::format("{} log lines before this one were dropped: stderr was full or closed", lost_);
   spdlog::details::log_msg notice(message.time, {}, "", spdlog::level::warn, text);
   line.clear();
   formatter_->format(notice, line);

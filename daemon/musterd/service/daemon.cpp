@@ -194,7 +194,7 @@ class Daemon {
     if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
     live_.add_problems(all);
     if (!misplaced_.empty()) {
-      all.push_back(fmt::format("nobody can connect by {}: {}", misplaced_, not_put_back_));
+      all.push_back(fmt::format("clients cannot connect to {}: {}", misplaced_, not_put_back_));
     }
     if (auto what = not_served(); !what.empty()) all.push_back(std::move(what));
   }
@@ -217,7 +217,7 @@ class Daemon {
     const std::string what = not_served();
     const bool was_served = std::exchange(is_served_, what.empty());
     if (what.empty() || was_served) return;
-    log_.error("a socket is not served any more: ending", {{"why", what}});
+    log_.error("a socket is no longer served, exiting", {{"why", what}});
     end_at_once();
   }
 
@@ -227,7 +227,7 @@ class Daemon {
     not_put_back_ = put_back(sockets_, socket_settings_);
     if (!not_put_back_.empty()) {
       // Backends go on with the broker that is there now, or with the next one.
-      log_.error("the broker's sockets are gone and cannot be made again: ending",
+      log_.error("sockets deleted and cannot be made again, exiting",
                  {{"gone", misplaced_}, {"why", not_put_back_}});
       end_at_once();
     }
@@ -239,7 +239,7 @@ class Daemon {
     }
     sockets_.backend.clear();
     sockets_.control.clear();
-    log_.warning("the broker's sockets were gone and are made again", {{"gone", misplaced_}});
+    log_.warning("sockets were deleted, made them again", {{"gone", misplaced_}});
     misplaced_.clear();
   }
 
@@ -262,7 +262,7 @@ class Daemon {
     const auto failed = std::make_shared<std::string>("cannot be written: no memory");
     const auto told = [this, failed](bool) {
       if (failed->empty()) return;
-      log_.warning("the policy in force cannot be written down: `systemctl reload` will fail",
+      log_.warning("cannot write the policy state: `systemctl reload` will fail",
                    {{"why", *failed}});
     };
     const auto write = [failed, record, directory = state_dir_] {
@@ -274,15 +274,15 @@ class Daemon {
   void stop(int number) {
     const std::string_view signal = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (std::exchange(stopping_, true)) {
-      log_.warning("told to stop again: what is still open is cancelled", {{"signal", signal}});
-      stop_reason_.give_up("told to stop again");
+      log_.warning("second stop signal: cancelling the open broadcasts", {{"signal", signal}});
+      stop_reason_.give_up("a second stop signal came");
       server_.shut_down({});
       return;
     }
     live_.stop();
     socket_timer_.cancel();
     if (number != SIGTERM || !is_run_by_systemd()) {
-      log_.info("told to stop", {{"signal", signal}});
+      log_.info("stopping", {{"signal", signal}});
       return shut_down(true);
     }
     stop_reason_.ask([this, signal](const ServiceJob& job) { stop_for(job, signal); });
@@ -291,12 +291,12 @@ class Daemon {
   void stop_for(const ServiceJob& job, std::string_view signal) {
     if (!job.problem.empty()) {
       log_.warning(
-          "the service manager does not say whether this is a restart: backends are quiesced as "
+          "the service manager does not say whether this is a restart: quiescing the backends as "
           "for a stop",
           {{"why", job.problem}});
     }
     const std::string_view type = job.type.empty() ? std::string_view("none") : job.type;
-    log_.info(job.is_restart() ? "told to restart: no backend is quiesced" : "told to stop",
+    log_.info(job.is_restart() ? "restarting: no backend is quiesced" : "stopping",
               {{"signal", signal}, {"job", type}});
     shut_down(!job.is_restart());
   }
@@ -360,7 +360,7 @@ void run(asio::io_context& loop, Log& log, Daemon& daemon) {
       return;
     } catch (const std::exception& error) {
       daemon.handler_failed();
-      log.error("an internal error; going on", {{"what", std::string_view(error.what())}});
+      log.error("internal error, continuing", {{"what", std::string_view(error.what())}});
     }
   }
 }
@@ -404,8 +404,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     configuration.close(std::chrono::milliseconds(100));
   }
   opened.ids->close();
-  if (!worker.close())
-    log.warning("a write to the state directory does not end: it is left behind");
+  if (!worker.close()) log.warning("a write to the state directory hangs, exiting without it");
   log.info("stopped");
   return kExitClean;
 }

@@ -36,7 +36,7 @@ void LiveSettings::read_again(const std::function<void()>& done) {
                                    done();
                                  });
   if (taken) return;
-  log_.error("the configuration cannot be read again now: what was asked before is not over");
+  log_.error("reload ignored: the previous reload has not ended");
   done();
 }
 
@@ -48,18 +48,16 @@ void LiveSettings::take_fresh(const Loaded& fresh) {
     problems.push_back(std::move(removal));
   for (const std::string& problem : problems) log_.error(problem);
   if (!problems.empty()) {
-    log_.error("the configuration is not taken: all stays as it was");
+    log_.error("configuration rejected, keeping the old one");
     return;
   }
   const std::string change = policy_change(loaded_->settings.policy, fresh.settings.policy);
   loaded_ = std::make_shared<const Loaded>(fresh);
   log_.set_level(fresh.settings.log.level);
-  log_.info(
-      "the configuration was read again: log level and policy are taken now, all else at the "
-      "next start",
-      {{"file", fresh.file ? std::string_view(fresh.file->native()) : "none"},
-       {"level", to_string(log_.level())},
-       {"policy", change}});
+  log_.info("configuration reloaded: log level and policy apply now, all else at the next start",
+            {{"file", fresh.file ? std::string_view(fresh.file->native()) : "none"},
+             {"level", to_string(log_.level())},
+             {"policy", change}});
   take_policy_(effective_policy(fresh.settings.policy, ::geteuid()));
   tell_unresolved();
 }
@@ -82,9 +80,8 @@ void LiveSettings::add_problems(std::vector<std::string>& all) const {
 void LiveSettings::tell_unresolved() {
   for (const UnresolvedName& name : loaded_->settings.unresolved) {
     log_.warning(name.in_policy
-                     ? "a name cannot be looked up now: its rule only denies until it can"
-                     : "a name cannot be looked up now: what it is about does not hold "
-                       "until a restart",
+                     ? "name lookup failed: the rule only denies until the lookup succeeds"
+                     : "name lookup failed: the setting is ignored until a restart",
                  {{"name", name.name}, {"where", name.where}, {"why", name.why}});
   }
   look_up_later();
@@ -118,12 +115,13 @@ void LiveSettings::look_up_names() {
 void LiveSettings::names_found(Loaded fresh) {
   for (const std::string& problem : fresh.problems) log_.error(problem);
   if (!fresh.problems.empty()) {
-    log_.error("a rule of the policy names nobody: it only denies until the file is corrected");
+    log_.error(
+        "a policy rule names an unknown user or group: it only denies until the file is corrected");
     return;
   }
   loaded_ = std::make_shared<const Loaded>(std::move(fresh));
   take_policy_(effective_policy(loaded_->settings.policy, ::geteuid()));
-  log_.info("names of the policy are looked up now",
+  log_.info("all names of the policy resolved",
             {{"still_unknown", loaded_->settings.unresolved.size()}});
   look_up_later();
 }

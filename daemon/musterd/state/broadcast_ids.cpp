@@ -82,13 +82,13 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
   void tell(const std::string& now) {
     const bool changed = now.empty() != problem.empty();
     problem = now.empty() ? now
-                          : "broadcast ids cannot be written down: " + file + ' ' + now +
+                          : "broadcast ids cannot be written: " + file + ' ' + now +
                                 ": make room or repair the disk";
     if (!changed) return;
-    if (now.empty()) return log.info("broadcast ids are written down again", {{"file", file}});
+    if (now.empty()) return log.info("broadcast ids can be written again", {{"file", file}});
     log.warning(
-        "broadcast ids cannot be written down; when those that are reserved are used up, they come "
-        "from the clock and are not durable",
+        "cannot write broadcast ids: when the reserved ones are used up, ids come from the clock "
+        "and are not durable",
         {{"file", file}, {"why", now}});
   }
 
@@ -126,7 +126,7 @@ OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
       std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
   state->lock = std::move(lock);
   if (!read.problem.empty() && problem.empty()) {
-    log.warning("broadcast ids go on from the clock: the file with the last one cannot be used",
+    log.warning("broadcast ids continue from the clock: the id file is unusable",
                 {{"file", state->file}, {"why", read.problem}});
   }
   // On disk before anything is given out: the one write that the start waits for.

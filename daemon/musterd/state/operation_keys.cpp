@@ -64,15 +64,14 @@ KeyStore::KeyStore(const asio::any_io_executor& loop, Worker& worker,
   forget_before(now_unix_ms);
   if (!lost_.empty()) {
     log.error(
-        "operation keys of before the start cannot be read: a request with one of them is sent "
+        "cannot read the operation keys of the previous run: a request with one of them is sent "
         "again",
         {{"file", file_}, {"why", lost_}});
   }
   const auto health = [&log, name = file_](const std::string& problem) {
-    if (problem.empty()) return log.info("operation keys are written down again", {{"file", name}});
-    log.warning(
-        "operation keys cannot be written down: a request with one is sent again after a restart",
-        {{"file", name}, {"why", problem}});
+    if (problem.empty()) return log.info("operation keys can be written again", {{"file", name}});
+    log.warning("cannot write operation keys: a request with one is sent again after a restart",
+                {{"file", name}, {"why", problem}});
   };
   const auto snapshot = [this] {
     std::vector<std::string> records;
@@ -152,7 +151,7 @@ std::string KeyStore::problem() const {
   std::string why = journal_->problem();
   if (why.empty() && is_late_) why = "cannot be written: the disk does not answer";
   if (why.empty()) return {};
-  return "operation keys cannot be written down: " + file_ + ' ' + why +
+  return "operation keys cannot be written: " + file_ + ' ' + why +
          ": make room or repair the disk";
 }
 

@@ -115,16 +115,16 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
     lost_ = "has " + std::to_string(unknown) + " records of another version";
   }
   if (!lost_.empty()) {
-    log.error("the roster cannot be read: backends that have not come back yet are not known",
+    log.error("cannot read the roster: backends that have not reconnected are unknown",
               {{"file", file_}, {"why", lost_}});
   } else if (content.cut_bytes != 0) {
-    log.warning("the roster ended in an incomplete record, which was cut off",
+    log.warning("the roster ended in an incomplete record, removed it",
                 {{"file", file_}, {"bytes", content.cut_bytes}});
   }
   const auto health = [&log, file = file_](const std::string& problem) {
-    if (problem.empty()) return log.info("the roster is written down again", {{"file", file}});
+    if (problem.empty()) return log.info("the roster can be written again", {{"file", file}});
     log.warning(
-        "the roster cannot be written down: after a crash the broker would not know whom to expect",
+        "cannot write the roster: after a crash the broker would not know which backends to expect",
         {{"file", file}, {"why", problem}});
   };
   journal_ = std::make_unique<Journal>(loop, worker, std::move(file),
@@ -170,12 +170,11 @@ void RosterStore::note_gone(const BackendKey& key, Journal::Durable done) {
 std::string RosterStore::problem() const {
   const std::string& why = journal_->problem();
   if (!why.empty()) {
-    return "the list of registered backends cannot be written down: " + file_ + ' ' + why +
-           ": make room or repair the disk";
+    return "the roster cannot be written: " + file_ + ' ' + why + ": make room or repair the disk";
   }
   if (lost_.empty()) return {};
-  return "the list of backends of the broker before could not be read: " + file_ + ' ' + lost_ +
-         ": a backend that has not come back since is not known";
+  return "the roster of the previous run could not be read: " + file_ + ' ' + lost_ +
+         ": backends that have not reconnected are unknown";
 }
 
 void RosterStore::close() { journal_->close(); }

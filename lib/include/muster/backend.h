@@ -211,7 +211,7 @@ class Backend {
   void on_state(StateHandler handler);
   // At each registration, before anything else; with an empty list when there are none.
   void on_active_holds(HoldsHandler handler);
-  // `why` kResumed: the quiesce that this backend acknowledged is over (hold_id is its broadcast),
+  // `why` kResumed: the quiesce that this backend acked is over (hold_id is its broadcast),
   // and it takes up its work again. If the backend was away then, this comes when it is back.
   void on_hold_ended(HoldEndHandler handler);
 

@@ -136,7 +136,7 @@ struct UserUsage {
 struct DescriptorUsage {
   std::uint64_t used = 0;
   std::uint64_t limit = 0;
-  std::uint64_t reserve = 0;  // kept for operators and the broker's own files
+  std::uint64_t reserve = 0;  // reserved for operators and the broker's own files
   // Used up to the reserve: backends that connect wait until there are some.
   bool exhausted = false;
 

@@ -7,7 +7,7 @@ namespace muster {
 
 // Time allowed for one backend to acknowledge a lifecycle broadcast.
 inline constexpr std::chrono::milliseconds kDefaultBroadcastAckTimeout{5000};
-// A zero timeout is raised to this: a deadline that had already passed would ask nobody.
+// A zero timeout is raised to this: a deadline that had already passed would ask no backend.
 inline constexpr std::chrono::milliseconds kMinBroadcastAckTimeout{1};
 
 struct BroadcastPolicy {

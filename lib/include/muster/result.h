@@ -53,7 +53,7 @@ struct BroadcastResult {
   [[nodiscard]] std::size_t sent_count() const noexcept {
     return acks.size() + timeouts.size() + failures.size();
   }
-  // True, too, when nobody was asked: look at sent_count() as well.
+  // True, too, when no backend was asked: look at sent_count() as well.
   [[nodiscard]] bool all_live_backends_acked() const noexcept {
     return timeouts.empty() && failures.empty();
   }
