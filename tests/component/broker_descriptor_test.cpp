@@ -53,7 +53,7 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
   }
   EXPECT_EQ(waiting.hears(), "registered");
   settle();
-  EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("no connection can be accepted"),
+  EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("cannot accept connections"),
                                           "accepting connections again"));
 }
 

@@ -75,7 +75,7 @@ TEST_F(FaultTest, AFullDiskUnderTheIdsIsToldAndStopsNobody) {
     quick.wait_for("ready");
     fill_disk(host);
     ask_nobody(host, kUntilIdsAreWritten);
-    EXPECT_THAT(host.broker().wait_for("cannot be written down"), HasSubstr("No space left"));
+    EXPECT_THAT(host.broker().wait_for("cannot write broadcast ids"), HasSubstr("No space left"));
     host.at_its_worst();
     std::filesystem::remove(filler(host));
     ask_nobody(host, kUntilIdsAreWritten);
@@ -109,7 +109,7 @@ TEST_F(FaultTest, AFileSizeLimitUnderTheIdsIsToldAndStopsNobody) {
     };
     limit_files_to(0);
     ask_nobody(host, kUntilIdsAreWritten);
-    EXPECT_THAT(host.broker().wait_for("cannot be written down"), HasSubstr("File too large"));
+    EXPECT_THAT(host.broker().wait_for("cannot write broadcast ids"), HasSubstr("File too large"));
     host.at_its_worst();
     limit_files_to(RLIM_INFINITY);
     ask_nobody(host, kUntilIdsAreWritten);
@@ -130,7 +130,7 @@ TEST_F(FaultTest, WhenDescriptorsRunOutOperatorsStillGetInAndBackendsDoLater) {
   inflict(setup, [](FaultHost& host) {
     Process& crowd = host.spawn(
         {"--service", "crowd", "--quiet", "--count", std::to_string(100 + host.dose(100))});
-    host.broker().wait_for("no connection can be accepted");
+    host.broker().wait_for("cannot accept connections");
     const Finished operator_then = host.ctl({"ping"});
     EXPECT_EQ(operator_then.status, 0) << operator_then.err;
     EXPECT_EQ(host.ctl({"status"}).status, 0);
