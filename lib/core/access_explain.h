@@ -1,4 +1,4 @@
-// Answers what a policy says of somebody, step by step, with the rule that decides each. Pure.
+// Explains what a policy allows a user: step by step, with the rule that decides each. Pure.
 #pragma once
 
 #include <variant>

@@ -1,7 +1,7 @@
-// Who may do what: lists of rules over what the kernel says of a peer. Pure values and decisions.
+// Access control: lists of rules about the credentials of a peer. Pure values and decisions.
 //
 // Rules are read in order, the first that matches decides, and what none matches is denied. Each
-// rule knows where it stands, so that whoever is refused can be told which one it was.
+// rule knows where it stands, so that a refused peer can be told which one it was.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace muster::core {
 
-// Whoever a decision is about. A view: good as long as what it was made from.
+// The subject of a decision: a user and its groups. A view: valid as long as what it was made from.
 struct Subject {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -27,7 +27,7 @@ struct Subject {
 
 enum class Effect : std::uint8_t { kAllow, kDeny };
 
-// Whom a rule is about: any of these users, or a member of any of these groups.
+// The users of a rule: any of these, or a member of any of these groups.
 struct Principals {
   bool everybody = false;
   std::vector<uid_t> uids;
@@ -96,7 +96,7 @@ struct AccessPolicy {
   std::vector<RegisterRule> registration;
   std::vector<ControlRule> control;
 
-  // Whether any rule is about groups: else nobody needs to know a peer's.
+  // Whether any rule is about groups. If not, the groups of a peer need not be looked up.
   [[nodiscard]] bool mentions_groups() const;
 
   [[nodiscard]] Verdict may_connect(const Subject& who, Lane lane) const;

@@ -1,4 +1,4 @@
-// One broadcast: what was asked, of whom, and what became of it. No clock, no shell.
+// One broadcast: its operation, its targets and their outcomes. No clock, no shell.
 //
 // Invariants: a target gets one outcome, and the first wins; once complete() it stays so. The
 // targets and the skipped are in registration order.
@@ -45,7 +45,7 @@ struct Target {
   friend bool operator==(const Target&, const Target&) = default;
 };
 
-// The words that few targets have.
+// Texts that only few targets have.
 struct TargetText {
   std::string detail;
   std::string note;

@@ -88,7 +88,7 @@ void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets,
 void BroadcastLog::trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
                         SteadyTime before) noexcept {
   while (list.oldest != nullptr) {
-    // The newest report stays whatever its size: somebody is about to read it.
+    // The newest report stays whatever its size: an operator is about to read it.
     const bool over = list.count > max_reports || (list.targets > max_targets && list.count > 1);
     if (!over && list.oldest->ended > before) return;
     const auto oldest = position(all_, list.oldest->id);

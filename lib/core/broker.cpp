@@ -9,7 +9,7 @@ namespace muster::core {
 
 Broker::Broker(Config config, Shell& shell)
     : state_(std::make_unique<State>(std::move(config), shell)) {
-  // Whoever waits for a report must find it when the broadcast has ended.
+  // An operator that waits for a report must find it when the broadcast has ended.
   state_->config.max_reports = std::max<std::size_t>(state_->config.max_reports, 1);
   state_->config.report_age =
       std::max<std::chrono::milliseconds>(state_->config.report_age, std::chrono::seconds(1));

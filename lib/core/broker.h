@@ -1,14 +1,14 @@
 // The broker's state machine: registry, sessions, broadcasts. No I/O, no clock, no locks.
 //
-// It is told what happened, with the time, and asks its Shell for what must be done. One thread.
+// Input: events, with their time. Output: calls of its Shell. One thread.
 // Every function may be called at any time with any arguments that a peer could bring about; an
 // event of a connection or deadline that is not known (any more) is ignored.
 //
 // Invariants (held by the simulator, tests/simulator/):
 //   - every target of a broadcast gets exactly one outcome, and the first event wins;
 //   - a broadcast ends when its last outcome is in, in the same call;
-//   - when nothing is running nothing is armed but idle, reconnect and expiry deadlines;
-//   - a backend is given its operations in the order in which the broadcasts were accepted.
+//   - while no broadcast runs, only idle, reconnect and expiry deadlines are armed;
+//   - a backend gets its operations in the order in which the broadcasts were accepted.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ struct ExpectedBackend {
   Peer peer;
 };
 
-// What start_broadcast() did.
+// The result of start_broadcast().
 struct Started {
   BroadcastId id = 0;
   std::uint32_t targets = 0;
@@ -54,7 +54,7 @@ struct Started {
   bool joined = false;  // the operation key was known: nothing was sent
 };
 
-// What resume() did.
+// The result of resume().
 struct Resumed {
   std::uint32_t resumed = 0;
   std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
@@ -68,24 +68,23 @@ class Broker {
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
-  // Everything that it knows but its configuration and policy, at any moment between two calls.
+  // The whole state, without configuration and policy. May be called between any two calls.
   [[nodiscard]] SavedState save() const;
-  // In a Broker that was told nothing yet: goes on where the other stood. Every deadline is armed
-  // again; nothing else is asked of the shell. Operators are the caller's to count again, and what
-  // waits in queues.
+  // REQUIRES: no event came before. Continues from that state: arms every deadline again, and asks
+  // nothing else of the shell. The caller counts operators and queued bytes again.
   void restore(SavedState saved);
 
   // --- a connection of the backend lane. REQUIRES: the slot of an opened connection is not in use
-  // (Shell::release() was called for the one before). False when it was refused. What waits to be
-  // sent to it is charged to its user's queue_of() in the ledger, which is there until the shell
-  // was told to hang up or release.
+  // (Shell::release() was called for the one before). False when it was refused. Bytes that are
+  // queued for it are charged to its user's queue_of() in the ledger, which exists until the shell
+  // gets hang_up() or release().
   bool connection_opened(ConnectionId connection, const Peer& peer, Now now);
   // At the start: the operation keys that were used before the broker restarted.
   void restore_keys(std::vector<UsedKey> keys, Now now);
-  // At the start: a backend that the roster has. `watch` is no socket, only what process_exited()
-  // is reported of. It is reconnecting until restart_grace has passed.
+  // At the start: a backend of the roster. `watch` is not a socket: process_exited() is reported
+  // for it. The backend is reconnecting until restart_grace has passed.
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
-  // What is known of a registered backend, for the roster; nothing when the key is nobody's.
+  // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
   // `facts`: what the shell found out about the process; null: nothing.
   void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
@@ -95,7 +94,7 @@ class Broker {
   void working(ConnectionId connection, BroadcastId id, const Working& working, Now now);
   void activity(ConnectionId connection, Now now);
   void deregister(ConnectionId connection, std::uint64_t request_id, Now now);
-  // What came is not the protocol; `problem` is the sentence that the peer is told.
+  // The peer broke the protocol; `problem` is the sentence that it gets.
   void protocol_error(ConnectionId connection, std::uint64_t request_id, std::string problem,
                       Now now);
   void connection_lost(ConnectionId connection, LossCause cause, Now now);
@@ -105,18 +104,18 @@ class Broker {
   void deadline_passed(DeadlineId id, Now now);
 
   // --- an operator
-  // It counts against the quota of the user who asked until it has ended; without one, against
-  // nobody's. Strong: when it throws nothing was sent.
+  // Counts against the quota of `asked_by` until the broadcast has ended; without one, against no
+  // quota. Strong guarantee: if it throws, nothing was sent.
   [[nodiscard]] std::variant<Started, ControlError> start_broadcast(
       BroadcastRequest request, Now now, std::optional<Operator> asked_by = std::nullopt,
       const SelectionWork* selected = nullptr);
   [[nodiscard]] std::variant<DryRun, ControlError> dry_run(
       const BroadcastRequest& request, Now now, std::optional<uid_t> asked_by = std::nullopt,
       const SelectionWork* selected = nullptr) const;
-  // `selected`, here and above: work for the request's selection, done as far as it is. What is
-  // asked and listed is that of the call all the same.
+  // `selected`, here and above: the request's selection, evaluated as far as look_on() came. The
+  // result is that of the moment of the call all the same.
   //
-  // Goes on with it until `until`; false when it is done. It may be left off at any point.
+  // Continues the work until `until`; false when it is done. It may be dropped at any point.
   [[nodiscard]] bool look_on(SelectionWork& selection, SteadyTime until) const;
   [[nodiscard]] BackendSnapshot snapshot(const SelectionWork& selection) const;
   // How many targets were still open; 0 when it had finished already.
@@ -128,20 +127,20 @@ class Broker {
   // id 0: the newest. The rows are good until the next call that is not const.
   [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
-  // What the core knows of it: counters, backends, broadcasts, users.
+  // Fills in what the core knows: counters, backends, broadcasts, users.
   void fill_status(BrokerStatus& status) const;
-  // What each user has; of operators it is the caller who takes and gives back. Never null.
+  // The account of each user. For operators the caller takes and gives back. Never null.
   [[nodiscard]] const std::shared_ptr<Accounts>& ledger() const noexcept;
   // For the shell's own counts (refusals at accept, slow readers are the core's).
   [[nodiscard]] Counters& counters() noexcept;
 
-  // From now on; null allows everything. Who is connected or registered already stays so.
+  // From now on; null allows everything. Connected and registered peers stay as they are.
   void set_policy(AccessPolicyPtr policy) noexcept;
 
   // --- going down
-  // Refuses what is new, quiesces every backend (BrokerShutdown), and asks Shell::drained() when
-  // every outcome of every broadcast is in. For a restart (`quiesce` is false) it quiesces nobody.
-  // A second call cancels what is still open.
+  // Refuses new connections and requests, quiesces every backend (BrokerShutdown), and calls
+  // Shell::drained() when every broadcast has ended. For a restart (`quiesce` is false) it quiesces
+  // no backend. A second call cancels the broadcasts that are still open.
   void shut_down(Now now, bool quiesce = true);
   // The last moment at which drained() will have been asked for, as far as is known now.
   [[nodiscard]] SteadyTime latest_deadline() const noexcept;

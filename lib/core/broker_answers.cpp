@@ -1,4 +1,4 @@
-// What backends say of an operation: in time, late, twice, or of one that nobody knows.
+// Answers of backends: in time, late, a second one, or to an unknown broadcast.
 #include <algorithm>
 #include <memory>
 #include <new>
@@ -97,7 +97,7 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   const bool asked = index && broadcast->targets[*index].sent &&
                      broadcast->targets[*index].who->peer.same_process(who.peer);
   if (!asked) {
-    // After a restart of the broker, or of a report that is gone: nobody's fault.
+    // The broker restarted, or the report has expired: not an error.
     ++counters.unmatched_answers;
     unless_out_of_memory([&] {
       tell(Event::Kind::kUnmatchedAnswer, who, now,

@@ -1,4 +1,4 @@
-// What operators ask for: start a broadcast, cancel it, see its report, see who is there.
+// Requests of operators: start a broadcast, cancel it, read its report, list the backends.
 #include <new>
 
 #include "muster/path.h"

@@ -113,7 +113,7 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   counters.operations_sent += sent;
   counters.skipped_dead += broadcast.skipped.size();
   tell(Event::Kind::kBroadcastStarted, broadcast, now);
-  if (broadcast.complete()) {  // nobody to ask
+  if (broadcast.complete()) {  // no backend to ask
     broadcast.ended = now.steady;
     broadcast.state = BroadcastState::kFinished;
     finish(broadcast, now);

@@ -1,4 +1,4 @@
-// What policy says of a peer that connects or registers, and what the peer is told.
+// Policy decisions about a peer that connects or registers, and the sentence that it gets.
 #include <utility>
 
 #include "core/broker_state.h"

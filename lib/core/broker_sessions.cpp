@@ -100,7 +100,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   if (!state.admits(connection, request_id, registration.key, now)) return;
 
-  // A quiesce each millisecond would be the broker's work and nobody's wish.
+  // A quiesce each millisecond would only cost the broker work.
   if (registration.idle_timeout) {
     registration.idle_timeout = std::max(*registration.idle_timeout, kShortestIdleTimeout);
   }
@@ -256,7 +256,7 @@ void Broker::activity(ConnectionId connection, Now now) {
   // The armed deadline stays: when it passes it looks at last_activity. That is one timer for each
   // idle time instead of one for each Activity.
   entry->last_activity = now.steady;
-  // Whoever was quiesced for being idle is not idle any more.
+  // A backend that was quiesced as idle is not idle any more.
   if (entry->quiesced && entry->quiesced->state.reason == QuiesceReason::kIdleTimeout) {
     entry->quiesced.reset();
   }

@@ -1,4 +1,4 @@
-// The insides of core::Broker. Its functions are split by what they are about:
+// The state of core::Broker. Its functions are split by subject:
 //   broker_sessions.cpp    connections: register, answer out of order, leave, be refused
 //   broker_policy.cpp      whether a peer may connect and register
 //   broker_quota.cpp       what each user has and may have

@@ -27,7 +27,7 @@ struct Config {
   // Bounds the memory of kept reports whatever the number of backends: one target of one report
   // is about 80 bytes, so 1,000,000 are 80 MB.
   std::size_t max_report_targets = 1'000'000;
-  // Over it, the longest dead of the user who has the most goes.
+  // Over it, the oldest dead entry of the user with the most dead entries is removed.
   std::size_t max_dead = 4096;
   std::chrono::milliseconds dead_age = std::chrono::hours(24);
 

@@ -1,4 +1,4 @@
-// Which deadline means what. The shell only knows numbers.
+// The meaning of each armed deadline. The shell knows only its number.
 //
 // A slot is used again with a higher generation, so an event for a deadline that was cancelled, or
 // that passed while its cancellation was on its way, is told apart and ignored.
@@ -19,7 +19,7 @@ struct Deadline {
     kFree,
     kTarget,        // a backend's time to answer: broadcast, index is the target
     kRegister,      // a connection's time to register: connection
-    kGrace,         // a backend's time to come back: index is the entry
+    kGrace,         // a backend's time to reconnect: index is the entry
     kIdle,          // a backend's idle timeout: index is the entry
     kExpireDead,    // the oldest dead entry
     kExpireReport,  // the oldest report

@@ -1,4 +1,4 @@
-// A look at a Broker's insides, for tests and for whoever hunts a leak: what is armed and what for,
+// A view of a Broker's insides, for tests and for finding leaks: what is armed and what for,
 // what is still owed. Const; no part of the interface.
 #pragma once
 

@@ -29,7 +29,7 @@ struct UsedKey {
   friend bool operator==(const UsedKey&, const UsedKey&) = default;
 };
 
-// What a request with a key must be the same in: operation, and who is selected.
+// The parts of a request that must be equal for the same key: operation and selection.
 [[nodiscard]] std::string request_text(const BroadcastRequest& request);
 
 class OperationKeys {

@@ -1,9 +1,9 @@
-// How much of the broker one user may take, and how much each one has. Pure.
+// Quotas of users, and what each user has in use. Pure.
 //
 // What is counted goes to the account of the user who caused it, as the kernel names it: a
 // connection and a registration to the backend's, a broadcast to the operator's, what waits to be
-// sent to that of the backend or operator that does not read. An account is there while any of it
-// is.
+// sent to that of the backend or operator that does not read. An account exists while
+// something is in use.
 #pragma once
 
 #include <cstdint>

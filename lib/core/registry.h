@@ -1,4 +1,4 @@
-// Who is registered, in registration order, and who was and died.
+// The registered backends in registration order, and those that died.
 //
 // A key has one entry. Registering it again replaces the entry's registration in its place in the
 // order. An entry's number (EntryId) stays while the entry does; its `order` is never used again.
@@ -36,7 +36,7 @@ struct Enrolment {
 };
 using EnrolmentPtr = std::shared_ptr<const Enrolment>;
 
-// That a backend acked a quiesce, and is not to take work until that ends.
+// A backend that acked a quiesce: it takes no work until the quiesce ends.
 struct Quiesced {
   QuiescedState state;
   bool ended = false;  // it ended while the backend was not connected: to be told on its return
@@ -77,7 +77,7 @@ class Registry {
   // Entries by number; a number that find() or add() gave is good until remove().
   [[nodiscard]] Entry& at(EntryId id) { return entries_[id]; }
   [[nodiscard]] const Entry& at(EntryId id) const { return entries_[id]; }
-  // kNone when nobody has the key.
+  // kNone when no backend has the key.
   [[nodiscard]] EntryId find(const BackendKey& key) const;
   static constexpr EntryId kNone = kNoEntry;
 
@@ -88,8 +88,8 @@ class Registry {
 
   void mark_dead(EntryId id, Now now) noexcept;
   // Removes dead ones until at most `max_dead` are left: each time the longest dead of the user who
-  // has the most; of users with as many, the one who has the longest dead. So nobody pushes out
-  // another's dead by dying often.
+  // has the most; of users with as many, the one who has the longest dead. So no user
+  // can push out the dead entries of another.
   void evict_dead(std::size_t max_dead) noexcept;
   // Removes those that died before `before`. The time at which the oldest of the rest died, or
   // SteadyTime::max().

@@ -1,4 +1,4 @@
-// Which registered backends a selection is for, found out in turns of bounded length.
+// Evaluates a selection over the registered backends, in turns of bounded length.
 //
 // What a selection says of one incarnation of a backend never changes, so it can be found out
 // before the instant at which the backends are asked: at that instant those that were looked at

@@ -1,10 +1,10 @@
-// What the core asks of the world around it. The only way out of the core.
+// The output of the core: everything that it asks for goes through this interface.
 //
 // Two shells exist: lib/broker (Asio, sockets, timers, pidfds) and the simulator (virtual time).
 //
-// A shell never calls back into the core from inside one of these functions: what it finds out
-// while it obeys (a peer that is gone, a queue that is full) it reports as an event of its own,
-// later.
+// A shell never calls back into the core from inside one of these functions: what it finds
+// meanwhile (a peer that disconnected, a queue that is full) it reports later, as an event of its
+// own.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +29,13 @@ class Shell {
 
   // Above every id that was ever given out on this host.
   virtual BroadcastId next_broadcast_id() = 0;
-  // Whether the id that was given last is covered by what is on disk.
+  // Whether the last id is below the mark on disk, so that no later run gives it out again.
   [[nodiscard]] virtual bool last_id_is_durable() const noexcept { return true; }
   // An operation key is in use from now on: to be kept over a restart.
   virtual void key_used(const UsedKey& /*key*/) {}
 
-  // The key's bytes in a report, kept with each backend: a report names it twice. Empty where
-  // nobody has a use for them.
+  // The key's bytes in a report, kept with each backend: a report names it twice. Empty if
+  // they are not needed.
   [[nodiscard]] virtual std::string key_on_wire(const BackendKey& /*key*/) { return {}; }
 
   // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
@@ -43,7 +43,7 @@ class Shell {
   // The same operation goes to many: mostly the next call has the same one again.
   virtual void send(ConnectionId connection, const OutgoingOperation& operation) = 0;
   virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
-  // All that one broadcast sends was asked for: a shell that gathers sends lets them go now.
+  // Called after the last send of a broadcast: a shell that collects sends submits them now.
   virtual void flush() {}
   // A Refused message. `answers_a_request`: to Register, else to a registered backend.
   virtual void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
@@ -61,11 +61,11 @@ class Shell {
   // the core ignores it.
   virtual void cancel(DeadlineId id) = 0;
 
-  // Whether anybody looks at acks one by one (a watcher, a progress display, a debug log). Where
-  // nobody does, kOutcome events of acks are not made.
+  // Whether single acks are of interest (to a watcher, a progress display, a debug log). If not, no
+  // kOutcome events are made for acks.
   [[nodiscard]] virtual bool wants_every_outcome() const noexcept = 0;
-  // The core's state is whole when this is called: const functions of Broker may be used in it. An
-  // event is news for logs and watchers; one that there was no memory for is missing.
+  // The core's state is consistent when this is called: const functions of Broker may be used in
+  // it. An event is news for logs and watchers; one that there was no memory for is missing.
   virtual void report(const Event& event) = 0;
 
   // The broadcast has its last outcome, its report is kept from now on: whoever waits for it is to
@@ -73,7 +73,7 @@ class Shell {
   // Broker may be used in it.
   virtual void ended(BroadcastId broadcast) noexcept = 0;
 
-  // After Broker::shut_down(): every outcome is in, every backend was told. Once.
+  // After Broker::shut_down(): every broadcast has ended. Called once.
   virtual void drained() = 0;
 };
 

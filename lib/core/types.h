@@ -54,7 +54,7 @@ struct ProcessFacts {
 };
 using ProcessFactsPtr = std::shared_ptr<const ProcessFacts>;
 
-// Who the kernel says is at the other end.
+// The credentials of the other end of a connection, as the kernel reports them.
 struct Peer {
   ProcessId process;
   uid_t uid = 0;

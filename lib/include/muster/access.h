@@ -1,4 +1,4 @@
-// Asking a broker what its policy says of somebody. Pure values.
+// A question to a broker: what does its policy allow a user? Pure values.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ enum class ControlAction : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 
-// May somebody register that service, do that on the control socket, or (neither) connect at all?
+// May the user register that service, do that on the control socket, or (neither) connect at all?
 struct PolicyQuestion {
   static constexpr std::size_t kMaxGroups = 4096;
 

@@ -100,7 +100,7 @@ struct Counters {
   std::uint64_t skipped_dead = 0;
   std::uint64_t late_answers = 0;
   std::uint64_t duplicate_answers = 0;
-  std::uint64_t unmatched_answers = 0;  // for a broadcast that nobody knows (any more)
+  std::uint64_t unmatched_answers = 0;  // for a broadcast that the broker does not know (any more)
   std::uint64_t slow_readers = 0;
   // Connections, registrations and broadcasts that were refused and connections that were ended
   // because of their user's quota.
@@ -188,7 +188,7 @@ struct Event {
     kBackendLost,       // the grace passed and its process still runs
     kBackendResumed,    // its quiesce ended
     kBackendForgotten,  // an operator had it forgotten
-    kEventsLost,        // whoever watches read too slowly; detail says how many are missing
+    kEventsLost,        // the watcher read too slowly; detail says how many are missing
   };
 
   Kind kind = Kind::kBackendRegistered;

@@ -24,7 +24,7 @@ namespace muster {
 class ControlFailure : public std::runtime_error {
  public:
   enum class Kind {
-    kUnreachable,  // nobody listens there, or the connection ended; error().message says which
+    kUnreachable,  // no broker listens there, or the connection ended; error().message says which
     kRefused,      // the broker said no: error() says why
     kStopped,      // the Tick of while_waiting() stopped the call
   };

@@ -1,6 +1,6 @@
 // The model of a broadcast: what a result must be, without sockets, clocks or processes.
 //
-// It is the oracle that the engine is tested against, and usable by whoever wants to test a tool
+// It is the oracle that the engine is tested against, and can be used to test a tool
 // that reads a BroadcastResult. Not thread-safe: one thread at a time.
 #pragma once
 
@@ -91,7 +91,7 @@ class LifecycleBroadcastModel {
   // was there.
   std::optional<BroadcastBackend> register_backend(BroadcastBackend backend);
 
-  // Null when nobody registered the key. The pointer is good until the next register_backend().
+  // Null when no backend registered the key. The pointer is good until the next register_backend().
   [[nodiscard]] const BroadcastBackend* backend(const BackendKey& key) const noexcept;
   [[nodiscard]] BroadcastBackend* backend(const BackendKey& key) noexcept;
   // In registration order.

@@ -1,4 +1,4 @@
-// How long one backend has for its answer, when nobody said otherwise.
+// How long one backend has for its answer, by default.
 #pragma once
 
 #include <chrono>

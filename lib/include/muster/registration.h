@@ -1,4 +1,4 @@
-// What a backend and the broker tell each other, apart from its encoding. Pure values.
+// The messages between a backend and the broker, without their encoding. Pure values.
 //
 // The limits are the broker's: it refuses what is over them. The SDK keeps to them.
 #pragma once

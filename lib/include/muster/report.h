@@ -45,7 +45,7 @@ enum class Cause : std::uint8_t {
 };
 [[nodiscard]] SaidBy said_by(Cause cause) noexcept;
 
-// Who asked for something, as the kernel has it.
+// The operator: the process that asked for something, as the kernel reports it.
 struct Operator {
   uid_t uid = 0;
   pid_t pid = 0;

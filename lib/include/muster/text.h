@@ -1,4 +1,4 @@
-// Text that somebody else chose, made safe for terminals, log lines and sentences; and the way
+// Text that a peer chose, made safe for terminals, log lines and sentences; and the way
 // back.
 //
 // A character is *visible* when a terminal shows it as it is. Not visible: controls (C0, DEL, C1),
