@@ -1,17 +1,19 @@
 #include "musterctl/broadcast_run.h"
 
+#include <cstdlib>
+
 #include "muster/json.h"
 
-#include "musterctl/broadcast_display.h"
-#include "musterctl/client.h"
-#include "musterctl/errors.h"
+#include "musterctl/command.h"
+#include "musterctl/console.h"
 #include "musterctl/exit_status.h"
-#include "musterctl/json_object.h"
+#include "musterctl/progress.h"
 #include "musterctl/report_text.h"
-#include "musterctl/session_run.h"
+#include "musterctl/sessions.h"
 #include "musterctl/text.h"
 
 namespace muster::ctl {
+
 namespace {
 
 // Who reads JSON finds warnings in the answer, everybody else before it.

@@ -1,4 +1,4 @@
-// What release-handles and quiesce do alike: broadcast, show it, say what became of it.
+// Asks the brokers for a broadcast and prints the report.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 #include "muster/control.h"
 
-#include "musterctl/broadcast_options.h"
 #include "musterctl/command.h"
+#include "musterctl/options.h"
 #include "musterctl/report_text.h"
 
 namespace muster::ctl {

@@ -1,16 +1,24 @@
-// What every command of musterctl is: a name, what it takes, what it does.
+// What every command of musterctl is: a name, what it takes, what it does; and the client that it
+// asks its broker with.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "muster/control.h"
+
 #include "musterctl/console.h"
 #include "musterctl/options.h"
 
 namespace muster::ctl {
+
+// --- command
+
+// What every command of musterctl is: a name, what it takes, what it does.
 
 // Options that stand before or after a command's name.
 struct CommonOptions {
@@ -49,5 +57,16 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> watch_command();
 [[nodiscard]] std::unique_ptr<Command> explain_policy_command();
 [[nodiscard]] std::unique_ptr<Command> ping_command();
+
+// --- the client
+
+// The client that a command asks its broker with.
+
+// Connects to the broker of `to`. With `prints`, calls that wait end with ControlFailure kStopped
+// when nobody can read standard output any more: there is nobody to wait for.
+// REQUIRES: `to` outlives the client.
+[[nodiscard]] ControlClient make_client(
+    const Invocation& to, bool prints,
+    std::chrono::milliseconds patience = ControlClient::kPatience);
 
 }  // namespace muster::ctl

@@ -1,14 +1,25 @@
 #include "musterctl/console.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <initializer_list>
 #include <poll.h>
 #include <string_view>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "muster/json.h"
+#include "muster/path.h"
+
+#include "musterctl/exit_status.h"
+#include "musterctl/text.h"
+
 namespace muster::ctl {
+
+// --- console
+
 namespace {
 
 constexpr std::size_t kUsualColumns = 80;
@@ -78,6 +89,71 @@ std::size_t StandardConsole::err_columns() const {
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsualColumns;
   return size.ws_col;
+}
+
+// --- errors
+
+namespace {
+
+void say(Console& console, const std::string& message) {
+  console.err("musterctl: " + message + '\n');
+}
+
+}  // namespace
+
+void report_error(Console& console, bool json, std::string_view code, const std::string& message) {
+  if (!json) return say(console, message);
+  std::string error = JsonObject().text("code", code).text("message", message).line();
+  error.pop_back();
+  console.out(JsonObject().raw("error", error).line());
+}
+
+int report_failure(Console& console, bool json, const ControlFailure& failure) {
+  const ControlError& error = failure.error();
+  if (failure.kind() == ControlFailure::Kind::kUnreachable) {
+    report_error(console, json, "UNREACHABLE", error.message);
+    return kUnreachable;
+  }
+  if (failure.kind() == ControlFailure::Kind::kStopped) {
+    say(console, "the reader of its output has gone");
+    return kOutputLost;
+  }
+  if (json) {
+    console.out(JsonObject().raw("error", to_json(error)).line());
+  } else {
+    say(console, "the broker refused (" + std::string(to_string(error.code)) +
+                     "): " + escape_controls(error.message));
+  }
+  return kRefused;
+}
+
+// --- signals
+
+namespace {
+
+volatile std::sig_atomic_t received = 0;
+
+void remember(int signal) { received = signal; }
+
+bool catch_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    ::sigaction(signal, nullptr, &before);
+    if (before.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = remember;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: poll() must return
+    ::sigaction(signal, &action, nullptr);
+  }
+  return true;
+}
+
+}  // namespace
+
+int interrupted_by() {
+  static const bool caught = catch_signals();
+  static_cast<void>(caught);
+  return received;
 }
 
 }  // namespace muster::ctl

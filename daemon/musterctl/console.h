@@ -1,11 +1,19 @@
-// Where musterctl writes. An interface, so that tests run whole commands and read what they said.
+// The process around a command: where it writes, how it reports that something failed, and the
+// signals that end it. Console is an interface, so that tests run whole commands and read the
+// output.
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
+
+#include "muster/control.h"
 
 namespace muster::ctl {
 
+// --- console
+
+// Where musterctl writes. An interface, so that tests run whole commands and read what they said.
 class Console {
  public:
   virtual ~Console() = default;
@@ -66,5 +74,24 @@ class StandardConsole : public Console {
   bool out_failed_ = false;
   bool err_failed_ = false;
 };
+
+// --- errors
+
+// The one place where musterctl says that something did not work.
+
+// A sentence on err; with `json` instead {"error":{"code":...,"message":...}} on out, where a
+// script looks for its answer. Codes are ControlError's (proto/muster/v1/control.proto) and
+// musterctl's own: UNREACHABLE, USAGE, SIGNAL, INTERNAL.
+void report_error(Console& console, bool json, std::string_view code, const std::string& message);
+// Returns the exit status.
+int report_failure(Console& console, bool json, const ControlFailure& failure);
+
+// --- signals
+
+// Signals that ask musterctl to end while it waits.
+
+// The signal that came (SIGINT, SIGTERM or SIGHUP) or 0. From the first call on these no longer end
+// the process, once: a second one does. One that was ignored at the start stays ignored.
+[[nodiscard]] int interrupted_by();
 
 }  // namespace muster::ctl

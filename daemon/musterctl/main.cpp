@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include "musterctl/console.h"
-#include "musterctl/interrupt.h"
 #include "musterctl/program.h"
 #include "musterctl/user_names.h"
 #include "os/inherited_state.h"

@@ -2,11 +2,17 @@
 // that includes it.
 #pragma once
 
+#include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
+
+#include "muster/broker_view.h"
+#include "muster/path.h"
+#include "muster/registration.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
 class App;
@@ -45,5 +51,46 @@ class Options {
 
 // How --help looks, of an app and of what is added to it afterwards.
 void set_help_style(CLI::App& app);
+
+// --- of broadcasts
+
+// What every command that broadcasts takes.
+inline constexpr char kSessionsDir[] = "/run/user";
+
+struct BroadcastOptions {
+  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> deadline;
+  Selection selection;
+  std::string key;
+  bool detach = false;
+  bool dry_run = false;
+  bool allow_empty = false;
+  bool verbose = false;
+  bool quiet = false;
+  std::filesystem::path sessions_dir = kSessionsDir;
+  bool no_sessions = false;
+
+  void declare(Options& options);
+  // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.
+  [[nodiscard]] BroadcastRequest request(BroadcastOperation operation) const;
+};
+
+// --select, for commands that take nothing else of it.
+void declare_select(Options& options, Selection& selection);
+// --quiet.
+void declare_quiet(Options& options, bool& quiet);
+
+// --- ids
+
+// A broadcast's id as an operator writes it.
+
+// Returns what is wrong with `text`, or nothing.
+inline std::string read_broadcast_id(const std::string& text, BroadcastId& into) {
+  const char* end = text.data() + text.size();
+  const auto [read_to, error] = std::from_chars(text.data(), end, into);
+  if (error == std::errc() && read_to == end && into != 0) return {};
+  return quote(text) +
+         " is no broadcast id: give the number that the broadcast or --detach printed";
+}
 
 }  // namespace muster::ctl

@@ -10,10 +10,13 @@
 #include "muster/path.h"
 
 #include "musterctl/command.h"
-#include "musterctl/errors.h"
+#include "musterctl/console.h"
 #include "musterctl/exit_status.h"
 
 namespace muster::ctl {
+
+// --- program
+
 namespace {
 
 constexpr char kEpilogue[] =
@@ -177,6 +180,16 @@ int run(const std::vector<std::string>& arguments, Console& console,
     return kOutputLost;
   }
   return status;
+}
+
+// --- the client
+
+ControlClient make_client(const Invocation& to, bool prints, std::chrono::milliseconds patience) {
+  ControlClient client(to.common.socket_dir, patience);
+  if (prints) {
+    client.while_waiting([&console = to.console] { return !console.out_reader_gone(); });
+  }
+  return client;
 }
 
 }  // namespace muster::ctl

@@ -1,16 +1,48 @@
-// How far a broadcast is, as one line that is drawn again and again. Pure: the time comes in.
+// A broadcast while it runs: events as sentences, and a live line on a terminal, plain lines
+// elsewhere, or nothing.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "muster/broker_view.h"
 
+#include "musterctl/console.h"
+#include "musterctl/user_names.h"
+
 namespace muster::ctl {
 
+// --- events
+
+// What happens in a broker, one sentence an event. Pure.
+
+// "soldr 2.0.1 (pid 814, uid 1000) timed out: no answer within 2 s"
+[[nodiscard]] std::string show_event(const Event& event);
+// With the local time before it, the broadcast and who asked, for a log of everything.
+[[nodiscard]] std::string show_watched_event(const Event& event, const UserName& user);
+
+// The events of one broadcast as lines for a file or a pipe: what an operator wants to see there,
+// and no more than `most` of each kind of outcome.
+class PlainProgress {
+ public:
+  explicit PlainProgress(std::size_t most = 50) : most_(most) {}
+
+  // With its newline; empty when the event is not worth one.
+  [[nodiscard]] std::string line(const Event& event);
+
+ private:
+  std::size_t most_;
+  std::map<std::string, std::size_t, std::less<>> written_;  // by outcome word
+};
+
+// --- progress
+
+// How far a broadcast is, as one line that is drawn again and again. Pure: the time comes in.
 class Progress {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -51,5 +83,55 @@ class Progress {
   std::uint32_t failures_ = 0;
   std::map<BackendKey, Open> open_;
 };
+
+// --- the live line
+
+// One line at the end of a terminal that is drawn over and over, and is gone in the end.
+class LiveLine {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  LiveLine(Console& console, TimePoint now) : console_(console), due_(now + kFirst) {}
+  ~LiveLine() { clear(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+
+  // True when it is time to draw again.
+  [[nodiscard]] bool due(TimePoint now) const { return now >= due_; }
+  void draw(const std::string& line, TimePoint now) {
+    console_.progress("\r" + line + kClearRest);
+    drawn_ = true;
+    due_ = now + kEvery;
+  }
+  void clear() {
+    if (drawn_) console_.progress(std::string("\r") + kClearRest);
+    drawn_ = false;
+  }
+
+ private:
+  // What ends at once needs no line that flickers; ten times a second is as fast as one can read.
+  static constexpr std::chrono::milliseconds kFirst{150};
+  static constexpr std::chrono::milliseconds kEvery{100};
+  static constexpr const char* kClearRest = "\x1b[K";
+
+  Console& console_;
+  TimePoint due_;
+  bool drawn_ = false;
+};
+
+// --- display
+
+// Shows a broadcast while it runs: a live line on a terminal, plain lines elsewhere, or nothing.
+class BroadcastDisplay {
+ public:
+  virtual ~BroadcastDisplay() = default;
+  virtual void on_event(const Event& event) = 0;
+  // Called ten times a second or more.
+  virtual void tick() = 0;
+};
+
+// `socket_dir`: where to ask who is still open, which the events do not say.
+[[nodiscard]] std::unique_ptr<BroadcastDisplay> make_display(
+    Console& console, bool silent, const std::filesystem::path& socket_dir);
 
 }  // namespace muster::ctl

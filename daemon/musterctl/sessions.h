@@ -1,19 +1,30 @@
-// The brokers of user sessions: root asks them together with the host's.
+// The brokers of user sessions: root asks them together with the broker of the host. One report
+// each, one exit status. A user can do anything with its own broker, so every wait has a bound.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <thread>
 #include <vector>
 
 #include "muster/broker_view.h"
 
+#include "musterctl/command.h"
+#include "musterctl/options.h"
+
 namespace muster::ctl {
 
-inline constexpr char kSessionsDir[] = "/run/user";
+// --- finding them
 
+// The brokers of user sessions: root asks them together with the host's.
 struct SessionBroker {
   uid_t uid = 0;
   std::filesystem::path socket_dir;
@@ -34,5 +45,57 @@ struct FoundSessions {
 
 // One exit status for several brokers: the highest, but one that had nobody to ask adds nothing.
 [[nodiscard]] int worst_status(const std::vector<int>& statuses);
+
+// --- asking them
+
+// Asks the brokers of user sessions for a broadcast, all at the same time and beside the host's.
+//
+// A user can do with its broker what it likes, so nothing here waits for one without a bound.
+struct SessionAnswer {
+  SessionBroker broker;
+  std::optional<BroadcastReport> report;
+  bool joined = false;
+  std::string failure;     // no report: a sentence
+  std::string error_json;  // no report: {"code":...,"message":...}
+  bool left_over = false;  // nobody listens there any more: not a failure
+  int status = 0;
+};
+
+class SessionAsks {
+ public:
+  SessionAsks(const std::vector<SessionBroker>& brokers, const BroadcastRequest& request,
+              bool allow_empty);
+  // Stops waiting; the broadcasts go on.
+  ~SessionAsks();
+  SessionAsks(const SessionAsks&) = delete;
+  SessionAsks& operator=(const SessionAsks&) = delete;
+
+  // Waits until every broker has answered or its time is over. `keep_waiting` is called at least
+  // every 100 ms; when it returns false those that are open end as unreachable.
+  std::vector<SessionAnswer> wait(const std::function<bool()>& keep_waiting);
+
+ private:
+  void ask(SessionAnswer& answer, const BroadcastRequest& request, bool allow_empty);
+
+  std::vector<SessionAnswer> answers_;  // each belongs to its thread until that has ended
+  std::atomic<bool> stop_ = false;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::size_t open_ = 0;  // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+// --- a broadcast to all
+
+// A broadcast to the host's broker and those of user sessions: one report each, one exit status.
+
+// Whether this request goes to user sessions, too: root's, unless it names a broker itself.
+[[nodiscard]] bool asks_sessions(const Invocation& to, const BroadcastOptions& options);
+
+// `host` asks the host's broker, prints to the console of the Invocation it is given and returns
+// the exit status; it may throw ControlFailure.
+int run_with_sessions(const Invocation& to, const BroadcastOptions& options,
+                      const BroadcastRequest& request,
+                      const std::function<int(const Invocation&)>& host);
 
 }  // namespace muster::ctl

@@ -1,15 +1,22 @@
 #include "musterctl/text.h"
 
 #include <array>
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <limits>
 
+#include "muster/path.h"
 #include "muster/text.h"
 
 #include "model/utf8.h"
 
 namespace muster::ctl {
+
+// --- text
+
 namespace {
 
 std::tm local(std::uint64_t unix_ms) {
@@ -77,6 +84,56 @@ std::uint64_t unix_ms_now() {
   const auto since_epoch = system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+}
+
+// --- durations
+
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+std::string decimal(double value, int digits) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return text.data();
+}
+
+// "3 min 12 s": the largest unit that says something and at most `more` below it.
+std::string in_units(std::int64_t seconds, std::size_t more) {
+  struct Large {
+    std::int64_t seconds;
+    const char* name;
+  };
+  constexpr std::array<Large, 4> kLarge{{{86'400, " d"}, {3'600, " h"}, {60, " min"}, {1, " s"}}};
+  std::string text;
+  for (const Large& unit : kLarge) {
+    const std::int64_t count = seconds / unit.seconds;
+    seconds %= unit.seconds;
+    if (text.empty() && count == 0) continue;
+    if (!text.empty() && more-- == 0) break;
+    if (count != 0) text += (text.empty() ? "" : " ") + std::to_string(count) + unit.name;
+  }
+  return text.empty() ? "0 s" : text;
+}
+
+}  // namespace
+
+std::string show_exactly(milliseconds duration) {
+  const std::int64_t ms = duration.count();
+  if (ms > 0 && ms < 1'000) return std::to_string(ms) + " ms";
+  if (ms % 1'000 == 0) return in_units(ms / 1'000, 3);
+  std::string text = decimal(static_cast<double>(ms) / 1'000, 3);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text + " s";
+}
+
+std::string show_measured(microseconds duration) {
+  const std::int64_t us = duration.count() < 0 ? 0 : duration.count();
+  if (us < 9'950) return decimal(static_cast<double>(us) / 1e3, 1) + " ms";
+  if (us < 999'500) return decimal(static_cast<double>(us) / 1e3, 0) + " ms";
+  if (us < 59'950'000) return decimal(static_cast<double>(us) / 1e6, 1) + " s";
+  return in_units((us + 500'000) / 1'000'000, 1);
 }
 
 }  // namespace muster::ctl

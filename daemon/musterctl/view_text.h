@@ -7,7 +7,7 @@
 
 #include "muster/broker_view.h"
 
-#include "musterctl/paint.h"
+#include "musterctl/text.h"
 #include "musterctl/user_names.h"
 
 namespace muster::ctl {

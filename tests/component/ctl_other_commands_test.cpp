@@ -107,7 +107,7 @@ TEST_F(Commands, ForgetTakesAKeyAsItIsShownOrTheOnlyServiceThatIsGone) {
             "2 |  | musterctl: forget: no backend of service \"none\" is dead or lost: see "
             "`musterctl backends`\n");
   EXPECT_EQ(said({"forget", "a 1.0.0 r2"}).substr(0, 50),
-            "2 |  | musterctl: forget: KEY: \"a 1.0.0 r2\" is no ");
+            "2 |  | musterctl: forget: KEY: \"a 1.0.0 r2\" is not");
   EXPECT_EQ(said({"forget", ""}).substr(0, 7), "2 |  | ");
   EXPECT_EQ(broker->requests(),
             "backends\nforget soldr 2.0.1 #r~7\nforget zccache 1.4.2-rc.1 [private:soldr] #r2\n"

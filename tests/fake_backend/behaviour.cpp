@@ -92,7 +92,7 @@ std::string read_arguments(const Entry& entry, std::optional<std::string_view> a
   const std::string usage =
       "write " + std::string(entry.name) + std::string(entry.arguments) + ", D like 200ms or 2s";
   const auto read_delay = [&](std::string_view text) {
-    const auto delay = parse_duration(text);
+    const auto delay = read_duration(text);
     if (delay) out.delay = *delay;
     return delay ? std::string() : quote(text) + " is no duration: " + usage;
   };

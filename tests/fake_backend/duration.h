@@ -1,17 +1,20 @@
-// Durations as they are written on a command line: "200ms", "2s", "1m", "1h".
+// Durations on the command line of the fake backend.
 #pragma once
 
 #include <chrono>
 #include <optional>
-#include <string>
 #include <string_view>
+
+#include "model/duration.h"
 
 namespace muster::fake {
 
-// A whole number with a unit, at most 24 h; "0" needs none. Nothing when it is not one.
-[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-
-// The shortest that parse_duration() reads back: "300ms", "2s".
-[[nodiscard]] std::string to_string(std::chrono::milliseconds duration);
+// At most 24 h; "0" needs no unit. Nothing when it is not one.
+[[nodiscard]] inline std::optional<std::chrono::milliseconds> read_duration(std::string_view text) {
+  if (text == "0") return std::chrono::milliseconds(0);
+  const ParsedDuration parsed = parse_duration(text, {}, std::chrono::hours(24));
+  if (!parsed.problem.empty()) return std::nullopt;
+  return parsed.value;
+}
 
 }  // namespace muster::fake

@@ -33,7 +33,7 @@ class UsageError : public std::runtime_error {
 std::optional<std::chrono::milliseconds> read_duration(const char* option,
                                                        const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const auto duration = parse_duration(text);
+  const auto duration = fake::read_duration(text);
   if (!duration) {
     throw UsageError(std::string(option) + ": " + quote(text) +
                      " is no duration: write one like 200ms or 2s");

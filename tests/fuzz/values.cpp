@@ -2,6 +2,7 @@
 #include "musterd/config/values.h"
 
 #include <array>
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -9,27 +10,29 @@
 
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
-#include "musterctl/duration.h"
+#include "model/duration.h"
+#include "musterctl/text.h"
 
 namespace muster::fuzz {
 namespace {
 
 void check_command_line(std::string_view text) {
-  const auto duration = ctl::parse_duration(text);
+  const auto duration =
+      parse_duration(text, std::chrono::milliseconds(1), std::chrono::hours(49 * 24));
   if (!duration.problem.empty()) {
     must_be_fit_to_show(duration.problem);
     return;
   }
-  must(duration.value.count() >= 0, "a duration is not negative");
+  must(duration.value.count() > 0, "a duration of the command line is positive");
   must(duration.value.count() <= 0xFFFF'FFFF, "a duration fits into the wire's 32 bits");
   must_be_fit_to_show(ctl::show_exactly(duration.value));
   must_be_fit_to_show(ctl::show_measured(duration.value));
 }
 
 void check_configuration(std::string_view text) {
-  if (const auto duration = daemon::parse_duration(text)) {
-    must(duration->count() >= 0, "a duration is not negative");
-    must(daemon::parse_duration(daemon::format_duration(*duration)) == duration,
+  if (const auto duration = parse_duration(text); duration.problem.empty()) {
+    must(duration.value.count() >= 0, "a duration is not negative");
+    must(parse_duration(format_duration(duration.value)).value == duration.value,
          "a duration that is shown is read back");
   }
   if (const auto size = daemon::parse_size(text)) {

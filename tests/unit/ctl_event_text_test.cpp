@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "musterctl/event_text.h"
+#include "musterctl/progress.h"
 #include "support/view_values.h"
 
 namespace muster::ctl {

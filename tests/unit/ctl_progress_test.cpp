@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "musterctl/live_line.h"
 #include "musterctl/progress.h"
 #include "musterctl/text.h"
 #include "support/captured_console.h"

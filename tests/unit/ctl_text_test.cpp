@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "musterctl/json_object.h"
-#include "musterctl/paint.h"
 #include "musterctl/text.h"
 
 namespace muster::ctl {

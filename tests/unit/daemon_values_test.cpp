@@ -1,4 +1,4 @@
-// Durations, sizes, modes, and words that were meant to be others.
+// Sizes, modes, and words that were meant to be others.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,32 +9,6 @@
 
 namespace muster::daemon {
 namespace {
-
-using namespace std::chrono_literals;
-
-TEST(DaemonValues, DurationsHaveUnits) {
-  EXPECT_EQ(parse_duration("5s"), 5000ms);
-  EXPECT_EQ(parse_duration("250ms"), 250ms);
-  EXPECT_EQ(parse_duration("1h30m"), 90min);
-  EXPECT_EQ(parse_duration("2d1h1m1s1ms"), 2 * 24h + 1h + 1min + 1s + 1ms);
-  EXPECT_EQ(parse_duration("0s"), 0ms);
-}
-
-TEST(DaemonValues, WhatIsNoDurationIsRefused) {
-  for (const char* text :
-       {"", "5", "s", "-5s", "+5s", " 5s", "5s ", "5 s", "1.5s", "5sec", "5S", "5s5", "30m1h",
-        "1s1s", "99999999999999999999s", "9223372036854775808ms", "106751991168d"}) {
-    EXPECT_EQ(parse_duration(text), std::nullopt) << '"' << text << '"';
-  }
-  EXPECT_EQ(parse_duration("9223372036854775807ms"), std::chrono::milliseconds::max());
-}
-
-TEST(DaemonValues, DurationsAreWrittenAsTheyAreRead) {
-  for (const auto duration : {0ms, 1ms, 1500ms, 5000ms, 90'000ms, 86'400'000ms, 90'061'001ms}) {
-    EXPECT_EQ(parse_duration(format_duration(duration)), duration) << format_duration(duration);
-  }
-  EXPECT_EQ(format_duration(90min), "1h30m");
-}
 
 TEST(DaemonValues, SizesHaveBinaryUnits) {
   EXPECT_EQ(parse_size("256KiB"), 262'144U);

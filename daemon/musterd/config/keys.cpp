@@ -11,6 +11,7 @@
 #include "muster/path.h"
 #include "muster/socket_dir.h"
 
+#include "model/duration.h"
 #include "musterd/config/accounts.h"
 #include "musterd/config/values.h"
 
@@ -41,13 +42,14 @@ template <class Field>
 Setter duration(Field field, milliseconds least, milliseconds most) {
   return [=](Settings& settings, const ConfigValue& value) -> std::string {
     const auto* text = std::get_if<std::string>(&value);
-    const auto parsed = text == nullptr ? std::nullopt : parse_duration(*text);
-    if (!parsed) return wants(kDurationForm, value);
-    if (*parsed < least || *parsed > most) {
+    if (text == nullptr) return wants(kDurationForm, value);
+    const ParsedDuration parsed = parse_duration(*text);
+    if (!parsed.problem.empty()) return wants(kDurationForm, value);
+    if (parsed.value < least || parsed.value > most) {
       return fmt::format("must be between {} and {}, not {}", format_duration(least),
                          format_duration(most), shown(value));
     }
-    field(settings) = *parsed;
+    field(settings) = parsed.value;
     return {};
   };
 }

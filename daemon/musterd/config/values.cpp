@@ -16,8 +16,6 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::array<Unit, 5> kTimeUnits{
-    {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 constexpr std::array<Unit, 4> kSizeUnits{
     {{"GiB", 1ULL << 30U}, {"MiB", 1ULL << 20U}, {"KiB", 1ULL << 10U}, {"B", 1}}};
 
@@ -38,36 +36,6 @@ bool add_product(std::uint64_t& sum, std::uint64_t number, std::uint64_t factor)
 }
 
 }  // namespace
-
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  std::uint64_t sum = 0;
-  std::span<const Unit> units = kTimeUnits;
-  while (!text.empty()) {
-    const auto number = take_number(text);
-    const std::string_view name = text.substr(0, text.find_first_of("0123456789"));
-    const auto unit = std::find_if(units.begin(), units.end(),
-                                   [&](const Unit& known) { return known.name == name; });
-    if (!number || unit == units.end() || !add_product(sum, *number, unit->factor)) {
-      return std::nullopt;
-    }
-    text.remove_prefix(name.size());
-    units = {std::next(unit), units.end()};
-  }
-  return std::chrono::milliseconds(static_cast<std::int64_t>(sum));
-}
-
-std::string format_duration(std::chrono::milliseconds duration) {
-  auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0));
-  if (left == 0) return "0s";
-  std::string text;
-  for (const Unit& unit : kTimeUnits) {
-    if (left < unit.factor) continue;
-    text += std::to_string(left / unit.factor).append(unit.name);
-    left %= unit.factor;
-  }
-  return text;
-}
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
   const auto number = take_number(text);

@@ -1,10 +1,10 @@
-// Durations, sizes, modes and levels as people write them in a file or on a command line.
+// Sizes, modes and words as people write them in a file or on a command line; model/duration.h has
+// durations.
 //
 // Pure functions. Nothing when the text is not one: the caller says what would be right, in a
 // sentence of its own that begins with one of the k...Form texts.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -17,11 +17,6 @@ namespace muster::daemon {
 inline constexpr std::string_view kDurationForm = R"(a duration such as "5s", "250ms" or "1h30m")";
 inline constexpr std::string_view kSizeForm = R"(a size such as "256KiB" or "1MiB")";
 inline constexpr std::string_view kModeForm = R"(octal digits such as "0660")";
-
-// Whole numbers, each with its unit, the longest first: d, h, m, s, ms.
-[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-// The shortest that parse_duration() reads back: "5s", "1m30s".
-[[nodiscard]] std::string format_duration(std::chrono::milliseconds duration);
 
 // A whole number with a unit of B, KiB, MiB or GiB.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);

@@ -1,21 +1,112 @@
+// musterctl explain-policy: what the policy in force allows a user, and which rule decides. The
+// user is looked up in the accounts of this host.
+//
+// musterctl has one thread: the functions of the C library that want that are good enough.
+// NOLINTBEGIN(concurrency-mt-unsafe)
+#include <charconv>
+#include <grp.h>
+#include <limits>
 #include <map>
 #include <optional>
+#include <pwd.h>
 #include <string>
 #include <vector>
 
 #include "muster/control.h"
 #include "muster/json.h"
+#include "muster/path.h"
 
 #include "model/operation_table.h"
-#include "musterctl/broadcast_options.h"
-#include "musterctl/client.h"
 #include "musterctl/command.h"
 #include "musterctl/exit_status.h"
-#include "musterctl/policy_text.h"
 #include "musterctl/resolve_path.h"
+#include "musterctl/text.h"
+#include "musterctl/user_names.h"
 
 namespace muster::ctl {
+
 namespace {
+
+// What no account has, and so no rule is about.
+constexpr gid_t kNoGroup = std::numeric_limits<gid_t>::max();
+
+std::optional<std::uint32_t> number(const std::string& text) {
+  std::uint32_t value = 0;
+  const auto* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value == kNoGroup) return std::nullopt;
+  return value;
+}
+
+std::string shown_group(gid_t gid) {
+  std::string text = std::to_string(gid);
+  const std::string name = group_names_of_system()(gid);
+  return name.empty() ? text : text + ' ' + name;
+}
+
+// Puts the account's uid, primary group and other groups into the question. `user` is a name or a
+// number; a number without an account has no groups. Returns what is wrong, as a sentence.
+std::string read_user(const std::string& user, PolicyQuestion& question) {
+  const auto uid = number(user);
+  const ::passwd* found = uid ? ::getpwuid(*uid) : ::getpwnam(user.c_str());
+  if (found == nullptr && !uid) {
+    return "there is no user " + quote(user) + " on this host: give a name or a number";
+  }
+  question.gid = kNoGroup;
+  question.groups.clear();
+  if (found == nullptr) {
+    question.uid = *uid;
+    return {};
+  }
+  question.uid = found->pw_uid;
+  question.gid = found->pw_gid;
+  const std::string name = found->pw_name;
+  int count = static_cast<int>(PolicyQuestion::kMaxGroups);
+  question.groups.resize(PolicyQuestion::kMaxGroups);
+  if (::getgrouplist(name.c_str(), question.gid, question.groups.data(), &count) < 0) count = 0;
+  question.groups.resize(static_cast<std::size_t>(count));
+  std::erase(question.groups, question.gid);  // said already
+  return {};
+}
+
+// The first call sets the primary group, others add one. `first`: whether it is that.
+std::string read_group(const std::string& group, bool first, PolicyQuestion& question) {
+  auto gid = number(group);
+  if (!gid) {
+    const ::group* found = ::getgrnam(group.c_str());
+    if (found == nullptr) {
+      return "there is no group " + quote(group) + " on this host: give a name or a number";
+    }
+    gid = found->gr_gid;
+  }
+  if (first) {
+    question.gid = *gid;
+    question.groups.clear();
+  } else {
+    question.groups.push_back(*gid);
+  }
+  return {};
+}
+
+// "uid 1000 alice, gid 1000 alice, groups 20 dialout: denied", and a line for each step.
+std::string show_explanation(const PolicyQuestion& question, const PolicyExplanation& explanation) {
+  std::string text = "uid " + std::to_string(question.uid);
+  const std::string name = user_names_of_system()(question.uid);
+  if (!name.empty()) text += ' ' + name;
+  text += question.gid == kNoGroup ? ", no group (it has no account here)"
+                                   : ", gid " + shown_group(question.gid);
+  const char* before = ", groups ";
+  for (const gid_t group : question.groups) {
+    text += before + shown_group(group);
+    before = ", ";
+  }
+  text += explanation.allowed() ? ": allowed\n" : ": denied\n";
+  for (const PolicyStep& step : explanation.steps) {
+    text += step.allowed ? "  allowed  " : "  denied   ";
+    text += escape_controls(step.question) + ": " + escape_controls(step.rule) + '\n';
+  }
+  return text;
+}
 
 class ExplainPolicyCommand : public Command {
  public:
@@ -139,3 +230,4 @@ std::unique_ptr<Command> explain_policy_command() {
 }
 
 }  // namespace muster::ctl
+// NOLINTEND(concurrency-mt-unsafe)

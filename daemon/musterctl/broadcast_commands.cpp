@@ -1,0 +1,287 @@
+// The commands about broadcasts: release-handles, quiesce, result, cancel, resume.
+#include <stdexcept>
+
+#include "muster/control.h"
+
+#include "model/operation_table.h"
+#include "musterctl/broadcast_run.h"
+#include "musterctl/command.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/resolve_path.h"
+#include "musterctl/text.h"
+
+namespace muster::ctl {
+
+// --- operations
+
+// The operations that can be asked for, a command each. Adding one: a class here.
+namespace {
+
+class OperationCommand : public Command {
+ public:
+  explicit OperationCommand(const OperationRow& row) : row_(row) {}
+  [[nodiscard]] std::string name() const override { return std::string(row_.name); }
+
+ protected:
+  BroadcastOptions options_;
+
+ private:
+  const OperationRow& row_;
+};
+
+class ReleaseHandlesCommand : public OperationCommand {
+ public:
+  using OperationCommand::OperationCommand;
+
+  [[nodiscard]] std::string summary() const override {
+    return "Ask every backend to release all files below a path";
+  }
+
+  void declare(Options& options) override {
+    options.argument("PATH", "The directory or file, absolute or relative to the working directory",
+                     true, [this](const std::string& text) {
+                       std::string problem;
+                       static_cast<void>(absolute_path(text, problem));
+                       path_ = text;
+                       return problem;
+                     });
+    options_.declare(options);
+    options.epilogue(
+        "Backends close what they have open at PATH or below it, by whole components: /mnt/a\n"
+        "covers /mnt/a/x, never /mnt/ab. Every backend gets the request at the same time and has\n"
+        "its own time to answer. Symbolic links in PATH are resolved; backends get the resolved\n"
+        "path and the spelling that was given.\n"
+        "A PATH that does not exist is sent all the same, with a warning.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
+        "  musterctl release-handles --timeout 30s --select 'service=zcc*,label.tier=hot' /mnt/a\n"
+        "  musterctl release-handles --json . | jq '.result.timeouts'\n"
+        "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    ResolvedPath resolved = resolve_path(path_);
+    return run_broadcast(
+        invocation, options_,
+        BroadcastOperation::release_handles(std::move(resolved.path), std::move(resolved.alias)),
+        resolved.warnings);
+  }
+
+ private:
+  std::string path_;  // as it was written
+};
+
+class QuiesceCommand : public OperationCommand {
+ public:
+  using OperationCommand::OperationCommand;
+
+  [[nodiscard]] std::string summary() const override {
+    return "Ask every backend to take no more work and drain";
+  }
+
+  void declare(Options& options) override {
+    options_.declare(options);
+    options.epilogue(
+        "The backends get the reason \"maintenance\".\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl quiesce --timeout 1m\n"
+        "  musterctl quiesce --select service=zccache --select 'instance=private:*'\n"
+        "  musterctl quiesce --dry-run\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    return run_broadcast(invocation, options_,
+                         BroadcastOperation::quiesce(QuiesceReason::kMaintenance));
+  }
+};
+
+std::unique_ptr<Command> command_of(const OperationRow& row) {
+  switch (row.kind) {
+    case OperationKind::kReleaseHandles:
+      return std::make_unique<ReleaseHandlesCommand>(row);
+    case OperationKind::kQuiesce:
+      return std::make_unique<QuiesceCommand>(row);
+    case OperationKind::kUnknown:
+      break;
+  }
+  throw std::logic_error("an operation without a command");
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Command>> operation_commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  for (const OperationRow& row : all_operations()) commands.push_back(command_of(row));
+  return commands;
+}
+
+// --- result
+
+namespace {
+
+class ResultCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "result"; }
+  [[nodiscard]] std::string summary() const override {
+    return "Show the report of a broadcast, or its progress";
+  }
+
+  void declare(Options& options) override {
+    options.argument("ID", "The id of the broadcast. Default: \"last\", the newest", false,
+                     [this](const std::string& text) {
+                       return text == "last" ? std::string() : read_broadcast_id(text, id_);
+                     });
+    options.flag("--wait", "Wait for the end of a broadcast that still runs", wait_);
+    options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to ask",
+                 allow_empty_);
+    options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose_);
+    declare_quiet(options, quiet_);
+    options.epilogue(
+        "The exit status is that of the broadcast; 1 while it runs. Late answers are listed and\n"
+        "change nothing.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl result\n"
+        "  musterctl result 17 --wait\n"
+        "  musterctl result last --json | jq '.backends[] | {service: .key.service_name, "
+        "latency_ms}'\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    ControlClient client = make_client(invocation, !quiet_);
+    const BroadcastReport report = client.report(id_, wait_);
+    ReportStyle style;
+    style.name_acks = verbose_;
+    style.name_operator = true;
+    if (!quiet_) print_report(invocation, client, report, std::move(style), {});
+    return exit_status_of(report, allow_empty_);
+  }
+
+ private:
+  BroadcastId id_ = 0;
+  bool wait_ = false;
+  bool allow_empty_ = false;
+  bool verbose_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> result_command() { return std::make_unique<ResultCommand>(); }
+
+// --- cancel
+
+namespace {
+
+class CancelCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "cancel"; }
+  [[nodiscard]] std::string summary() const override {
+    return "End a broadcast now: cancel it for the backends that have not answered";
+  }
+
+  void declare(Options& options) override {
+    options.argument("ID", "The broadcast", true,
+                     [this](const std::string& text) { return read_broadcast_id(text, id_); });
+    declare_quiet(options, quiet_);
+    options.epilogue(
+        "Backends that had not answered count as failed, \"cancelled\". A broadcast that has\n"
+        "finished does not change, and the exit status is 0.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl cancel 17\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    ControlClient client = make_client(invocation, !quiet_);
+    const std::uint32_t open = client.cancel(id_);
+    if (quiet_) return kAllAcked;
+    if (invocation.common.json) {
+      invocation.console.out(
+          JsonObject().big("broadcast_id", id_).number("cancelled_targets", open).line());
+    } else {
+      invocation.console.out(
+          "broadcast " + std::to_string(id_) +
+          (open == 0 ? " had finished already\n"
+                     : " cancelled, " + counted(open, "backend") + " had not answered\n"));
+    }
+    return kAllAcked;
+  }
+
+ private:
+  BroadcastId id_ = 0;
+  bool quiet_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> cancel_command() { return std::make_unique<CancelCommand>(); }
+
+// --- resume
+
+namespace {
+
+class ResumeCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "resume"; }
+  [[nodiscard]] std::string summary() const override {
+    return "End quiesces: backends may take work again";
+  }
+
+  void declare(Options& options) override {
+    options.argument("ID", "The broadcast that quiesced them. Default: any", false,
+                     [this](const std::string& text) { return read_broadcast_id(text, id_); });
+    declare_select(options, selection_);
+    options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to resume",
+                 allow_empty_);
+    declare_quiet(options, quiet_);
+    options.exclude("--select", "ID");
+    options.epilogue(
+        "Without ID and --select every quiesced backend resumes. The exit status is 1 if one\n"
+        "cannot resume: it declared at registration that it must be restarted.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl resume\n"
+        "  musterctl resume 17\n"
+        "  musterctl resume --select service=zccache\n");
+  }
+
+  int run(const Invocation& invocation) override {
+    ControlClient client = make_client(invocation, !quiet_);
+    const Resumed resumed = client.resume(id_, selection_);
+    if (!quiet_) invocation.console.out(invocation.common.json ? json(resumed) : text(resumed));
+    if (resumed.cannot_resume > 0) return kNotAllAcked;
+    return resumed.resumed == 0 && !allow_empty_ ? kNobody : kAllAcked;
+  }
+
+ private:
+  static std::string json(const Resumed& resumed) {
+    return JsonObject()
+        .number("resumed", resumed.resumed)
+        .number("cannot_resume", resumed.cannot_resume)
+        .line();
+  }
+  static std::string text(const Resumed& resumed) {
+    std::string line = resumed.resumed == 0 && resumed.cannot_resume == 0
+                           ? "no backend resumed: no such backend is quiesced"
+                           : counted(resumed.resumed, "backend") + " resumed";
+    if (resumed.cannot_resume > 0) {
+      line += "; " + counted(resumed.cannot_resume, "backend") +
+              " cannot resume: restart them (`musterctl backends` names them)";
+    }
+    return line + '\n';
+  }
+
+  BroadcastId id_ = 0;
+  Selection selection_;
+  bool allow_empty_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> resume_command() { return std::make_unique<ResumeCommand>(); }
+
+}  // namespace muster::ctl
