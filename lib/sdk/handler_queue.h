@@ -42,7 +42,9 @@ struct BackendHandlers {
   // Null when there is none for it.
   [[nodiscard]] const Backend::Handler* find(const BroadcastOperation& operation) const;
   // Nothing would tell a daemon without hold_ended that its quiesce is over.
-  [[nodiscard]] bool can_resume() const { return !quiesce || hold_ended; }
+  [[nodiscard]] bool can_resume() const {
+    return !operations.at(static_cast<std::size_t>(OperationKind::kQuiesce)) || hold_ended;
+  }
 };
 
 struct CancelSeen {
