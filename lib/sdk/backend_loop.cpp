@@ -15,7 +15,6 @@
 #include "net/unix_connect.h"
 #include "sdk/connect_text.h"
 #include "sdk/fork_watch.h"
-#include "wire/parse.h"
 
 namespace muster {
 namespace {
@@ -261,8 +260,7 @@ void BackendLoop::read_socket() {
       if (!what.problem.empty()) return core.malformed(what.problem);
       if (!what.body) return;
       more = true;
-      const auto decode = [&] { return decoder_->decode(*what.body, frame_); };
-      const std::string problem = wire::with_scratch(decoder_, decode);
+      const std::string problem = decoder_.decode(*what.body, frame_);
       if (!problem.empty()) return core.malformed(problem);
       core.received(frame_);
     });

@@ -140,8 +140,7 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   std::uint64_t connection_ = 0;
   std::vector<std::unique_ptr<BackendLink>> old_links_;
   std::array<std::optional<std::chrono::steady_clock::time_point>, kTimers> timers_;
-  // Made when it is used, and left behind when it failed.
-  std::unique_ptr<wire::BrokerFrameDecoder> decoder_;
+  wire::BrokerFrameDecoder decoder_;
   wire::BrokerFrame frame_;
 
   std::atomic<ConnectionState> state_ = ConnectionState::kConnecting;

@@ -256,36 +256,38 @@ BrokerFrameDecoder::BrokerFrameDecoder() : scratch_(std::make_unique<Scratch>())
 BrokerFrameDecoder::~BrokerFrameDecoder() = default;
 
 std::string BrokerFrameDecoder::decode(std::string_view body, BrokerFrame& out) {
-  Envelope envelope;
-  auto problem = scratch_->reader.read(body, kBackendLane, envelope);
-  if (!problem.empty()) return problem;
-  if (envelope.kind == FrameKind::kCancel) {
-    set(envelope, Cancel{}, out);
+  return with_scratch(scratch_, [&]() -> std::string {
+    Envelope envelope;
+    auto problem = scratch_->reader.read(body, kBackendLane, envelope);
+    if (!problem.empty()) return problem;
+    if (envelope.kind == FrameKind::kCancel) {
+      set(envelope, Cancel{}, out);
+      return {};
+    }
+    v1::BrokerMessage& message = scratch_->message;
+    problem = parse_payload(message, envelope.payload);
+    if (!problem.empty()) return problem;
+    switch (message.message_case()) {
+      case v1::BrokerMessage::kRegistered:
+        return take_registered(envelope, message.registered(), out);
+      case v1::BrokerMessage::kRefused:
+        return take_refused(envelope, message.refused(), out);
+      case v1::BrokerMessage::kOperation:
+        return take_operation(envelope, message.operation(), out);
+      case v1::BrokerMessage::kHoldEnded:
+        return take_hold_ended(envelope, message.hold_ended(), out);
+      case v1::BrokerMessage::kDeregistered:
+        return take_deregistered(envelope, out);
+      case v1::BrokerMessage::MESSAGE_NOT_SET:
+        break;
+    }
+    // A message of a newer broker. What asks for an answer is an operation that this version does
+    // not support; the rest only tells.
+    if (envelope.payload.empty()) return "the payload is empty";
+    if (envelope.kind == FrameKind::kRequest) return take_operation(envelope, v1::Operation(), out);
+    set(envelope, UnknownMessage{}, out);
     return {};
-  }
-  v1::BrokerMessage& message = scratch_->message;
-  problem = parse_payload(message, envelope.payload);
-  if (!problem.empty()) return problem;
-  switch (message.message_case()) {
-    case v1::BrokerMessage::kRegistered:
-      return take_registered(envelope, message.registered(), out);
-    case v1::BrokerMessage::kRefused:
-      return take_refused(envelope, message.refused(), out);
-    case v1::BrokerMessage::kOperation:
-      return take_operation(envelope, message.operation(), out);
-    case v1::BrokerMessage::kHoldEnded:
-      return take_hold_ended(envelope, message.hold_ended(), out);
-    case v1::BrokerMessage::kDeregistered:
-      return take_deregistered(envelope, out);
-    case v1::BrokerMessage::MESSAGE_NOT_SET:
-      break;
-  }
-  // A message of a newer broker. What asks for an answer is an operation that this version does not
-  // support; the rest only tells.
-  if (envelope.payload.empty()) return "the payload is empty";
-  if (envelope.kind == FrameKind::kRequest) return take_operation(envelope, v1::Operation(), out);
-  set(envelope, UnknownMessage{}, out);
-  return {};
+  });
 }
 
 }  // namespace muster::wire

@@ -242,25 +242,27 @@ ControlAnswerDecoder::~ControlAnswerDecoder() = default;
 
 std::string ControlAnswerDecoder::decode(std::string_view body,
                                          std::optional<ControlAnswerFrame>& out) {
-  Envelope envelope;
-  auto problem = scratch_->reader.read(body, kControlLane, envelope);
-  if (!problem.empty()) return problem;
-  if (envelope.kind == FrameKind::kResponse) {
-    problem = parse_payload(scratch_->response, envelope.payload);
-    std::optional<ControlResponse> response;
-    if (problem.empty()) problem = take_response(scratch_->response, response);
-    if (problem.empty()) out = ControlAnswerFrame{envelope.request_id, std::move(*response)};
-    return problem;
-  }
-  if (envelope.kind == FrameKind::kEvent) {
-    problem = parse_payload(scratch_->event, envelope.payload);
-    Event event;
-    if (problem.empty()) problem = from_proto(scratch_->event, event);
-    if (problem.empty()) out = ControlAnswerFrame{envelope.request_id, std::move(event)};
-    return problem;
-  }
-  return "an answer must come in a frame of kind RESPONSE or EVENT, not " +
-         std::string(to_string(envelope.kind));
+  return with_scratch(scratch_, [&]() -> std::string {
+    Envelope envelope;
+    auto problem = scratch_->reader.read(body, kControlLane, envelope);
+    if (!problem.empty()) return problem;
+    if (envelope.kind == FrameKind::kResponse) {
+      problem = parse_payload(scratch_->response, envelope.payload);
+      std::optional<ControlResponse> response;
+      if (problem.empty()) problem = take_response(scratch_->response, response);
+      if (problem.empty()) out = ControlAnswerFrame{envelope.request_id, std::move(*response)};
+      return problem;
+    }
+    if (envelope.kind == FrameKind::kEvent) {
+      problem = parse_payload(scratch_->event, envelope.payload);
+      Event event;
+      if (problem.empty()) problem = from_proto(scratch_->event, event);
+      if (problem.empty()) out = ControlAnswerFrame{envelope.request_id, std::move(event)};
+      return problem;
+    }
+    return "an answer must come in a frame of kind RESPONSE or EVENT, not " +
+           std::string(to_string(envelope.kind));
+  });
 }
 
 }  // namespace muster::wire

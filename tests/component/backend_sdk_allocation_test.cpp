@@ -91,7 +91,7 @@ class BackendSdkAllocationTest : public ::testing::TestWithParam<std::tuple<Flav
     registration.key = options.key;
     registration.idle_timeout = options.idle_timeout;
     BackendHandlers handlers;
-    handlers.release_handles = release;
+    handlers.on(OperationKind::kReleaseHandles) = release;
     handlers.cancel = nothing;
     handlers.state = nothing;
     handlers.active_holds = nothing;
