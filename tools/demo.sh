@@ -97,7 +97,7 @@ note "exit status $status: not every live backend acked"
 
 title "The same, asking only two of them"
 operator musterctl release-handles /srv/cache --select service=zccache --select service=soldr
-note "exit status $status: every live backend that was asked acknowledged"
+note "exit status $status: every live backend acked"
 
 title "Asking all of them to stop taking work and drain"
 operator musterctl quiesce

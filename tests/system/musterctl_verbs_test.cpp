@@ -118,7 +118,7 @@ TEST_F(MusterctlVerbs, ABackendThatIsReconnectingLearnsOfItsResumeWhenItIsBack) 
   TestBackend away = join("away");
   const std::string id = quiesce("service=away", &away);
   away.closes();
-  programs.broker().wait_for("backend lost its connection");
+  programs.broker().wait_for("backend disconnected");
   EXPECT_EQ(programs.ctl({"resume"}).status, 0);
   EXPECT_EQ(programs.ctl({"resume"}).status, 5) << "once";
   TestBackend back = join("away");
@@ -188,7 +188,7 @@ TEST_F(MusterctlVerbs, ALiveBackendIsNotForgotten) {
   EXPECT_EQ(programs.ctl({"forget", "soldr"}).status, 2) << "none of that service is gone";
   TestBackend away = join("away");
   away.closes();
-  programs.broker().wait_for("backend lost its connection");
+  programs.broker().wait_for("backend disconnected");
   EXPECT_EQ(programs.ctl({"forget", "away 1.0.0"}).status, 4) << "it may be back in a moment";
   EXPECT_EQ(programs.ctl({"release-handles", "-q", "/x", "--select", "service=soldr"}).status, 0);
 }

@@ -16,7 +16,7 @@ using std::chrono::steady_clock;
 class MusterdPlaceTest : public MusterdTest {
  protected:
   void expect_it_serves_again(Process& broker, steady_clock::time_point since) {
-    broker.wait_for("sockets were gone and are made again");
+    broker.wait_for("sockets were deleted, made them again");
     EXPECT_LT(steady_clock::now() - since, std::chrono::seconds(kSanitized ? 10 : 2));
     EXPECT_EQ(ping(), broker.pid());
     join("late").closes();
@@ -45,7 +45,7 @@ TEST_F(MusterdPlaceTest, EndsWithAFailureWhenAnotherBrokerIsThereNow) {
   Process first = start({"--state-dir", (dir_ / "state").native()});
   std::filesystem::remove_all(sockets());
   Process second = start({"--state-dir", (dir_ / "other").native()});
-  const std::string why = first.wait_for("cannot be made again: ending");
+  const std::string why = first.wait_for("cannot be made again, exiting");
   EXPECT_NE(why.find("another broker (pid " + std::to_string(second.pid()) + ")"),
             std::string::npos)
       << why;
@@ -59,7 +59,7 @@ TEST_F(MusterdPlaceTest, EndsWithAFailureWhenAForeignSocketIsInItsPlace) {
   std::filesystem::remove(backend_socket());
   const auto foreign = os::listen_unix(backend_socket(), 0600);
   ASSERT_EQ(foreign.problem, "");
-  broker.wait_for("cannot be made again: ending");
+  broker.wait_for("cannot be made again, exiting");
   EXPECT_EQ(broker.finish().status, 1);
   EXPECT_TRUE(std::filesystem::exists(backend_socket())) << "it is not its own";
 }

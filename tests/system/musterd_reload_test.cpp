@@ -55,12 +55,12 @@ TEST_F(MusterdReloadTest, SaysWhatChangedAndTakesNotAllRulesAwayByMistake) {
   Process broker = start({"--config", file_.native()});
   configure("[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n");
   broker.signal(SIGHUP);
-  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("3 register rules, now 2"));
+  EXPECT_THAT(broker.wait_for("configuration reloaded"), HasSubstr("3 register rules, now 2"));
 
   const auto is_not_taken = [&](const std::string& why) {
     broker.signal(SIGHUP);
     broker.wait_for(why);
-    broker.wait_for("the configuration is not taken");
+    broker.wait_for("configuration rejected");
     EXPECT_EQ(ping(), broker.pid());
   };
   configure("");
@@ -78,7 +78,7 @@ TEST_F(MusterdReloadTest, SaysWhatChangedAndTakesNotAllRulesAwayByMistake) {
 
   configure("[policy]\nnone = true\n");
   broker.signal(SIGHUP);
-  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("2 register rules, now 0"));
+  EXPECT_THAT(broker.wait_for("configuration reloaded"), HasSubstr("2 register rules, now 0"));
   EXPECT_EQ(broker.end().status, 0);
 }
 
@@ -106,7 +106,7 @@ TEST_F(MusterdReloadTest, TheCheckOfAReloadFailsWhereTheBrokerWouldNotTakeIt) {
     configure("[policy]\nnone = true\n");
     EXPECT_EQ(check().status, 0);
     broker.signal(SIGHUP);
-    broker.wait_for("was read again");
+    broker.wait_for("configuration reloaded");
     wait_for_rules(0);
     configure("");
     EXPECT_EQ(check().status, 0) << "there are none to lose";
@@ -128,9 +128,9 @@ TEST_F(MusterdReloadTest, SocketsThatAreMadeAgainAreAsTheLogSaysOfTheStart) {
   EXPECT_EQ(mode("backend.sock"), 0640U);
   configure("[sockets]\nbackend_mode = \"0666\"\ncontrol_mode = \"0666\"\n");
   broker.signal(SIGHUP);
-  EXPECT_THAT(broker.wait_for("was read again"), HasSubstr("all else at the next start"));
+  EXPECT_THAT(broker.wait_for("configuration reloaded"), HasSubstr("all else at the next start"));
   std::filesystem::remove_all(sockets());
-  broker.wait_for("sockets were gone and are made again");
+  broker.wait_for("sockets were deleted, made them again");
   EXPECT_EQ(mode("backend.sock"), 0640U);
   EXPECT_EQ(mode("control.sock"), 0600U);
   EXPECT_EQ(broker.end().status, 0);
@@ -158,7 +158,7 @@ TEST_F(MusterdReloadTest, AnErrorOfTheNameServiceIsNotAMissingUserButAMissingUse
   configure("[[policy.control]]\nusers = \"shim-user\"\nactions = \"look\"\n");
   names('e');
   Process broker = start_with_shim();
-  EXPECT_THAT(broker.wait_for("a name cannot be looked up now"), HasSubstr("Input/output error"));
+  EXPECT_THAT(broker.wait_for("name lookup failed"), HasSubstr("Input/output error"));
   names('n');
   broker.wait_for("which this host does not have");
   EXPECT_EQ(ping(), broker.pid());

@@ -63,7 +63,7 @@ TEST_F(MusterdServiceTest, ServesAndEndsWhileNobodyReadsWhatItSays) {
   broker.wait_for("listening");
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ping(), broker.pid());
   broker.signal(SIGHUP);
-  broker.wait_for("the configuration was read again");
+  broker.wait_for("configuration reloaded");
   EXPECT_EQ(ping(), broker.pid());
   // What is a state is said as soon as somebody reads, in order.
   EXPECT_EQ(manager_.wait_for("READY=1").substr(0, 7), "READY=1");
@@ -105,14 +105,14 @@ TEST_F(MusterdServiceTest, SighupTakesTheLogLevelAndNothingElse) {
   const std::string reloading = manager_.wait_for("RELOADING=1");
   EXPECT_EQ(reloading.substr(0, 28), "RELOADING=1; MONOTONIC_USEC=");
   manager_.wait_for("READY=1");
-  broker.wait_for("the configuration was read again");
+  broker.wait_for("configuration reloaded");
   EXPECT_EQ(ping(), broker.pid());
   broker.wait_for("debug   operator connected");
 
   static_cast<void>(write("m.toml", "[log]\nlevel = \"error\"\nformat = 7\n"));
   broker.signal(SIGHUP);
   broker.wait_for("m.toml:3:10: [log] format takes");
-  broker.wait_for("the configuration is not taken");
+  broker.wait_for("configuration rejected");
   EXPECT_EQ(ping(), broker.pid());
   broker.wait_for("debug   operator connected");
   EXPECT_EQ(broker.end().status, 0);

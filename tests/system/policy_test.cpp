@@ -163,12 +163,12 @@ TEST_F(PolicyTest, ASighupTakesTheNewRulesAndABadFileTakesNone) {
   EXPECT_EQ(looks(), 0);
   (void)write("m.toml", "[[policy.control]]\nusers = \"no-such-user\"\nactions = \"*\"\n");
   broker.signal(SIGHUP);
-  broker.wait_for("the configuration is not taken");
+  broker.wait_for("configuration rejected");
   EXPECT_EQ(looks(), 0);
   (void)write("m.toml",
               "[log]\nlevel = \"info\"\n[[policy.control]]\nusers = 1\nactions = \"*\"\n");
   broker.signal(SIGHUP);
-  broker.wait_for("log level and policy are taken now");
+  broker.wait_for("log level and policy apply now");
   EXPECT_EQ(looks(), 4);
   const Finished why = run_program(ctl({"explain-policy", "--uid", "1", "--quiesce"}));
   EXPECT_EQ(why.status, 0);
