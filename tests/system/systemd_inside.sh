@@ -50,7 +50,7 @@ again /opt/muster
 ok "an edited, emptied or removed configuration stays"
 
 systemctl stop musterd.service musterd.socket musterd-control.socket
-for unit in musterd.service musterd.socket musterd-control.socket; do
+for unit in musterd.service musterd.socket musterd-control.socket musterd-sockets.service; do
   systemd-analyze verify --man=no --recursive-errors=no "$unit" || fail "verify $unit"
   ok "systemd-analyze verify $unit"
 done

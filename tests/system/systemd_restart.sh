@@ -89,6 +89,31 @@ rm /run/systemd/system/musterd.service.d/bus.conf
 systemctl daemon-reload
 kill "$backend"
 
+# --- the sockets' directory is removed: the broker ends, and with new sockets backends come back
+start_backend --socket-dir /run/muster --service zccache
+backend_says 'registered*'
+musterctl release-handles /srv/kept --key kept || fail "release-handles --key: exit status $?"
+backend_says 'operation * release-handles /srv/kept'
+pid=$(property musterd.service MainPID)
+removed_at=$SECONDS
+rm -rf /run/muster
+backend_says 'registered*'
+not_asked "sockets that are made again"
+((SECONDS - removed_at <= 5)) || fail "it took $((SECONDS - removed_at)) s"
+(($(property musterd.service MainPID) != pid)) || fail "it is the same broker"
+journal | grep -q 'sockets deleted and cannot be made again, exiting' || fail "it does not say why"
+equal "sockets that are made again" "$(stat -c '%n %U:%G %a' /run/muster/*.sock | xargs)" \
+  "/run/muster/backend.sock muster:muster 660 /run/muster/control.sock muster:muster 600"
+musterctl release-handles /srv/cache || fail "release-handles: exit status $?"
+backend_says 'operation * release-handles /srv/cache'
+# What was kept on disk is there: nothing is sent again for a key.
+! musterctl release-handles /srv/kept --key kept 2>/tmp/said || fail "the key is forgotten"
+grep -q 'so nothing is sent' /tmp/said || fail "musterctl says: $(cat /tmp/said)"
+musterctl release-handles /srv/end || fail "release-handles: exit status $?"
+backend_says 'operation * release-handles /srv/end'
+[[ $heard != */srv/kept* ]] || fail "it was sent again: $heard"
+kill "$backend"
+
 # --- the broker of a user's own service manager
 if [[ -e /usr/lib/systemd/user/dbus.socket ]]; then
   useradd --create-home dev

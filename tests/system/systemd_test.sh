@@ -4,7 +4,7 @@
 #   systemd_inside.sh   installed by the lines of docs/OPERATIONS.md, a broadcast, the watchdog, a stop
 #                       whose quiesce reaches a backend, rejected configurations, a daemon of another
 #                       user
-#   systemd_restart.sh  what a restart and a stop mean for backends
+#   systemd_restart.sh  what a restart, a stop and a socket directory that is removed mean for backends
 #
 #   systemd_test.sh BUILD_DIR CMAKE SCRIPT
 #

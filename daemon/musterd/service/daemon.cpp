@@ -218,7 +218,7 @@ class Daemon {
     const bool was_served = std::exchange(is_served_, what.empty());
     if (what.empty() || was_served) return;
     log_.error("a socket is no longer served, exiting", {{"why", what}});
-    end_at_once();
+    end_at_once(kExitCannotRun);
   }
 
   void look_at_place() {
@@ -229,7 +229,7 @@ class Daemon {
       // Backends go on with the broker that is there now, or with the next one.
       log_.error("sockets deleted and cannot be made again, exiting",
                  {{"gone", misplaced_}, {"why", not_put_back_}});
-      end_at_once();
+      end_at_once(sockets_.passed ? kExitSocketsGone : kExitCannotRun);
     }
     for (auto& socket : sockets_.backend) {
       if (socket) server_.listen(std::move(socket));
@@ -243,10 +243,14 @@ class Daemon {
     misplaced_.clear();
   }
 
-  // Without last words to backends: they reconnect to whoever serves next.
-  [[noreturn]] void end_at_once() {
-    ids_.close();
-    std::_Exit(kExitCannotRun);
+  // Without last words to backends: they reconnect to whoever serves next, who is to find all that
+  // must outlive this process.
+  [[noreturn]] void end_at_once(int status) {
+    roster_.finish();
+    roster_store_.close();
+    keys_.close();
+    ids_.close();  // waits for the worker, which has done the others by then
+    std::_Exit(status);
   }
 
   void take(core::AccessPolicyPtr policy) {

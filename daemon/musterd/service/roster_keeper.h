@@ -56,6 +56,11 @@ class RosterKeeper {
     write_later();
   }
 
+  // Hands the store what is not written down yet: the process ends.
+  void finish() {
+    while (server_ != nullptr && !changed_.empty()) write();
+    end();
+  }
   // Nothing of the server is looked at any more.
   void end() { server_ = nullptr; }
 
