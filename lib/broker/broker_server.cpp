@@ -33,6 +33,7 @@ BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, Event
       budget(options.descriptor_reserve),
       transport(make_transport(options.transport, context, options.max_queued_bytes, *this,
                                &transport_fell_back)),
+      sends(context, *transport, *this),
       timers(context, *this),
       processes(context, *transport,
                 [this](ConnectionId connection) { process_exited(connection); }),
@@ -47,6 +48,7 @@ void BrokerServer::Impl::stop() noexcept {
   acceptor.stop();
   processes.stop();
   timers.stop();
+  sends.send_all();
   transport->stop();
 }
 

@@ -7,7 +7,10 @@
 #include "broker/server_impl.h"
 
 namespace muster::broker {
-void BrokerServer::Impl::turn_begins() noexcept { clock.refresh(); }
+void BrokerServer::Impl::turn_begins() noexcept {
+  clock.refresh();
+  sends.turn_begins();
+}
 
 void BrokerServer::Impl::frame_arrived(ConnectionId connection, std::string_view body) {
   auto problem = decoder.decode(body, incoming);

@@ -19,6 +19,7 @@
 #include "broker/deadline_timers.h"
 #include "broker/descriptor_budget.h"
 #include "broker/encoded_operations.h"
+#include "broker/paced_sends.h"
 #include "broker/peer_groups.h"
 #include "broker/process_watch.h"
 #include "broker/transport.h"
@@ -90,6 +91,7 @@ struct BrokerServer::Impl final : core::Shell,
   DescriptorBudget budget;
   std::string transport_fell_back;
   std::unique_ptr<Transport> transport;
+  PacedSends sends;
   DeadlineTimers timers;
   ProcessWatch processes;
   Acceptor acceptor;

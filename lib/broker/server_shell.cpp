@@ -26,7 +26,7 @@ std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, const OutgoingOperation& operation) {
-  transport->send(connection, encoded.frame_of(operation));
+  sends.send(connection, encoded.frame_of(operation));
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
@@ -44,23 +44,25 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
       return wire::encode_cancel(wire::kBackendLane, request_id);
     }
   };
-  transport->send(connection, std::visit(Encode{request_id}, notice));
+  sends.send(connection, std::visit(Encode{request_id}, notice));
 }
 
 void BrokerServer::Impl::flush() { transport->flush(); }
 
 void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_id,
                                 const Refusal& refusal, bool answers_a_request) {
-  transport->send(connection, wire::encode(request_id, refusal, answers_a_request));
+  sends.send(connection, wire::encode(request_id, refusal, answers_a_request));
 }
 
 void BrokerServer::Impl::hang_up(ConnectionId connection) {
+  sends.send_all_to(connection);
   transport->hang_up(connection);
   acceptor.descriptors_came_back();
 }
 
 void BrokerServer::Impl::release(ConnectionId connection) {
   processes.remove(connection);
+  sends.send_all_to(connection);
   transport->release(connection);
   acceptor.descriptors_came_back();
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,8 +116,9 @@ class Broker {
   // `selected`, here and above: the request's selection, evaluated as far as look_on() came. The
   // result is that of the moment of the call all the same.
   //
-  // Continues the work until `until`; false when it is done. It may be dropped at any point.
-  [[nodiscard]] bool look_on(SelectionWork& selection, SteadyTime until) const;
+  // Goes on with it until the turn is over; false when it is done. It may be left off at any point.
+  [[nodiscard]] bool look_on(SelectionWork& selection,
+                             const std::function<bool()>& turn_is_over) const;
   [[nodiscard]] BackendSnapshot snapshot(const SelectionWork& selection) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);

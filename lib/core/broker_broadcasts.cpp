@@ -253,8 +253,8 @@ ControlError Broker::State::no_report(BroadcastId id) const {
   return error(ControlError::Code::kNotFound, "there never was a " + name);
 }
 
-bool Broker::look_on(SelectionWork& selection, SteadyTime until) const {
-  return selection.advance(state_->registry, until);
+bool Broker::look_on(SelectionWork& selection, const std::function<bool()>& turn_is_over) const {
+  return selection.advance(state_->registry, turn_is_over);
 }
 
 BackendSnapshot Broker::snapshot(const SelectionWork& selection) const {

@@ -1,7 +1,5 @@
 #include "core/selection_work.h"
 
-#include <chrono>
-
 namespace muster::core {
 
 bool SelectionWork::matches(const Entry& entry) const {
@@ -9,11 +7,11 @@ bool SelectionWork::matches(const Entry& entry) const {
   return selection_.matches(registration.key, registration.labels);
 }
 
-bool SelectionWork::advance(const Registry& registry, SteadyTime until) {
+bool SelectionWork::advance(const Registry& registry, const std::function<bool()>& turn_is_over) {
   if (selection_.terms() == 0) return false;
   std::size_t seen = 0;
   while (known_.size() < registry.slots()) {
-    if (++seen % kBetweenLooks == 0 && std::chrono::steady_clock::now() >= until) return true;
+    if (++seen % kBetweenLooks == 0 && turn_is_over()) return true;
     const Entry& entry = registry.at(static_cast<EntryId>(known_.size()));
     Known known;
     if (entry.enrolment != nullptr) {

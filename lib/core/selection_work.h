@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "core/registry.h"
@@ -19,13 +20,14 @@ class SelectionWork {
  public:
   explicit SelectionWork(const Selection& selection) : selection_(selection) {}
 
-  // Looks at backends until `until`, at a few at least. False when all have been looked at.
-  bool advance(const Registry& registry, SteadyTime until);
+  // Looks at backends until the caller says that its turn is over, at a few at least. False when
+  // all have been looked at.
+  bool advance(const Registry& registry, const std::function<bool()>& turn_is_over);
   // Whether the selection is for the backend that the entry is now.
   [[nodiscard]] bool selects(EntryId id, const Entry& entry) const;
 
  private:
-  static constexpr std::size_t kBetweenLooks = 8;  // at the clock
+  static constexpr std::size_t kBetweenLooks = 8;  // whether the turn is over
 
   struct Known {
     Incarnation incarnation = 0;

@@ -129,6 +129,8 @@ class Judge {
              kEndAfterDeadline);
     scenario("lateness of 1,000 deadlines, worst", 5, "ms", kSilentAll, kWorstLateness);
     scenario("100 broadcasts in flight", 1.3, "x alone", kInFlight, kTotalRatio);
+    scenario("another's ping while one asks about 10,000 backends, worst", 10, "ms", kTurns,
+             kWorstPing);
     scenario("context switches at rest with 10,000 backends", 0, "", kIdle, kContextSwitches);
     scenario("exec to READY", 6, "ms", kStart, kReadyMs);
     scenario("musterctl ping, whole process", 8, "ms", kStart, kPingMs);

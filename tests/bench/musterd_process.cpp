@@ -51,6 +51,10 @@ std::filesystem::path MusterdProcess::backend_socket() const {
   return directory_ / kBackendSocketName;
 }
 
+std::filesystem::path MusterdProcess::control_socket() const {
+  return directory_ / kControlSocketName;
+}
+
 void MusterdProcess::send(std::string_view frame) { send_all(control_.get(), frame); }
 
 std::string_view MusterdProcess::receive() {

@@ -27,6 +27,7 @@ class MusterdProcess {
 
   [[nodiscard]] pid_t pid() const noexcept { return child_.pid(); }
   [[nodiscard]] std::filesystem::path backend_socket() const;
+  [[nodiscard]] std::filesystem::path control_socket() const;
 
   // --- requests; everything that is not the expected answer throws std::runtime_error
   void send(std::string_view frame);

@@ -20,6 +20,8 @@ inline constexpr char kSilentAll[] = "1,000 silent backends, 1,000 deadlines";
 inline constexpr char kWorstLateness[] = "lateness_worst_ms";
 inline constexpr char kInFlight[] = "100 broadcasts in flight over 1,000 backends";
 inline constexpr char kTotalRatio[] = "total_ratio";  // to 100 rounds one after another
+inline constexpr char kTurns[] = "one operator's requests over 10,000 backends";
+inline constexpr char kWorstPing[] = "others_ping_worst_ms";
 inline constexpr char kIdle[] = "idle";
 inline constexpr char kContextSwitches[] = "context_switches";
 inline constexpr char kRegistrations[] = "registrations";
@@ -46,6 +48,9 @@ struct ScenarioOptions {
 // From the first request to the last answer of all, against the sum of as many rounds that run
 // alone, alternating.
 [[nodiscard]] ScenarioResult many_in_flight(const ScenarioOptions& options);
+// How long another operator's ping takes at most while one asks for each of the things that are
+// about every backend.
+[[nodiscard]] ScenarioResult turns(const ScenarioOptions& options);
 // What the kernel counted of the broker while nothing was asked.
 [[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);
 // How many register in a second, and in how many of the floor's, alternating.

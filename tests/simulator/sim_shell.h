@@ -106,7 +106,7 @@ class SimShell final : public core::Shell {
   // Of the last call.
   std::vector<Sent> sent;
   std::vector<OutgoingOperation> operations;  // that were sent, once for each budget
-  std::vector<BroadcastId> ended_now;  // whose waiters are to be answered
+  std::vector<BroadcastId> ended_now;         // whose waiters are to be answered
   bool drained_now = false;
 
   // --- core::Shell

@@ -242,9 +242,14 @@ asio::awaitable<bool> ControlSession::keep_key(std::shared_ptr<ControlSession> s
 
 asio::awaitable<void> ControlSession::select(std::shared_ptr<ControlSession> self) {
   const auto& core = self->context_->server->core();
-  while (core.look_on(*self->selected_, std::chrono::steady_clock::now() + kTurn)) {
+  auto turn_ends = std::chrono::steady_clock::now() + kTurn;
+  const std::function<bool()> turn_is_over = [&turn_ends] {
+    return std::chrono::steady_clock::now() >= turn_ends;
+  };
+  while (core.look_on(*self->selected_, turn_is_over)) {
     co_await asio::post(self->context_->loop, asio::use_awaitable);
     if (self->finishing_) co_return;
+    turn_ends = std::chrono::steady_clock::now() + kTurn;
   }
 }
 

@@ -1,0 +1,61 @@
+// What is sent to more backends than a turn of the loop serves: everybody gets everything, in its
+// order, whatever happens meanwhile.
+#include "broker/paced_sends.h"
+
+#include <string>
+#include <vector>
+
+#include "component/broker_fixture.h"
+
+namespace muster::test {
+namespace {
+
+class PacedSendsTest : public BrokerFixture {
+ protected:
+  static constexpr std::size_t kBackends = broker::PacedSends::kATurn + 50;
+
+  std::vector<TestBackend*> join_all() {
+    std::vector<TestBackend*> all;
+    for (std::size_t i = 0; i < kBackends; ++i) all.push_back(&join("b" + std::to_string(i)));
+    return all;
+  }
+};
+
+TEST_F(PacedSendsTest, EveryBackendIsAskedInTheOrderOfTheBroadcasts) {
+  const auto all = join_all();
+  const auto first = release_handles("/one");
+  release_handles("/two");
+  (void)core().cancel_broadcast(first, server_->now());
+  for (TestBackend* backend : all) {
+    EXPECT_EQ(backend->hears(), "operation 1: release-handles /one");
+    EXPECT_EQ(backend->hears(), "operation 2: release-handles /two");
+    EXPECT_EQ(backend->hears(), "cancel 1");
+  }
+}
+
+TEST_F(PacedSendsTest, OneThatBreaksTheProtocolMeanwhileHearsWhatWasSentBefore) {
+  const auto all = join_all();
+  TestBackend& last = *all.back();
+  last.send("GET / HTTP/1.1\r\n\r\n");
+  release_handles("/cache");
+  EXPECT_EQ(last.hears(), "operation 1: release-handles /cache");
+  EXPECT_EQ(last.hears().substr(0, 18), "refused (protocol)");
+  EXPECT_EQ(last.hears(), "end of stream");
+  EXPECT_EQ(all.front()->hears(), "operation 1: release-handles /cache");
+}
+
+TEST_F(PacedSendsTest, ABrokerThatStopsTellsEverybodyBefore) {
+  const auto all = join_all();
+  server_->shut_down([this] { drained_ = true; });
+  server_->shut_down({});
+  while (!drained_ && run_one()) {
+  }
+  for (TestBackend* backend : all) {
+    EXPECT_EQ(backend->hears(), "operation 1: quiesce (broker-shutdown)");
+    EXPECT_EQ(backend->hears(), "cancel 1");
+    EXPECT_EQ(backend->hears(), "end of stream");
+  }
+}
+
+}  // namespace
+}  // namespace muster::test
