@@ -48,8 +48,7 @@ std::uint64_t unix_ms() {
       std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
-// Kept beside one for each operator: for what the broker opens for a moment (the id file, files of
-// /proc), a connection of a backend that waits for its process to be looked up, and the spare one.
+// Beside one for each operator: files open for a moment, a backend being looked up, the spare one.
 constexpr std::uint64_t kOwnDescriptors = 16;
 
 broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids, KeyStore& keys,
@@ -71,17 +70,6 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   };
   options.last_id_is_durable = [&ids, &keys] { return ids.last_is_durable() && !keys.at_risk(); };
   return options;
-}
-
-std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets) {
-  std::vector<SocketPermissions> all;
-  for (const auto& [list, lane] : {std::pair(&sockets.backend, core::Lane::kBackend),
-                                   std::pair(&sockets.control, core::Lane::kControl)}) {
-    for (const os::UniqueFd& socket : *list) {
-      if (auto found = socket_permissions(socket.get(), lane)) all.push_back(std::move(*found));
-    }
-  }
-  return all;
 }
 
 // Whoever connects by name must get here, or hear of it, within 2 s.
@@ -139,8 +127,9 @@ class Daemon {
       log.info("io_uring unavailable, using epoll", {{"why", why}});
     }
     service_.ready(status_ = fmt::format("Listening in {}", where));
-    service_.start_watchdog(
-        [this] { return stopping_ || (misplaced_.empty() && not_served().empty()); });
+    service_.start_watchdog([this] {
+      return stopping_ || (misplaced_.empty() && not_served(server_, control_).empty());
+    });
     live_.tell_unresolved();
     record_policy();
     watch_sockets();
@@ -172,7 +161,6 @@ class Daemon {
     server_.core().restore_keys(std::move(used), server_.now());
   }
 
-  // Whether modes and owners of the sockets fit the policy: takes the name service.
   void warn_of_permissions() {
     const auto problems = std::make_shared<std::vector<std::string>>();
     (void)configuration_.run(
@@ -196,7 +184,7 @@ class Daemon {
     if (!misplaced_.empty()) {
       all.push_back(fmt::format("clients cannot connect to {}: {}", misplaced_, not_put_back_));
     }
-    if (auto what = not_served(); !what.empty()) all.push_back(std::move(what));
+    if (auto what = not_served(server_, control_); !what.empty()) all.push_back(std::move(what));
   }
 
   void watch_sockets() {
@@ -209,12 +197,9 @@ class Daemon {
     });
   }
 
-  [[nodiscard]] std::string not_served() const { return daemon::not_served(server_, control_); }
-
-  // A task that failed is started again by itself. One that could not be, twice in a row, will not
-  // be: another process serves instead, with the backends of the roster.
+  // A failed task starts again by itself. Not twice in a row: only another process helps then.
   void look_at_tasks() {
-    const std::string what = not_served();
+    const std::string what = not_served(server_, control_);
     const bool was_served = std::exchange(is_served_, what.empty());
     if (what.empty() || was_served) return;
     log_.error("a socket is no longer served, exiting", {{"why", what}});
@@ -243,8 +228,7 @@ class Daemon {
     misplaced_.clear();
   }
 
-  // Without last words to backends: they reconnect to whoever serves next, who is to find all that
-  // must outlive this process.
+  // Backends reconnect to the next broker, which finds on disk all that must outlive this one.
   [[noreturn]] void end_at_once(int status) {
     roster_.finish();
     roster_store_.close();

@@ -184,6 +184,17 @@ std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
   return problem;
 }
 
+std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets) {
+  std::vector<SocketPermissions> all;
+  for (const auto& [list, lane] : {std::pair(&sockets.backend, core::Lane::kBackend),
+                                   std::pair(&sockets.control, core::Lane::kControl)}) {
+    for (const os::UniqueFd& socket : *list) {
+      if (auto found = socket_permissions(socket.get(), lane)) all.push_back(std::move(*found));
+    }
+  }
+  return all;
+}
+
 std::string not_served(const broker::BrokerServer& backends, const ControlPlane& operators) {
   if (!backends.is_serving()) return "backends are not accepted: a task failed for good";
   if (!operators.is_serving()) return "operators are not accepted: a task failed for good";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "musterd/config/settings.h"
+#include "musterd/service/socket_permissions.h"
 #include "os/listener.h"
 #include "os/unique_fd.h"
 
@@ -46,6 +47,8 @@ struct ServerSockets {
 // when that cannot be done: the service manager made them, or another broker is there now.
 [[nodiscard]] std::string put_back(ServerSockets& sockets, const SocketSettings& settings);
 
+// Of those that are files.
+[[nodiscard]] std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets);
 // A sentence when a socket is there and nobody accepts from it, or there is none; else empty.
 [[nodiscard]] std::string not_served(const broker::BrokerServer& backends,
                                      const ControlPlane& operators);
