@@ -10,6 +10,7 @@
 
 #include "muster/path.h"
 
+#include "model/counter_table.h"
 #include "musterctl/text.h"
 
 namespace muster::ctl {
@@ -217,6 +218,18 @@ std::string show_descriptors(const DescriptorUsage& usage, const Paint& paint) {
   return line("descriptors", text);
 }
 
+// What stands on a line of counters.
+std::string counters_of(std::string_view line, const Counters& counters) {
+  std::string text;
+  for (const CounterRow& row : all_counters()) {
+    if (row.line != line) continue;
+    if (!text.empty()) text += ", ";
+    const std::uint64_t value = counters.*row.value;
+    text += row.is_noun ? counted(value, std::string(row.words)) : number(value, row.words);
+  }
+  return text;
+}
+
 // An older broker does not say it; then the wall clocks of two programs have to do.
 std::chrono::milliseconds uptime(const BrokerStatus& status, std::uint64_t now_unix_ms) {
   if (status.uptime.count() > 0) return status.uptime;
@@ -227,7 +240,6 @@ std::chrono::milliseconds uptime(const BrokerStatus& status, std::uint64_t now_u
 }  // namespace
 
 std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
-  const Counters& count = status.counters;
   const auto up = uptime(status, style.now_unix_ms);
   std::string text = style.paint.bold("musterd " + escape_bytes(status.version)) + ", pid " +
                      std::to_string(status.pid) + ", up " + show_measured(up) + ", since " +
@@ -246,25 +258,13 @@ std::string show_status(const BrokerStatus& status, const ViewStyle& style) {
                                number(status.quiesced_backends, "quiesced, ") +
                                counted(status.connections, "connection"));
   text += line("broadcasts", running(status.running_broadcasts) + ", " +
-                                 number(count.broadcasts_started, "started, ") +
-                                 number(count.broadcasts_finished, "finished, ") +
+                                 counters_of("broadcasts", status.counters) + ", " +
                                  counted(status.reports_kept, "report") + " kept");
-  text += line("operations", number(count.operations_sent, "sent, ") +
-                                 number(count.redeliveries, "sent again after a reconnect, ") +
-                                 number(count.skipped_dead, "not sent (dead)"));
-  text += line("outcomes", number(count.acks, "acked, ") + number(count.timeouts, "timed out, ") +
-                               number(count.failures, "failed"));
-  text += line("late answers", number(count.late_answers, "late, ") +
-                                   number(count.duplicate_answers, "twice, ") +
-                                   number(count.unmatched_answers, "for unknown broadcasts"));
-  text += line("peers", number(count.connections_accepted, "accepted, ") +
-                            number(count.registrations, "registered, ") +
-                            number(count.refusals, "refused, ") +
-                            counted(count.protocol_errors, "protocol error") + ", " +
-                            counted(count.slow_readers, "slow reader") + ", " +
-                            number(count.over_quota, "over a quota"));
-  if (count.task_failures > 0) {
-    text += line("tasks", number(count.task_failures, "failed and were started again"));
+  for (const char* const name : {"operations", "outcomes", "late answers", "peers"}) {
+    text += line(name, counters_of(name, status.counters));
+  }
+  if (status.counters.task_failures > 0) {
+    text += line("tasks", counters_of("tasks", status.counters));
   }
   text += show_descriptors(status.descriptors, style.paint);
   text += show_users(status.users, style.user);

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include <google/protobuf/wire_format_lite.h>
+
+#include "model/counter_table.h"
 #include "wire/values.h"
 
 namespace muster::wire {
@@ -32,46 +35,31 @@ constexpr EnumTable<Code, v1::ControlError::Code, 10> kCodes{{
     {Code::kTooLarge, v1::ControlError::TOO_LARGE},
 }};
 
+// Counters are all alike: their table has the numbers of their fields.
 void put_counters(const Counters& counters, v1::Counters& out) {
-  out.set_connections_accepted(counters.connections_accepted);
-  out.set_registrations(counters.registrations);
-  out.set_refusals(counters.refusals);
-  out.set_protocol_errors(counters.protocol_errors);
-  out.set_broadcasts_started(counters.broadcasts_started);
-  out.set_broadcasts_finished(counters.broadcasts_finished);
-  out.set_operations_sent(counters.operations_sent);
-  out.set_redeliveries(counters.redeliveries);
-  out.set_acks(counters.acks);
-  out.set_timeouts(counters.timeouts);
-  out.set_failures(counters.failures);
-  out.set_skipped_dead(counters.skipped_dead);
-  out.set_late_answers(counters.late_answers);
-  out.set_duplicate_answers(counters.duplicate_answers);
-  out.set_unmatched_answers(counters.unmatched_answers);
-  out.set_slow_readers(counters.slow_readers);
-  out.set_over_quota(counters.over_quota);
-  out.set_task_failures(counters.task_failures);
+  MessageWriter bytes;
+  for (const CounterRow& row : all_counters()) {
+    bytes.number(static_cast<unsigned>(row.field), counters.*row.value);
+  }
+  (void)parse(out, bytes.view());
 }
 
 void take_counters(const v1::Counters& in, Counters& counters) {
-  counters.connections_accepted = in.connections_accepted();
-  counters.registrations = in.registrations();
-  counters.refusals = in.refusals();
-  counters.protocol_errors = in.protocol_errors();
-  counters.broadcasts_started = in.broadcasts_started();
-  counters.broadcasts_finished = in.broadcasts_finished();
-  counters.operations_sent = in.operations_sent();
-  counters.redeliveries = in.redeliveries();
-  counters.acks = in.acks();
-  counters.timeouts = in.timeouts();
-  counters.failures = in.failures();
-  counters.skipped_dead = in.skipped_dead();
-  counters.late_answers = in.late_answers();
-  counters.duplicate_answers = in.duplicate_answers();
-  counters.unmatched_answers = in.unmatched_answers();
-  counters.slow_readers = in.slow_readers();
-  counters.over_quota = in.over_quota();
-  counters.task_failures = in.task_failures();
+  using google::protobuf::internal::WireFormatLite;
+  const std::string bytes = serialize(in);
+  google::protobuf::io::CodedInputStream fields(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                                static_cast<int>(bytes.size()));
+  while (const std::uint32_t tag = fields.ReadTag()) {
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_VARINT) {
+      if (!WireFormatLite::SkipField(&fields, tag)) return;  // of a newer broker
+      continue;
+    }
+    std::uint64_t value = 0;
+    if (!fields.ReadVarint64(&value)) return;
+    for (const CounterRow& row : all_counters()) {
+      if (row.field == WireFormatLite::GetTagFieldNumber(tag)) counters.*row.value = value;
+    }
+  }
 }
 
 void put_share(const Share& share, v1::Share& out) {
