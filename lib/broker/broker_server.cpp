@@ -125,6 +125,8 @@ std::size_t BrokerServer::connection_count() const noexcept {
   return impl_->transport->open_count();
 }
 
+std::size_t BrokerServer::waiting_sends() const noexcept { return impl_->sends.waiting(); }
+
 std::string_view BrokerServer::transport_name() const noexcept { return impl_->transport->name(); }
 
 std::string_view BrokerServer::transport_fell_back() const noexcept {

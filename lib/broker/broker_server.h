@@ -88,6 +88,8 @@ class BrokerServer {
   [[nodiscard]] bool is_serving() const noexcept;
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
+  // Frames to backends that leave in later turns of the loop.
+  [[nodiscard]] std::size_t waiting_sends() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;
   // Why "auto" is not the best transport that there is, in words; else empty.
   [[nodiscard]] std::string_view transport_fell_back() const noexcept;

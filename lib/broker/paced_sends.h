@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <deque>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
-#include <variant>
+#include <vector>
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -24,7 +24,7 @@ namespace muster::broker {
 
 class PacedSends {
  public:
-  static constexpr std::size_t kATurn = 256;    // about a millisecond of system calls
+  static constexpr std::size_t kATurn = 1024;   // a few milliseconds of system calls
   static constexpr std::size_t kMost = 16'384;  // that wait
 
   PacedSends(asio::io_context& context, Transport& transport, Transport::Events& events)
@@ -34,15 +34,15 @@ class PacedSends {
         memory_(asio::use_service<HandlerMemory>(context)) {}
 
   // As Transport::send().
-  template <class Frame>
-  void send(ConnectionId connection, Frame&& frame) {
-    if (waiting_.empty() && sent_ < kATurn) {
-      ++sent_;
-      return transport_.send(connection, std::forward<Frame>(frame));
+  void send(ConnectionId connection, const FramePtr& frame) {
+    if (!goes_at_once()) return wait(connection, frame);
+    transport_.send(connection, frame);
+  }
+  void send(ConnectionId connection, std::string frame) {
+    if (!goes_at_once()) {
+      return wait(connection, std::make_shared<const OutboundBytes>(std::move(frame)));
     }
-    waiting_.push_back({connection, std::forward<Frame>(frame)});
-    if (waiting_.size() > kMost) send_oldest();
-    schedule();
+    transport_.send(connection, std::move(frame));
   }
 
   // A turn of the loop begins.
@@ -50,33 +50,46 @@ class PacedSends {
 
   // What waits for it leaves now: it is about to be hung up.
   void send_all_to(ConnectionId connection) noexcept {
-    for (Waiting& one : waiting_) {
-      if (one.connection == connection) send_now(std::exchange(one, {}));
+    for (std::size_t i = first_; i < waiting_.size(); ++i) {
+      if (waiting_[i].connection == connection) send_now(std::exchange(waiting_[i], {}));
     }
   }
   // Whatever waits leaves now.
   void send_all() noexcept {
-    while (!waiting_.empty()) send_oldest();
+    while (waiting() != 0) send_oldest();
   }
-  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size() - first_; }
 
  private:
   struct Waiting {
     ConnectionId connection;
-    std::variant<FramePtr, std::string> frame;
+    FramePtr frame;
   };
 
-  void send_oldest() noexcept {
-    Waiting oldest = std::move(waiting_.front());
-    waiting_.pop_front();
-    send_now(std::move(oldest));
+  [[nodiscard]] bool goes_at_once() noexcept { return waiting() == 0 && sent_++ < kATurn; }
+
+  void wait(ConnectionId connection, FramePtr frame) {
+    waiting_.push_back({connection, std::move(frame)});
+    if (waiting() > kMost) send_oldest();
+    schedule();
   }
 
-  void send_now(Waiting one) noexcept {
+  void send_oldest() noexcept {
+    const Waiting oldest = std::move(waiting_[first_++]);
+    if (first_ == waiting_.size()) {
+      waiting_.clear();
+      first_ = 0;
+    } else if (first_ >= kMost) {  // more came before it was ever empty
+      waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(first_));
+      first_ = 0;
+    }
+    send_now(oldest);
+  }
+
+  void send_now(const Waiting& one) noexcept {
     if (one.connection.generation == 0) return;  // it left before its turn
     try {
-      std::visit([&](auto& frame) { transport_.send(one.connection, std::move(frame)); },
-                 one.frame);
+      transport_.send(one.connection, one.frame);
     } catch (const std::exception& e) {
       events_.handling_failed(one.connection, e.what());
     }
@@ -89,17 +102,18 @@ class PacedSends {
 
   void turn() {
     scheduled_ = false;
-    for (std::size_t i = std::min(kATurn, waiting_.size()); i > 0; --i) send_oldest();
+    for (std::size_t i = std::min(kATurn, waiting()); i > 0; --i) send_oldest();
     sent_ = kATurn;
     transport_.flush();
-    if (!waiting_.empty()) schedule();
+    if (waiting() != 0) schedule();
   }
 
   asio::io_context& context_;
   Transport& transport_;
   Transport::Events& events_;
   HandlerMemory& memory_;
-  std::deque<Waiting> waiting_;
+  std::vector<Waiting> waiting_;  // from first_ on; it keeps its room from round to round
+  std::size_t first_ = 0;
   std::size_t sent_ = 0;  // in this turn
   bool scheduled_ = false;
 };

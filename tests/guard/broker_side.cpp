@@ -60,6 +60,7 @@ class Rounds {
       const std::uint32_t wanted = sink_.registered + count;
       let_peers({Turn::What::kConnect, count});
       run_until([&] { return sink_.registered >= wanted; });
+      send_all();
       let_peers({Turn::What::kAnswer, 0});
     }
   }
@@ -75,6 +76,7 @@ class Rounds {
         throw std::runtime_error(error->message);
       }
     }
+    send_all();
     let_peers({Turn::What::kAnswer, work_.in_flight});
     run_until([&] { return sink_.finished >= wanted; });
     if (!sink_.all_acked) throw std::runtime_error("a backend did not ack");
@@ -98,6 +100,11 @@ class Rounds {
     options.core.max_reports = work_.in_flight;
     options.next_broadcast_id = [this] { return ++last_id_; };
     return options;
+  }
+
+  // To very many it sends a part in each turn.
+  void send_all() {
+    while (server_->waiting_sends() != 0) context_.run_one();
   }
 
   void let_peers(Turn turn) const {
