@@ -70,11 +70,11 @@ class IoRing {
   [[nodiscard]] bool be_told() noexcept;
   // There is something to take or to collect; or there was, and the kernel says so late.
   [[nodiscard]] bool has_news() const noexcept;
+  static constexpr unsigned kCompletions = 4096;  // that the ring holds
 
  private:
   [[nodiscard]] bool has_completions() const noexcept;
   static constexpr unsigned kRequests = 512;
-  static constexpr unsigned kCompletions = 4096;
   static constexpr unsigned kBuffers = 512;
   static constexpr std::size_t kBufferBytes = 1024;
 

@@ -49,6 +49,9 @@ UringTransport::UringTransport(asio::io_context& context, std::size_t max_queued
                  watches_.serve(events_);
                }),
       buffer_(std::make_unique<char[]>(kBufferBytes)) {
+  // What a handler sends may bring completions, and has no memory to ask for: all that the ring
+  // holds, and as many that wait for their turn.
+  inbox_.reserve(std::size_t{2} * IoRing::kCompletions);
   (void)ring_.be_told();
   wait();
 }

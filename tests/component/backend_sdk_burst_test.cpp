@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -89,11 +90,14 @@ TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndN
     handled = request.broadcast_id();
   });
   const std::size_t before = resident_bytes();
-  const auto is_lost = [&] { return log_.count("connecting") > 0; };
   BroadcastId asked = 0;
   try {
-    while (asked < kMost && !is_lost()) {
-      if (asked < handled + kAhead) peer.release(++asked);
+    while (asked < kMost) {
+      if (asked < handled + kAhead) {
+        peer.release(++asked);
+      } else {
+        std::this_thread::yield();
+      }
     }
   } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): the connection has ended
   }
@@ -107,11 +111,18 @@ TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndN
   EXPECT_EQ(peer.welcome(2), "Register zccache 1.4.2");
   EXPECT_EQ(log_.wait_for("registered"), "registered 2");
   const BroadcastId last = handled;
+  // Requests that were in hand are answered here, too, before it or after it.
+  const auto hears_answer = [&](BroadcastId id) {
+    const std::string wanted = "Failure " + std::to_string(id) + " Rejected: " + detail;
+    std::string heard = peer.next();
+    while (heard != wanted && heard.starts_with("Failure ")) heard = peer.next();
+    return heard == wanted;
+  };
   peer.release(last);
-  EXPECT_EQ(peer.next(), "Failure " + std::to_string(last) + " Rejected: " + detail);
+  EXPECT_TRUE(hears_answer(last));
   EXPECT_EQ(log_.count("release " + std::to_string(last) + " "), 1u);
   peer.release(kMost + 1);
-  EXPECT_EQ(peer.next(), "Failure " + std::to_string(kMost + 1) + " Rejected: " + detail);
+  EXPECT_TRUE(hears_answer(kMost + 1));
 }
 
 TEST_P(BackendSdkBurstTest, StopAndActivityAsOftenAsOneLikes) {

@@ -53,8 +53,8 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
   }
   EXPECT_EQ(waiting.hears(), "registered");
   settle();
-  EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("cannot accept connections"),
-                                          "accepting connections again"));
+  EXPECT_THAT(sink_.troubles,
+              ElementsAre(HasSubstr("cannot accept connections"), "accepting connections again"));
 }
 
 TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {

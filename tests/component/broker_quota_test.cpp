@@ -163,8 +163,8 @@ TEST_F(DescriptorReserveTest, BackendsStopAtTheReserveAndGoOnAtOnceWhenSomeComeB
   EXPECT_GT(counters().connections_accepted, 10u);
   ASSERT_TRUE(run_until([&] { return sink_.troubles.size() == 2; }));
   EXPECT_EQ(counters().connections_accepted, static_cast<std::uint64_t>(kMany));
-  EXPECT_THAT(sink_.troubles, ElementsAre(HasSubstr("cannot accept connections"),
-                                          "accepting connections again"));
+  EXPECT_THAT(sink_.troubles,
+              ElementsAre(HasSubstr("cannot accept connections"), "accepting connections again"));
   EXPECT_FALSE(server_->descriptors().exhausted);
 }
 

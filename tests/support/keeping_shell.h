@@ -10,7 +10,6 @@
 
 namespace muster::test {
 
-
 class KeepingShell final : public core::Shell {
  public:
   BroadcastId next_broadcast_id() override { return next_id++; }

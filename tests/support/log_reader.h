@@ -1,5 +1,5 @@
-// Reads what musterd writes, by the grammar that daemon/musterd/log/record.h documents: a reader of its own
-// that shares no code with the writer.
+// Reads what musterd writes, by the grammar that daemon/musterd/log/record.h documents: a reader of
+// its own that shares no code with the writer.
 #pragma once
 
 #include <optional>

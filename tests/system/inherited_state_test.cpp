@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -116,10 +117,15 @@ class InheritedStateTest : public MusterdTest {
       if (::lstat((dir_ / name).c_str(), &found) != 0) return text + name + " is not there";
       text += std::string(name) + ' ' + mode_of(found) + ' ';
     }
+    // In the order of their names; what is written later (policy) may not be there yet.
+    std::set<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::directory_iterator(state())) {
+      if (!entry.path().filename().native().starts_with("policy")) files.insert(entry.path());
+    }
+    for (const auto& path : files) {
       struct stat found {};
-      ::lstat(entry.path().c_str(), &found);
-      text += entry.path().filename().native() + ' ' + mode_of(found) + ' ';
+      ::lstat(path.c_str(), &found);
+      text += path.filename().native() + ' ' + mode_of(found) + ' ';
     }
     return text;
   }

@@ -84,10 +84,13 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kShuttingDown:
       return log_.info("shutting down: waiting for the broadcasts that run");
     case Event::Kind::kBackendLost:
+      return about_backend(LogLevel::kWarning, "backend lost: its process still runs");
     case Event::Kind::kBackendResumed:
+      return about_backend(LogLevel::kInfo, "backend resumed");
     case Event::Kind::kBackendForgotten:
+      return about_backend(LogLevel::kInfo, "backend forgotten");
     case Event::Kind::kEventsLost:
-      return;  // only a watcher is told
+      return;  // it is about one watcher
   }
 }
 
