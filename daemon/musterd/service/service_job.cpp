@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kManager = "org.freedesktop.systemd1";
 // What the thread has less than the loop: it ends by itself before it is given up.
-constexpr std::chrono::milliseconds kMargin{100};
+constexpr std::chrono::milliseconds kAnswerMargin{100};
 
 struct CloseBus {
   void operator()(sd_bus* bus) const noexcept { ::sd_bus_close_unref(bus); }
@@ -102,7 +102,7 @@ class ManagerBus {
   MessagePtr call(Call&& make) {
     // 0 would be the default, 25 s.
     (void)::sd_bus_set_method_call_timeout(bus_.get(), std::max<std::uint64_t>(left(), 1));
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{nullptr, nullptr, 0};
     sd_bus_message* answer = nullptr;
     const int result = make(&error, &answer);
     MessagePtr reply(answer);
@@ -160,7 +160,7 @@ ServiceJob ask_service_job(std::chrono::milliseconds patience) {
 ServiceJobQuestion::ServiceJobQuestion(const asio::any_io_executor& loop, Ask ask)
     : ask_(std::move(ask)), worker_(loop), timer_(loop) {}
 
-ServiceJobQuestion::~ServiceJobQuestion() { worker_.close(kMargin); }
+ServiceJobQuestion::~ServiceJobQuestion() { worker_.close(kAnswerMargin); }
 
 void ServiceJobQuestion::ask(Answered answered) {
   answered_ = std::move(answered);
@@ -169,7 +169,7 @@ void ServiceJobQuestion::ask(Answered answered) {
     if (!cancelled) give_up("the service manager does not answer in time");
   });
   const auto job = std::make_shared<ServiceJob>();
-  const bool taken = worker_.run([job, ask = ask_] { *job = ask(kPatience - kMargin); },
+  const bool taken = worker_.run([job, ask = ask_] { *job = ask(kPatience - kAnswerMargin); },
                                  [this, job](bool finished) {
                                    if (!finished) job->problem = "out of memory";
                                    answer(*job);
