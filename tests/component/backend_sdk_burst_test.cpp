@@ -2,6 +2,7 @@
 // arrives.
 #include <atomic>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -84,16 +85,17 @@ TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndN
   constexpr BroadcastId kMost = 20'000;
   constexpr BroadcastId kAhead = 500;  // fewer than a backend has in hand
   const std::string detail(kMaxDetailBytes, 'd');
-  std::atomic<BroadcastId> handled = 0;
-  ScriptedPeer peer = joined([&](Request& request) {
+  // The handler may still run when the test has ended.
+  const auto handled = std::make_shared<std::atomic<BroadcastId>>(0);
+  ScriptedPeer peer = joined([handled, detail](Request& request) {
     request.reject(detail);
-    handled = request.broadcast_id();
+    *handled = request.broadcast_id();
   });
   const std::size_t before = resident_bytes();
   BroadcastId asked = 0;
   try {
     while (asked < kMost) {
-      if (asked < handled + kAhead) {
+      if (asked < *handled + kAhead) {
         peer.release(++asked);
       } else {
         std::this_thread::yield();
@@ -110,7 +112,7 @@ TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndN
   peer = broker_->accept();
   EXPECT_EQ(peer.welcome(2), "Register zccache 1.4.2");
   EXPECT_EQ(log_.wait_for("registered"), "registered 2");
-  const BroadcastId last = handled;
+  const BroadcastId last = *handled;
   // Requests that were in hand are answered here, too, before it or after it.
   const auto hears_answer = [&](BroadcastId id) {
     const std::string wanted = "Failure " + std::to_string(id) + " Rejected: " + detail;
