@@ -18,7 +18,7 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
                     core::Now now, ProcessWatch* processes = nullptr) {
   struct Deliver {
     core::Broker& core;
-    ProcessWatch* processes;
+    ProcessWatch* processes = nullptr;
     core::ConnectionId from;
     std::uint64_t request_id = 0;
     core::Now now;

@@ -86,12 +86,16 @@ bool is_of_shim(const char* name) { return std::strncmp(name, "shim-", 5) == 0; 
 
 extern "C" {
 
-void* __libc_malloc(size_t bytes);  // NOLINT(bugprone-reserved-identifier): glibc's
+// glibc's. NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming)
+void* __libc_malloc(size_t bytes);
 
 __attribute__((visibility("default"))) void* malloc(size_t bytes) {
-  if (mallocs_until_failure > 0 && --mallocs_until_failure == 0) {
-    errno = ENOMEM;
-    return nullptr;
+  if (mallocs_until_failure > 0) {
+    --mallocs_until_failure;
+    if (mallocs_until_failure == 0) {
+      errno = ENOMEM;
+      return nullptr;
+    }
   }
   return __libc_malloc(bytes);
 }

@@ -84,7 +84,7 @@ TEST_F(MusterdKeysTest, NothingIsSentTwiceForAKeyWheneverTheBrokerIsKilled) {
       broker.end(SIGKILL);
       for (std::thread& thread : operators) thread.join();
       // What was on its way to the backend.
-      for (std::string heard = backend.hears(); heard.find("operation") == 0;
+      for (std::string heard = backend.hears(); heard.starts_with("operation");
            heard = backend.hears()) {
         ++sent[released(heard)];
       }

@@ -44,7 +44,7 @@ class RetryTurns {
     void give_back() noexcept { in_use_ = false; }
 
    private:
-    alignas(std::max_align_t) std::byte space_[256];
+    alignas(std::max_align_t) std::byte space_[256] = {};
     bool in_use_ = false;
   };
 

@@ -106,7 +106,7 @@ const KeyEntry* KeyStore::find(uid_t uid, std::string_view key) const {
 
 void KeyStore::intend(KeyEntry entry, Journal::Durable done) {
   forget_before(entry.started_unix_ms);
-  Journal::Durable told = [this, done](bool durable) {
+  Journal::Durable told = [this, done = std::move(done)](bool durable) {
     if (durable) is_late_ = false;
     done(durable);
   };
