@@ -104,9 +104,9 @@ const KeyEntry* KeyStore::find(uid_t uid, std::string_view key) const {
   return found == nullptr ? nullptr : &found->entry;
 }
 
-void KeyStore::intend(KeyEntry entry, Journal::Durable done) {
+void KeyStore::intend(KeyEntry entry, const Journal::Durable& done) {
   forget_before(entry.started_unix_ms);
-  Journal::Durable told = [this, done = std::move(done)](bool durable) {
+  Journal::Durable told = [this, done](bool durable) {
     if (durable) is_late_ = false;
     done(durable);
   };

@@ -65,7 +65,7 @@ class KeyStore {
   [[nodiscard]] const KeyEntry* find(uid_t uid, std::string_view key) const;
   // Before `entry.id` is known. `done` is told whether the key is on disk, maybe at once. A key
   // that is there already is not changed: then it is about what stands in it.
-  void intend(KeyEntry entry, Journal::Durable done);
+  void intend(KeyEntry entry, const Journal::Durable& done);
   // What was intended is sent: withdraw() does nothing any more.
   void begin(uid_t uid, std::string_view key) noexcept;
   void note_started(KeyEntry entry, Journal::Durable done = {});
