@@ -224,11 +224,11 @@ asio::awaitable<bool> ControlSession::keep_key(std::shared_ptr<ControlSession> s
   const auto until = std::chrono::steady_clock::now() + kKeyPatience;
   for (;;) {
     const auto answer = std::make_shared<Answer>();
-    Journal::Durable done = [answer, weak = self->weak_from_this()](bool durable) {
+    const Journal::Durable done = [answer, weak = self->weak_from_this()](bool durable) {
       *answer = {true, durable};
       if (const auto waiting = weak.lock()) waiting->key_timer_.cancel();
     };
-    keys.intend(intended, std::move(done));
+    keys.intend(intended, done);
     while (!answer->over && !self->finishing_ && std::chrono::steady_clock::now() < until) {
       self->key_timer_.expires_at(until);
       co_await self->key_timer_.async_wait(net::kUseTuple);
