@@ -125,6 +125,14 @@ std::size_t BrokerServer::connection_count() const noexcept {
   return impl_->transport->open_count();
 }
 
+std::optional<core::ConnectionId> BrokerServer::held(const BackendKey& key) const {
+  return impl_->held.of(key);
+}
+
+std::vector<core::ConnectionId> BrokerServer::held() const { return impl_->held.all(); }
+
+void BrokerServer::confirm(core::ConnectionId connection) { impl_->confirm(connection); }
+
 std::size_t BrokerServer::waiting_sends() const noexcept { return impl_->sends.waiting(); }
 
 std::string_view BrokerServer::transport_name() const noexcept { return impl_->transport->name(); }

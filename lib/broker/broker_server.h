@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "muster/broker_view.h"
 
@@ -49,6 +51,8 @@ struct ServerOptions {
   std::function<bool()> last_id_is_durable;
   // An operation key is in use from now on. Empty: nobody keeps them.
   std::function<void(const core::UsedKey&)> key_used;
+  // A backend hears that it is registered, and all that follows, after confirm() alone.
+  bool hold_registered = false;
 };
 
 // A backend that was registered with the broker before it restarted.
@@ -88,6 +92,12 @@ class BrokerServer {
   [[nodiscard]] bool is_serving() const noexcept;
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
+  // With hold_registered: the connection that waits to be confirmed for a key, and all of them.
+  [[nodiscard]] std::optional<core::ConnectionId> held(const BackendKey& key) const;
+  [[nodiscard]] std::vector<core::ConnectionId> held() const;
+  // Nothing happens when it does not wait (any more). REQUIRES: called from the loop, not from
+  // inside an event.
+  void confirm(core::ConnectionId connection);
   // Frames to backends that leave in later turns of the loop.
   [[nodiscard]] std::size_t waiting_sends() const noexcept;
   [[nodiscard]] std::string_view transport_name() const noexcept;

@@ -19,6 +19,7 @@
 #include "broker/deadline_timers.h"
 #include "broker/descriptor_budget.h"
 #include "broker/encoded_operations.h"
+#include "broker/held_sends.h"
 #include "broker/paced_sends.h"
 #include "broker/peer_groups.h"
 #include "broker/process_watch.h"
@@ -82,6 +83,9 @@ struct BrokerServer::Impl final : core::Shell,
   void failed(std::string_view what, std::string_view why) noexcept;
   void shut_down(std::function<void()> done, bool quiesce);
   bool expect(RosterBackend backend);
+  // Everything that is sent goes through here.
+  void put(ConnectionId connection, std::string frame);
+  void confirm(ConnectionId connection);
   void stop() noexcept;
 
   asio::io_context& context;
@@ -92,6 +96,7 @@ struct BrokerServer::Impl final : core::Shell,
   std::string transport_fell_back;
   std::unique_ptr<Transport> transport;
   PacedSends sends;
+  HeldSends held;
   DeadlineTimers timers;
   ProcessWatch processes;
   Acceptor acceptor;

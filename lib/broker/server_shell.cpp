@@ -1,4 +1,5 @@
 // What the core asks for. Nothing here calls the core.
+#include <exception>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -26,7 +27,27 @@ std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, const OutgoingOperation& operation) {
-  sends.send(connection, encoded.frame_of(operation));
+  const FramePtr& frame = encoded.frame_of(operation);
+  if (auto* const waits = held.frames_of(connection)) return waits->push_back(frame);
+  sends.send(connection, frame);
+}
+
+void BrokerServer::Impl::put(ConnectionId connection, std::string frame) {
+  if (auto* const waits = held.frames_of(connection)) {
+    return waits->push_back(std::make_shared<const OutboundBytes>(std::move(frame)));
+  }
+  sends.send(connection, std::move(frame));
+}
+
+void BrokerServer::Impl::confirm(ConnectionId connection) {
+  for (const FramePtr& frame : held.take(connection)) {
+    try {
+      sends.send(connection, frame);
+    } catch (const std::exception& e) {
+      return handling_failed(connection, e.what());
+    }
+  }
+  transport->flush();
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
@@ -44,17 +65,20 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
       return wire::encode_cancel(wire::kBackendLane, request_id);
     }
   };
-  sends.send(connection, std::visit(Encode{request_id}, notice));
+  const auto* const registered = std::get_if<Registered>(&notice);
+  if (registered != nullptr && options.hold_registered) held.hold(connection, registered->key);
+  put(connection, std::visit(Encode{request_id}, notice));
 }
 
 void BrokerServer::Impl::flush() { transport->flush(); }
 
 void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_id,
                                 const Refusal& refusal, bool answers_a_request) {
-  sends.send(connection, wire::encode(request_id, refusal, answers_a_request));
+  put(connection, wire::encode(request_id, refusal, answers_a_request));
 }
 
 void BrokerServer::Impl::hang_up(ConnectionId connection) {
+  (void)held.take(connection);  // it never heard that it is registered
   sends.send_all_to(connection);
   transport->hang_up(connection);
   acceptor.descriptors_came_back();
@@ -62,6 +86,7 @@ void BrokerServer::Impl::hang_up(ConnectionId connection) {
 
 void BrokerServer::Impl::release(ConnectionId connection) {
   processes.remove(connection);
+  (void)held.take(connection);
   sends.send_all_to(connection);
   transport->release(connection);
   acceptor.descriptors_came_back();

@@ -292,7 +292,7 @@ TEST_P(SdkThousandTest, ABroadcastRightAfterACrashAsksAllOfThem) {
 }
 
 // Apart, until a registration is on disk before the backend hears of it.
-TEST_P(SdkThousandTest, DISABLED_WhoeverWasToldThatItIsRegisteredIsExpectedAfterACrash) {
+TEST_P(SdkThousandTest, WhoeverWasToldThatItIsRegisteredIsExpectedAfterACrash) {
   crash_and_ask_at_once();
 }
 

@@ -64,6 +64,7 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   options.transport = settings.transport;
   options.descriptor_reserve = settings.control.connections + kOwnDescriptors;
   options.next_broadcast_id = [&ids] { return ids.next(); };
+  options.hold_registered = true;  // until the roster has it
   options.key_used = [&keys](const core::UsedKey& used) {
     keys.begin(used.uid, used.key);
     keys.note_started({used.uid, used.key, used.broadcast, used.request, used.used_unix_ms});

@@ -1,16 +1,23 @@
 // Keeps the roster on disk in step with the registry: what happens to a backend is written down in
-// the turn after it. The loop's thread.
+// the turn after it, and a backend hears that it is registered when that is done. Where the disk
+// fails, or takes more than a second, it hears it all the same, and `status` has the problem. The
+// loop's thread.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "muster/broker_view.h"
 
@@ -24,7 +31,7 @@ class RosterKeeper {
  public:
   // All outlive it.
   RosterKeeper(const asio::any_io_executor& loop, RosterStore& store)
-      : loop_(loop), store_(store), boot_id_(current_boot_id()) {}
+      : loop_(loop), store_(store), boot_id_(current_boot_id()), patience_(loop) {}
 
   // REQUIRES: before the server listens. Tells it whom to expect; the others are forgotten.
   void begin(broker::BrokerServer& server) {
@@ -62,7 +69,10 @@ class RosterKeeper {
     end();
   }
   // Nothing of the server is looked at any more.
-  void end() { server_ = nullptr; }
+  void end() {
+    server_ = nullptr;
+    patience_.cancel();
+  }
 
  private:
   // A look at /proc for each: a few of them a turn.
@@ -95,17 +105,66 @@ class RosterKeeper {
       entry.pid = known->peer.process.pid;
       if (entry.pid > 0) entry.start_ticks = os::start_time(entry.pid).value_or(0);
       entry.boot_id = boot_id_;
-      store_.note_registered(std::move(entry));
+      // Found now, as the entry is: what is written is of this connection.
+      const auto held = server_->held(change.key());
+      if (!held) {
+        store_.note_registered(std::move(entry));
+        continue;
+      }
+      wait_for_disk();
+      store_.note_registered(std::move(entry), [this, connection = *held,
+                                                alive = std::weak_ptr<int>(alive_)](bool written) {
+        if (alive.expired() || server_ == nullptr) return;
+        if (written) store_.set_late(false);
+        // Not from inside: it may be the journal's own turn.
+        asio::post(loop_, [this, connection, alive] {
+          if (!alive.expired() && server_ != nullptr) server_->confirm(connection);
+        });
+      });
     }
     write_later();
   }
+
+  // Looks at all that wait, again and again while there are any: who waited at the look before,
+  // too, has waited long enough.
+  void wait_for_disk() {
+    if (std::exchange(is_waiting_, true)) return;
+    seen_.clear();
+    look_later();
+  }
+
+  void look_later() {
+    patience_.expires_after(kBetweenLooks);
+    patience_.async_wait([this, alive = std::weak_ptr<int>(alive_)](std::error_code error) {
+      if (error || alive.expired() || server_ == nullptr) return;
+      look();
+    });
+  }
+
+  void look() {
+    std::vector<core::ConnectionId> waiting = server_->held();
+    std::sort(waiting.begin(), waiting.end());
+    for (const core::ConnectionId connection : waiting) {
+      if (!std::binary_search(seen_.begin(), seen_.end(), connection)) continue;
+      store_.set_late(true);
+      server_->confirm(connection);
+    }
+    is_waiting_ = !waiting.empty();
+    seen_ = std::move(waiting);
+    if (is_waiting_) look_later();
+  }
+
+  static constexpr std::chrono::milliseconds kBetweenLooks{500};
 
   asio::any_io_executor loop_;
   RosterStore& store_;
   std::string boot_id_;
   broker::BrokerServer* server_ = nullptr;
   std::map<BackendKey, bool> changed_;  // true: it is gone
+  asio::steady_timer patience_;
+  std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
   bool is_posted_ = false;
+  bool is_waiting_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

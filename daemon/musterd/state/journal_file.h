@@ -35,12 +35,17 @@ struct JournalContent {
 
 class JournalFile {
  public:
-  JournalFile(std::filesystem::path directory, const std::string& name);
+  // What append() has done: the disk has the records, or the kernel. The latter outlives a crash of
+  // the broker, not one of the host.
+  enum class Appended : std::uint8_t { kOnDisk, kInKernel };
+
+  JournalFile(std::filesystem::path directory, const std::string& name,
+              Appended appended = Appended::kOnDisk);
 
   // Reads all and makes ready for append(). No file is an empty one. With a problem, only
   // replace() works from then on.
   [[nodiscard]] JournalContent open();
-  // Appends framed records and waits for the disk. Empty when they are durable, else why not.
+  // Appends framed records. Empty when they are where they have to be, else why not.
   [[nodiscard]] std::string append(std::string_view framed);
   // Puts a new file in the place of the old one, durably: framed records that stand for everything.
   [[nodiscard]] std::string replace(std::string_view framed);
@@ -51,6 +56,7 @@ class JournalFile {
  private:
   std::filesystem::path directory_;
   std::filesystem::path path_;
+  Appended appended_;
   os::UniqueFd file_;  // empty: replace() first
   std::uint64_t size_ = 0;
 };

@@ -99,7 +99,8 @@ std::optional<RosterChange> decode_roster_change(std::string_view record) {
 RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
                          const std::filesystem::path& directory, Log& log)
     : file_(escape_bytes((directory / kRosterFileName).native())) {
-  JournalFile file(directory, kRosterFileName);
+  // Where the host goes down nobody is left to expect.
+  JournalFile file(directory, kRosterFileName, JournalFile::Appended::kInKernel);
   JournalContent content = file.open();
   std::size_t unknown = 0;
   for (const std::string& record : content.records) {
@@ -171,6 +172,10 @@ std::string RosterStore::problem() const {
   const std::string& why = journal_->problem();
   if (!why.empty()) {
     return "the roster cannot be written: " + file_ + ' ' + why + ": make room or repair the disk";
+  }
+  if (is_late_) {
+    return "the roster is not up to date: writing " + file_ +
+           " takes more than a second: repair the disk";
   }
   if (lost_.empty()) return {};
   return "the roster of the previous run could not be read: " + file_ + ' ' + lost_ +

@@ -1,9 +1,7 @@
 // The registered backends, on disk, so that a broker that starts knows whom to expect.
 //
-// A registration is written at once and not waited for: a broker that is killed loses nothing,
-// as the bytes are the kernel's by then but for what waits behind the write that runs. Where
-// the host goes down there is nobody left to expect. After a crash within the millisecond before a
-// registration is written that backend is not expected; it registers again by itself.
+// A backend hears that it is registered after its record is written. The kernel has it then, which
+// is enough for a broker that is killed; where the host goes down there is nobody left to expect.
 //
 // The loop's thread.
 #pragma once
@@ -75,6 +73,8 @@ class RosterStore {
   void note_gone(const BackendKey& key, Journal::Durable done = {});
   // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
   [[nodiscard]] std::string problem() const;
+  // Whether a record has waited for too long; problem() says so.
+  void set_late(bool late) noexcept { is_late_ = late; }
   // Writes everything; nothing is armed any more.
   void close();
 
@@ -86,6 +86,7 @@ class RosterStore {
   std::map<BackendKey, std::uint64_t> order_of_;
   std::uint64_t next_order_ = 0;
   std::string lost_;  // what could not be read
+  bool is_late_ = false;
   std::string file_;
   std::unique_ptr<Journal> journal_;
 };
