@@ -31,8 +31,8 @@ class EventSink {
   virtual void on_event(const Event& event) = 0;
   // Whether acks are worth an event each; asked once an outcome, so it must be cheap.
   [[nodiscard]] virtual bool wants_every_outcome() const noexcept = 0;
-  // The broadcast has ended and has a report: whoever waits for it is to be answered. After its
-  // last event, which may be missing.
+  // The broadcast has ended and has a report: answer the operators that wait for it. Called after
+  // its last event, which may be missing.
   virtual void on_ended(BroadcastId broadcast) noexcept { (void)broadcast; }
   // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
   // exception ended a connection. One sentence; worth a warning in the log.

@@ -68,8 +68,8 @@ class Shell {
   // it. An event is news for logs and watchers; one that there was no memory for is missing.
   virtual void report(const Event& event) = 0;
 
-  // The broadcast has its last outcome, its report is kept from now on: whoever waits for it is to
-  // be answered. Once for each, after its last event, which may be missing. Const functions of
+  // The broadcast has its last outcome and its report: answer the operators that wait for it.
+  // Called once for each broadcast, after its last event, which may be missing. Const functions of
   // Broker may be used in it.
   virtual void ended(BroadcastId broadcast) noexcept = 0;
 

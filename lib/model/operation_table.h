@@ -18,7 +18,7 @@ struct OperationRow {
   OperationKind kind = OperationKind::kUnknown;
   std::string_view name;   // in texts, and the command of musterctl: "release-handles"
   std::string_view field;  // of each oneof `operation` on the wire, and in JSON: "release_handles"
-  ControlAction action = ControlAction::kLook;  // what policy must allow whoever starts it
+  ControlAction action = ControlAction::kLook;  // that policy must allow to the operator
 };
 
 struct ActionRow {

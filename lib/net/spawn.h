@@ -1,5 +1,5 @@
 // Starting a coroutine that nobody awaits. asio::detached would swallow what it throws; this says
-// so to whoever starts it.
+// so to its caller.
 #pragma once
 
 #include <functional>

@@ -42,8 +42,8 @@ void from_proto(const v1::PolicyExplanation& in, PolicyExplanation& explanation)
                                      std::optional<BroadcastReport>& report);
 [[nodiscard]] std::string from_proto(const v1::ControlEvent& in, Event& event);
 
-// --- report_write.cpp: reports and events as the bytes of their messages. Of everything that an
-// operator is told they are what grows with the number of backends in every broadcast.
+// --- report_write.cpp: reports and events as the bytes of their messages. They are written without
+// Protobuf's classes, as their size grows with the number of backends.
 
 // Whether a report is written with its details and notes.
 enum class Texts { kAll, kNone };

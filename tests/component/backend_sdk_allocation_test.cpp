@@ -176,7 +176,7 @@ class BackendSdkAllocationTest : public ::testing::TestWithParam<std::tuple<Flav
       const FailingAllocation failing(number);
       try {
         if (step.within) step.within(stage);
-      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): told to whoever called
+      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the caller sees it
       }
       backend_->drive();
       failed = failing.has_failed();

@@ -1,5 +1,6 @@
 // Beginning and ending: options, stop(), destructors, threads, signals, fork.
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -160,8 +161,19 @@ TEST_P(BackendSdkLifetimeTest, TheDestructorWaitsForAHandlerThatRuns) {
   destroyer.join();
 }
 
+// Calls what it is given when its thread has let go of all that it had.
+struct AtThreadExit {
+  std::function<void()> call;
+  ~AtThreadExit() {
+    if (call) call();
+  }
+};
+
 TEST_P(BackendSdkLifetimeTest, AHandlerMayDestroyItsBackend) {
+  const bool has_own_thread = GetParam() == Flavour::kOwnThread;
   ScriptedPeer peer = joined([&](Request&) {
+    thread_local AtThreadExit at_exit;
+    if (has_own_thread) at_exit.call = [&] { log_.add("thread ended"); };
     backend_.reset();
     log_.add("destroyed");
   });
@@ -170,6 +182,10 @@ TEST_P(BackendSdkLifetimeTest, AHandlerMayDestroyItsBackend) {
   EXPECT_EQ(log_.wait_for("handled"), "handled 7");
   EXPECT_EQ(peer.next(), "Deregister");
   EXPECT_EQ(peer.next(), "closed");
+  // Nobody joins it: it ends by itself, and closes what it has.
+  if (has_own_thread) {
+    EXPECT_EQ(log_.wait_for("thread ended"), "thread ended");
+  }
 }
 
 TEST_P(BackendSdkLifetimeTest, AnAnswerMayOutliveItsBackend) {

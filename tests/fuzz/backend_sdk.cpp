@@ -20,6 +20,7 @@
 #include "fuzz/spoil.h"
 #include "fuzz/targets.h"
 #include "sdk/backend_core.h"
+#include "support/direct_sink.h"
 
 namespace muster::fuzz {
 namespace {
@@ -43,7 +44,7 @@ class SdkStage {
  public:
   explicit SdkStage(std::string_view bytes)
       : input_(bytes),
-        sink_(std::make_shared<SdkSink>(port_)),
+        sink_(std::make_shared<test::DirectSink<SdkPort>>(port_)),
         core_(registration(), Backoff(milliseconds(100), milliseconds(10'000), 1), port_, sink_,
               activity_) {
     sink_->core = &core_;
@@ -287,7 +288,7 @@ class SdkStage {
   Input input_;
   SdkPort port_;
   ActivityFlag activity_;
-  std::shared_ptr<SdkSink> sink_;
+  std::shared_ptr<test::DirectSink<SdkPort>> sink_;
   BackendCore core_;
   wire::BrokerFrameDecoder decoder_;
   bool handlers_are_busy_ = false;

@@ -105,34 +105,4 @@ class SdkPort final : public BackendPort {
   wire::BackendFrame heard_;
 };
 
-// Where requests bring their answers: to the core, for as long as there is one.
-class SdkSink final : public AnswerSink {
- public:
-  explicit SdkSink(SdkPort& port) : port_(port) {}
-
-  void answer(RequestRef request, Answer answer) override {
-    if (core != nullptr) core->deliver(AnswerGiven{request, std::move(answer)});
-  }
-  void working(RequestRef request, Working working) override {
-    if (core != nullptr) core->deliver(MoreTimeAsked{request, std::move(working)});
-  }
-  void released(RequestRef request) override {
-    if (core != nullptr) core->deliver(RequestReleased{request});
-  }
-  [[nodiscard]] bool in_handler() const override {
-    return core != nullptr && port_.queue.is_running_here();
-  }
-  [[nodiscard]] bool registered() const override {
-    return core != nullptr && port_.state == ConnectionState::kRegistered;
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point now() const override {
-    return core != nullptr ? port_.time : std::chrono::steady_clock::time_point();
-  }
-
-  BackendCore* core = nullptr;
-
- private:
-  SdkPort& port_;
-};
-
 }  // namespace muster::fuzz

@@ -1,5 +1,7 @@
 #include "support/backend_core_fixture.h"
 
+#include "support/direct_sink.h"
+
 namespace muster::test {
 namespace {
 
@@ -10,47 +12,19 @@ Registration registration() {
   return registration;
 }
 
-// Straight into the core, as on a caller's loop.
-class DirectSink final : public AnswerSink {
- public:
-  explicit DirectSink(RecordingPort& port) : port_(port) {}
-
-  void answer(RequestRef request, Answer answer) override {
-    if (core != nullptr) core->deliver(AnswerGiven{request, std::move(answer)});
-  }
-  void working(RequestRef request, Working working) override {
-    if (core != nullptr) core->deliver(MoreTimeAsked{request, std::move(working)});
-  }
-  void released(RequestRef request) override {
-    if (core != nullptr) core->deliver(RequestReleased{request});
-  }
-  [[nodiscard]] bool in_handler() const override {
-    return core != nullptr && port_.queue.is_running_here();
-  }
-  [[nodiscard]] bool registered() const override {
-    return core != nullptr && port_.state == ConnectionState::kRegistered;
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point now() const override {
-    return core != nullptr ? port_.time : std::chrono::steady_clock::time_point::max();
-  }
-
-  BackendCore* core = nullptr;
-
- private:
-  RecordingPort& port_;
-};
-
 }  // namespace
 
 BackendCoreTest::BackendCoreTest()
-    : sink_(std::make_shared<DirectSink>(port_)),
+    : sink_(std::make_shared<DirectSink<RecordingPort>>(port_)),
       core_(registration(),
             Backoff(std::chrono::milliseconds(100), std::chrono::milliseconds(10'000), 1), port_,
             sink_, activity_) {
-  static_cast<DirectSink&>(*sink_).core = &core_;
+  static_cast<DirectSink<RecordingPort>&>(*sink_).core = &core_;
 }
 
-BackendCoreTest::~BackendCoreTest() { static_cast<DirectSink&>(*sink_).core = nullptr; }
+BackendCoreTest::~BackendCoreTest() {
+  static_cast<DirectSink<RecordingPort>&>(*sink_).core = nullptr;
+}
 
 void BackendCoreTest::run_handlers() {
   port_.queue.publish();

@@ -1,10 +1,8 @@
 #include "support/leak_gate.h"
 
-#include <chrono>
 #include <csignal>
 #include <string>
 #include <sys/wait.h>
-#include <thread>
 
 namespace muster::test {
 namespace {
@@ -19,18 +17,6 @@ void end_children(const Holdings& before, const Holdings& now) {
   }
 }
 
-// What is left when what ends by itself has ended: a thread that destroyed its own backend still
-// closes its descriptors, and nothing tells when it is done.
-Holdings settled_holdings(const Holdings& before) {
-  constexpr std::chrono::seconds kMost{2};
-  const auto until = std::chrono::steady_clock::now() + kMost;
-  for (;;) {
-    Holdings now = own_holdings();
-    if (leaked(before, now).empty() || std::chrono::steady_clock::now() >= until) return now;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
-
 }  // namespace
 
 void LeakGate::OnTestIterationStart(const testing::UnitTest& /*unit_test*/, int /*iteration*/) {
@@ -40,7 +26,7 @@ void LeakGate::OnTestIterationStart(const testing::UnitTest& /*unit_test*/, int 
 void LeakGate::OnTestStart(const testing::TestInfo& /*test*/) { before_test_ = own_holdings(); }
 
 void LeakGate::OnTestEnd(const testing::TestInfo& test) {
-  const auto now = settled_holdings(before_test_);
+  const auto now = own_holdings();
   const auto more = leaked(before_test_, now);
   if (more.empty()) return;
   ADD_FAILURE() << test.test_suite_name() << '.' << test.name() << " leaves behind\n" << more;
@@ -48,7 +34,7 @@ void LeakGate::OnTestEnd(const testing::TestInfo& test) {
 }
 
 void LeakGate::OnTestIterationEnd(const testing::UnitTest& /*unit_test*/, int /*iteration*/) {
-  const auto now = settled_holdings(before_program_);
+  const auto now = own_holdings();
   const auto more = leaked(before_program_, now);
   if (more.empty()) return;
   ADD_FAILURE() << "the test program leaves behind\n" << more;

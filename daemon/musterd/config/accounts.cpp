@@ -30,65 +30,59 @@ const Entry* ask_accounts(Entry& entry, std::vector<char>& text, int& error, Ask
   }
 }
 
-Lookup lookup_of(std::optional<id_t> id, int error) {
-  if (error == 0) return {id, {}};
-  return {std::nullopt, os::error_text(error)};
-}
+// One account: what one of the getpwnam_r(3) family says of `key`.
+template <class Entry, class Key>
+class Account {
+ public:
+  using Ask = int (*)(Key, Entry*, char*, std::size_t, Entry**);
+
+  Account(Ask ask, Key key)
+      : found_(ask_accounts(entry_, text_, error_,
+                            [&](Entry* into, char* bytes, std::size_t size, Entry** result) {
+                              return ask(key, into, bytes, size, result);
+                            })) {}
+  Account(const Account&) = delete;
+  Account& operator=(const Account&) = delete;
+  ~Account() = default;
+
+  // Null: there is none, or it cannot be said.
+  [[nodiscard]] const Entry* found() const noexcept { return found_; }
+  [[nodiscard]] Lookup lookup(id_t Entry::*id) const {
+    if (error_ != 0) return {std::nullopt, os::error_text(error_)};
+    return {found_ == nullptr ? std::nullopt : std::optional<id_t>(found_->*id), {}};
+  }
+  [[nodiscard]] std::string name_or_number(id_t number, char* Entry::*name) const {
+    return found_ == nullptr ? std::to_string(number) : escape_bytes(found_->*name);
+  }
+
+ private:
+  Entry entry_{};
+  std::vector<char> text_;
+  int error_ = 0;
+  const Entry* found_;
+};
 
 }  // namespace
 
 Lookup find_user(const std::string& name) {
-  passwd entry{};
-  std::vector<char> text;
-  int error = 0;
-  const passwd* found = ask_accounts(
-      entry, text, error, [&](passwd* into, char* bytes, std::size_t size, passwd** result) {
-        return ::getpwnam_r(name.c_str(), into, bytes, size, result);
-      });
-  return lookup_of(found == nullptr ? std::nullopt : std::optional<id_t>(found->pw_uid), error);
+  return Account(::getpwnam_r, name.c_str()).lookup(&passwd::pw_uid);
 }
 
 Lookup find_group(const std::string& name) {
-  group entry{};
-  std::vector<char> text;
-  int error = 0;
-  const group* found = ask_accounts(
-      entry, text, error, [&](group* into, char* bytes, std::size_t size, group** result) {
-        return ::getgrnam_r(name.c_str(), into, bytes, size, result);
-      });
-  return lookup_of(found == nullptr ? std::nullopt : std::optional<id_t>(found->gr_gid), error);
+  return Account(::getgrnam_r, name.c_str()).lookup(&group::gr_gid);
 }
 
 std::string user_name(uid_t uid) {
-  passwd entry{};
-  std::vector<char> text;
-  int error = 0;
-  const passwd* found = ask_accounts(
-      entry, text, error, [&](passwd* into, char* bytes, std::size_t size, passwd** result) {
-        return ::getpwuid_r(uid, into, bytes, size, result);
-      });
-  return found == nullptr ? std::to_string(uid) : escape_bytes(found->pw_name);
+  return Account(::getpwuid_r, uid).name_or_number(uid, &passwd::pw_name);
 }
 
 std::string group_name(gid_t gid) {
-  group entry{};
-  std::vector<char> text;
-  int error = 0;
-  const group* found = ask_accounts(
-      entry, text, error, [&](group* into, char* bytes, std::size_t size, group** result) {
-        return ::getgrgid_r(gid, into, bytes, size, result);
-      });
-  return found == nullptr ? std::to_string(gid) : escape_bytes(found->gr_name);
+  return Account(::getgrgid_r, gid).name_or_number(gid, &group::gr_name);
 }
 
 bool is_member(uid_t uid, gid_t gid) {
-  passwd entry{};
-  std::vector<char> text;
-  int error = 0;
-  const passwd* found = ask_accounts(
-      entry, text, error, [&](passwd* into, char* bytes, std::size_t size, passwd** result) {
-        return ::getpwuid_r(uid, into, bytes, size, result);
-      });
+  const Account account(::getpwuid_r, uid);
+  const passwd* const found = account.found();
   if (found == nullptr) return false;
   constexpr int kUsual = 64;
   std::vector<gid_t> groups(kUsual);

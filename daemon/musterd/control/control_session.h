@@ -108,8 +108,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // False when the connection is to end.
   static asio::awaitable<bool> serve(std::shared_ptr<ControlSession> self,
                                      wire::ControlRequestFrame frame);
-  // Waits until the request's operation key is on disk. False when that cannot be had: the disk
-  // fails, or does not answer for kKeyPatience.
+  // Waits until the request's operation key is on disk. False when the disk fails, or does not
+  // answer within kKeyPatience.
   static asio::awaitable<bool> keep_key(std::shared_ptr<ControlSession> self, KeyEntry intended);
   // Finds out whom the selection is for, in turns of the loop.
   static asio::awaitable<void> select(std::shared_ptr<ControlSession> self);

@@ -26,8 +26,8 @@ class LiveSettings {
   };
   using TakePolicy = std::function<void(core::AccessPolicyPtr)>;
 
-  // `reader` is where `reading` runs. It and `log` outlive this. `take_policy` is told each policy
-  // after the first.
+  // Files are read on `reader`. REQUIRES: `reader` and `log` outlive this. Each policy after the
+  // first is passed to `take_policy`.
   LiveSettings(const asio::any_io_executor& loop, const Loaded& loaded, Worker& reader, Log& log,
                Reading reading, TakePolicy take_policy);
 

@@ -63,8 +63,8 @@ class KeyStore {
   [[nodiscard]] std::vector<KeyEntry> load() const;
   // Null when that user did not use it within the hour.
   [[nodiscard]] const KeyEntry* find(uid_t uid, std::string_view key) const;
-  // Before `entry.id` is known. `done` is told whether the key is on disk, maybe at once. A key
-  // that is there already is not changed: then it is about what stands in it.
+  // Writes the key before its broadcast has an id. Calls `done` with whether it is on disk,
+  // possibly before this returns. An entry that has this key already stays as it is.
   void intend(KeyEntry entry, const Journal::Durable& done);
   // What was intended is sent: withdraw() does nothing any more.
   void begin(uid_t uid, std::string_view key) noexcept;
