@@ -21,6 +21,7 @@
 #include "muster/path.h"
 
 #include "broker/broker_server.h"
+#include "broker/clock.h"
 #include "musterd/config/effective_policy.h"
 #include "musterd/config/exit_status.h"
 #include "musterd/control/control_plane.h"
@@ -41,12 +42,6 @@
 
 namespace muster::daemon {
 namespace {
-
-std::uint64_t unix_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
 
 // Beside one for each operator: files open for a moment, a backend being looked up, the spare one.
 constexpr std::uint64_t kOwnDescriptors = 16;
@@ -91,7 +86,7 @@ class Daemon {
         configuration_(configuration),
         live_(loop.get_executor(), loaded, configuration, log, std::move(reading),
               [this](core::AccessPolicyPtr policy) { take(std::move(policy)); }),
-        started_(unix_ms()),
+        started_(broker::Clock().now().unix_ms),
         policy_(effective_policy(loaded.settings.policy, ::geteuid())),
         control_(loop.get_executor(), loaded.settings.control,
                  ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
@@ -368,7 +363,8 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
   asio::io_context loop(1);
   Worker worker(loop.get_executor());  // of files
   const auto state_dir = find_state_dir(settings, environment, ::geteuid() == 0);
-  auto opened = BroadcastIds::open(loop.get_executor(), worker, state_dir, log, unix_ms);
+  auto opened = BroadcastIds::open(loop.get_executor(), worker, state_dir, log,
+                                   [] { return broker::Clock().now().unix_ms; });
   if (!opened.problem.empty()) {
     log.error(opened.problem);
     return kExitCannotRun;
@@ -386,7 +382,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
                                   }};
     // In the directory of the ids, whose lock is held.
     RosterStore roster(loop.get_executor(), worker, state_dir, log);
-    KeyStore keys(loop.get_executor(), worker, state_dir, log, unix_ms());
+    KeyStore keys(loop.get_executor(), worker, state_dir, log, broker::Clock().now().unix_ms);
     Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
                   std::move(reading), state_dir);
     run(loop, log, daemon);
