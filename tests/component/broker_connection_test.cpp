@@ -42,6 +42,43 @@ TEST_F(ConnectionTest, AllOpenOperationsAreSentAgainInTheirOrder) {
   }
 }
 
+// What is sent to one that waits comes after its Registered, and in order.
+TEST_F(ConnectionTest, ABackendThatIsNotConfirmedYetHearsNothingAndThenAll) {
+  options_.hold_registered = true;
+  start();
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered));
+  const BackendKey key{Instance::shared(), "zccache", "1.0.0", ""};
+  const auto held = server_->held(key);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(server_->held().size(), 1u);
+  const auto first = release_handles("/a");
+  release_handles("/b");
+  EXPECT_EQ(backend.has_heard(), "nothing");
+  server_->confirm({held->slot, held->generation + 1});
+  EXPECT_TRUE(server_->held(key)) << "that was another connection";
+  server_->confirm(*held);
+  EXPECT_FALSE(server_->held(key));
+  EXPECT_EQ(backend.hears(), "registered");
+  EXPECT_EQ(backend.hears(), "operation " + std::to_string(first) + ": release-handles /a");
+  EXPECT_EQ(backend.hears(), "operation " + std::to_string(first + 1) + ": release-handles /b");
+  server_->confirm(*held);
+  EXPECT_EQ(backend.has_heard(), "nothing") << "once";
+}
+
+// It was never told that it is registered.
+TEST_F(ConnectionTest, ABackendThatLeavesBeforeItIsConfirmedIsNotHeldAnyMore) {
+  options_.hold_registered = true;
+  start();
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered));
+  backend.closes();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  EXPECT_TRUE(server_->held().empty());
+}
+
 // What a backend remembers of a broker is good for one epoch: ids may be given out anew.
 TEST_F(ConnectionTest, EachRunOfABrokerHasAnEpochOfItsOwn) {
   const auto epoch_of_next = [&] {

@@ -1,4 +1,6 @@
 // Operation keys and a broker that is killed, a disk that is slow, fails or hangs.
+#include <algorithm>
+#include <deque>
 #include <exception>
 #include <fstream>
 #include <map>
@@ -155,6 +157,31 @@ TEST_F(MusterdKeysTest, AHangingDiskHoldsAKeyBackForAWhileAndNothingElse) {
   backend.acks(id);
   EXPECT_TRUE(client.report(id, true).id_not_durable);
   EXPECT_THAT(client.status().problems, Contains(HasSubstr("the disk does not answer")));
+  EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
+}
+
+// A backend is told that it is registered when the roster has it, or a second later.
+TEST_F(MusterdKeysTest, AHangingDiskHoldsARegistrationBackForAWhileAndSaysSo) {
+  Process broker = start_on_disk();
+  const TestBackend first = join("a");
+  disk('h');
+  std::thread waits([&] { (void)ControlClient(sockets()).start_broadcast(request_of("late")); });
+  ControlClient client(sockets());
+  const auto is_late = [&] {
+    const auto problems = client.status().problems;
+    return std::any_of(problems.begin(), problems.end(), [](const std::string& problem) {
+      return problem.find("the roster is not up to date") != std::string::npos;
+    });
+  };
+  // Nothing tells when the write has begun to hang: those before it are written at once.
+  std::deque<TestBackend> backends;
+  for (int i = 0; i < 1000 && !is_late(); ++i) backends.push_back(join("b" + std::to_string(i)));
+  EXPECT_TRUE(is_late());
+  disk('f');
+  waits.join();
+  // What is written now is no longer late.
+  backends.push_back(join("c"));
+  EXPECT_FALSE(is_late());
   EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
 }
 

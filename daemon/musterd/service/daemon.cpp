@@ -189,6 +189,7 @@ class Daemon {
       if (error || stopping_) return;
       watch_sockets();  // first: what follows may throw
       look_at_place();
+      roster_.check();
       look_at_tasks();
     });
   }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,17 +51,23 @@ class RosterKeeper {
     switch (event.kind) {
       case Kind::kBackendRegistered:
       case Kind::kBackendReturned:
-        changed_.insert_or_assign(*event.key, false);
+        note(*event.key, false);
         break;
       case Kind::kBackendDead:
       case Kind::kBackendDeregistered:
       case Kind::kBackendForgotten:
-        changed_.insert_or_assign(*event.key, true);
+        note(*event.key, true);
         break;
       default:
         return;
     }
     write_later();
+  }
+
+  // From time to time: an event may have been lost for want of memory, and with it that somebody
+  // waits.
+  void check() {
+    if (server_ != nullptr && !server_->held().empty()) wait_for_disk();
   }
 
   // Hands the store what is not written down yet: the process ends.
@@ -78,6 +85,12 @@ class RosterKeeper {
   // A look at /proc for each: a few of them a turn.
   static constexpr std::size_t kChangesOfATurn = 64;
 
+  void note(const BackendKey& key, bool gone) {
+    // In the order in which they came, so that no user's many delay another's one for long.
+    if (!changed_.contains(key)) order_.push_back(key);
+    changed_.insert_or_assign(key, gone);
+  }
+
   // Not in the event: the core may not be asked from within.
   void write_later() {
     if (is_posted_ || changed_.empty()) return;
@@ -92,7 +105,9 @@ class RosterKeeper {
   void write() {
     if (server_ == nullptr) return;
     for (std::size_t i = 0; i < kChangesOfATurn && !changed_.empty(); ++i) {
-      const auto change = changed_.extract(changed_.begin());
+      const auto change = changed_.extract(order_.front());
+      order_.pop_front();
+      if (change.empty()) continue;
       const auto known = change.mapped() ? std::nullopt : server_->core().registered(change.key());
       if (!known) {
         store_.note_gone(change.key());
@@ -161,6 +176,7 @@ class RosterKeeper {
   std::string boot_id_;
   broker::BrokerServer* server_ = nullptr;
   std::map<BackendKey, bool> changed_;  // true: it is gone
+  std::deque<BackendKey> order_;        // has all of changed_
   asio::steady_timer patience_;
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
   bool is_posted_ = false;
