@@ -33,6 +33,21 @@ bool is_about(const ControlRule& rule, const ControlAct& act) {
                      });
 }
 
+// The name of a group of the rules with which `who` is allowed.
+template <class Rules, class Allowed>
+std::string group_that_helps(const Rules& rules, const Subject& who, Allowed allowed) {
+  std::vector<gid_t> groups(who.groups.begin(), who.groups.end());
+  groups.push_back(0);
+  for (const AccessRule& rule : rules) {
+    if (rule.effect != Effect::kAllow) continue;
+    for (const auto& [gid, name] : rule.who.group_names) {
+      groups.back() = gid;
+      if (allowed(Subject{who.uid, who.gid, groups})) return name;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 bool Principals::include(const Subject& subject) const {
@@ -78,6 +93,16 @@ Verdict AccessPolicy::may_register(const Subject& who, const BackendKey& key) co
   return decide(registration, who, [&](const RegisterRule& rule) {
     return selects(rule.services, key, kNone) && selects(rule.instances, key, kNone);
   });
+}
+
+std::string AccessPolicy::group_that_may_connect(const Subject& who, Lane lane) const {
+  return group_that_helps(connect, who,
+                          [&](const Subject& member) { return may_connect(member, lane).allowed; });
+}
+
+std::string AccessPolicy::group_that_may_register(const Subject& who, const BackendKey& key) const {
+  return group_that_helps(registration, who,
+                          [&](const Subject& member) { return may_register(member, key).allowed; });
 }
 
 Verdict AccessPolicy::may_control(const Subject& who, const ControlAct& act) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +33,7 @@ struct Principals {
   bool everybody = false;
   std::vector<uid_t> uids;
   std::vector<gid_t> gids;
+  std::map<gid_t, std::string> group_names = {};  // of those in `gids` that the configuration names
 
   [[nodiscard]] bool include(const Subject& subject) const;
 };
@@ -102,6 +104,10 @@ struct AccessPolicy {
   [[nodiscard]] Verdict may_connect(const Subject& who, Lane lane) const;
   [[nodiscard]] Verdict may_register(const Subject& who, const BackendKey& key) const;
   [[nodiscard]] Verdict may_control(const Subject& who, const ControlAct& act) const;
+  // The name of a group whose members may do what `who` may not; empty when no rule names one.
+  [[nodiscard]] std::string group_that_may_connect(const Subject& who, Lane lane) const;
+  [[nodiscard]] std::string group_that_may_register(const Subject& who,
+                                                    const BackendKey& key) const;
 };
 using AccessPolicyPtr = std::shared_ptr<const AccessPolicy>;
 

@@ -1,6 +1,8 @@
 // Policy decisions about a peer that connects or registers, and the sentence that it gets.
 #include <utility>
 
+#include "muster/text.h"
+
 #include "core/broker_state.h"
 
 namespace muster::core {
@@ -12,13 +14,18 @@ Subject subject_of(const Peer& peer) {
   return subject;
 }
 
-// For the peer: what it was refused, and how to find out more. The rule itself goes to the log.
-Refusal denial(const Peer& peer, const std::string& what, const std::string& question) {
+// For the peer: what it was refused, which group would help, and how to find out more. The rule
+// itself goes to the log.
+Refusal denial(const Peer& peer, const std::string& what, const std::string& group,
+               const std::string& question) {
   const auto uid = std::to_string(peer.uid);
-  return {RefusalCode::kDenied,
-          "policy does not let uid " + uid + " " + what + "; `musterctl explain-policy --uid " +
-              uid + question + "` says which rule decides",
-          std::chrono::seconds(10)};
+  std::string text = "policy does not let uid " + uid + " " + what;
+  if (!group.empty()) {
+    text += "; members of the group " + escape_bytes(group) + " may: `usermod -aG " +
+            escape_bytes(group) + " USER`, then restart the daemon";
+  }
+  text += "; `musterctl explain-policy --uid " + uid + question + "` says which rule decides";
+  return {RefusalCode::kDenied, std::move(text), std::chrono::seconds(10)};
 }
 
 }  // namespace
@@ -32,7 +39,9 @@ bool Broker::State::admits(ConnectionId connection, Now now) {
   const auto& peer = find(connection)->peer;
   const auto verdict = config.policy->may_connect(subject_of(peer), Lane::kBackend);
   if (verdict.allowed) return true;
-  refuse(connection, 0, denial(peer, "connect to backend.sock", ""), now, verdict.to_string());
+  const auto group = config.policy->group_that_may_connect(subject_of(peer), Lane::kBackend);
+  refuse(connection, 0, denial(peer, "connect to backend.sock", group, ""), now,
+         verdict.to_string());
   return false;
 }
 
@@ -44,7 +53,8 @@ bool Broker::State::admits(ConnectionId connection, std::uint64_t request_id, co
   if (verdict.allowed) return true;
   std::string question = " --service " + key.service_name;
   if (key.instance != Instance::shared()) question += " --instance " + key.instance.to_string();
-  refuse(connection, request_id, denial(peer, "register " + key.to_string(), question), now,
+  const auto group = config.policy->group_that_may_register(subject_of(peer), key);
+  refuse(connection, request_id, denial(peer, "register " + key.to_string(), group, question), now,
          verdict.to_string());
   return false;
 }

@@ -205,6 +205,38 @@ TEST(CorePolicyTest, AStrangerIsRefusedWhenItConnectsAndNothingIsArmedForIt) {
   EXPECT_EQ(shell.armed, 0);
 }
 
+// The rule that would allow it to a member is the one to follow; a rule that denies is no help.
+TEST(CorePolicyTest, ARefusalNamesTheGroupThatHelps) {
+  AccessPolicy policy;
+  policy.connect = {{rule(1, Effect::kAllow, everybody()), Lane::kBackend}};
+  Principals muster = groups({100});
+  muster.group_names = {{100, "muster"}};
+  Principals others = groups({200});
+  others.group_names = {{200, "others"}};
+  policy.registration = {{rule(2, Effect::kAllow, others), one_of("service", {"soldr"}), {}},
+                         {rule(3, Effect::kDeny, others), {}, {}},
+                         {rule(4, Effect::kAllow, muster), one_of("service", {"zcc*"}), {}}};
+  const Subject nobody{8, 8, {}};
+  const std::vector<gid_t> in_others{200};
+  const Subject member{8, 8, in_others};
+  EXPECT_EQ(policy.group_that_may_register(nobody, key("zccache")), "muster");
+  EXPECT_EQ(policy.group_that_may_register(nobody, key("soldr")), "others");
+  EXPECT_EQ(policy.group_that_may_register(nobody, key("other")), "");
+  EXPECT_EQ(policy.group_that_may_register(member, key("zccache")), "")
+      << "it is denied as a member of the others";
+  RefusingShell shell;
+  Broker broker(with(policy), shell);
+  Registration registration;
+  registration.key = key("zccache");
+  broker.connection_opened({0, 1}, peer(8), {});
+  broker.registration({0, 1}, 1, registration, {});
+  EXPECT_EQ(shell.said,
+            "denied: policy does not let uid 8 register zccache 1.0.0; members of the group muster "
+            "may: `usermod -aG muster USER`, then restart the daemon; `musterctl explain-policy "
+            "--uid 8 --service zccache` says which rule decides\n"
+            "released 0\n");
+}
+
 TEST(CorePolicyTest, AServiceThatIsNotItsOwnIsRefusedAndTheLogNamesTheRule) {
   AccessPolicy policy;
   policy.connect = {{rule(1, Effect::kAllow, everybody()), Lane::kBackend}};

@@ -80,8 +80,11 @@ class RuleReader {
     };
     people("users", "user", rule.who.everybody, rule.who.uids,
            [&](const std::string& name) { return ask("user", settings_.names.user, name); });
-    people("groups", "group", rule.who.everybody, rule.who.gids,
-           [&](const std::string& name) { return ask("group", settings_.names.group, name); });
+    people("groups", "group", rule.who.everybody, rule.who.gids, [&](const std::string& name) {
+      Lookup found = ask("group", settings_.names.group, name);
+      if (found.id) rule.who.group_names.emplace(static_cast<gid_t>(*found.id), name);
+      return found;
+    });
     if (!all_known && rule.effect == Effect::kDeny) {
       rule.who.everybody = true;
       rule.origin.remark = kUnresolvedRemark;
