@@ -45,6 +45,7 @@ class HeldSends {
   }
   [[nodiscard]] std::vector<ConnectionId> all() const {
     std::vector<ConnectionId> connections;
+    connections.reserve(by_slot_.size());
     for (const auto& [slot, held] : by_slot_) connections.push_back(held.connection);
     return connections;
   }

@@ -51,8 +51,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
 
   switch (event.kind) {
     case Event::Kind::kBackendRegistered:
-      // The detail says whose place it took: that process holds what it holds, and is asked no
-      // more.
+      // The detail says that its key is shared with another process: a mistake, mostly.
       return about_backend(event.detail.empty() ? LogLevel::kInfo : LogLevel::kWarning,
                            "backend registered");
     case Event::Kind::kBackendReturned:

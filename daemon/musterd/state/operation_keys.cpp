@@ -64,14 +64,15 @@ KeyStore::KeyStore(const asio::any_io_executor& loop, Worker& worker,
   forget_before(now_unix_ms);
   if (!lost_.empty()) {
     log.error(
-        "cannot read the operation keys of the previous run: a request with one of them is sent "
-        "again",
+        "cannot read the operation keys of the previous run: a repeated request starts a new "
+        "broadcast",
         {{"file", file_}, {"why", lost_}});
   }
   const auto health = [&log, name = file_](const std::string& problem) {
     if (problem.empty()) return log.info("operation keys can be written again", {{"file", name}});
-    log.warning("cannot write operation keys: a request with one is sent again after a restart",
-                {{"file", name}, {"why", problem}});
+    log.warning(
+        "cannot write operation keys: after a restart a repeated request starts a new broadcast",
+        {{"file", name}, {"why", problem}});
   };
   const auto snapshot = [this] {
     std::vector<std::string> records;

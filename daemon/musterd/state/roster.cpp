@@ -119,7 +119,7 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
     log.error("cannot read the roster: backends that have not reconnected are unknown",
               {{"file", file_}, {"why", lost_}});
   } else if (content.cut_bytes != 0) {
-    log.warning("the roster ended in an incomplete record, removed it",
+    log.warning("removed the incomplete last record of the roster",
                 {{"file", file_}, {"bytes", content.cut_bytes}});
   }
   const auto health = [&log, file = file_](const std::string& problem) {

@@ -126,13 +126,13 @@ enum class RefusalCode {
   kReplaced,      // another connection registered the same key
   kQuota,         // over a quota: try later
   kShuttingDown,  // the broker goes down: try later
-  kTooSlow,       // did not register, or did not read, in time
+  kTooSlow,       // did not register in time
 };
 
 struct Refusal {
   RefusalCode code = RefusalCode::kProtocol;
   std::string reason;                       // a sentence
-  std::chrono::milliseconds retry_after{};  // 0: when you like (kInvalid: never)
+  std::chrono::milliseconds retry_after{};  // 0: not said
 
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
