@@ -239,8 +239,10 @@ class ResumeCommand : public Command {
     declare_quiet(options, quiet_);
     options.exclude("--select", "ID");
     options.epilogue(
-        "Without ID and --select every quiesced backend resumes. The exit status is 1 if one\n"
-        "cannot resume: it declared at registration that it must be restarted.\n"
+        "Without ID and --select every quiesced backend resumes. With ID that one quiesce ends;\n"
+        "a backend resumes when its last one has ended. The exit status is 1 if a backend has not\n"
+        "resumed: it is not connected and is told when it is back, another broadcast quiesces it,\n"
+        "or it declared at registration that it must be restarted.\n"
         "\n"
         "Examples:\n"
         "  musterctl resume\n"
@@ -252,7 +254,7 @@ class ResumeCommand : public Command {
     ControlClient client = make_client(invocation, !quiet_);
     const Resumed resumed = client.resume(id_, selection_);
     if (!quiet_) invocation.console.out(invocation.common.json ? json(resumed) : text(resumed));
-    if (resumed.cannot_resume > 0) return kNotAllAcked;
+    if (resumed.cannot_resume + resumed.away + resumed.still_quiesced > 0) return kNotAllAcked;
     return resumed.resumed == 0 && !allow_empty_ ? kNobody : kAllAcked;
   }
 
@@ -261,12 +263,23 @@ class ResumeCommand : public Command {
     return JsonObject()
         .number("resumed", resumed.resumed)
         .number("cannot_resume", resumed.cannot_resume)
+        .number("away", resumed.away)
+        .number("still_quiesced", resumed.still_quiesced)
         .line();
   }
   static std::string text(const Resumed& resumed) {
-    std::string line = resumed.resumed == 0 && resumed.cannot_resume == 0
-                           ? "no backend resumed: no such backend is quiesced"
-                           : counted(resumed.resumed, "backend") + " resumed";
+    if (resumed.resumed + resumed.cannot_resume + resumed.away + resumed.still_quiesced == 0) {
+      return "no backend resumed: no such backend is quiesced\n";
+    }
+    std::string line = counted(resumed.resumed, "backend") + " resumed";
+    if (resumed.away > 0) {
+      line +=
+          "; " + counted(resumed.away, "backend") + " not connected: told to resume on reconnect";
+    }
+    if (resumed.still_quiesced > 0) {
+      line += "; " + counted(resumed.still_quiesced, "backend") +
+              " still quiesced by another broadcast (`musterctl backends` names it)";
+    }
     if (resumed.cannot_resume > 0) {
       line += "; " + counted(resumed.cannot_resume, "backend") +
               " cannot resume: restart them (`musterctl backends` names them)";

@@ -81,7 +81,9 @@ bool BrokerServer::Impl::expect(RosterBackend backend) {
     who.facts = processes.facts_of(watch);
     transport->hang_up(watch);
     clock.refresh();
-    core.expect(watch, {std::move(backend.registration), std::move(who)}, clock.now());
+    core.expect(watch,
+                {std::move(backend.registration), std::move(who), std::move(backend.quiesced)},
+                clock.now());
   } catch (...) {
     release(watch);
     throw;

@@ -34,6 +34,8 @@ class EventSink {
   // The broadcast has ended and has a report: answer the operators that wait for it. Called after
   // its last event, which may be missing.
   virtual void on_ended(BroadcastId broadcast) noexcept { (void)broadcast; }
+  // A quiesce of this backend began or ended: see core::Shell.
+  virtual void on_quiesced_changed(const BackendKey& key) noexcept { (void)key; }
   // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
   // exception ended a connection. One sentence; worth a warning in the log.
   virtual void on_trouble(std::string_view sentence) noexcept { (void)sentence; }
@@ -62,6 +64,7 @@ struct RosterBackend {
   gid_t gid = 0;
   pid_t pid = 0;
   std::uint64_t start_ticks = 0;  // os::start_time() of it
+  core::Quiesces quiesced;
 };
 
 class BrokerServer {

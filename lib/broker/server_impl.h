@@ -41,6 +41,7 @@ struct BrokerServer::Impl final : core::Shell,
   BroadcastId next_broadcast_id() override;
   [[nodiscard]] bool last_id_is_durable() const noexcept override;
   void key_used(const core::UsedKey& key) override;
+  void quiesced_changed(const BackendKey& key) noexcept override;
   [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;

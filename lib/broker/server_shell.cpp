@@ -22,6 +22,10 @@ void BrokerServer::Impl::key_used(const core::UsedKey& key) {
   if (options.key_used) options.key_used(key);
 }
 
+void BrokerServer::Impl::quiesced_changed(const BackendKey& key) noexcept {
+  sink.on_quiesced_changed(key);
+}
+
 std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
   return wire::key_on_wire(key);
 }

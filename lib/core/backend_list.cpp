@@ -7,7 +7,7 @@ void BackendSnapshot::add(const Entry& entry) {
   row.who = entry.enrolment;
   row.state = entry.state;
   row.cause = entry.cause;
-  if (entry.quiesced && !entry.quiesced->ended) row.quiesced = entry.quiesced->state;
+  row.quiesced = entry.quiesced.state();
   row.since_unix_ms = entry.since_unix_ms;
   row.open_operations = static_cast<std::uint32_t>(entry.open.size());
   rows_.push_back(std::move(row));

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -79,8 +80,10 @@ struct Broadcast {
   BroadcastState state = BroadcastState::kRunning;
   bool cancelling = false;
   std::optional<Operator> asked_by;  // nothing: the broker itself
-  std::optional<uid_t> charged;      // in whose account it counts while it runs
-  bool own = false;                  // an idle quiesce: its report displaces no operator's
+  // Of a quiesce, the same for its targets to share; null: the broker itself.
+  std::shared_ptr<const Operator> quiesced_by;
+  std::optional<uid_t> charged;  // in whose account it counts while it runs
+  bool own = false;              // an idle quiesce: its report displaces no operator's
   bool id_not_durable = false;
 
   std::vector<Target> targets;

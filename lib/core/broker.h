@@ -45,6 +45,7 @@ enum class LossCause {
 struct ExpectedBackend {
   Registration registration;
   Peer peer;
+  Quiesces quiesced;
 };
 
 // The result of start_broadcast().
@@ -57,8 +58,12 @@ struct Started {
 
 // The result of resume().
 struct Resumed {
-  std::uint32_t resumed = 0;
-  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
+  std::uint32_t resumed = 0;         // and were told so
+  std::uint32_t cannot_resume = 0;   // still quiesced: they have to be restarted
+  std::uint32_t away = 0;            // not connected: they are told when they return
+  std::uint32_t still_quiesced = 0;  // by another broadcast
+
+  friend bool operator==(const Resumed&, const Resumed&) = default;
 };
 
 class Broker {
@@ -122,7 +127,8 @@ class Broker {
   [[nodiscard]] BackendSnapshot snapshot(const SelectionWork& selection) const;
   // How many targets were still open; 0 when it had finished already.
   [[nodiscard]] std::variant<std::uint32_t, ControlError> cancel_broadcast(BroadcastId id, Now now);
-  // Ends the quiesces of broadcast `id` (0: of any) of the backends that are selected.
+  // Ends the quiesce of broadcast `id` (0: every quiesce) of the backends that are selected. A
+  // backend resumes when its last one has ended.
   Resumed resume(BroadcastId id, const Selection& selection, Now now);
   // Removes a dead or lost backend from the list. An error when it is neither, or not there.
   [[nodiscard]] std::optional<ControlError> forget(const BackendKey& key, Now now);

@@ -130,15 +130,11 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
 }
 
 // Late or not, it is quiesced now.
-void Broker::State::note_quiesced(const Broadcast& broadcast, Entry& entry, Now now) {
+void Broker::State::note_quiesced(const Broadcast& broadcast, Entry& entry, Now now) noexcept {
   const auto* quiesce = broadcast.request.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
-  try {
-    entry.quiesced = std::make_unique<Quiesced>();
-    entry.quiesced->state = {now.unix_ms, broadcast.id, quiesce->reason, broadcast.asked_by};
-  } catch (const std::bad_alloc&) {  // its ack counts all the same
-    entry.quiesced.reset();
-  }
+  entry.quiesced.add({broadcast.id, quiesce->reason, false, now.unix_ms, broadcast.quiesced_by});
+  shell.quiesced_changed(entry.enrolment->key());
 }
 
 void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, Now now) {

@@ -61,8 +61,8 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
     const auto operation = use->request.substr(0, use->request.find('\n'));
     const bool same = operation == request.operation.to_string();
     return error(ControlError::Code::kKeyConflict,
-                 name + " belongs to broadcast " + std::to_string(use->broadcast) + " (" +
-                     operation + (same ? ", of other backends" : "") +
+                 name + " belongs to " + of + " (" + operation +
+                     (same ? ", of other backends" : "") +
                      "); give each different request a key of its own");
   }
   if (known != nullptr) return known;
@@ -190,14 +190,18 @@ Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
   Resumed done;
   const SelectionWork selected(selection);
   state.registry.for_each([&](EntryId entry_id, Entry& entry) {
-    if (!entry.quiesced || entry.quiesced->ended) return;
-    if (id != 0 && entry.quiesced->state.broadcast != id) return;
+    if (!entry.quiesced.holds(id)) return;
     if (!selected.selects(entry_id, entry)) return;
     if (!entry.enrolment->registration.can_resume) {
       ++done.cannot_resume;
       return;
     }
-    ++done.resumed;
+    if (entry.quiesced.end_one_of_many(id)) {
+      ++done.still_quiesced;
+      state.shell.quiesced_changed(entry.enrolment->key());
+      return;
+    }
+    ++(entry.state == BackendState::kLive ? done.resumed : done.away);
     state.end_quiesce(entry_id, now);
   });
   return done;
@@ -297,7 +301,7 @@ void Broker::fill_status(BrokerStatus& status) const {
         ++status.dead_backends;
         break;
     }
-    if (entry.quiesced && !entry.quiesced->ended) ++status.quiesced_backends;
+    if (entry.quiesced.holds()) ++status.quiesced_backends;
   });
   status.running_broadcasts.clear();
   state_->log.for_each_running(

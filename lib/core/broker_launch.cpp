@@ -27,10 +27,15 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   broadcast.charged = what.charged;
   broadcast.own = what.own;
   broadcast.request = std::move(what.request);
+  if (broadcast.asked_by && broadcast.request.operation.as_quiesce() != nullptr) {
+    broadcast.quiesced_by = std::make_shared<const Operator>(*broadcast.asked_by);
+  }
   broadcast.started = now.steady;
   broadcast.started_unix_ms = now.unix_ms;
   if (what.only == Registry::kNone) broadcast.targets.reserve(registry.size_hint());
 
+  const auto* quiesce = broadcast.request.operation.as_quiesce();
+  const bool is_kept = quiesce != nullptr && quiesce->reason != QuiesceReason::kBrokerShutdown;
   const bool everybody = broadcast.request.selection.empty();
   std::optional<SelectionWork> fresh;
   const SelectionWork* selected = what.selected;
@@ -47,6 +52,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
     target.entry = id;
     target.budget = budget;
     target.deadline_at = now.steady + budget;
+    if (is_kept) entry.quiesced.reserve();  // for its ack
     if (entry.open.size() == entry.open.capacity()) entry.open.reserve(2 * entry.open.size() + 1);
   };
   if (what.only == Registry::kNone) {

@@ -43,7 +43,7 @@ void Broker::State::die(EntryId id, Cause cause, Now now) {
   auto& entry = registry.at(id);
   const auto who = entry.enrolment;
   entry.cause = cause;
-  entry.quiesced.reset();
+  entry.quiesced.clear();
   disarm(entry.grace);
   disarm(entry.idle);
   release(entry.connection);
@@ -97,14 +97,16 @@ void Broker::State::redeliver(Entry& entry, Now now) {
 void Broker::State::end_quiesce(EntryId id, Now now) {
   auto& entry = registry.at(id);
   if (entry.state != BackendState::kLive) {
-    entry.quiesced->ended = true;
+    entry.quiesced.end_while_away();
+    shell.quiesced_changed(entry.enrolment->key());
     return;
   }
   HoldEnded ended;
-  ended.hold_id = entry.quiesced->state.broadcast;
+  ended.hold_id = entry.quiesced.newest().broadcast;
   ended.why = HoldEnd::kResumed;
   shell.send(entry.connection, 0, ended);
-  entry.quiesced.reset();
+  entry.quiesced.clear();
+  shell.quiesced_changed(entry.enrolment->key());
   tell(Event::Kind::kBackendResumed, *entry.enrolment, now);
 }
 
@@ -123,7 +125,7 @@ void Broker::State::idle_passed(EntryId id, Now now) {
     return;
   }
   if (shutting_down) return;  // it is being quiesced for that reason already
-  if (entry.quiesced && !entry.quiesced->ended) return;
+  if (entry.quiesced.holds()) return;
   // Half of what can run is reserved for operators; each user's share is charged with its backends'
   // own.
   const uid_t uid = entry.enrolment->peer.uid;

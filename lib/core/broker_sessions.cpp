@@ -172,8 +172,8 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
              *entry.enrolment, now, shared_with);
-  if (entry.quiesced && !returned) entry.quiesced.reset();  // another process
-  if (entry.quiesced && entry.quiesced->ended) state.end_quiesce(id, now);
+  if (!returned) entry.quiesced.clear();  // another process
+  if (entry.quiesced.ended()) state.end_quiesce(id, now);
   state.redeliver(entry, now);
 }
 
@@ -218,6 +218,7 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   const uid_t uid = enrolment.peer.uid;
   const auto id = state.registry.put(std::move(enrolment));
   auto& entry = state.registry.at(id);
+  entry.quiesced = std::move(backend.quiesced);
   Deadline deadline;
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
@@ -245,8 +246,8 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
 std::optional<ExpectedBackend> Broker::registered(const BackendKey& key) const {
   const auto id = state_->registry.find(key);
   if (id == Registry::kNone) return std::nullopt;
-  const Enrolment& who = *state_->registry.at(id).enrolment;
-  return ExpectedBackend{who.registration, who.peer};
+  const Entry& entry = state_->registry.at(id);
+  return ExpectedBackend{entry.enrolment->registration, entry.enrolment->peer, entry.quiesced};
 }
 
 void Broker::activity(ConnectionId connection, Now now) {
@@ -257,8 +258,9 @@ void Broker::activity(ConnectionId connection, Now now) {
   // idle time instead of one for each Activity.
   entry->last_activity = now.steady;
   // A backend that was quiesced as idle is not idle any more.
-  if (entry->quiesced && entry->quiesced->state.reason == QuiesceReason::kIdleTimeout) {
-    entry->quiesced.reset();
+  if (!entry->quiesced.empty() && entry->quiesced.newest().reason == QuiesceReason::kIdleTimeout) {
+    entry->quiesced.clear();
+    state.shell.quiesced_changed(entry->enrolment->key());
   }
   const auto idle = entry->enrolment->registration.idle_timeout;
   if (idle && !entry->idle.armed()) {

@@ -106,7 +106,7 @@ struct Broker::State {
   void cancel(Broadcast& broadcast, Now now);
   void stray_answer(EntryId entry, BroadcastId id, const Failure* failure, Now now);
   // The target acked, in time or late.
-  void note_quiesced(const Broadcast& broadcast, Entry& entry, Now now);
+  void note_quiesced(const Broadcast& broadcast, Entry& entry, Now now) noexcept;
   void target_deadline(Broadcast& broadcast, std::uint32_t target, Now now);
   [[nodiscard]] std::chrono::milliseconds budget_of(const BroadcastRequest& request,
                                                     const Entry& entry) const;

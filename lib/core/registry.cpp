@@ -178,7 +178,7 @@ Registry::Saved Registry::save() const {
             entry.since_unix_ms,
             {}};
     for (const OpenOperation& open : entry.open) slot.open.push_back({open.id, open.target});
-    if (entry.quiesced) slot.quiesced = *entry.quiesced;
+    slot.quiesced = entry.quiesced;
     if (entry.state != BackendState::kDead) return;
     slot.death = entry.death;
     slot.died = entry.died;
@@ -202,7 +202,7 @@ void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>
     entry.death = slot.death;
     entry.died = slot.died;
     entry.since_unix_ms = slot.since_unix_ms;
-    if (slot.quiesced) entry.quiesced = std::make_unique<Quiesced>(*std::move(slot.quiesced));
+    entry.quiesced = std::move(slot.quiesced);
   }
   place_.resize(entries_.size());
   order_ = std::move(saved.order);

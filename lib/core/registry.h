@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +16,7 @@
 #include "muster/broker_view.h"
 #include "muster/registration.h"
 
+#include "core/quiesces.h"
 #include "core/stable_vector.h"
 #include "core/types.h"
 
@@ -35,14 +35,6 @@ struct Enrolment {
   [[nodiscard]] const BackendKey& key() const noexcept { return registration.key; }
 };
 using EnrolmentPtr = std::shared_ptr<const Enrolment>;
-
-// A backend that acked a quiesce: it takes no work until the quiesce ends.
-struct Quiesced {
-  QuiescedState state;
-  bool ended = false;  // it ended while the backend was not connected: to be told on its return
-
-  friend bool operator==(const Quiesced&, const Quiesced&) = default;
-};
 
 // A target that an entry still owes an answer.
 struct OpenOperation {
@@ -68,8 +60,8 @@ struct Entry {
   SteadyTime died;
   EntryId died_before = kNoEntry;  // its neighbours in the list of its user's dead
   EntryId died_after = kNoEntry;
-  std::uint64_t since_unix_ms = 0;     // of the state
-  std::unique_ptr<Quiesced> quiesced;  // null: it is not, as most
+  std::uint64_t since_unix_ms = 0;  // of the state
+  Quiesces quiesced;
 };
 
 class Registry {
@@ -135,7 +127,7 @@ class Registry {
       std::uint64_t death = 0;
       SteadyTime died;
       std::uint64_t since_unix_ms = 0;
-      std::optional<Quiesced> quiesced;
+      Quiesces quiesced;
 
       friend bool operator==(const Slot&, const Slot&) = default;
     };

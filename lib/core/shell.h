@@ -34,6 +34,10 @@ class Shell {
   // An operation key is in use from now on: to be kept over a restart.
   virtual void key_used(const UsedKey& /*key*/) {}
 
+  // A quiesce of this backend began or ended: Broker::registered() tells what is so now. It may be
+  // asked afterwards, not in this call.
+  virtual void quiesced_changed(const BackendKey& /*key*/) noexcept {}
+
   // The key's bytes in a report, kept with each backend: a report names it twice. Empty if
   // they are not needed.
   [[nodiscard]] virtual std::string key_on_wire(const BackendKey& /*key*/) { return {}; }

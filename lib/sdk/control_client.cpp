@@ -263,7 +263,7 @@ std::uint32_t ControlClient::cancel(BroadcastId id) {
 Resumed ControlClient::resume(BroadcastId id, const Selection& selection) {
   const auto answer =
       impl_->ask<wire::ResumeAccepted>(wire::Resume{id, selection}, impl_->deadline());
-  return {answer.resumed, answer.cannot_resume};
+  return {answer.resumed, answer.cannot_resume, answer.away, answer.still_quiesced};
 }
 
 void ControlClient::forget(const BackendKey& key) {

@@ -37,6 +37,8 @@ struct ResponseToProto {
   void operator()(const ResumeAccepted& accepted) const {
     out.mutable_resume_accepted()->set_resumed(accepted.resumed);
     out.mutable_resume_accepted()->set_cannot_resume(accepted.cannot_resume);
+    out.mutable_resume_accepted()->set_away(accepted.away);
+    out.mutable_resume_accepted()->set_still_quiesced(accepted.still_quiesced);
   }
   void operator()(const Forgotten& /*forgotten*/) const { out.mutable_forgotten(); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
@@ -217,8 +219,9 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
       return {};
     }
     case v1::ControlResponse::kResumeAccepted:
-      out.emplace(
-          ResumeAccepted{in.resume_accepted().resumed(), in.resume_accepted().cannot_resume()});
+      out.emplace(ResumeAccepted{in.resume_accepted().resumed(),
+                                 in.resume_accepted().cannot_resume(), in.resume_accepted().away(),
+                                 in.resume_accepted().still_quiesced()});
       return {};
     case v1::ControlResponse::kForgotten:
       out.emplace(Forgotten{});

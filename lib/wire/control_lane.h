@@ -107,7 +107,9 @@ struct Watching {
 
 struct ResumeAccepted {
   std::uint32_t resumed = 0;
-  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
+  std::uint32_t cannot_resume = 0;   // still quiesced: they have to be restarted
+  std::uint32_t away = 0;            // not connected: they are told when they return
+  std::uint32_t still_quiesced = 0;  // by another broadcast
 
   friend bool operator==(const ResumeAccepted&, const ResumeAccepted&) = default;
 };

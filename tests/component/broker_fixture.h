@@ -38,6 +38,9 @@ struct RecordingSink final : broker::EventSink {
     if (on_each) on_each(event);
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override { return every_outcome; }
+  void on_quiesced_changed(const BackendKey& key) noexcept override {
+    if (on_quiesced) on_quiesced(key);
+  }
   void on_trouble(std::string_view sentence) noexcept override { troubles.emplace_back(sentence); }
 
   [[nodiscard]] std::size_t count(Event::Kind kind) const {
@@ -48,6 +51,7 @@ struct RecordingSink final : broker::EventSink {
 
   bool every_outcome = true;
   std::function<void(const Event&)> on_each;
+  std::function<void(const BackendKey&)> on_quiesced;
   std::vector<Event> events;
   std::vector<std::string> troubles;
 };

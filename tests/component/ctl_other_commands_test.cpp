@@ -71,14 +71,19 @@ TEST_F(Commands, ResumeEndsQuiescesAndSaysWhoCannot) {
   EXPECT_EQ(said({"resume", "17"}),
             "1 | 1 backend resumed; 1 backend cannot resume: restart them (`musterctl backends` "
             "names them)\n | ");
-  EXPECT_EQ(said({"resume", "--json"}), "1 | {\"resumed\":1,\"cannot_resume\":1}\n | ");
+  EXPECT_EQ(said({"resume", "--json"}),
+            "1 | {\"resumed\":1,\"cannot_resume\":1,\"away\":0,\"still_quiesced\":0}\n | ");
+  answer = {1, 0, 2, 1};
+  EXPECT_EQ(said({"resume", "18"}),
+            "1 | 1 backend resumed; 2 backends not connected: told to resume on reconnect; 1 "
+            "backend still quiesced by another broadcast (`musterctl backends` names it)\n | ");
   answer = {0, 0};
   EXPECT_EQ(said({"resume", "--select", "service=zcc*"}),
             "5 | no backend resumed: no such backend is quiesced\n | ");
   EXPECT_EQ(said({"resume", "-q", "--allow-empty"}), "0 |  | ");
   EXPECT_EQ(said({"resume", "17", "--select", "service=a"}).substr(0, 5), "2 |  ");
   EXPECT_EQ(broker->requests(),
-            "resume 0\nresume 17\nresume 0\nresume 0 select=service=zcc*\nresume 0\n");
+            "resume 0\nresume 17\nresume 0\nresume 18\nresume 0 select=service=zcc*\nresume 0\n");
 }
 
 TEST_F(Commands, ForgetTakesAKeyAsItIsShownOrTheOnlyServiceThatIsGone) {

@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "quiesced",
     "resumed",
     "resumed while away",
+    "still quiesced by another",
     "forgotten",
     "deadlines of the whole",
     "keys from before a restart",

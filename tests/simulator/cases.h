@@ -23,6 +23,7 @@ enum class Case : std::uint8_t {
   kQuiesced,
   kResumed,
   kResumedWhileAway,
+  kStillQuiesced,  // one of several quiesces ended
   kForgotten,
   kWholeDeadline,    // the deadline of the whole passed
   kKeyAfterRestart,  // an operation key was used before the broker restarted

@@ -152,7 +152,7 @@ Step Chooser::operator_step(const Simulation& simulation) {
     case 10:
     case 11:
       return {StepKind::kResume,
-              {rng_.chance(70) ? 0 : std::int64_t(some_broadcast(simulation)),
+              {rng_.chance(50) ? 0 : std::int64_t(some_quiesce(simulation)),
                rng_.chance(70) ? 0 : rng_.below(kSelections)}};
     case 12:
       return {StepKind::kForget, {some_entry(simulation)}};
@@ -173,6 +173,15 @@ Step Chooser::operator_step(const Simulation& simulation) {
   }
 }
 
+// Mostly one that goes on.
+BroadcastId Chooser::some_quiesce(const Simulation& simulation) {
+  std::vector<BroadcastId> going_on;
+  for (const auto& backend : simulation.oracle().backends()) {
+    for (const auto& hold : backend.holds) going_on.push_back(hold.state.broadcast);
+  }
+  return going_on.empty() || rng_.chance(10) ? some_broadcast(simulation) : rng_.pick(going_on);
+}
+
 // Mostly one that is dead or lost.
 std::uint32_t Chooser::some_entry(const Simulation& simulation) {
   std::vector<std::uint32_t> gone;
@@ -186,7 +195,7 @@ std::uint32_t Chooser::some_entry(const Simulation& simulation) {
 
 Step Chooser::odd_step(const Simulation& simulation, const Sight& sight) {
   const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
-  switch (rng_.below(18)) {
+  switch (rng_.below(20)) {
     case 0:
       return {StepKind::kShutDown, {rng_.chance(30) ? 1 : 0}};
     case 1:
@@ -218,6 +227,9 @@ Step Chooser::odd_step(const Simulation& simulation, const Sight& sight) {
       return run_short(simulation);
     case 15:
       return restart(simulation);
+    case 16:
+    case 17:
+      return quiesce_twice(simulation, connection);
     default:
       break;
   }

@@ -47,10 +47,12 @@ class Chooser {
   Step answer(const Simulation& simulation, std::uint32_t connection);
   Step start(const Simulation& simulation);
   [[nodiscard]] BroadcastId some_broadcast(const Simulation& simulation);
+  [[nodiscard]] BroadcastId some_quiesce(const Simulation& simulation);
 
   // Several steps; the first is returned, the others are planned.
   Step join(const Simulation& simulation, std::optional<std::uint32_t> process, std::uint32_t key);
   Step bounce(const Simulation& simulation, std::uint32_t connection, bool close_first);
+  Step quiesce_twice(const Simulation& simulation, std::uint32_t connection);
   Step take_over(const Simulation& simulation, std::uint32_t connection);
   Step reply(const Simulation& simulation, std::uint32_t connection);
   Step die(const Simulation& simulation, std::uint32_t connection);

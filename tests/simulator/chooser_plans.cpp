@@ -44,6 +44,23 @@ Step Chooser::bounce(const Simulation& simulation, std::uint32_t connection, boo
   return {StepKind::kClose, {connection}};
 }
 
+// Two quiesces overlap, and one of them, or both, end by their ids.
+Step Chooser::quiesce_twice(const Simulation& simulation, std::uint32_t connection) {
+  constexpr std::int64_t kQuiesce = 4;
+  const auto first = static_cast<std::int64_t>(simulation.shell().next_id());
+  const auto starts = [&](std::int64_t id) {
+    return Step{StepKind::kStart, {id, kQuiesce, -1, 0, 0, 0}};
+  };
+  for (const std::int64_t id : {first, first + 1}) {
+    if (id != first) batch_.push_back(starts(id));
+    plan(StepKind::kAck, connection, id);
+    plan(StepKind::kDeliver, connection);
+  }
+  plan(StepKind::kResume, first + rng_.below(2));
+  if (rng_.chance(50)) plan(StepKind::kResume, first + rng_.below(2));
+  return starts(first);
+}
+
 Step Chooser::take_over(const Simulation& simulation, std::uint32_t connection) {
   const auto serial = simulation.oracle().connections().at(connection).serial;
   std::uint32_t key = 0;

@@ -51,8 +51,13 @@ class Oracle {
     Incarnation incarnation = 0;
     std::uint64_t since_unix_ms = 0;
     Cause cause = Cause::kNone;
-    std::optional<QuiescedState> quiesced;
-    bool resumed_away = false;          // the quiesce ended while it was not connected
+    // The quiesces that it acked and that have not ended, the last one last.
+    struct Hold {
+      QuiescedState state;
+      bool for_more = false;  // there was no room for one before it: no id ends it
+    };
+    std::vector<Hold> holds;
+    bool resumed_away = false;          // all ended while it was not connected
     SteadyTime grace_at;                // reconnecting
     SteadyTime died;                    // dead
     std::uint64_t death = 0;            // counts up
@@ -135,7 +140,7 @@ class Oracle {
                                                         std::optional<milliseconds> deadline,
                                                         Now now);
   std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
-  std::uint32_t resume(BroadcastId id, std::int64_t selection, Now now);
+  core::Resumed resume(BroadcastId id, std::int64_t selection, Now now);
   std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
   void shut_down(BroadcastId next, bool restart, Now now);
 

@@ -62,8 +62,21 @@ void Oracle::quiesced(Backend& backend, const Cast& cast, Now now) {
   const auto* quiesce = cast.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
   cases_.saw(Case::kQuiesced);
-  backend.quiesced = QuiescedState{now.unix_ms, cast.id, quiesce->reason, cast.by};
-  backend.resumed_away = false;
+  const bool is_idle = quiesce->reason == QuiesceReason::kIdleTimeout;
+  auto& holds = backend.holds;
+  // Rule: an idle quiesce ends with the next activity: it does not count beside an operator's, and
+  // gives way to one.
+  const auto is_of_operator = [](const auto& hold) {
+    return hold.state.reason != QuiesceReason::kIdleTimeout;
+  };
+  if (is_idle && std::any_of(holds.begin(), holds.end(), is_of_operator)) return;
+  std::erase_if(holds, [&](const auto& hold) { return !is_of_operator(hold); });
+  Backend::Hold hold{{now.unix_ms, cast.id, quiesce->reason, cast.by}, false};
+  if (holds.size() == core::Quiesces::kMost) {
+    holds.pop_back();
+    hold.for_more = true;
+  }
+  holds.push_back(std::move(hold));
 }
 
 // Rule: an ack that comes after its timer fired: the result does not change, the report gains a

@@ -191,7 +191,7 @@ void Oracle::idle_due(BroadcastId next, std::uint32_t key, SteadyTime at, Now no
     return;
   }
   if (shutting_down_) return;
-  if (backend->quiesced && !backend->resumed_away) return;
+  if (!backend->holds.empty() && !backend->resumed_away) return;
   // Rule: quiesces that the broker starts itself count against the backend's user.
   std::size_t own = 0;
   for (const auto& [id, cast] : casts_) own += cast.own && !is_over(cast) ? 1 : 0;
@@ -231,18 +231,29 @@ void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
   launch(std::move(cast), std::nullopt, std::nullopt, now);
 }
 
-std::uint32_t Oracle::resume(BroadcastId id, std::int64_t selection, Now now) {
+// Rule: quiesces may overlap: each ends by its own id, and the backend resumes when the last has
+// ended. Without an id all end.
+core::Resumed Oracle::resume(BroadcastId id, std::int64_t selection, Now now) {
   (void)now;
-  std::uint32_t resumed = 0;
+  core::Resumed done;
   for (auto& backend : backends_) {
-    if (!backend.quiesced || backend.resumed_away) continue;
-    if (id != 0 && backend.quiesced->broadcast != id) continue;
+    if (backend.holds.empty() || backend.resumed_away) continue;
+    const auto named = std::find_if(backend.holds.begin(), backend.holds.end(),
+                                    [&](const auto& hold) { return hold.state.broadcast == id; });
+    if (id != 0 && named == backend.holds.end()) continue;
     if (!selected(selection, backend.form.key, backend.form.hot)) continue;
-    ++resumed;
+    if (id != 0 && (named->for_more || backend.holds.size() > 1)) {
+      ++done.still_quiesced;
+      cases_.saw(Case::kStillQuiesced);
+      if (!named->for_more) backend.holds.erase(named);
+      continue;
+    }
     cases_.saw(Case::kResumed);
+    ++(backend.state == BackendState::kLive ? done.resumed : done.away);
+    if (!backend.holds.empty()) backend.holds.erase(backend.holds.begin(), backend.holds.end() - 1);
     end_quiesce(backend);
   }
-  return resumed;
+  return done;
 }
 
 std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {

@@ -169,7 +169,7 @@ std::vector<BackendInfo> Oracle::list(std::int64_t selection) const {
     info.since_unix_ms = backend.since_unix_ms;
     if (backend.state != BackendState::kLive) info.gone_because = to_string(backend.cause);
     info.cause = backend.cause;
-    if (!backend.resumed_away) info.quiesced = backend.quiesced;
+    if (!backend.holds.empty() && !backend.resumed_away) info.quiesced = backend.holds.back().state;
     for (const auto& [id, cast] : casts_) {
       for (const auto& asked : cast.asked) {
         const bool owes = asked.serial == backend.serial && asked.outcome == OutcomeKind::kOpen;

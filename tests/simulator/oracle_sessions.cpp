@@ -203,8 +203,9 @@ void Oracle::activity(std::uint32_t connection, Now now) {
   if (backend == nullptr) return;
   backend->last_activity = now.steady;
   // Whoever was quiesced for being idle is not idle any more.
-  if (backend->quiesced && backend->quiesced->reason == QuiesceReason::kIdleTimeout) {
-    backend->quiesced.reset();
+  if (!backend->holds.empty() &&
+      backend->holds.back().state.reason == QuiesceReason::kIdleTimeout) {
+    backend->holds.clear();
     backend->resumed_away = false;
   }
   if (backend->form.idle_timeout && !backend->idle_at) {
@@ -259,8 +260,8 @@ void Oracle::end_quiesce(Backend& backend) {
     backend.resumed_away = true;
     return;
   }
-  send(backend.connection, Sent::Kind::kResumed, backend.quiesced->broadcast);
-  backend.quiesced.reset();
+  send(backend.connection, Sent::Kind::kResumed, backend.holds.back().state.broadcast);
+  backend.holds.clear();
   backend.resumed_away = false;
   tell(Event::Kind::kBackendResumed, backend);
 }
@@ -278,7 +279,7 @@ void Oracle::lose(Backend& backend, Cause why, Now now) {
 }
 
 // Rule: the broker starts after a crash or restart: the roster's backends whose process still lives
-// are reconnecting, with a grace of restart_grace from the start.
+// are reconnecting, with a grace of restart_grace from the start. Who was quiesced still is.
 void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
   Connection watch;
   watch.registered = true;
@@ -293,6 +294,8 @@ void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
   backend.state = BackendState::kReconnecting;
   backend.cause = Cause::kBrokerRestarted;
   backend.peer = before.peer;
+  backend.holds = before.holds;
+  backend.resumed_away = before.resumed_away;
   backend.connection = connection;
   backend.incarnation = ++last_incarnation_;
   backend.since_unix_ms = now.unix_ms;
@@ -304,7 +307,7 @@ void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
 void Oracle::die(Backend& backend, Cause why, Now now) {
   backend.state = BackendState::kDead;
   backend.cause = why;
-  backend.quiesced.reset();
+  backend.holds.clear();
   backend.resumed_away = false;
   backend.since_unix_ms = now.unix_ms;
   backend.died = now.steady;

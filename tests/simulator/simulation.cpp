@@ -48,7 +48,7 @@ void Simulation::save_and_restore() {
   auto saved = broker_->save();
   if (is_wrong(WrongTransition::kSaveForgetsKeys)) saved.keys = {};
   if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
-    for (auto& slot : saved.registry.slots) slot.quiesced.reset();
+    for (auto& slot : saved.registry.slots) slot.quiesced.clear();
   }
   if (is_wrong(WrongTransition::kSaveForgetsTime)) {
     for (auto& slot : saved.deadlines.slots) slot.at = now_;
@@ -81,8 +81,14 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
            line == nullptr || processes_[line->process].exited;
   });
   std::vector<std::uint32_t> process_of;
+  std::vector<core::Quiesces> quiesces_of;  // as the roster has them
   for (const auto& backend : before) {
     process_of.push_back(shell_.line(backend.connection)->process);
+    auto known = broker_->registered(key_of(backend.key));
+    auto& quiesces = quiesces_of.emplace_back();
+    if (known && !is_wrong(WrongTransition::kRestartForgetsQuiesces)) {
+      quiesces = std::move(known->quiesced);
+    }
   }
   const auto keys = oracle_->keys();
   broker_.reset();
@@ -101,7 +107,10 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
     oracle_->expect(number, before[i], at());
     call([&] {
       if (is_wrong(WrongTransition::kRestartForgets)) return;
-      broker_->expect(id, {registration_of(before[i].form, before[i].key), before[i].peer}, at());
+      broker_->expect(id,
+                      {registration_of(before[i].form, before[i].key), before[i].peer,
+                       std::move(quiesces_of[i])},
+                      at());
     });
   }
 }

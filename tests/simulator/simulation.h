@@ -22,27 +22,28 @@ namespace muster::simulator {
 // A transition that is wrong on purpose: the core is told another event than the one that happened.
 enum class WrongTransition : std::uint8_t {
   kNone,
-  kLostIsDead,           // the grace passed: the process has exited
-  kDisconnectIsDeath,    // the connection ended: the process has exited
-  kDeathIsDisconnect,    // the process exited: the connection ended
-  kTimeoutIsAck,         // the timer fired: it acked
-  kTimeoutIsWaited,      // the timer fired: it has more time
-  kFailureIsAck,         // it rejected: it acked
-  kAckIsFailure,         // it acked: it rejected
-  kWorkingIsIgnored,     // it asked for more time: nothing
-  kWorkingIsAck,         // it asked for more time: it acked
-  kDeregisterIsDeath,    // it deregistered: its process has exited
-  kGarbageIsDisconnect,  // it broke the protocol: its connection ended
-  kCancelIsIgnored,      // the operator cancelled: nothing
-  kResumeIsIgnored,      // the operator resumed: nothing
-  kActivityIsIgnored,    // it was active: nothing
-  kRestartForgets,       // the broker starts: it expects nobody
-  kRestartForgetsKeys,   // the broker starts: no key was ever used
-  kDeadlineIsIgnored,    // --deadline was given: it was not
-  kUserIsIgnored,        // an operator asked: nobody did
-  kSaveForgetsKeys,      // the core is saved: no key was ever used
-  kSaveForgetsQuiesces,  // the core is saved: nobody is quiesced
-  kSaveForgetsTime,      // the core is saved: all deadlines pass at once
+  kLostIsDead,              // the grace passed: the process has exited
+  kDisconnectIsDeath,       // the connection ended: the process has exited
+  kDeathIsDisconnect,       // the process exited: the connection ended
+  kTimeoutIsAck,            // the timer fired: it acked
+  kTimeoutIsWaited,         // the timer fired: it has more time
+  kFailureIsAck,            // it rejected: it acked
+  kAckIsFailure,            // it acked: it rejected
+  kWorkingIsIgnored,        // it asked for more time: nothing
+  kWorkingIsAck,            // it asked for more time: it acked
+  kDeregisterIsDeath,       // it deregistered: its process has exited
+  kGarbageIsDisconnect,     // it broke the protocol: its connection ended
+  kCancelIsIgnored,         // the operator cancelled: nothing
+  kResumeIsIgnored,         // the operator resumed: nothing
+  kActivityIsIgnored,       // it was active: nothing
+  kRestartForgets,          // the broker starts: it expects nobody
+  kRestartForgetsKeys,      // the broker starts: no key was ever used
+  kRestartForgetsQuiesces,  // the broker starts: nobody is quiesced
+  kDeadlineIsIgnored,       // --deadline was given: it was not
+  kUserIsIgnored,           // an operator asked: nobody did
+  kSaveForgetsKeys,         // the core is saved: no key was ever used
+  kSaveForgetsQuiesces,     // the core is saved: nobody is quiesced
+  kSaveForgetsTime,         // the core is saved: all deadlines pass at once
 };
 
 // Something that is wrong on purpose, to see that it is found.

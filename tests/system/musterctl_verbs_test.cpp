@@ -53,6 +53,9 @@ class MusterctlVerbs : public Musterctl {
 
 // --- resume
 
+constexpr const char* kOneIsAway =
+    "1\n0 backends resumed; 1 backend not connected: told to resume on reconnect\n--- stderr\n";
+
 TEST_F(MusterctlVerbs, ResumesWhoeverOneBroadcastQuiesced) {
   Process& a = backend("a");
   Process& b = backend("b");
@@ -65,7 +68,7 @@ TEST_F(MusterctlVerbs, ResumesWhoeverOneBroadcastQuiesced) {
   EXPECT_EQ(picture(programs.ctl({"resume", first})),
             "5\nno backend resumed: no such backend is quiesced\n--- stderr\n");
   EXPECT_EQ(picture(programs.ctl({"resume", second, "--json"})),
-            "0\n{\"resumed\":1,\"cannot_resume\":0}\n--- stderr\n");
+            "0\n{\"resumed\":1,\"cannot_resume\":0,\"away\":0,\"still_quiesced\":0}\n--- stderr\n");
   EXPECT_EQ(b.wait_for("hold-ended"), "hold-ended " + second + " resumed");
   EXPECT_EQ(count(b.end().out, "hold-ended"), 1u) << "only of its own";
 }
@@ -92,7 +95,7 @@ TEST_F(MusterctlVerbs, ResumingNobodyIsAStatusOfItsOwn) {
   EXPECT_EQ(picture(programs.ctl({"resume"})), "5" + nobody) << "nobody is quiesced";
   EXPECT_EQ(picture(programs.ctl({"resume", "1"})), "5" + nobody) << "no such broadcast";
   EXPECT_EQ(picture(programs.ctl({"resume", "--allow-empty", "--json"})),
-            "0\n{\"resumed\":0,\"cannot_resume\":0}\n--- stderr\n");
+            "0\n{\"resumed\":0,\"cannot_resume\":0,\"away\":0,\"still_quiesced\":0}\n--- stderr\n");
   EXPECT_EQ(programs.ctl({"release-handles", "-q", "/x", "--select", "service=acks"}).status, 0);
   EXPECT_EQ(programs.ctl({"resume"}).status, 5) << "a release is no quiesce";
   EXPECT_EQ(programs.ctl({"quiesce", "-q"}).status, 1);
@@ -114,12 +117,63 @@ TEST_F(MusterctlVerbs, BadWordsForAResumeAskNobody) {
   EXPECT_EQ(count(a.end().out, "hold-ended"), 0u);
 }
 
+TEST_F(MusterctlVerbs, OfTwoQuiescesEachEndsByItsOwnId) {
+  Process& a = backend("a");
+  const std::string first = quiesce("service=a");
+  const std::string second = quiesce("service=*");
+  EXPECT_EQ(picture(programs.ctl({"resume", first})),
+            "1\n0 backends resumed; 1 backend still quiesced by another broadcast (`musterctl "
+            "backends` names it)\n--- stderr\n");
+  EXPECT_EQ(count(backends(), "(broadcast " + second + ")"), 1u);
+  EXPECT_EQ(programs.ctl({"resume", first}).status, 5) << "that one has ended";
+  EXPECT_EQ(picture(programs.ctl({"resume", second})), "0\n1 backend resumed\n--- stderr\n");
+  EXPECT_EQ(a.wait_for("hold-ended"), "hold-ended " + second + " resumed");
+  EXPECT_EQ(count(a.end().out, "hold-ended"), 1u);
+}
+
+TEST_F(MusterctlVerbs, AQuiesceGoesOnAfterTheBrokerWasKilled) {
+  TestBackend before = join("stays");
+  const std::string first = quiesce("service=stays", &before);
+  const std::string second = quiesce("service=stays", &before);
+  backend("later");  // who is registered after it is on disk after it
+  programs.broker().end(SIGKILL);
+  before.closes();
+  programs.start_broker();
+  EXPECT_EQ(count(backends(), "quiesced since"), 1u) << "it is not back yet";
+  TestBackend back = join("stays");
+  EXPECT_EQ(count(backends(), "(broadcast " + second + ")"), 1u);
+  EXPECT_EQ(programs.ctl({"resume", second}).status, 1);
+  EXPECT_EQ(count(backends(), "(broadcast " + first + ")"), 1u);
+  EXPECT_EQ(picture(programs.ctl({"resume", first})), "0\n1 backend resumed\n--- stderr\n");
+  EXPECT_EQ(back.hears(), "hold " + first + " ended");
+  // It is not quiesced after the next one, either.
+  backend("latest");
+  programs.broker().end(SIGKILL);
+  back.closes();
+  programs.start_broker();
+  EXPECT_EQ(count(backends(), "quiesced"), 0u);
+}
+
+TEST_F(MusterctlVerbs, AResumeWhileABackendWasAwayIsToldAfterTheBrokerWasKilled) {
+  TestBackend before = join("away");
+  const std::string id = quiesce("service=away", &before);
+  before.closes();
+  programs.broker().wait_for("backend disconnected");
+  EXPECT_EQ(picture(programs.ctl({"resume"})), kOneIsAway);
+  backend("later");
+  programs.broker().end(SIGKILL);
+  programs.start_broker();
+  EXPECT_EQ(count(backends(), "quiesced"), 0u);
+  TestBackend back = join("away");
+  EXPECT_EQ(back.hears(), "hold " + id + " ended");
+}
+
 TEST_F(MusterctlVerbs, ABackendThatIsReconnectingLearnsOfItsResumeWhenItIsBack) {
   TestBackend away = join("away");
   const std::string id = quiesce("service=away", &away);
   away.closes();
   programs.broker().wait_for("backend disconnected");
-  EXPECT_EQ(programs.ctl({"resume"}).status, 0);
+  EXPECT_EQ(picture(programs.ctl({"resume"})), kOneIsAway);
   EXPECT_EQ(programs.ctl({"resume"}).status, 5) << "once";
   TestBackend back = join("away");
   EXPECT_EQ(back.hears(), "hold " + id + " ended");
@@ -132,7 +186,7 @@ TEST_F(MusterctlVerbs, ABackendThatWasLostLearnsOfItsResumeWhenItIsBack) {
   away.closes();
   programs.broker().wait_for("backend lost");
   EXPECT_EQ(count(backends(), "quiesced since"), 1u) << "its process lives, and is quiesced";
-  EXPECT_EQ(programs.ctl({"resume", id}).status, 0);
+  EXPECT_EQ(picture(programs.ctl({"resume", id})), kOneIsAway);
   TestBackend back = join("away");
   EXPECT_EQ(back.hears(), "hold " + id + " ended");
 }

@@ -97,6 +97,19 @@ TEST_F(SdkResume, ALateAckIsAQuiesceThatResumeEnds) {
   watch.end();
 }
 
+TEST_F(SdkResume, AQuiesceOutlivesTheBrokerAndEndsWithAResume) {
+  start(options("drains"));
+  const std::string id = quiesce();
+  backend("later");  // who is registered after it is on disk after it
+  programs.broker().end(SIGKILL);
+  programs.start_broker();
+  EXPECT_EQ(happened_.wait_for("registered"), "registered");
+  EXPECT_TRUE(is_shown_as("quiesced since"));
+  EXPECT_EQ(picture(programs.ctl({"resume"})), "0\n1 backend resumed\n--- stderr\n");
+  EXPECT_EQ(happened_.wait_for("resumed"), "resumed " + id);
+  EXPECT_FALSE(is_shown_as("quiesced"));
+}
+
 TEST_F(SdkResume, WhoeverCannotResumeIsNamedAndCounted) {
   BackendOptions wanted = options("one-way");
   wanted.can_resume = false;
@@ -108,7 +121,7 @@ TEST_F(SdkResume, WhoeverCannotResumeIsNamedAndCounted) {
             "1\n1 backend resumed; 1 backend cannot resume: restart them (`musterctl backends` "
             "names them)\n--- stderr\n");
   EXPECT_EQ(picture(programs.ctl({"resume", "--json"})),
-            "1\n{\"resumed\":0,\"cannot_resume\":1}\n--- stderr\n");
+            "1\n{\"resumed\":0,\"cannot_resume\":1,\"away\":0,\"still_quiesced\":0}\n--- stderr\n");
   EXPECT_TRUE(is_shown_as("restart it to resume")) << "it still is";
   EXPECT_EQ(happened_.count("resumed"), 0u);
   // A restart is another process: here the key is free, and taken again.

@@ -84,14 +84,14 @@ TEST_F(DaemonStoresTest, ARosterEntryIsReadAsItIsWritten) {
   entry.registration.labels = {{"tier", "hot"}, {"zone", "b"}};
   entry.registration.sdk_name = "muster-cpp";
   entry.registration.sdk_version = "1.2.3";
-  const std::string record = encode_roster_change({entry, false});
+  const std::string record = encode_roster_change({entry, RosterChange::Kind::kRegistered});
   const auto read = decode_roster_change(record);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->entry, entry);
-  EXPECT_FALSE(read->gone);
-  const auto gone = decode_roster_change(encode_roster_change({entry, true}));
+  EXPECT_EQ(read->kind, RosterChange::Kind::kRegistered);
+  const auto gone = decode_roster_change(encode_roster_change({entry, RosterChange::Kind::kGone}));
   ASSERT_TRUE(gone);
-  EXPECT_TRUE(gone->gone);
+  EXPECT_EQ(gone->kind, RosterChange::Kind::kGone);
   EXPECT_EQ(gone->entry.registration.key, entry.registration.key);
   EXPECT_FALSE(decode_roster_change(record + "x"));
   for (std::size_t cut = 0; cut < record.size(); ++cut) {
@@ -116,6 +116,117 @@ TEST_F(DaemonStoresTest, TheNextBrokerExpectsWhoIsRegisteredInTheirOrder) {
   EXPECT_EQ(expected.front(), entry_of("a"));
   EXPECT_EQ(run->roster->problem(), "");
   EXPECT_EQ(logged(), "");
+}
+
+core::Quiesce quiesce_of(BroadcastId broadcast) {
+  core::Quiesce quiesce;
+  quiesce.broadcast = broadcast;
+  quiesce.since_unix_ms = kStoresNow + broadcast;
+  quiesce.by = std::make_shared<const Operator>(Operator{1000, 77, "musterctl quiesce"});
+  return quiesce;
+}
+
+// As the next broker reads it of the one service.
+std::string quiesces_text(const RosterStore& roster, const core::Quiesces& quiesced) {
+  if (quiesced.empty()) return roster.problem();
+  std::string text;
+  for (const core::Quiesce& one : quiesced.older()) text += std::to_string(one.broadcast) + ' ';
+  text += std::to_string(quiesced.newest().broadcast);
+  if (quiesced.ended()) text += " ended";
+  return text + roster.problem();
+}
+
+TEST_F(DaemonStoresTest, ARecordOfQuiescesIsReadAsItIsWritten) {
+  RosterEntry entry = entry_of("a");
+  entry.quiesced.reserve();
+  entry.quiesced.add(quiesce_of(7));
+  core::Quiesce by_the_broker = quiesce_of(9);
+  by_the_broker.by = nullptr;
+  by_the_broker.stands_for_more = true;
+  entry.quiesced.add(by_the_broker);
+  const std::string record = encode_roster_change({entry, RosterChange::Kind::kQuiesced});
+  const auto read = decode_roster_change(record);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->kind, RosterChange::Kind::kQuiesced);
+  EXPECT_EQ(read->entry.registration.key, entry.registration.key);
+  EXPECT_EQ(read->entry.quiesced, entry.quiesced);
+  EXPECT_FALSE(decode_roster_change(record + "x"));
+  for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    EXPECT_FALSE(decode_roster_change(record.substr(0, cut))) << cut;
+  }
+}
+
+TEST_F(DaemonStoresTest, TheNextBrokerKnowsWhoIsQuiesced) {
+  struct Step {
+    const char* what;
+    core::Quiesces quiesced;
+    const char* read;
+  };
+  core::Quiesces one;
+  one.reserve();
+  one.add(quiesce_of(7));
+  core::Quiesces two = one;
+  two.add(quiesce_of(9));
+  core::Quiesces ended = two;
+  ended.end_while_away();
+  const std::vector<Step> steps{{"one quiesce", one, "7"},
+                                {"a second one", two, "7 9"},
+                                {"both ended while it was away", ended, "9 ended"},
+                                {"it was told", {}, ""},
+                                {"quiesced anew", one, "7"}};
+  auto run = start();
+  for (const Step& step : steps) {
+    RosterEntry entry = entry_of("a");
+    entry.quiesced = step.quiesced;
+    bool durable = false;
+    run->roster->note_registered(entry, [&](bool is) { durable = is; });
+    run->until(durable);
+    run.reset();  // a crash
+    run = start();
+    const auto expected = run->roster->load(boot_);
+    ASSERT_EQ(expected.size(), 1U) << step.what;
+    EXPECT_EQ(quiesces_text(*run->roster, expected.front().quiesced), step.read) << step.what;
+    EXPECT_EQ(expected.front(), entry) << step.what;
+  }
+}
+
+TEST_F(DaemonStoresTest, AnotherProcessOfTheKeyIsNotQuiesced) {
+  auto run = start();
+  RosterEntry entry = entry_of("a");
+  entry.quiesced.reserve();
+  entry.quiesced.add(quiesce_of(7));
+  run->roster->note_registered(entry);
+  RosterEntry next = entry_of("a");
+  next.pid = ::getppid();
+  next.start_ticks = 0;
+  bool durable = false;
+  run->roster->note_registered(next, [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();
+  run = start();
+  const auto expected = run->roster->load(boot_);
+  ASSERT_EQ(expected.size(), 1U);
+  EXPECT_EQ(expected.front(), next);
+}
+
+// As the broker wrote it that did not keep quiesces: entries and the keys of those that went.
+TEST_F(DaemonStoresTest, ARosterFromBeforeQuiescesWereKeptIsRead) {
+  {
+    JournalFile file(dir_.path(), kRosterFileName, JournalFile::Appended::kInKernel);
+    (void)file.open();
+    std::string framed;
+    for (const char* service : {"a", "b"}) {
+      framed +=
+          frame_record(encode_roster_change({entry_of(service), RosterChange::Kind::kRegistered}));
+    }
+    framed += frame_record(encode_roster_change({entry_of("b"), RosterChange::Kind::kGone}));
+    ASSERT_EQ(file.replace(framed), "");
+  }
+  auto run = start();
+  const auto expected = run->roster->load(boot_);
+  ASSERT_EQ(services(expected), "a ");
+  EXPECT_EQ(quiesces_text(*run->roster, expected.front().quiesced), "");
+  EXPECT_EQ(expected.front(), entry_of("a"));
 }
 
 TEST_F(DaemonStoresTest, ABurstOfRegistrationsIsAllThereAfterAnEnd) {

@@ -79,6 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("activity moves nothing", WrongTransition::kActivityIsIgnored),
         wrong("a restart expects nobody", WrongTransition::kRestartForgets),
         wrong("a restart forgets keys", WrongTransition::kRestartForgetsKeys),
+        wrong("a restart forgets quiesces", WrongTransition::kRestartForgetsQuiesces),
         wrong("the deadline of the whole is not kept", WrongTransition::kDeadlineIsIgnored),
         wrong("who asked is not known", WrongTransition::kUserIsIgnored),
         wrong("saving forgets keys", WrongTransition::kSaveForgetsKeys),

@@ -247,6 +247,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   told.id_not_durable = true;
   response("BroadcastReport, who said it", told);
   response("ResumeAccepted", ResumeAccepted{3, 1});
+  response("ResumeAccepted, not all", ResumeAccepted{0, 0, 2, 4});
   response("Forgotten", Forgotten{});
   response("DryRun", DryRun{{golden_key("zccache")}, {golden_key("dead")}});
   response("DryRun, joining", DryRun{{}, {}, 300});

@@ -234,9 +234,12 @@ void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
                        {{"pid", static_cast<std::int64_t>(who_.pid)},
                         {"uid", static_cast<std::uint64_t>(who_.uid)},
                         {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
-                        {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)}});
+                        {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)},
+                        {"away", static_cast<std::uint64_t>(resumed.away)},
+                        {"still_quiesced", static_cast<std::uint64_t>(resumed.still_quiesced)}});
   }
-  respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume});
+  respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume, resumed.away,
+                                   resumed.still_quiesced});
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,8 +40,9 @@ class RosterKeeper {
     server_ = &server;
     for (RosterEntry& entry : store_.load(boot_id_)) {
       const BackendKey key = entry.registration.key;
-      const bool expected = server.expect(
-          {std::move(entry.registration), entry.uid, entry.gid, entry.pid, entry.start_ticks});
+      const bool expected =
+          server.expect({std::move(entry.registration), entry.uid, entry.gid, entry.pid,
+                         entry.start_ticks, std::move(entry.quiesced)});
       if (!expected && entry.pid > 0 && entry.start_ticks != 0) store_.note_gone(key);
     }
   }
@@ -61,13 +63,23 @@ class RosterKeeper {
       default:
         return;
     }
-    write_later();
+  }
+  void on_quiesced_changed(const BackendKey& key) noexcept {
+    try {
+      if (server_ != nullptr) note(key, false);
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): see check()
+    }
   }
 
   // From time to time: an event may have been lost for want of memory, and with it that somebody
-  // waits.
+  // waits, or what was to be written down.
   void check() {
-    if (server_ != nullptr && !server_->held().empty()) wait_for_disk();
+    if (server_ == nullptr) return;
+    if (!server_->held().empty()) wait_for_disk();
+    if (!has_missed_) return;
+    const std::vector<BackendInfo> all = server_->core().backends({});
+    has_missed_ = false;
+    for (const BackendInfo& backend : all) note(backend.key, backend.state == BackendState::kDead);
   }
 
   // Hands the store what is not written down yet: the process ends.
@@ -87,19 +99,30 @@ class RosterKeeper {
 
   void note(const BackendKey& key, bool gone) {
     // In the order in which they came, so that no user's many delay another's one for long.
-    if (!changed_.contains(key)) order_.push_back(key);
-    changed_.insert_or_assign(key, gone);
+    try {
+      if (!changed_.contains(key)) order_.push_back(key);
+      changed_.insert_or_assign(key, gone);
+      write_later();
+    } catch (...) {
+      has_missed_ = true;
+      throw;
+    }
   }
 
   // Not in the event: the core may not be asked from within.
   void write_later() {
     if (is_posted_ || changed_.empty()) return;
-    is_posted_ = true;
     asio::post(loop_, [this, alive = std::weak_ptr<int>(alive_)] {
       if (alive.expired()) return;
       is_posted_ = false;
-      write();
+      try {
+        write();
+      } catch (...) {
+        has_missed_ = true;
+        throw;
+      }
     });
+    is_posted_ = true;
   }
 
   void write() {
@@ -120,6 +143,7 @@ class RosterKeeper {
       entry.pid = known->peer.process.pid;
       if (entry.pid > 0) entry.start_ticks = os::start_time(entry.pid).value_or(0);
       entry.boot_id = boot_id_;
+      entry.quiesced = known->quiesced;
       // Found now, as the entry is: what is written is of this connection.
       const auto held = server_->held(change.key());
       if (!held) {
@@ -181,6 +205,7 @@ class RosterKeeper {
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
   bool is_posted_ = false;
   bool is_waiting_ = false;
+  bool has_missed_ = false;  // a change: they are all looked at again
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

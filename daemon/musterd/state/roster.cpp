@@ -19,6 +19,70 @@ namespace {
 // The first number of a record.
 constexpr std::uint64_t kEntryRecord = 1;
 constexpr std::uint64_t kGoneRecord = 2;
+constexpr std::uint64_t kQuiescedRecord =
+    3;  // a broker of before counts it as unknown, and goes on
+
+std::string key_alone(const BackendKey& key) {
+  Registration registration;
+  registration.key = key;
+  return wire::encode(0, registration);
+}
+
+void put_quiesce(std::string& record, const core::Quiesce& quiesce) {
+  put_number(record, quiesce.broadcast);
+  put_number(record, static_cast<std::uint64_t>(quiesce.reason));
+  put_number(record, quiesce.stands_for_more ? 1 : 0);
+  put_number(record, quiesce.since_unix_ms);
+  put_number(record, quiesce.by ? 1 : 0);
+  if (!quiesce.by) return;
+  put_number(record, quiesce.by->uid);
+  put_number(record, static_cast<std::uint64_t>(quiesce.by->pid));
+  put_text(record, quiesce.by->command);
+}
+
+std::optional<core::Quiesce> read_quiesce(RecordReader& reader) {
+  core::Quiesce quiesce;
+  quiesce.broadcast = reader.number();
+  const std::uint64_t reason = reader.number();
+  if (reason > static_cast<std::uint64_t>(QuiesceReason::kMaintenance)) return std::nullopt;
+  quiesce.reason = static_cast<QuiesceReason>(reason);
+  quiesce.stands_for_more = reader.number() != 0;
+  quiesce.since_unix_ms = reader.number();
+  if (reader.number() != 0) {
+    Operator by;
+    by.uid = static_cast<uid_t>(reader.number());
+    by.pid = static_cast<pid_t>(reader.number());
+    by.command = reader.text();
+    quiesce.by = std::make_shared<const Operator>(std::move(by));
+  }
+  if (!reader.good() || quiesce.broadcast == 0) return std::nullopt;
+  return quiesce;
+}
+
+// In the order in which they were acked.
+void put_quiesces(std::string& record, const core::Quiesces& quiesces) {
+  put_number(record, quiesces.ended() ? 1 : 0);
+  put_number(record, quiesces.empty() ? 0 : quiesces.older().size() + 1);
+  if (quiesces.empty()) return;
+  for (const core::Quiesce& quiesce : quiesces.older()) put_quiesce(record, quiesce);
+  put_quiesce(record, quiesces.newest());
+}
+
+std::optional<core::Quiesces> read_quiesces(RecordReader& reader) {
+  core::Quiesces quiesces;
+  const bool ended = reader.number() != 0;
+  const std::uint64_t count = reader.number();
+  if (count > core::Quiesces::kMost || (ended && count == 0)) return std::nullopt;
+  if (count != 0) quiesces.reserve();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    auto quiesce = read_quiesce(reader);
+    if (!quiesce) return std::nullopt;
+    quiesces.add(*std::move(quiesce));
+  }
+  if (ended) quiesces.end_while_away();
+  if (!reader.good()) return std::nullopt;
+  return quiesces;
+}
 
 std::optional<Registration> decode_registration(std::string_view frame) {
   const wire::FrameView view = wire::next_frame(frame, wire::kMaxBackendBody);
@@ -31,6 +95,14 @@ std::optional<Registration> decode_registration(std::string_view frame) {
   auto* registration = std::get_if<Registration>(&decoded.message);
   if (registration == nullptr) return std::nullopt;
   return std::move(*registration);
+}
+
+bool same_process(const RosterEntry& a, const RosterEntry& b) {
+  return a.pid > 0 && a.pid == b.pid && a.start_ticks == b.start_ticks && a.boot_id == b.boot_id;
+}
+
+bool same_but_quiesced(const RosterEntry& a, const RosterEntry& b) {
+  return same_process(a, b) && a.uid == b.uid && a.gid == b.gid && a.registration == b.registration;
 }
 
 }  // namespace
@@ -61,19 +133,22 @@ bool may_live(const RosterEntry& entry, std::string_view boot_id) {
 std::string encode_roster_change(const RosterChange& change) {
   const RosterEntry& entry = change.entry;
   std::string record;
-  put_number(record, change.gone ? kGoneRecord : kEntryRecord);
-  if (!change.gone) {
+  if (change.kind == RosterChange::Kind::kGone) {
+    put_number(record, kGoneRecord);
+    put_text(record, key_alone(entry.registration.key));
+  } else if (change.kind == RosterChange::Kind::kQuiesced) {
+    put_number(record, kQuiescedRecord);
+    put_quiesces(record, entry.quiesced);
+    put_text(record, key_alone(entry.registration.key));
+  } else {
+    put_number(record, kEntryRecord);
     put_number(record, entry.uid);
     put_number(record, entry.gid);
     put_number(record, static_cast<std::uint64_t>(entry.pid));
     put_number(record, entry.start_ticks);
     put_text(record, entry.boot_id);
     put_text(record, wire::encode(0, entry.registration));
-    return record;
   }
-  Registration key_alone;
-  key_alone.key = entry.registration.key;
-  put_text(record, wire::encode(0, key_alone));
   return record;
 }
 
@@ -81,9 +156,16 @@ std::optional<RosterChange> decode_roster_change(std::string_view record) {
   RecordReader reader(record);
   RosterChange change;
   const std::uint64_t kind = reader.number();
-  if (kind != kEntryRecord && kind != kGoneRecord) return std::nullopt;
-  change.gone = kind == kGoneRecord;
-  if (!change.gone) {
+  if (kind == kGoneRecord) {
+    change.kind = RosterChange::Kind::kGone;
+  } else if (kind == kQuiescedRecord) {
+    change.kind = RosterChange::Kind::kQuiesced;
+    auto quiesces = read_quiesces(reader);
+    if (!quiesces) return std::nullopt;
+    change.entry.quiesced = *std::move(quiesces);
+  } else if (kind != kEntryRecord) {
+    return std::nullopt;
+  } else {
     change.entry.uid = static_cast<uid_t>(reader.number());
     change.entry.gid = static_cast<gid_t>(reader.number());
     change.entry.pid = static_cast<pid_t>(reader.number());
@@ -149,10 +231,28 @@ std::vector<RosterEntry> RosterStore::load(std::string_view boot_id) {
 }
 
 void RosterStore::note_registered(RosterEntry entry, Journal::Durable done) {
-  RosterChange change{std::move(entry), false};
+  RosterChange change{std::move(entry), RosterChange::Kind::kRegistered};
+  const BackendKey& key = change.entry.registration.key;
+  const RosterEntry* written = find(key);
+  const bool is_new = written == nullptr || !same_but_quiesced(*written, change.entry);
+  if (is_new) {
+    const std::string record = encode_roster_change(change);
+    apply(change);
+    written = find(key);
+    if (written->quiesced == change.entry.quiesced) {
+      return journal_->append(record, std::move(done));
+    }
+    journal_->append(record);
+  }
+  change.kind = RosterChange::Kind::kQuiesced;
   const std::string record = encode_roster_change(change);
   apply(std::move(change));
   journal_->append(record, std::move(done));
+}
+
+const RosterEntry* RosterStore::find(const BackendKey& key) const {
+  const auto place = order_of_.find(key);
+  return place == order_of_.end() ? nullptr : &entries_.at(place->second);
 }
 
 void RosterStore::note_gone(const BackendKey& key, Journal::Durable done) {
@@ -162,7 +262,7 @@ void RosterStore::note_gone(const BackendKey& key, Journal::Durable done) {
   }
   RosterChange change;
   change.entry.registration.key = key;
-  change.gone = true;
+  change.kind = RosterChange::Kind::kGone;
   const std::string record = encode_roster_change(change);
   apply(std::move(change));
   journal_->append(record, std::move(done));
@@ -187,11 +287,21 @@ void RosterStore::close() { journal_->close(); }
 void RosterStore::apply(RosterChange change) {
   const BackendKey key = change.entry.registration.key;
   const auto known = order_of_.find(key);
-  if (change.gone) {
+  if (change.kind == RosterChange::Kind::kGone) {
     if (known == order_of_.end()) return;
     entries_.erase(known->second);
     order_of_.erase(known);
     return;
+  }
+  if (change.kind == RosterChange::Kind::kQuiesced) {
+    if (known == order_of_.end()) return;
+    entries_.at(known->second).quiesced = std::move(change.entry.quiesced);
+    return;
+  }
+  // What follows says otherwise where it is so: a crash in between forgets nothing.
+  change.entry.quiesced.clear();
+  if (known != order_of_.end() && same_process(entries_.at(known->second), change.entry)) {
+    change.entry.quiesced = std::move(entries_.at(known->second).quiesced);
   }
   // A key that is replaced keeps its place, as in the registry.
   const std::uint64_t order = known == order_of_.end() ? next_order_++ : known->second;
@@ -203,7 +313,9 @@ std::vector<std::string> RosterStore::snapshot() const {
   std::vector<std::string> records;
   records.reserve(entries_.size());
   for (const auto& [order, entry] : entries_) {
-    records.push_back(encode_roster_change({entry, false}));
+    records.push_back(encode_roster_change({entry, RosterChange::Kind::kRegistered}));
+    if (entry.quiesced.empty()) continue;
+    records.push_back(encode_roster_change({entry, RosterChange::Kind::kQuiesced}));
   }
   return records;
 }

@@ -20,6 +20,7 @@
 
 #include "muster/registration.h"
 
+#include "core/quiesces.h"
 #include "musterd/log/log.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/state/journal.h"
@@ -35,6 +36,7 @@ struct RosterEntry {
   pid_t pid = 0;                  // 0: it cannot be seen from here
   std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat; 0: not known
   std::string boot_id;
+  core::Quiesces quiesced;
 
   friend bool operator==(const RosterEntry&, const RosterEntry&) = default;
 };
@@ -47,10 +49,15 @@ struct RosterEntry {
 // process of that pid. What cannot be told counts as alive, as no living process may be forgotten.
 [[nodiscard]] bool may_live(const RosterEntry& entry, std::string_view boot_id);
 
-// A record of the journal: an entry that came, or the key of one that went.
+// A record of the journal.
 struct RosterChange {
-  RosterEntry entry;  // of one that went, only the key
-  bool gone = false;
+  enum class Kind {
+    kRegistered,  // everything but `quiesced`; the backend is not quiesced
+    kGone,        // only the key counts
+    kQuiesced,    // only the key and `quiesced`; of a backend whose record came before
+  };
+  RosterEntry entry;
+  Kind kind = Kind::kRegistered;
 };
 [[nodiscard]] std::string encode_roster_change(const RosterChange& change);
 [[nodiscard]] std::optional<RosterChange> decode_roster_change(std::string_view record);
@@ -68,7 +75,7 @@ class RosterStore {
   // Those that the last broker knew and whose process may still live, in the order in which they
   // registered. The others are forgotten.
   [[nodiscard]] std::vector<RosterEntry> load(std::string_view boot_id);
-  // A key that is there is replaced.
+  // A key that is there is replaced. Only what is new is written.
   void note_registered(RosterEntry entry, Journal::Durable done = {});
   void note_gone(const BackendKey& key, Journal::Durable done = {});
   // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
@@ -79,6 +86,8 @@ class RosterStore {
   void close();
 
  private:
+  // Null when nobody has the key.
+  [[nodiscard]] const RosterEntry* find(const BackendKey& key) const;
   void apply(RosterChange change);
   [[nodiscard]] std::vector<std::string> snapshot() const;
 

@@ -59,8 +59,10 @@ struct Accepted {
 };
 
 struct Resumed {
-  std::uint32_t resumed = 0;
-  std::uint32_t cannot_resume = 0;  // still quiesced: they have to be restarted
+  std::uint32_t resumed = 0;         // and were told so
+  std::uint32_t cannot_resume = 0;   // still quiesced: they have to be restarted
+  std::uint32_t away = 0;            // not connected: they are told when they return
+  std::uint32_t still_quiesced = 0;  // by another broadcast
 };
 
 class ControlClient {
