@@ -65,7 +65,16 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields) noex
         format_ == LogFormat::kJson ? render_json(message, fields) : render_text(message, fields);
     logger_->log(to_spdlog(level), spdlog::string_view_t(payload));
   } catch (const std::exception&) {
-    // Nothing to do: memory is out, and a log line is what can be missed first.
+    // Memory is out, and a log line is what can be missed first; of an error, its fields.
+    if (level == LogLevel::kError && format_ != LogFormat::kJson) write_bare(message);
+  }
+}
+
+void Log::write_bare(std::string_view message) noexcept {
+  try {
+    logger_->log(to_spdlog(LogLevel::kError),
+                 spdlog::string_view_t(message.data(), message.size()));
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): there is nothing left to do
   }
 }
 

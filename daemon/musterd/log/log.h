@@ -59,6 +59,9 @@ class Log {
   }
 
  private:
+  // Without fields, which takes no memory.
+  void write_bare(std::string_view message) noexcept;
+
   std::shared_ptr<spdlog::logger> logger_;
   LogFormat format_;
   std::mutex limits_mutex_;

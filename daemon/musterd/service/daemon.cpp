@@ -25,6 +25,7 @@
 #include "musterd/config/effective_policy.h"
 #include "musterd/config/exit_status.h"
 #include "musterd/control/control_plane.h"
+#include "musterd/runtime/run_loop.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/service/event_fanout.h"
 #include "musterd/service/live_settings.h"
@@ -134,6 +135,15 @@ class Daemon {
   // A handler of the loop threw.
   void handler_failed() noexcept { ++server_.core().counters().task_failures; }
 
+  // Backends reconnect to the next broker, which finds on disk all that must outlive this one.
+  [[noreturn]] void end_at_once(int status) {
+    roster_.finish();
+    roster_store_.close();
+    keys_.close();
+    ids_.close();  // waits for the worker, which has done the others by then
+    std::_Exit(status);
+  }
+
  private:
   void await_signal() {
     signals_.async_wait([this](std::error_code error, int signal) {
@@ -223,15 +233,6 @@ class Daemon {
     sockets_.control.clear();
     log_.warning("sockets were deleted, made them again", {{"gone", misplaced_}});
     misplaced_.clear();
-  }
-
-  // Backends reconnect to the next broker, which finds on disk all that must outlive this one.
-  [[noreturn]] void end_at_once(int status) {
-    roster_.finish();
-    roster_store_.close();
-    keys_.close();
-    ids_.close();  // waits for the worker, which has done the others by then
-    std::_Exit(status);
   }
 
   void take(core::AccessPolicyPtr policy) {
@@ -337,19 +338,6 @@ class Daemon {
   bool stopping_ = false;
 };
 
-// What a handler throws ends that handler alone: out of memory for one operator's list, say.
-void run(asio::io_context& loop, Log& log, Daemon& daemon) {
-  for (;;) {
-    try {
-      loop.run();
-      return;
-    } catch (const std::exception& error) {
-      daemon.handler_failed();
-      log.error("internal error, continuing", {{"what", std::string_view(error.what())}});
-    }
-  }
-}
-
 }  // namespace
 
 int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment& environment,
@@ -386,7 +374,9 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     KeyStore keys(loop.get_executor(), worker, state_dir, log, broker::Clock().now().unix_ms);
     Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
                   std::move(reading), state_dir);
-    run(loop, log, daemon);
+    if (!run_loop(loop, log, [&daemon] { daemon.handler_failed(); })) {
+      daemon.end_at_once(kExitCannotRun);
+    }
     configuration.close(std::chrono::milliseconds(100));
   }
   opened.ids->close();
