@@ -211,8 +211,9 @@ class ReportText {
 
   [[nodiscard]] std::string not_durable() const {
     if (!report_.id_not_durable) return {};
-    return "  the broker could not write its state to disk: after a crash it may give this id to "
-           "another broadcast\n";
+    return "  the broker could not write its state to disk: after a crash it may use this id "
+           "again, "
+           "and send a request with the same --key again\n";
   }
 
   // All of them say so themselves: nobody had the path open by that name.
