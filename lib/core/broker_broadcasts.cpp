@@ -60,12 +60,20 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
   if (use->request != request_text(request)) {
     const auto operation = use->request.substr(0, use->request.find('\n'));
     const bool same = operation == request.operation.to_string();
+    const auto of =
+        use->broadcast == 0 ? "another broadcast" : "broadcast " + std::to_string(use->broadcast);
     return error(ControlError::Code::kKeyConflict,
                  name + " belongs to " + of + " (" + operation +
                      (same ? ", of other backends" : "") +
                      "); give each different request a key of its own");
   }
   if (known != nullptr) return known;
+  if (use->broadcast == 0) {
+    return error(ControlError::Code::kInterrupted,
+                 name + " was used at " + format_utc(use->used_unix_ms) +
+                     ", so nothing is sent: the broker ended before it recorded the broadcast; "
+                     "backends may or may not have been asked: repeat the request with a new key");
+  }
   auto gone = no_report(use->broadcast);
   gone.message = name + " was used at " + format_utc(use->used_unix_ms) +
                  ", so nothing is sent: " + gone.message;

@@ -22,8 +22,8 @@ namespace muster::core {
 struct UsedKey {
   uid_t uid = 0;
   std::string key;
-  BroadcastId broadcast = 0;
-  std::string request;  // request_text() of what it was used for
+  BroadcastId broadcast = 0;  // 0: the broker ended before it wrote down which
+  std::string request;        // request_text() of what it was used for
   std::uint64_t used_unix_ms = 0;
 
   friend bool operator==(const UsedKey&, const UsedKey&) = default;

@@ -155,6 +155,46 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   EXPECT_TRUE(was_logged("operator joined a broadcast broadcast=100" + who)) << logged();
 }
 
+// The broker before was killed after it wrote the key down and before it wrote down the broadcast.
+TEST_F(ControlPlaneTest, AKeyWhoseBroadcastIsNotKnownIsNeverAnsweredWithTheIdOfAnother) {
+  start();
+  TestBackend& a = join("a");
+  TestOperator& op = connect();
+  auto request = release("/cache");
+  request.request.operation_key = "nightly";
+  server_->core().restore_keys(
+      {{::getuid(), "nightly", 0, core::request_text(request.request), server_->now().unix_ms}},
+      server_->now());
+  const auto expect_no_answer = [&](std::uint64_t number) {
+    op.asks(number, request);
+    const std::string answer = op.hears();
+    EXPECT_TRUE(answer.starts_with(std::to_string(number) +
+                                   " error (interrupted): the operation key \"nightly\" was used "
+                                   "at "))
+        << answer;
+    EXPECT_TRUE(
+        answer.ends_with(", so nothing is sent: the broker ended before it recorded the "
+                         "broadcast; backends may or may not have been asked: repeat the "
+                         "request with a new key"))
+        << answer;
+  };
+  expect_no_answer(1);
+  request.dry_run = true;
+  expect_no_answer(2);
+  request.dry_run = false;
+  request.request.operation = BroadcastOperation::release_handles("/other");
+  op.asks(3, request);
+  EXPECT_NE(op.hears().find("\"nightly\" belongs to another broadcast (release-handles /cache)"),
+            std::string::npos);
+  EXPECT_EQ(a.has_heard(), "nothing");
+  // With a new key it is asked.
+  request.request.operation_key = "nightly-2";
+  op.asks(4, request);
+  EXPECT_EQ(a.hears(), "operation 100: release-handles /other");
+  a.acks(100);
+  EXPECT_EQ(op.hears(), "4 report 100 finished: release-handles /other: acked a 1.0.0");
+}
+
 TEST_F(ControlPlaneTest, AnOperatorThatDisconnectsDoesNotEndItsBroadcast) {
   start();
   TestBackend& a = join("a");

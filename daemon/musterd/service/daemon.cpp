@@ -159,10 +159,8 @@ class Daemon {
   void restore_keys() {
     std::vector<core::UsedKey> used;
     for (KeyEntry& entry : keys_.load()) {
-      // Without an id: the last broker was about to send it, and nobody knows whether it did.
-      const BroadcastId id = entry.id != 0 ? entry.id : ids_.next_at_start() - 1;
-      used.push_back(
-          {entry.uid, std::move(entry.key), id, std::move(entry.request), entry.started_unix_ms});
+      used.push_back({entry.uid, std::move(entry.key), entry.id, std::move(entry.request),
+                      entry.started_unix_ms});
     }
     server_.core().restore_keys(std::move(used), server_.now());
   }
