@@ -46,6 +46,7 @@ struct BrokerServer::Impl final : core::Shell,
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
   void flush() override;
+  void send_waiting() noexcept override;
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
               bool answers_a_request) override;
   void hang_up(ConnectionId connection) override;

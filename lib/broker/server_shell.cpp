@@ -76,6 +76,15 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
 
 void BrokerServer::Impl::flush() { transport->flush(); }
 
+void BrokerServer::Impl::send_waiting() noexcept {
+  sends.send_all();
+  try {
+    transport->flush();
+  } catch (const std::exception& e) {
+    failed("sending what waited failed: ", e.what());
+  }
+}
+
 void BrokerServer::Impl::refuse(ConnectionId connection, std::uint64_t request_id,
                                 const Refusal& refusal, bool answers_a_request) {
   put(connection, wire::encode(request_id, refusal, answers_a_request));

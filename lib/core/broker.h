@@ -75,6 +75,7 @@ class Broker {
   Broker& operator=(const Broker&) = delete;
 
   // The whole state, without configuration and policy. May be called between any two calls.
+  // What the shell has not sent yet is not part of it, so the shell is asked to send that first.
   [[nodiscard]] SavedState save() const;
   // REQUIRES: no event came before. Continues from that state: arms every deadline again, and asks
   // nothing else of the shell. The caller counts operators and queued bytes again.

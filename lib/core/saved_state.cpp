@@ -8,6 +8,7 @@ namespace muster::core {
 
 SavedState Broker::save() const {
   const State& state = *state_;
+  state.shell.send_waiting();
   SavedState saved;
   saved.registry = state.registry.save();
   saved.deadlines = state.deadlines.save();

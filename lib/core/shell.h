@@ -49,6 +49,8 @@ class Shell {
   virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
   // Called after the last send of a broadcast: a shell that collects sends submits them now.
   virtual void flush() {}
+  // A shell that spreads its sends over several turns sends the rest now.
+  virtual void send_waiting() noexcept {}
   // A Refused message. `answers_a_request`: to Register, else to a registered backend.
   virtual void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
                       bool answers_a_request) = 0;

@@ -44,6 +44,18 @@ TEST_F(PacedSendsTest, OneThatBreaksTheProtocolMeanwhileHearsWhatWasSentBefore) 
   EXPECT_EQ(all.front()->hears(), "operation 1: release-handles /cache");
 }
 
+// What waits for a later turn is not part of the state.
+TEST_F(PacedSendsTest, EverythingIsSentBeforeTheStateIsSaved) {
+  const auto all = join_all();
+  release_handles("/cache");
+  EXPECT_GE(server_->waiting_sends(), 50U);
+  (void)core().save();
+  EXPECT_EQ(server_->waiting_sends(), 0U);
+  for (TestBackend* backend : all) {
+    EXPECT_EQ(backend->hears(), "operation 1: release-handles /cache");
+  }
+}
+
 TEST_F(PacedSendsTest, ABrokerThatStopsTellsEverybodyBefore) {
   const auto all = join_all();
   server_->shut_down([this] { drained_ = true; });
