@@ -151,7 +151,8 @@ TEST_F(ControlPlaneTest, ASecondOperatorWithTheSameKeyJoinsAndNothingIsSentTwice
   const std::string who =
       " pid=" + std::to_string(::getpid()) + " uid=" + std::to_string(::getuid());
   EXPECT_TRUE(was_logged("skipped_dead=0" + who + " command=")) << logged();
-  EXPECT_TRUE(was_logged("a broadcast has an operation key broadcast=100" + who)) << logged();
+  EXPECT_TRUE(was_logged("operator started a broadcast with an operation key broadcast=100" + who))
+      << logged();
   EXPECT_TRUE(was_logged("operator joined a broadcast broadcast=100" + who)) << logged();
 }
 

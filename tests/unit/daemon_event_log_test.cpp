@@ -169,7 +169,7 @@ TEST_F(DaemonEventLogTest, WhatWasLeftOutIsToldWithTheUsersNextLine) {
   for (int i = 0; i < 1'000; ++i) (void)line(event(Kind::kPeerRefused));
   now_ += 1h;
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
-            "<4>log lines of a user dropped uid=1000 left_out=950\n"
+            "<4>log lines of a user dropped uid=1000 dropped_lines=950\n"
             "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
             "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");

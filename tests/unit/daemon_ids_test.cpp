@@ -209,7 +209,7 @@ TEST_F(DaemonIdsTest, ADamagedFileIsToldAndIdsGoOnAboveAllThatTheClockGave) {
   const auto run = start(kNow);
   EXPECT_EQ(run->ids->next(), kNowMs * 2048);
   EXPECT_TRUE(run->ids->last_is_durable());
-  EXPECT_EQ(logged(), "<4>broadcast ids continue from the clock: the id file is unusable file=" +
+  EXPECT_EQ(logged(), "<4>id file unusable: new broadcast ids are made from the clock file=" +
                           file().native() + " why=\"is damaged\"\n");
   EXPECT_TRUE(parse_mark(contents(file()))) << "a good one stands there now";
 }

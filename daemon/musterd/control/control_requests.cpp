@@ -131,12 +131,12 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   }
   if (!operation_key.empty() && may_log(LogLevel::kInfo)) {
     // Events do not carry it.
-    context_->log.info(
-        started.joined ? "operator joined a broadcast" : "a broadcast has an operation key",
-        {{"broadcast", started.id},
-         {"pid", static_cast<std::int64_t>(who_.pid)},
-         {"uid", static_cast<std::uint64_t>(who_.uid)},
-         {"key", operation_key}});
+    context_->log.info(started.joined ? "operator joined a broadcast"
+                                      : "operator started a broadcast with an operation key",
+                       {{"broadcast", started.id},
+                        {"pid", static_cast<std::int64_t>(who_.pid)},
+                        {"uid", static_cast<std::uint64_t>(who_.uid)},
+                        {"key", operation_key}});
   }
   if (request.detach) {
     return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
@@ -158,9 +158,10 @@ void ControlSession::answer_if_ended(const Open& request) {
 
 void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
   if (why.code == ControlError::Code::kBusy && may_log(LogLevel::kWarning)) {
-    context_->log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who_.pid)},
-                                               {"uid", static_cast<std::uint64_t>(who_.uid)},
-                                               {"why", why.message}});
+    context_->log.warning("broadcast not started: limit reached",
+                          {{"pid", static_cast<std::int64_t>(who_.pid)},
+                           {"uid", static_cast<std::uint64_t>(who_.uid)},
+                           {"why", why.message}});
   }
   respond(id, why);
 }

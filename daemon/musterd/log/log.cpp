@@ -90,10 +90,10 @@ bool Log::admits(LogLevel level, uid_t user, std::chrono::steady_clock::time_poi
   if (!admitted) return false;
   if (admitted->left_out == 0) return true;
   if (admitted->shared) {
-    warning("log lines of many users dropped", {{"left_out", admitted->left_out}});
+    warning("log lines of many users dropped", {{"dropped_lines", admitted->left_out}});
   } else {
     warning("log lines of a user dropped",
-            {{"uid", static_cast<std::uint64_t>(user)}, {"left_out", admitted->left_out}});
+            {{"uid", static_cast<std::uint64_t>(user)}, {"dropped_lines", admitted->left_out}});
   }
   return true;
 }

@@ -50,7 +50,7 @@ class EventFanout final : public broker::EventSink {
     const auto left_out = troubles_.admit(std::chrono::steady_clock::now());
     if (!left_out) return;
     if (*left_out == 0) return log_.warning(sentence);
-    log_.warning(sentence, {{"left_out", *left_out}});
+    log_.warning(sentence, {{"dropped_lines", *left_out}});
   }
 
  private:

@@ -126,7 +126,7 @@ OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
       std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
   state->lock = std::move(lock);
   if (!read.problem.empty() && problem.empty()) {
-    log.warning("broadcast ids continue from the clock: the id file is unusable",
+    log.warning("id file unusable: new broadcast ids are made from the clock",
                 {{"file", state->file}, {"why", read.problem}});
   }
   // On disk before anything is given out: the one write that the start waits for.
