@@ -5,8 +5,7 @@
 
 #include "model/operation_table.h"
 #include "musterctl/broadcast_run.h"
-#include "musterctl/command.h"
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/resolve_path.h"
 #include "musterctl/text.h"
 

@@ -4,9 +4,8 @@
 
 #include "muster/json.h"
 
-#include "musterctl/command.h"
 #include "musterctl/console.h"
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/progress.h"
 #include "musterctl/report_text.h"
 #include "musterctl/sessions.h"

@@ -6,8 +6,8 @@
 
 #include "muster/control.h"
 
-#include "musterctl/command.h"
 #include "musterctl/options.h"
+#include "musterctl/program.h"
 #include "musterctl/report_text.h"
 
 namespace muster::ctl {

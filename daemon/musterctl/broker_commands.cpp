@@ -7,8 +7,7 @@
 #include "muster/json.h"
 #include "muster/path.h"
 
-#include "musterctl/command.h"
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/progress.h"
 #include "musterctl/text.h"
 #include "musterctl/user_names.h"

@@ -13,7 +13,7 @@
 #include "muster/json.h"
 #include "muster/path.h"
 
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/text.h"
 
 namespace muster::ctl {

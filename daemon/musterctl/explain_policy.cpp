@@ -17,8 +17,7 @@
 #include "muster/path.h"
 
 #include "model/operation_table.h"
-#include "musterctl/command.h"
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/resolve_path.h"
 #include "musterctl/text.h"
 #include "musterctl/user_names.h"

@@ -4,7 +4,7 @@
 #include "musterctl/console.h"
 #include "musterctl/program.h"
 #include "musterctl/user_names.h"
-#include "os/inherited_state.h"
+#include "os/process_setup.h"
 
 int main(int argc, char** argv) {
   const auto streams = muster::ctl::reserve_standard_streams();

@@ -9,7 +9,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include "model/duration.h"
+#include "model/time_text.h"
 
 namespace muster::ctl {
 namespace {

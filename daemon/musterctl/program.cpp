@@ -9,9 +9,7 @@
 #include "muster/control.h"
 #include "muster/path.h"
 
-#include "musterctl/command.h"
 #include "musterctl/console.h"
-#include "musterctl/exit_status.h"
 
 namespace muster::ctl {
 

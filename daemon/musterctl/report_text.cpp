@@ -6,7 +6,7 @@
 
 #include "muster/path.h"
 
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/text.h"
 
 namespace muster::ctl {

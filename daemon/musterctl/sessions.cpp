@@ -18,7 +18,7 @@
 
 #include "musterctl/bounded_child.h"
 #include "musterctl/console.h"
-#include "musterctl/exit_status.h"
+#include "musterctl/program.h"
 #include "musterctl/report_text.h"
 #include "musterctl/text.h"
 #include "musterctl/user_names.h"

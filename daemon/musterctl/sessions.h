@@ -17,8 +17,8 @@
 
 #include "muster/broker_view.h"
 
-#include "musterctl/command.h"
 #include "musterctl/options.h"
+#include "musterctl/program.h"
 
 namespace muster::ctl {
 

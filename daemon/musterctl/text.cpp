@@ -11,7 +11,7 @@
 #include "muster/path.h"
 #include "muster/text.h"
 
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster::ctl {
 

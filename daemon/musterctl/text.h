@@ -12,7 +12,6 @@
 #include "muster/backend_key.h"
 
 #include "model/characters.h"
-#include "model/json_text.h"
 
 namespace muster::ctl {
 
@@ -63,7 +62,7 @@ class Paint {
 
 // --- durations
 
-// Durations as musterctl shows them; model/duration.h reads them.
+// Durations as musterctl shows them; model/time_text.h reads them.
 
 // As it was set: "2 s", "500 ms", "2.5 s", "1 min 30 s".
 [[nodiscard]] std::string show_exactly(std::chrono::milliseconds duration);

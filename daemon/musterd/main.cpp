@@ -9,14 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "musterd/config/accounts.h"
 #include "musterd/config/command_line.h"
-#include "musterd/config/exit_status.h"
 #include "musterd/config/load.h"
-#include "musterd/config/name_service.h"
 #include "musterd/log/log.h"
 #include "musterd/service/daemon.h"
 #include "musterd/state/policy_record.h"
-#include "os/inherited_state.h"
+#include "os/process_setup.h"
 
 namespace musterd = muster::daemon;
 

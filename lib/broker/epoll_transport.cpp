@@ -12,7 +12,7 @@
 
 #include <asio/post.hpp>
 
-#include "broker/make_epoll.h"
+#include "broker/watch_set.h"
 
 namespace muster::broker {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "muster/path.h"
 
-#include "os/process_facts.h"
+#include "os/peer.h"
 
 namespace muster::broker {
 namespace {

@@ -13,8 +13,6 @@
 
 #include <asio/post.hpp>
 
-#include "broker/uring_tags.h"
-
 namespace muster::broker {
 namespace {
 

@@ -1,19 +1,4 @@
-// The transport on io_uring.
-//
-// What is sent while the loop handles one thing waits in `outbox_` and goes to the kernel in one
-// call: at the end of a turn, when enough has gathered, or when somebody must know what became of
-// it. After that call nothing of it is under way: a socket took it, or what it did not take is in
-// the connection's queue, which is written when the socket takes bytes again.
-//
-// Every open connection has one receive armed, which stays armed and fills buffers from the ring's.
-// The kernel reads a socket only inside our own calls (see io_ring.h), so what was received in
-// them, in order, and then what is still in the socket, is all there is.
-//
-// A closed socket is shut down before: the armed receive holds on to it, and ends by that. What
-// completes for a connection that is gone finds its slot's generation changed.
-//
-// One turn takes at most kEventsATurn completions and about kBytesATurn bytes. Listeners and pidfds
-// are in a WatchSet.
+// The transport on io_uring, and what its requests are tagged with.
 #pragma once
 
 #include <cstddef>
@@ -34,9 +19,60 @@
 #include "broker/slot_table.h"
 #include "broker/transport.h"
 #include "broker/watch_set.h"
+#include "core/types.h"
 
 namespace muster::broker {
 
+// What a request to the ring was about: the 64 bits that come back with its completion.
+//
+//   63..32  the connection's generation; 0 for a send
+//   31      for a connection: whether it waits to be writable
+//   30..0   the connection's slot, or which send of the batch it was
+struct Tag {
+  enum class Kind { kSend, kReceive, kWritable };
+  Kind kind = Kind::kSend;
+  core::ConnectionId connection;  // of a send: its slot is the number in the batch
+};
+
+inline constexpr std::uint64_t kWritableBit = 0x8000'0000U;
+
+constexpr std::uint64_t pack(Tag tag) noexcept {
+  const std::uint64_t slot = tag.connection.slot;
+  switch (tag.kind) {
+    case Tag::Kind::kSend:
+      return slot;
+    case Tag::Kind::kReceive:
+      return std::uint64_t{tag.connection.generation} << 32 | slot;
+    case Tag::Kind::kWritable:
+      return std::uint64_t{tag.connection.generation} << 32 | kWritableBit | slot;
+  }
+  return 0;
+}
+
+constexpr Tag unpack(std::uint64_t bits) noexcept {
+  const auto slot = static_cast<std::uint32_t>(bits & (kWritableBit - 1));
+  const auto generation = static_cast<std::uint32_t>(bits >> 32);
+  if (generation == 0) return {Tag::Kind::kSend, {slot, 0}};
+  const bool writable = (bits & kWritableBit) != 0;
+  return {writable ? Tag::Kind::kWritable : Tag::Kind::kReceive, {slot, generation}};
+}
+
+// The transport on io_uring.
+//
+// What is sent while the loop handles one thing waits in `outbox_` and goes to the kernel in one
+// call: at the end of a turn, when enough has gathered, or when somebody must know what became of
+// it. After that call nothing of it is under way: a socket took it, or what it did not take is in
+// the connection's queue, which is written when the socket takes bytes again.
+//
+// Every open connection has one receive armed, which stays armed and fills buffers from the ring's.
+// The kernel reads a socket only inside our own calls (see io_ring.h), so what was received in
+// them, in order, and then what is still in the socket, is all there is.
+//
+// A closed socket is shut down before: the armed receive holds on to it, and ends by that. What
+// completes for a connection that is gone finds its slot's generation changed.
+//
+// One turn takes at most kEventsATurn completions and about kBytesATurn bytes. Listeners and pidfds
+// are in a WatchSet.
 class UringTransport final : public Transport {
  public:
   // Throws std::system_error, with a text for people, where io_uring cannot be used.

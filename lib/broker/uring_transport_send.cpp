@@ -8,7 +8,6 @@
 
 #include <asio/post.hpp>
 
-#include "broker/uring_tags.h"
 #include "broker/uring_transport.h"
 
 namespace muster::broker {

@@ -4,8 +4,6 @@
 #include <exception>
 #include <utility>
 
-#include "broker/make_epoll.h"
-
 namespace muster::broker {
 WatchSet::WatchSet(asio::io_context& context, std::function<void()> ready)
     : memory_(asio::use_service<HandlerMemory>(context)),

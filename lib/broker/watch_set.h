@@ -1,17 +1,13 @@
-// Descriptors that are watched until they are readable: listeners and pidfds.
-//
-// An epoll set of its own, level-triggered, watched by Asio through one descriptor. For a transport
-// that moves its bytes by other means: what is watched fires rarely, must be refused at once when
-// it cannot be watched, and must be let go of at once when it is not watched any more, which a
-// request in an io_uring would not do (it would hold a listener open behind its owner's back).
-// One thread, the io_context's.
+// Epoll sets of the broker's own, and what is watched by one.
 #pragma once
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <sys/epoll.h>
+#include <system_error>
 
 #include <asio/io_context.hpp>
 #include <asio/posix/basic_stream_descriptor.hpp>
@@ -22,6 +18,20 @@
 
 namespace muster::broker {
 
+// A descriptor that is closed on exec. Throws std::system_error.
+[[nodiscard]] inline int make_epoll() {
+  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  return fd;
+}
+
+// Descriptors that are watched until they are readable: listeners and pidfds.
+//
+// An epoll set of its own, level-triggered, watched by Asio through one descriptor. For a transport
+// that moves its bytes by other means: what is watched fires rarely, must be refused at once when
+// it cannot be watched, and must be let go of at once when it is not watched any more, which a
+// request in an io_uring would not do (it would hold a listener open behind its owner's back).
+// One thread, the io_context's.
 class WatchSet {
  public:
   using WatchId = Transport::WatchId;

@@ -11,10 +11,12 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <variant>
 #include <vector>
 
 #include "muster/access.h"
 #include "muster/backend_key.h"
+#include "muster/control_error.h"
 #include "muster/selector.h"
 
 namespace muster::core {
@@ -110,5 +112,12 @@ struct AccessPolicy {
                                                     const BackendKey& key) const;
 };
 using AccessPolicyPtr = std::shared_ptr<const AccessPolicy>;
+
+// Explains what a policy allows a user: step by step, with the rule that decides each. Pure.
+
+// kInvalid for a service, instance or path that could never be asked for. A null policy allows
+// everything.
+[[nodiscard]] std::variant<PolicyExplanation, ControlError> explain(const AccessPolicyPtr& policy,
+                                                                    const PolicyQuestion& question);
 
 }  // namespace muster::core

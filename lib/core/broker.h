@@ -29,7 +29,6 @@
 #include "core/broadcast_rows.h"
 #include "core/config.h"
 #include "core/saved_state.h"
-#include "core/selection_work.h"
 #include "core/shell.h"
 #include "core/types.h"
 

@@ -4,7 +4,7 @@
 
 #include "muster/text.h"
 
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster {
 namespace {

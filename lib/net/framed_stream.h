@@ -1,11 +1,4 @@
-// Whole frames over a connected Unix stream socket, for coroutines.
-//
-// Lives on one executor whose handlers never run at the same time; every member function is called
-// there, but for those that say otherwise. One coroutine at a time may be in receive(). What is
-// sent waits in a queue that is bounded in bytes; a writer takes all that is queued at once.
-//
-// Lifetime: destroying a FramedStream closes it; what still runs for it keeps what it needs and
-// ends by itself. It may be destroyed together with its io_context. Never raises SIGPIPE.
+// Whole frames over a connected Unix stream socket, for coroutines, and why they ended.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +12,34 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
-#include "net/errc.h"
 #include "os/unique_fd.h"
 #include "wire/framing.h"
 
 namespace muster::net {
+
+// Why a framed stream ended or did not take something, as std::error_code.
+enum class Errc {
+  kEndOfStream = 1,  // the peer closed between two frames
+  kTruncated,        // the peer closed in the middle of a frame
+  kBadFrame,         // what came is no frame, or is over the limit
+  kQueueFull,        // the peer does not read: what is queued would go over its bound
+  kClosed,           // closed at this end
+  kNoRoom,           // StreamLimits::charge_received refused
+};
+
+[[nodiscard]] const std::error_category& stream_category() noexcept;
+[[nodiscard]] inline std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), stream_category()};
+}
+
+// Whole frames over a connected Unix stream socket, for coroutines.
+//
+// Lives on one executor whose handlers never run at the same time; every member function is called
+// there, but for those that say otherwise. One coroutine at a time may be in receive(). What is
+// sent waits in a queue that is bounded in bytes; a writer takes all that is queued at once.
+//
+// Lifetime: destroying a FramedStream closes it; what still runs for it keeps what it needs and
+// ends by itself. It may be destroyed together with its io_context. Never raises SIGPIPE.
 
 using SharedBytes = std::shared_ptr<const std::string>;
 
@@ -93,3 +109,6 @@ class FramedStream {
 };
 
 }  // namespace muster::net
+
+template <>
+struct std::is_error_code_enum<muster::net::Errc> : std::true_type {};

@@ -1,5 +1,4 @@
-// Starting a coroutine that nobody awaits. asio::detached would swallow what it throws; this says
-// so to its caller.
+// Running coroutines.
 #pragma once
 
 #include <functional>
@@ -7,8 +6,16 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/use_awaitable.hpp>
 
 namespace muster::net {
+
+// For an operation that a coroutine awaits and whose error is one of its results.
+inline constexpr auto kUseTuple = asio::experimental::as_tuple(asio::use_awaitable);
+
+// Starting a coroutine that nobody awaits. asio::detached would swallow what it throws; this says
+// so to its caller.
 
 // Called on the task's executor. `name` is the task's, `what` says what it threw.
 using TaskFailure = std::function<void(const char* name, std::string_view what)>;

@@ -1,10 +1,9 @@
-// Who is at the other end of a Unix socket: what the kernel says, never what the peer says.
-//
-// Any thread.
+// Who is at the other end of a socket, and what program that is.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <sys/types.h>
 #include <system_error>
 #include <vector>
@@ -12,6 +11,27 @@
 #include "os/unique_fd.h"
 
 namespace muster::os {
+
+// What people want to know of a process: which program it is, and since when it runs.
+//
+// Any thread. Reads /proc: about ten microseconds.
+struct ProcessFacts {
+  std::string exe;          // bytes, as the kernel gives them; empty where it could not be read
+  std::string exe_problem;  // why it could not: "permission denied", "the process has exited"
+  std::uint64_t started_unix_ms = 0;  // 0: not known
+};
+
+// REQUIRES: `pidfd` is of the process that had `pid`. Whatever is read while that process lives is
+// of that process: its pid cannot be used again before it exited, and the pidfd tells of that.
+[[nodiscard]] ProcessFacts facts_of(pid_t pid, int pidfd);
+
+// The name of the process that has that pid now, as /proc/PID/comm has it: bytes. Empty where it
+// cannot be read. Only for people: it may be another process by now.
+[[nodiscard]] std::string command_of(pid_t pid);
+
+// Who is at the other end of a Unix socket: what the kernel says, never what the peer says.
+//
+// Any thread.
 
 // One process, never confused with a later one of the same pid.
 struct ProcessIdentity {

@@ -12,11 +12,9 @@
 
 #include "muster/socket_dir.h"
 
-#include "sdk/ancestors.h"
-#include "sdk/asio_driver.h"
+#include "sdk/backend_drivers.h"
 #include "sdk/backend_loop.h"
 #include "sdk/fork_watch.h"
-#include "sdk/own_threads.h"
 
 namespace muster {
 namespace {

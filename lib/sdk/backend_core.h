@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -26,7 +27,6 @@
 
 #include "muster/backend.h"
 
-#include "sdk/activity_flag.h"
 #include "sdk/answer_memory.h"
 #include "sdk/backoff.h"
 #include "sdk/handler_queue.h"
@@ -36,6 +36,23 @@
 #include "wire/backend_lane.h"
 
 namespace muster {
+
+// "The daemon did something", from any thread, at the price of one load when it was said before.
+//
+// Raised by whoever is active, lowered by the loop just before it tells the broker: what happens
+// after that raises it again, so the last activity of a burst is never lost.
+class ActivityFlag {
+ public:
+  // True for the one that raised it.
+  bool raise() noexcept {
+    return !raised_.load(std::memory_order_relaxed) && !raised_.exchange(true);
+  }
+  void lower() noexcept { raised_.store(false); }
+  [[nodiscard]] bool raised() const noexcept { return raised_.load(); }
+
+ private:
+  std::atomic<bool> raised_ = false;
+};
 
 // The way out of the core.
 class BackendPort {

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <utility>
 
-#include "net/errc.h"
+#include "net/framed_stream.h"
 #include "wire/framing.h"
 
 namespace muster {

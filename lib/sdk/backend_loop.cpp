@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <utility>
 
-#include "net/errc.h"
+#include "net/framed_stream.h"
 #include "net/unix_connect.h"
 #include "sdk/connect_text.h"
 #include "sdk/fork_watch.h"

@@ -1,5 +1,5 @@
 // BackendCore with a socket, timers and mail, for whatever drives it: a thread of its own
-// (sdk/own_threads.h) or the caller's io_context (sdk/asio_driver.h).
+// (sdk/backend_drivers.h) or the caller's io_context (sdk/backend_drivers.h).
 //
 // Threads: one thread drives (turn() and what is under "the loop"), under a mutex that nobody else
 // holds for long; other threads leave what they have to say in a Mailbox. No handler runs under

@@ -1,6 +1,7 @@
 // How long to wait before the next attempt to reach the broker. Pure: no clock, seeded.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <random>
@@ -33,5 +34,18 @@ class Backoff {
   std::chrono::milliseconds whole_;
   std::mt19937_64 random_;
 };
+
+inline Backoff::Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest,
+                        std::uint64_t seed)
+    : first_(first), longest_(longest), whole_(first), random_(seed) {}
+
+inline std::chrono::milliseconds Backoff::next(std::chrono::milliseconds at_least) {
+  const std::chrono::milliseconds low =
+      std::max((whole_ + std::chrono::milliseconds(1)) / 2, at_least);
+  const std::chrono::milliseconds high = std::max(whole_, at_least + at_least / 2);
+  whole_ = whole_ > longest_ / 2 ? longest_ : whole_ * 2;
+  std::uniform_int_distribution<std::chrono::milliseconds::rep> wait(low.count(), high.count());
+  return std::chrono::milliseconds(wait(random_));
+}
 
 }  // namespace muster

@@ -2,14 +2,26 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <new>
 #include <type_traits>
 #include <utility>
 
-#include "sdk/notify.h"
-
 namespace muster {
 namespace {
+
+// Calling a handler that only listens.
+//
+// What it throws goes no further: there is nobody to answer to, and a daemon must not end because
+// of what it wanted to note about its broker.
+template <class... Wanted, class... Given>
+void notify(const std::function<void(Wanted...)>& handler, Given&&... given) noexcept {
+  if (!handler) return;
+  try {
+    handler(std::forward<Given>(given)...);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): documented in backend.h
+  }
+}
 
 bool is_state(const HandlerCall& call) { return std::holds_alternative<StateChange>(call); }
 bool is_holds(const HandlerCall& call) {

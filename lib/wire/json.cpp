@@ -10,7 +10,7 @@
 
 #include "muster/v1/control.pb.h"
 
-#include "model/json_text.h"
+#include "model/characters.h"
 #include "wire/protobuf.h"
 #include "wire/schema.h"
 #include "wire/views.h"

@@ -6,7 +6,7 @@
 
 #include "muster/text.h"
 
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster::wire {
 namespace {

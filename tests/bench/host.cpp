@@ -4,7 +4,7 @@
 #include <sys/utsname.h>
 
 #include "bench/results.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 
 namespace muster::bench {
 namespace {

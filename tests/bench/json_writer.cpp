@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "bench/text.h"
-#include "model/json_text.h"
+#include "model/characters.h"
 
 namespace muster::bench {
 namespace {

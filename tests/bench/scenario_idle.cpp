@@ -7,7 +7,7 @@
 #include "bench/frames.h"
 #include "bench/measure.h"
 #include "bench/scenarios.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 
 namespace muster::bench {
 

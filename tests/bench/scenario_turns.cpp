@@ -16,7 +16,7 @@
 #include "bench/measure.h"
 #include "bench/scenarios.h"
 #include "bench/unix_socket.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 #include "wire/framing.h"
 
 namespace muster::bench {

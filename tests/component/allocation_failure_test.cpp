@@ -14,9 +14,9 @@
 #include <gtest/gtest.h>
 
 #include "component/control_plane_fixture.h"
-#include "core/inspect.h"
 #include "os/peer.h"
 #include "support/allocations.h"
+#include "support/inspection.h"
 
 namespace muster::test {
 namespace {

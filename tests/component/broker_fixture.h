@@ -17,10 +17,10 @@
 #include <gtest/gtest.h>
 
 #include "broker/broker_server.h"
-#include "core/inspect.h"
-#include "os/descriptor_limit.h"
 #include "os/listener.h"
+#include "os/process_setup.h"
 #include "support/child.h"
+#include "support/inspection.h"
 #include "support/open_descriptors.h"
 #include "support/report_value.h"
 #include "support/temp_dir.h"

@@ -15,7 +15,7 @@
 
 #include "broker/send_queue.h"
 #include "broker/transport.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 #include "support/open_descriptors.h"
 #include "support/socket_pair.h"
 #include "support/test_transport.h"

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "component/control_plane_fixture.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 #include "support/allocations.h"
 
 namespace muster::test {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "model/duration.h"
+#include "model/time_text.h"
 
 namespace muster::fake {
 

@@ -5,8 +5,7 @@
 #include "fake_backend/backend_group.h"
 #include "fake_backend/loop.h"
 #include "fake_backend/options.h"
-#include "os/descriptor_limit.h"
-#include "os/inherited_state.h"
+#include "os/process_setup.h"
 
 int main(int argc, char** argv) {
   muster::os::take_over_process(muster::os::ProgramKind::kCommand);

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <variant>
 
-#include "core/access_explain.h"
+#include "core/access_policy.h"
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
 #include "musterd/config/config_file.h"

@@ -14,9 +14,9 @@
 
 #include "broker/frame_splitter.h"
 #include "core/broker.h"
-#include "core/inspect.h"
 #include "fuzz/targets.h"
 #include "simulator/sim_shell.h"
+#include "support/inspection.h"
 #include "wire/backend_lane.h"
 
 namespace muster::fuzz {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/access_explain.h"
+#include "core/access_policy.h"
 #include "fuzz/input.h"
 #include "fuzz/rules.h"
 #include "fuzz/shown.h"

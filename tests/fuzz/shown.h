@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "fuzz/targets.h"
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster::fuzz {
 

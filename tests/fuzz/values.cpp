@@ -10,7 +10,7 @@
 
 #include "fuzz/shown.h"
 #include "fuzz/targets.h"
-#include "model/duration.h"
+#include "model/time_text.h"
 #include "musterctl/text.h"
 
 namespace muster::fuzz {

@@ -12,8 +12,8 @@
 
 #include "broker/broker_server.h"
 #include "guard/turns.h"
-#include "os/descriptor_limit.h"
 #include "os/listener.h"
+#include "os/process_setup.h"
 #include "support/allocations.h"
 #include "wire/control_lane.h"
 

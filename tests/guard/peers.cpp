@@ -11,7 +11,7 @@
 #include "bench/frames.h"
 #include "bench/unix_socket.h"
 #include "guard/turns.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 #include "os/unique_fd.h"
 #include "wire/framing.h"
 

@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/inspect.h"
 #include "core/shell.h"
 #include "simulator/step.h"
 #include "simulator/traffic.h"
 #include "simulator/violation.h"
+#include "support/inspection.h"
 
 namespace muster::simulator {
 

@@ -7,8 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include "musterctl/command.h"
-#include "musterctl/exit_status.h"
 #include "musterctl/program.h"
 #include "musterctl/sessions.h"
 #include "support/captured_console.h"

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
-#include "musterd/control/event_gate.h"
+#include "musterd/control/event_delivery.h"
 #include "musterd/log/event_log.h"
 
 namespace muster::daemon {

@@ -13,8 +13,6 @@
 
 #include "musterd/log/log.h"
 #include "musterd/state/broadcast_ids.h"
-#include "musterd/state/id_allocator.h"
-#include "musterd/state/id_mark.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

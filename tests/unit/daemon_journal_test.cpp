@@ -15,7 +15,6 @@
 #include <gtest/gtest.h>
 
 #include "musterd/state/journal.h"
-#include "musterd/state/journal_file.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

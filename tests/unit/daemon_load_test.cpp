@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "musterd/config/command_line.h"
-#include "musterd/config/exit_status.h"
 #include "musterd/config/load.h"
 #include "support/temp_dir.h"
 

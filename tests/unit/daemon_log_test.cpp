@@ -16,8 +16,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/details/log_msg.h>
 
-#include "model/utf8.h"
-#include "musterd/log/line_formatter.h"
+#include "model/characters.h"
 #include "musterd/log/line_limit.h"
 #include "musterd/log/log.h"
 #include "musterd/log/record.h"

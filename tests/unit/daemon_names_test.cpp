@@ -9,10 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include "musterd/config/accounts.h"
 #include "musterd/config/config_file.h"
 #include "musterd/config/effective_policy.h"
 #include "musterd/config/load.h"
-#include "musterd/config/name_service.h"
 #include "support/temp_dir.h"
 
 namespace muster::daemon {

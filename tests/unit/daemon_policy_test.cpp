@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "core/access_explain.h"
+#include "core/access_policy.h"
 #include "musterd/config/config_file.h"
 #include "musterd/config/effective_policy.h"
 #include "musterd/service/socket_permissions.h"

@@ -6,8 +6,6 @@
 
 #include "muster/backend_key.h"
 
-#include "model/semantic_version.h"
-
 namespace muster {
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/compiled_selection.h"
+#include "model/selector.h"
 
 namespace muster {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "muster/path.h"
 
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster {
 namespace {

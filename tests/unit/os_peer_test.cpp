@@ -14,10 +14,9 @@
 
 #include <gtest/gtest.h>
 
-#include "os/descriptor_limit.h"
 #include "os/listener.h"
 #include "os/peer.h"
-#include "os/process_facts.h"
+#include "os/process_setup.h"
 #include "support/child.h"
 #include "support/temp_dir.h"
 #include "support/test_backend.h"

@@ -2,7 +2,7 @@
 // encoded again, or is refused with a sentence that can be sent.
 #include <gtest/gtest.h>
 
-#include "model/utf8.h"
+#include "model/characters.h"
 #include "support/wire_golden.h"
 #include "support/wire_random.h"
 #include "wire/backend_lane.h"

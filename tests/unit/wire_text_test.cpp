@@ -3,7 +3,7 @@
 
 #include "muster/v1/envelope.pb.h"
 
-#include "model/utf8.h"
+#include "model/characters.h"
 #include "support/wire_random.h"
 #include "wire/backend_lane.h"
 #include "wire/control_lane.h"

@@ -2,7 +2,9 @@
 // does.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -34,5 +36,26 @@ struct NameLookup {
 [[nodiscard]] std::string group_name(gid_t gid);
 // Whether the accounts say that `uid` is in `gid`, by its primary group or another.
 [[nodiscard]] bool is_member(uid_t uid, gid_t gid);
+
+// Names with a bound on the time: the name service may hang for as long as it likes, on a thread of
+// its own.
+//
+// Any thread, one at a time.
+class NameService {
+ public:
+  // Each lookup takes at most `patience`. While one hangs, every other cannot be made, at once: so
+  // a configuration of many names waits only once.
+  explicit NameService(std::chrono::milliseconds patience, NameLookup names = {});
+  ~NameService();
+  NameService(const NameService&) = delete;
+  NameService& operator=(const NameService&) = delete;
+
+  // Good for as long as this is.
+  [[nodiscard]] NameLookup bounded();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
 
 }  // namespace muster::daemon

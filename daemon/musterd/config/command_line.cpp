@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "musterd/config/config_file.h"
-#include "musterd/config/exit_status.h"
 
 namespace muster::daemon {
 namespace {

@@ -1,4 +1,4 @@
-// musterd's command line. Pure but for what CLI11 does.
+// musterd's command line and exit statuses.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,15 @@
 #include <vector>
 
 namespace muster::daemon {
+
+// musterd's exit statuses, as --help documents them.
+inline constexpr int kExitClean = 0;
+inline constexpr int kExitCannotRun = 1;  // a socket, a directory, a second broker
+inline constexpr int kExitUsage = 2;      // the command line or the configuration
+// The names of sockets that a service manager passed are gone: it is to make them again.
+inline constexpr int kExitSocketsGone = 3;
+
+// musterd's command line. Pure but for what CLI11 does.
 
 // As given; what is not there was not said.
 struct CommandLine {

@@ -11,7 +11,7 @@
 #include "muster/path.h"
 #include "muster/socket_dir.h"
 
-#include "model/duration.h"
+#include "model/time_text.h"
 #include "musterd/config/accounts.h"
 #include "musterd/config/values.h"
 

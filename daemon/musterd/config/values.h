@@ -1,4 +1,4 @@
-// Sizes, modes and words as people write them in a file or on a command line; model/duration.h has
+// Sizes, modes and words as people write them in a file or on a command line; model/time_text.h has
 // durations.
 //
 // Pure functions. Nothing when the text is not one: the caller says what would be right, in a

@@ -21,9 +21,7 @@
 #include "musterd/control/control_session.h"
 #include "musterd/control/retry_turns.h"
 #include "net/spawn.h"
-#include "net/use_tuple.h"
 #include "os/peer.h"
-#include "os/process_facts.h"
 
 namespace muster::daemon {
 namespace {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "broker/broker_server.h"
-#include "core/access_explain.h"
+#include "core/access_policy.h"
 #include "musterd/control/control_access.h"
 #include "musterd/control/control_session.h"
 

@@ -13,7 +13,7 @@
 #include "muster/path.h"
 
 #include "broker/broker_server.h"
-#include "net/use_tuple.h"
+#include "net/spawn.h"
 
 namespace muster::daemon {
 namespace {

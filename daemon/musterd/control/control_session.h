@@ -15,12 +15,11 @@
 #include <asio/awaitable.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "core/backend_list.h"
 #include "core/quota.h"
-#include "core/selection_work.h"
 #include "musterd/config/settings.h"
 #include "musterd/control/control_plane.h"
 #include "musterd/control/event_delivery.h"
-#include "musterd/control/event_gate.h"
 #include "musterd/log/log.h"
 #include "musterd/state/operation_keys.h"
 #include "net/framed_stream.h"

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 
-#include "musterd/log/line_formatter.h"
 #include "musterd/log/stderr_sink.h"
 
 namespace muster::daemon {

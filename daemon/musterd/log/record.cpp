@@ -7,8 +7,7 @@
 
 #include "muster/text.h"
 
-#include "model/json_text.h"
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster::daemon {
 namespace {

@@ -22,8 +22,8 @@
 
 #include "broker/broker_server.h"
 #include "broker/clock.h"
+#include "musterd/config/command_line.h"
 #include "musterd/config/effective_policy.h"
-#include "musterd/config/exit_status.h"
 #include "musterd/control/control_plane.h"
 #include "musterd/runtime/run_loop.h"
 #include "musterd/runtime/worker.h"
@@ -39,7 +39,7 @@
 #include "musterd/state/operation_keys.h"
 #include "musterd/state/policy_record.h"
 #include "musterd/state/roster.h"
-#include "os/descriptor_limit.h"
+#include "os/process_setup.h"
 
 namespace muster::daemon {
 namespace {

@@ -1,22 +1,115 @@
 #include "musterd/state/broadcast_ids.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>
+#include <unistd.h>
 #include <utility>
 
 #include <asio/steady_timer.hpp>
+#include <fmt/format.h>
 
 #include "muster/path.h"
 
-#include "musterd/state/id_allocator.h"
-#include "musterd/state/id_mark.h"
-#include "musterd/state/private_directory.h"
+#include "musterd/state/durable_file.h"
 #include "os/unique_fd.h"
 
 namespace muster::daemon {
+namespace {
+
+constexpr std::string_view kHead = "muster broadcast ids 1\nfirst ";
+constexpr std::string_view kMiddle = "\nnext ";
+// A mark so high that counting on from it could overflow is no mark of ours.
+constexpr BroadcastId kHighest = BroadcastId{1} << 62U;
+
+bool take(std::string_view& text, std::string_view expected) {
+  if (!text.starts_with(expected)) return false;
+  text.remove_prefix(expected.size());
+  return true;
+}
+
+bool take(std::string_view& text, BroadcastId& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+}  // namespace
+
+std::string format_mark(IdMark mark) {
+  return fmt::format("{}{}{}{}\n", kHead, mark.first, kMiddle, mark.next);
+}
+
+std::optional<IdMark> parse_mark(std::string_view text) {
+  IdMark mark;
+  const bool good = take(text, kHead) && take(text, mark.first) && take(text, kMiddle) &&
+                    take(text, mark.next) && text == "\n";
+  if (!good || mark.first == 0 || mark.first > mark.next || mark.next > kHighest) {
+    return std::nullopt;
+  }
+  return mark;
+}
+
+ReadMark read_mark(const std::filesystem::path& directory) {
+  const auto path = directory / kIdFileName;
+  // Not waiting: whatever stands there, it may not hold up the start.
+  const os::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) {
+    if (errno == ENOENT) return {};
+    return {std::nullopt, failed_to("cannot be read", errno)};
+  }
+  std::array<char, 256> text{};
+  const ssize_t got = ::read(file.get(), text.data(), text.size());
+  if (got < 0) return {std::nullopt, failed_to("cannot be read", errno)};
+  const auto mark = parse_mark({text.data(), static_cast<std::size_t>(got)});
+  if (!mark) return {std::nullopt, "is damaged"};
+  return {mark, {}};
+}
+
+std::string write_mark(const std::filesystem::path& directory, IdMark mark) {
+  return replace_durably(directory, std::string(kIdFileName), format_mark(mark)).problem;
+}
+
+namespace {
+
+BroadcastId range_of(std::uint64_t unix_ms) { return unix_ms * IdAllocator::kIdsOfAMillisecond; }
+
+}  // namespace
+
+IdAllocator::IdAllocator(std::optional<IdMark> mark, bool mark_was_lost, std::uint64_t unix_ms)
+    // Never 0: that is no broadcast.
+    : next_(std::max({mark ? mark->next : BroadcastId{1}, BroadcastId{unix_ms / 1000},
+                      mark_was_lost ? range_of(unix_ms) : BroadcastId{1}})),
+      reserved_(next_) {
+  first_ = mark ? mark->first : next_;
+}
+
+IdAllocator::Taken IdAllocator::take(std::uint64_t unix_ms) {
+  const bool covered = next_ < reserved_;
+  if (!covered) next_ = std::max(next_, range_of(unix_ms));
+  return {next_++, covered};
+}
+
+std::optional<IdMark> IdAllocator::reserve() {
+  if (under_way_ || next_ + (kBlock - kAskAfter) < reserved_) return std::nullopt;
+  under_way_ = true;
+  return IdMark{first_, next_ + kBlock};
+}
+
+void IdAllocator::reserved(IdMark mark) {
+  under_way_ = false;
+  // One that is below what was given out meanwhile covers nothing.
+  reserved_ = std::max(reserved_, mark.next);
+}
+
+void IdAllocator::reservation_failed() { under_way_ = false; }
+
 namespace {
 
 constexpr std::chrono::seconds kRetryMarkAfter{1};

@@ -1,15 +1,13 @@
-// Broadcast ids that are unique for the life of the host: an IdAllocator and its file.
-//
-// The loop's thread. The first block is on disk before open() returns; later ones are written by
-// the worker, so that a slow disk does not hold up a broadcast. What cannot be read or written is
-// logged, stands in problem(), and stops nobody.
+// Broadcast ids, unique across restarts.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <asio/any_io_executor.hpp>
 
@@ -20,8 +18,90 @@
 
 namespace muster::daemon {
 
+// The file that keeps broadcast ids unique across restarts.
+//
+//   muster broadcast ids 1
+//   first 1764000000       the first id that was ever given out with this directory
+//   next 1764001024        no id from here on was given out
+//
+// It is replaced as a whole, never written in place. Blocking; any thread, one at a time for one
+// directory.
+inline constexpr std::string_view kIdFileName = "broadcast-ids";
+
+struct IdMark {
+  BroadcastId first = 0;
+  BroadcastId next = 0;
+
+  friend bool operator==(const IdMark&, const IdMark&) = default;
+};
+
+[[nodiscard]] std::string format_mark(IdMark mark);
+// Nothing when the text is anything else than what format_mark() makes.
+[[nodiscard]] std::optional<IdMark> parse_mark(std::string_view text);
+
+struct ReadMark {
+  std::optional<IdMark> mark;  // nothing: no file, or a bad one
+  std::string problem;         // what is wrong with a file that is there; a sentence's end
+};
+[[nodiscard]] ReadMark read_mark(const std::filesystem::path& directory);
+
+// Replaces the file, durably. Empty when it went well, else why not.
+[[nodiscard]] std::string write_mark(const std::filesystem::path& directory, IdMark mark);
+
+// Gives out broadcast ids. No file, no thread, no clock: BroadcastIds writes the marks down.
+//
+// Ids are reserved in blocks: a mark above them is on disk before one of them is given out, so that
+// a crash loses numbers and repeats none. The next block is asked for long before one is used up.
+//
+// Without a block (the disk fails, or hangs for a whole block) ids go on all the same, from a range
+// that belongs to this moment: there are 2,048 for each millisecond since 1970. Such an id is not
+// covered: only the clock keeps it from being given out once more. It is far above every id that
+// was counted up from a mark, and below 2^53 until the year 2109 (numbers of JSON are exact there).
+//
+// Ids only grow.
+class IdAllocator {
+ public:
+  static constexpr BroadcastId kBlock = 32'768;
+  // So many ids are given out before the next block is asked for.
+  static constexpr BroadcastId kAskAfter = 512;
+  static constexpr BroadcastId kIdsOfAMillisecond = 2048;
+
+  struct Taken {
+    BroadcastId id = 0;
+    bool covered = false;  // by a mark on disk
+  };
+
+  // Begins at the mark. Without one it begins at the second; with `mark_was_lost` (a file that
+  // cannot be read) at the range of this moment, as nobody knows which ids were given out.
+  IdAllocator(std::optional<IdMark> mark, bool mark_was_lost, std::uint64_t unix_ms);
+
+  Taken take(std::uint64_t unix_ms);
+  // The first id ever. Ids below it were never given out.
+  [[nodiscard]] BroadcastId first() const noexcept { return first_; }
+  [[nodiscard]] BroadcastId next() const noexcept { return next_; }
+  // What would be true if it stood in the file now and nothing were reserved.
+  [[nodiscard]] IdMark exact() const noexcept { return {first_, next_}; }
+
+  // The mark to write down now; nothing while enough is reserved, or one is on its way.
+  [[nodiscard]] std::optional<IdMark> reserve();
+  // What became of the last reserve(): it is durable, or it could not be written.
+  void reserved(IdMark mark);
+  void reservation_failed();
+
+ private:
+  BroadcastId first_;
+  BroadcastId next_;
+  BroadcastId reserved_;  // ids below it are covered
+  bool under_way_ = false;
+};
+
 struct OpenedIds;
 
+// Broadcast ids that are unique for the life of the host: an IdAllocator and its file.
+//
+// The loop's thread. The first block is on disk before open() returns; later ones are written by
+// the worker, so that a slow disk does not hold up a broadcast. What cannot be read or written is
+// logged, stands in problem(), and stops nobody.
 class BroadcastIds {
  public:
   using UnixMs = std::function<std::uint64_t()>;

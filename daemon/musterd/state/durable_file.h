@@ -1,4 +1,4 @@
-// Writing so that it survives the host. Blocking; any thread.
+// Files and directories of this process's own that outlive a crash.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,8 @@
 #include "os/unique_fd.h"
 
 namespace muster::daemon {
+
+// Writing so that it survives the host. Blocking; any thread.
 
 // False with errno set.
 [[nodiscard]] bool write_all(int fd, std::string_view bytes);
@@ -22,5 +24,11 @@ struct Replaced {
 
 // "cannot be written: No space left on device"
 [[nodiscard]] std::string failed_to(std::string_view what, int error);
+
+// A directory that is this process's own.
+
+// Makes `directory`, and what is missing above it, with mode 0700. Empty when it is there (now),
+// else why not; a sentence's end.
+[[nodiscard]] std::string make_private_directory(const std::filesystem::path& directory);
 
 }  // namespace muster::daemon

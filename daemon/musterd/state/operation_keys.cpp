@@ -6,7 +6,7 @@
 
 #include "muster/path.h"
 
-#include "musterd/state/record_bytes.h"
+#include "musterd/state/journal.h"
 
 namespace muster::daemon {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "muster/path.h"
 
-#include "musterd/state/record_bytes.h"
+#include "musterd/state/journal.h"
 #include "os/peer.h"
 #include "wire/backend_lane.h"
 #include "wire/framing.h"

@@ -12,6 +12,9 @@
 
 namespace muster {
 
+// Whether `text` is a semantic version (semver.org 2.0.0), of any length.
+[[nodiscard]] bool is_semantic_version(std::string_view text);
+
 // Which copy of a service a backend belongs to: one shared by the host, one private to another
 // service, or one that an administrator named.
 class Instance {

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/broker.h"
-#include "musterctl/command.h"
+#include "musterctl/program.h"
 #include "musterd/control/control_access.h"
 #include "sdk/handler_queue.h"
 #include "support/keeping_shell.h"

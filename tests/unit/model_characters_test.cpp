@@ -9,8 +9,6 @@
 #include "muster/text.h"
 
 #include "model/characters.h"
-#include "model/json_text.h"
-#include "model/utf8.h"
 #include "support/log_reader.h"
 #include "support/wire_random.h"
 

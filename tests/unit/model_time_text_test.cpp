@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/duration.h"
+#include "model/time_text.h"
 
 namespace muster {
 namespace {

@@ -1,4 +1,4 @@
-#include "os/inherited_state.h"
+#include "os/process_setup.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <limits>
 #include <optional>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -105,5 +107,39 @@ void take_over_process(ProgramKind kind) noexcept {
 }
 
 void leave_working_directory() noexcept { static_cast<void>(::chdir("/")); }
+
+std::uint64_t descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::uint64_t>::max();
+  return limit.rlim_cur;
+}
+
+std::uint64_t count_open_descriptors() {
+  std::error_code error;
+  std::uint64_t count = 0;
+  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    ++count;
+  }
+  return count == 0 ? 0 : count - 1;  // that of the directory itself
+}
+
+DescriptorLimit raise_descriptor_limit() noexcept {
+  DescriptorLimit result;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    result.error = {errno, std::generic_category()};
+    return result;
+  }
+  result.now = result.before = limit.rlim_cur;
+  if (limit.rlim_cur == limit.rlim_max) return result;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    result.error = {errno, std::generic_category()};
+    return result;
+  }
+  result.now = limit.rlim_cur;
+  return result;
+}
 
 }  // namespace muster::os

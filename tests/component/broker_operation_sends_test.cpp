@@ -1,10 +1,9 @@
 // What is sent to more backends than a turn of the loop serves: everybody gets everything, in its
 // order, whatever happens meanwhile.
-#include "broker/paced_sends.h"
-
 #include <string>
 #include <vector>
 
+#include "broker/operation_sends.h"
 #include "component/broker_fixture.h"
 
 namespace muster::test {
