@@ -37,6 +37,8 @@ EpollTransport::EpollTransport(asio::io_context& context, std::size_t max_queued
       memory_(asio::use_service<HandlerMemory>(context)),
       max_queued_bytes_(max_queued_bytes),
       epoll_(context, make_epoll()),
+      broken_(context, events,
+              [this](ConnectionId id, core::LossCause cause) { return end(id, cause); }),
       buffer_(std::make_unique<char[]>(kBufferBytes)) {
   wait();
 }
@@ -160,7 +162,7 @@ void EpollTransport::handle(const epoll_event& event) {
 }
 
 void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
-  guarded(id, [&] {
+  guarded(events_, id, [&] {
     Connection* const connection = connections_.find(id);
     if (connection == nullptr || !connection->socket) return;
     if ((events & EPOLLOUT) != 0) flush(id, *connection);
@@ -216,7 +218,7 @@ void EpollTransport::read_all(ConnectionId id) {
 }
 
 void EpollTransport::drain(ConnectionId id) {
-  guarded(id, [&] { read_all(id); });
+  guarded(events_, id, [&] { read_all(id); });
 }
 
 // --- the end of a connection
@@ -226,11 +228,6 @@ void EpollTransport::lose(ConnectionId id, core::LossCause cause) {
   if (connection == nullptr || !connection->socket) return;
   if (cause == core::LossCause::kClosed) close(*connection);
   events_.lost(id, cause);
-  hang_up(id);
-}
-
-void EpollTransport::fail(ConnectionId id, std::string_view what) noexcept {
-  events_.handling_failed(id, what);
   hang_up(id);
 }
 
@@ -249,6 +246,7 @@ void EpollTransport::release(ConnectionId id) noexcept {
 
 void EpollTransport::stop() noexcept {
   if (std::exchange(stopped_, true)) return;
+  broken_.forget();
   connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
   std::error_code ignored;
   (void)epoll_.close(ignored);

@@ -66,10 +66,6 @@ class EpollTransport final : public Transport {
     Watcher* watcher = nullptr;
     std::uint64_t token = 0;
   };
-  struct Trouble {
-    ConnectionId connection;
-    core::LossCause cause = core::LossCause::kClosed;
-  };
   enum class Read { kSome, kNothing, kEnd };
 
   void wait();
@@ -81,26 +77,13 @@ class EpollTransport final : public Transport {
   Read read(ConnectionId id, Connection& connection);
   void read_all(ConnectionId id);
   void lose(ConnectionId id, core::LossCause cause);
-  void fail(ConnectionId id, std::string_view what) noexcept;
   void enqueue(ConnectionId id, Connection& connection, FramePtr frame, std::size_t written);
   void flush(ConnectionId id, Connection& connection);
   void want_write(ConnectionId id, Connection& connection, bool wanted);
   void break_later(ConnectionId id, Connection& connection, core::LossCause cause);
-  void report_trouble();
+  bool end(ConnectionId id, core::LossCause cause);
   void close(Connection& connection) noexcept;
   void post(void (EpollTransport::*step)());
-
-  // An exception while one connection is handled ends that connection and nothing else.
-  template <class Function>
-  void guarded(ConnectionId id, Function&& function) noexcept {
-    try {
-      function();
-    } catch (const std::exception& e) {
-      fail(id, e.what());
-    } catch (...) {
-      fail(id, "an unknown exception");
-    }
-  }
 
   asio::io_context& context_;
   Events& events_;
@@ -119,8 +102,7 @@ class EpollTransport final : public Transport {
   std::size_t received_ = 0;  // bytes, in this turn
   bool draining_ = false;     // inside drain_all()
 
-  std::vector<Trouble> troubles_;  // found while sending, reported from the loop
-  bool trouble_posted_ = false;
+  BrokenConnections broken_;
   std::unique_ptr<char[]> buffer_;
 };
 

@@ -72,31 +72,15 @@ void EpollTransport::flush(ConnectionId id, Connection& connection) {
   want_write(id, connection, false);
 }
 
-// The core must not be called back from inside its own send(), so this waits for the loop.
 void EpollTransport::break_later(ConnectionId id, Connection& connection, core::LossCause cause) {
-  if (std::exchange(connection.broken, true)) return;
-  troubles_.push_back({id, cause});
-  if (std::exchange(trouble_posted_, true)) return;
-  post(&EpollTransport::report_trouble);
+  if (!std::exchange(connection.broken, true)) broken_.add(id, cause);
 }
 
-void EpollTransport::report_trouble() {
-  trouble_posted_ = false;
-  if (stopped_) return;
-  events_.turn_begins();
-  auto troubles = std::exchange(troubles_, {});
-  for (std::size_t i = 0; i < troubles.size(); ++i) {
-    if (i == kEventsATurn) {  // the rest in a turn of its own
-      troubles_.insert(troubles_.end(), troubles.begin() + static_cast<std::ptrdiff_t>(i),
-                       troubles.end());
-      if (!std::exchange(trouble_posted_, true)) post(&EpollTransport::report_trouble);
-      return;
-    }
-    const Trouble trouble = troubles[i];
-    drain(trouble.connection);  // an answer that is there counts, whatever became of its sender
-    guarded(trouble.connection, [&] { lose(trouble.connection, trouble.cause); });
-    if (stopped_) return;
-  }
+bool EpollTransport::end(ConnectionId id, core::LossCause cause) {
+  if (stopped_) return false;
+  drain(id);  // an answer that is there counts, whatever became of its sender
+  guarded(events_, id, [&] { lose(id, cause); });
+  return !stopped_;
 }
 
 void EpollTransport::hang_up(ConnectionId id) noexcept {

@@ -72,15 +72,20 @@ class HandlerMemory final : public asio::execution_context::service {
   std::vector<std::unique_ptr<Space[]>> chunks_;
 };
 
-// What Asio asks for the allocator of a handler.
-template <class T>
+// What Asio asks for the allocator of a handler. Memory has allocate(bytes) and deallocate(place,
+// bytes).
+template <class T, class Memory = HandlerMemory>
 class HandlerAllocator {
  public:
   using value_type = T;
+  template <class U>
+  struct rebind {  // NOLINT(readability-identifier-naming): the name that allocators have
+    using other = HandlerAllocator<U, Memory>;
+  };
 
-  explicit HandlerAllocator(HandlerMemory& memory) noexcept : memory_(&memory) {}
+  explicit HandlerAllocator(Memory& memory) noexcept : memory_(&memory) {}
   template <class U>  // an allocator must convert to its rebound kind: NOLINTNEXTLINE
-  HandlerAllocator(const HandlerAllocator<U>& other) noexcept : memory_(other.memory_) {}
+  HandlerAllocator(const HandlerAllocator<U, Memory>& other) noexcept : memory_(other.memory_) {}
 
   [[nodiscard]] T* allocate(std::size_t count) {
     return static_cast<T*>(memory_->allocate(count * sizeof(T)));
@@ -90,22 +95,22 @@ class HandlerAllocator {
   }
 
   template <class U>
-  friend bool operator==(const HandlerAllocator& a, const HandlerAllocator<U>& b) noexcept {
+  friend bool operator==(const HandlerAllocator& a, const HandlerAllocator<U, Memory>& b) noexcept {
     return a.memory_ == b.memory_;
   }
 
  private:
-  template <class>
+  template <class, class>
   friend class HandlerAllocator;
-  HandlerMemory* memory_;
+  Memory* memory_;
 };
 
 // A handler that takes its memory from there.
-template <class Function>
+template <class Function, class Memory = HandlerMemory>
 struct PooledHandler {
-  using allocator_type = HandlerAllocator<void>;
+  using allocator_type = HandlerAllocator<void, Memory>;
 
-  HandlerMemory* memory;
+  Memory* memory;
   Function function;
 
   [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
@@ -114,7 +119,7 @@ struct PooledHandler {
     function(std::forward<Args>(args)...);
   }
 };
-template <class Function>
-PooledHandler(HandlerMemory*, Function) -> PooledHandler<Function>;
+template <class Function, class Memory>
+PooledHandler(Memory*, Function) -> PooledHandler<Function, Memory>;
 
 }  // namespace muster::broker

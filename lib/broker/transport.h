@@ -11,9 +11,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/broker.h"
 #include "core/queue_account.h"
@@ -26,6 +29,8 @@ class io_context;
 }
 
 namespace muster::broker {
+
+class HandlerMemory;
 
 using core::ConnectionId;
 
@@ -108,6 +113,54 @@ class Transport {
 
   // hang_up() for everybody; nothing is reported and the io_context is not kept busy any more.
   virtual void stop() noexcept = 0;
+
+ protected:
+  // An exception while one connection is handled ends that connection and nothing else.
+  template <class Function>
+  void guarded(Events& events, ConnectionId connection, Function&& function) noexcept {
+    const auto fail = [&](std::string_view what) {
+      events.handling_failed(connection, what);
+      hang_up(connection);
+    };
+    try {
+      function();
+    } catch (const std::exception& e) {
+      fail(e.what());
+    } catch (...) {
+      fail("an unknown exception");
+    }
+  }
+};
+
+// Connections whose sending failed. The core must not be called back from inside its own send(), so
+// they end in a later turn of the loop, a bounded number in each. One thread, the io_context's.
+class BrokenConnections {
+ public:
+  // `end` is told of each; false: no more of them. This outlives what it posts.
+  using End = std::function<bool(ConnectionId connection, core::LossCause cause)>;
+  BrokenConnections(asio::io_context& context, Transport::Events& events, End end);
+
+  void add(ConnectionId connection, core::LossCause cause);
+  // Nothing of what was added is told any more.
+  void forget() noexcept { broken_.clear(); }
+
+ private:
+  static constexpr std::size_t kATurn = 512;
+
+  struct Broken {
+    ConnectionId connection;
+    core::LossCause cause = core::LossCause::kClosed;
+  };
+
+  void schedule();
+  void turn();
+
+  asio::io_context& context_;
+  HandlerMemory& memory_;
+  Transport::Events& events_;
+  End end_;
+  std::vector<Broken> broken_;
+  bool scheduled_ = false;
 };
 
 // `kind`: "epoll", "io_uring", or "auto", which is io_uring where the kernel has and allows it,

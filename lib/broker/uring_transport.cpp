@@ -46,6 +46,8 @@ UringTransport::UringTransport(asio::io_context& context, std::size_t max_queued
                  events_.turn_begins();
                  watches_.serve(events_);
                }),
+      broken_(context, events,
+              [this](ConnectionId id, core::LossCause cause) { return end(id, cause); }),
       buffer_(std::make_unique<char[]>(kBufferBytes)) {
   // What a handler sends may bring completions, and has no memory to ask for: all that the ring
   // holds, and as many that wait for their turn.
@@ -159,7 +161,7 @@ void UringTransport::drain_all() {
 void UringTransport::handle(const Completion& completion) {
   const Tag tag = unpack(completion.tag);
   if (tag.kind == Tag::Kind::kReceive) return handle_received(tag.connection, completion);
-  guarded(tag.connection, [&] {
+  guarded(events_, tag.connection, [&] {
     Connection* const connection = find_open(tag.connection);
     if (connection != nullptr && connection->queue != nullptr) {
       write_queue(tag.connection, *connection);
@@ -170,14 +172,14 @@ void UringTransport::handle(const Completion& completion) {
 void UringTransport::handle_received(ConnectionId id, const Completion& completion) {
   const int result = completion.result;
   if (result > 0) {
-    guarded(id, [&] {
+    guarded(events_, id, [&] {
       Connection* const connection = find_open(id);
       if (connection != nullptr) deliver(id, *connection, ring_.bytes(completion));
     });
   }
   if (completion.has_buffer()) ring_.give_back(completion);
   if (completion.more()) return;
-  guarded(id, [&] {
+  guarded(events_, id, [&] {
     const Connection* const connection = find_open(id);
     if (connection == nullptr) return;
     // No buffer was left, or no room to tell: they are given back by the time it is armed again.
@@ -210,7 +212,7 @@ void UringTransport::deliver(ConnectionId id, Connection& connection, std::strin
 }
 
 void UringTransport::drain(ConnectionId id) {
-  guarded(id, [&] {
+  guarded(events_, id, [&] {
     take_completions();
     for (std::size_t i = next_; i < inbox_.size(); ++i) {
       const Completion completion = inbox_[i];
@@ -254,11 +256,6 @@ void UringTransport::lose(ConnectionId id, core::LossCause cause) {
   hang_up(id);
 }
 
-void UringTransport::fail(ConnectionId id, std::string_view what) noexcept {
-  events_.handling_failed(id, what);
-  hang_up(id);
-}
-
 void UringTransport::close(Connection& connection) noexcept {
   const int fd = connection.socket.get();
   ring_.forget(fd);
@@ -275,6 +272,7 @@ void UringTransport::release(ConnectionId id) noexcept {
 
 void UringTransport::stop() noexcept {
   if (std::exchange(stopped_, true)) return;
+  broken_.forget();
   connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
   watches_.stop();
   std::error_code ignored;

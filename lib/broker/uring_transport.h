@@ -112,10 +112,6 @@ class UringTransport final : public Transport {
     ConnectionId connection;
     std::uint32_t frame = 0;  // of frames_
   };
-  struct Trouble {
-    ConnectionId connection;
-    core::LossCause cause = core::LossCause::kClosed;
-  };
   using Completion = IoRing::Completion;
 
   // uring_transport.cpp: the loop, and what arrives
@@ -130,7 +126,6 @@ class UringTransport final : public Transport {
   void deliver(ConnectionId id, Connection& connection, std::string_view bytes);
   void read_rest(ConnectionId id);
   void lose(ConnectionId id, core::LossCause cause);
-  void fail(ConnectionId id, std::string_view what) noexcept;
   void close(Connection& connection) noexcept;
   [[nodiscard]] Connection* find_open(ConnectionId id) noexcept;
 
@@ -144,19 +139,7 @@ class UringTransport final : public Transport {
   void write_queue(ConnectionId id, Connection& connection);
   void wait_writable(ConnectionId id, const Connection& connection);
   void break_later(ConnectionId id, Connection& connection, core::LossCause cause);
-  void report_trouble();
-
-  // An exception while one connection is handled ends that connection and nothing else.
-  template <class Function>
-  void guarded(ConnectionId id, Function&& function) noexcept {
-    try {
-      function();
-    } catch (const std::exception& e) {
-      fail(id, e.what());
-    } catch (...) {
-      fail(id, "an unknown exception");
-    }
-  }
+  bool end(ConnectionId id, core::LossCause cause);
 
   asio::io_context& context_;
   Events& events_;
@@ -183,8 +166,7 @@ class UringTransport final : public Transport {
   std::size_t requested_ = 0;  // of outbox_: handed to the ring
   std::uint32_t batch_ = 1;    // what is in the outbox; a connection is in it once
 
-  std::vector<Trouble> troubles_;  // found while sending, reported from the loop
-  bool trouble_posted_ = false;
+  BrokenConnections broken_;
   std::unique_ptr<char[]> buffer_;  // for what is read without the ring
 };
 

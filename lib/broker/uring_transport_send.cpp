@@ -153,24 +153,15 @@ void UringTransport::write_queue(ConnectionId id, Connection& connection) {
   if (state == SendQueue::State::kBroken) break_later(id, connection, core::LossCause::kClosed);
 }
 
-// The core must not be called back from inside its own send(), so this waits for the loop.
 void UringTransport::break_later(ConnectionId id, Connection& connection, core::LossCause cause) {
-  if (std::exchange(connection.broken, true)) return;
-  troubles_.push_back({id, cause});
-  if (std::exchange(trouble_posted_, true)) return;
-  asio::post(context_, PooledHandler{&memory_, [this] { report_trouble(); }});
+  if (!std::exchange(connection.broken, true)) broken_.add(id, cause);
 }
 
-void UringTransport::report_trouble() {
-  trouble_posted_ = false;
-  if (stopped_) return;
-  events_.turn_begins();
-  const auto troubles = std::exchange(troubles_, {});
-  for (const Trouble& trouble : troubles) {
-    drain(trouble.connection);  // an answer that is there counts, whatever became of its sender
-    guarded(trouble.connection, [&] { lose(trouble.connection, trouble.cause); });
-    if (stopped_) return;
-  }
+bool UringTransport::end(ConnectionId id, core::LossCause cause) {
+  if (stopped_) return false;
+  drain(id);  // an answer that is there counts, whatever became of its sender
+  guarded(events_, id, [&] { lose(id, cause); });
+  return !stopped_;
 }
 
 void UringTransport::hang_up(ConnectionId id) noexcept {

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/broker_server.h"
+#include "component/loop_fixture.h"
 #include "os/listener.h"
 #include "os/process_setup.h"
 #include "support/child.h"
@@ -65,7 +66,7 @@ inline TestBackend join_from(Child::Side& side, const std::filesystem::path& soc
   return backend;
 }
 
-class BrokerFixture : public ::testing::Test {
+class BrokerFixture : public LoopFixture {
  protected:
   void SetUp() override {
     os::raise_descriptor_limit();  // some tests connect more than the usual 1,024
@@ -126,17 +127,6 @@ class BrokerFixture : public ::testing::Test {
   [[nodiscard]] std::filesystem::path socket() const { return *dir_ / "backend.sock"; }
   [[nodiscard]] core::Broker& core() { return server_->core(); }
 
-  // Runs one handler of the loop. False (and a failure) when nothing happened for too long.
-  bool run_one() {
-    if (context_->run_one_for(kPatience) == 1) return true;
-    ADD_FAILURE() << "nothing happened for too long";
-    return false;
-  }
-  // All that can be done without waiting.
-  void settle() {
-    while (context_->poll() > 0) {
-    }
-  }
   template <class Condition>
   [[nodiscard]] bool run_until(Condition&& condition) {
     while (!condition()) {
@@ -209,7 +199,6 @@ class BrokerFixture : public ::testing::Test {
   RecordingSink sink_;
   broker::ServerOptions options_;
   std::optional<TempDir> dir_;
-  std::optional<asio::io_context> context_;
   std::optional<broker::BrokerServer> server_;
   std::deque<TestBackend> backends_;
   BroadcastId last_id_ = 0;

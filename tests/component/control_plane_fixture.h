@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include "component/loop_fixture.h"
 #include "musterd/control/control_plane.h"
 #include "musterd/service/event_fanout.h"
 #include "os/listener.h"
@@ -90,7 +91,7 @@ class TestOperator {
 
 [[nodiscard]] std::string text_of(const wire::ControlAnswerFrame& frame);
 
-class ControlPlaneTest : public ::testing::Test {
+class ControlPlaneTest : public LoopFixture {
  protected:
   static constexpr std::chrono::milliseconds kNever = std::chrono::hours(1);
 
@@ -162,17 +163,6 @@ class ControlPlaneTest : public ::testing::Test {
     EXPECT_EQ(open_descriptors(), descriptors_before_) << "a descriptor leaked";
   }
 
-  bool run_one() {
-    if (context_->run_one_for(kPatience) == 1) return true;
-    ADD_FAILURE() << "nothing happened for too long";
-    return false;
-  }
-  // All that can be done without waiting.
-  void settle() {
-    while (context_->poll() > 0) {
-    }
-  }
-
   TestOperator& connect() {
     return operators_.emplace_back(*dir_ / "control.sock", [this] { return run_one(); });
   }
@@ -210,7 +200,6 @@ class ControlPlaneTest : public ::testing::Test {
       std::make_shared<spdlog::sinks::ostream_sink_mt>(text_), {}, daemon::Log::Reader::kJournal};
   daemon::ControlSettings settings_;
   broker::ServerOptions options_;
-  std::optional<asio::io_context> context_;
   std::optional<daemon::ControlPlane> control_;
   std::optional<daemon::MemoryTrim> memory_;
   std::optional<daemon::EventFanout> fanout_;

@@ -167,12 +167,12 @@ void FakeBackend::on_message(std::uint64_t request_id, const wire::Cancel&) {
 }
 
 void FakeBackend::on_message(Connection& connection, const Refusal& refusal) {
-  say("refused " + std::string(describe(refusal.code)) + ": " + refusal.reason);
+  say("refused " + describe(refusal.code) + ": " + refusal.reason);
   if (&connection == connection_.get()) refused_ = refusal;
 }
 
 void FakeBackend::on_message(const HoldEnded& ended) {
-  say("hold-ended " + std::to_string(ended.hold_id) + " " + std::string(describe(ended.why)));
+  say("hold-ended " + std::to_string(ended.hold_id) + " " + std::string(to_string(ended.why)));
 }
 
 void FakeBackend::on_message(const wire::Deregistered&) {

@@ -1,5 +1,6 @@
 #include "fake_backend/output.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <unistd.h>
 
@@ -37,38 +38,10 @@ std::string describe(const BroadcastOperation& operation) {
   return operation.to_string();
 }
 
-std::string_view describe(RefusalCode code) {
-  switch (code) {
-    case RefusalCode::kInvalid:
-      return "invalid";
-    case RefusalCode::kProtocol:
-      return "protocol";
-    case RefusalCode::kDenied:
-      return "denied";
-    case RefusalCode::kReplaced:
-      return "replaced";
-    case RefusalCode::kQuota:
-      return "quota";
-    case RefusalCode::kShuttingDown:
-      return "shutting-down";
-    case RefusalCode::kTooSlow:
-      return "too-slow";
-  }
-  return "unknown";
-}
-
-std::string_view describe(HoldEnd why) {
-  switch (why) {
-    case HoldEnd::kCompleted:
-      return "completed";
-    case HoldEnd::kAbandoned:
-      return "abandoned";
-    case HoldEnd::kExpired:
-      return "expired";
-    case HoldEnd::kResumed:
-      return "resumed";
-  }
-  return "unknown";
+std::string describe(RefusalCode code) {
+  std::string word(to_string(code));
+  std::replace(word.begin(), word.end(), ' ', '-');
+  return word;
 }
 
 }  // namespace muster::fake

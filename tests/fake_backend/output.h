@@ -45,7 +45,6 @@ class Output {
 // "release-handles PATH", "quiesce maintenance".
 [[nodiscard]] std::string describe(const BroadcastOperation& operation);
 // "shutting-down"
-[[nodiscard]] std::string_view describe(RefusalCode code);
-[[nodiscard]] std::string_view describe(HoldEnd why);
+[[nodiscard]] std::string describe(RefusalCode code);
 
 }  // namespace muster::fake

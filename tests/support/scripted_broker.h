@@ -24,6 +24,13 @@ class ScriptedPeer {
   // The next frame as text_of() has it, "closed" at the end of the stream, "reset" when the other
   // side left something unread.
   std::string next();
+  // The next that is neither Working nor Activity.
+  std::string next_answer() {
+    std::string text;
+    do text = next();
+    while (text.starts_with("Working") || text == "Activity");
+    return text;
+  }
   // next() for a Registration, in full.
   Registration registration();
 

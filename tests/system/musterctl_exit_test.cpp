@@ -6,15 +6,8 @@
 #include "support/process.h"
 #include "system/musterctl_fixture.h"
 
-namespace muster {
+namespace muster::test {
 namespace {
-
-using test::Finished;
-using test::first_line;
-using test::Musterctl;
-using test::picture;
-using test::Process;
-using test::settled;
 
 TEST_F(Musterctl, ExitsWithZeroWhenEveryLiveBackendAcked) {
   backend("zccache");
@@ -118,4 +111,4 @@ TEST_F(Musterctl, ExitsWithFiveWhenThereIsNobodyToAsk) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::test

@@ -15,13 +15,10 @@
 #include "support/temp_dir.h"
 #include "system/musterctl_fixture.h"
 
-namespace muster {
+namespace muster::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::Finished;
-using test::Process;
-using test::settled;
 
 class MusterctlSessions : public test::Musterctl {
  protected:
@@ -201,4 +198,4 @@ TEST_F(MusterctlSessions, ThatAreNotTheirUsersOwnAreLeftOut) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::test

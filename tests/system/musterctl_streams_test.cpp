@@ -15,13 +15,8 @@
 #include "support/process.h"
 #include "system/musterctl_fixture.h"
 
-namespace muster {
+namespace muster::test {
 namespace {
-
-using test::Finished;
-using test::Musterctl;
-using test::Process;
-using test::settled;
 
 enum class Stream { kClosed, kFull, kNobodyReads };
 
@@ -223,4 +218,4 @@ TEST_F(MusterctlStreams, APingOfAStoppedBrokerEndsWhenNobodyReads) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::test

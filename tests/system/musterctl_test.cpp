@@ -11,16 +11,8 @@
 #include "support/process.h"
 #include "system/musterctl_fixture.h"
 
-namespace muster {
+namespace muster::test {
 namespace {
-
-using test::Finished;
-using test::first_line;
-using test::Musterctl;
-using test::operations;
-using test::picture;
-using test::Process;
-using test::settled;
 
 TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
   backend("acks", {"--label", "tier=hot"});
@@ -278,4 +270,4 @@ TEST_F(Musterctl, IsCompletedByBash) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::test

@@ -10,16 +10,8 @@
 #include "support/test_backend.h"
 #include "system/musterctl_fixture.h"
 
-namespace muster {
+namespace muster::test {
 namespace {
-
-using test::Finished;
-using test::first_line;
-using test::Musterctl;
-using test::picture;
-using test::Process;
-using test::settled;
-using test::TestBackend;
 
 class MusterctlVerbs : public Musterctl {
  protected:
@@ -305,4 +297,4 @@ TEST_F(MusterctlVerbs, WhoeverAnswersBeforeTheDeadlineAcked) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::test

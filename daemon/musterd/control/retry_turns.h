@@ -13,6 +13,8 @@
 #include <asio/post.hpp>
 #include <asio/query.hpp>
 
+#include "broker/handler_memory.h"
+
 namespace muster::daemon {
 
 class RetryTurns {
@@ -37,60 +39,28 @@ class RetryTurns {
   // Of the one step that is scheduled.
   class Memory {
    public:
-    [[nodiscard]] void* take(std::size_t bytes) {
+    [[nodiscard]] void* allocate(std::size_t bytes) {
       if (bytes > sizeof(space_) || std::exchange(in_use_, true)) throw std::bad_alloc();
       return space_;
     }
-    void give_back() noexcept { in_use_ = false; }
+    void deallocate(void* /*place*/, std::size_t /*bytes*/) noexcept { in_use_ = false; }
 
    private:
     alignas(std::max_align_t) std::byte space_[256] = {};
     bool in_use_ = false;
   };
 
-  template <class T>
-  struct Allocator {
-    using value_type = T;
-
-    explicit Allocator(Memory& m) noexcept : memory(&m) {}
-    template <class U>  // an allocator must convert to its rebound kind: NOLINTNEXTLINE
-    Allocator(const Allocator<U>& other) noexcept : memory(other.memory) {}
-    [[nodiscard]] T* allocate(std::size_t count) {
-      return static_cast<T*>(memory->take(count * sizeof(T)));
-    }
-    void deallocate(T* /*place*/, std::size_t /*count*/) noexcept { memory->give_back(); }
-    template <class U>
-    friend bool operator==(const Allocator& a, const Allocator<U>& b) noexcept {
-      return a.memory == b.memory;
-    }
-
-    Memory* memory;
-  };
-
-  template <class Step>
-  struct Turn {
-    using allocator_type = Allocator<void>;
-
-    RetryTurns* turns;
-    Step step;
-    int left;
-
-    [[nodiscard]] allocator_type get_allocator() const noexcept {
-      return allocator_type(turns->memory_);
-    }
-    void operator()() {
-      const bool done = step(left == 1);
-      if (done || left == 1) {
-        turns->scheduled_ = false;
-      } else {
-        turns->schedule(std::move(step), left - 1);
-      }
-    }
-  };
-
   template <class Step>
   void schedule(Step step, int left) noexcept {
-    asio::post(context_, Turn<Step>{this, std::move(step), left});
+    asio::post(context_,
+               broker::PooledHandler{&memory_, [this, step = std::move(step), left]() mutable {
+                                       const bool done = step(left == 1);
+                                       if (done || left == 1) {
+                                         scheduled_ = false;
+                                       } else {
+                                         schedule(std::move(step), left - 1);
+                                       }
+                                     }});
   }
 
   asio::io_context& context_;
