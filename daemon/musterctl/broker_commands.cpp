@@ -195,8 +195,11 @@ class ForgetCommand : public Command {
   }
 
   void declare(Options& options) override {
+    options.flag("--lost-roster",
+                 "Forget that the broker could not read its roster: nobody is missing",
+                 lost_roster_);
     options.argument(
-        "KEY", "The backend, as `musterctl backends` shows it, in quotes", true,
+        "KEY", "The backend, as `musterctl backends` shows it, in quotes", false,
         [this](const std::string& text) {
           const auto key = read_key(text);
           if (key) key_ = *key;
@@ -212,13 +215,23 @@ class ForgetCommand : public Command {
         "listed again when it registers again. The service alone is enough if only one backend of\n"
         "it is dead or lost.\n"
         "\n"
+        "When the broker could not read its roster it does not know whom it misses, and no "
+        "broadcast\n"
+        "ends with status 0 until the host restarts or --lost-roster is given. Look first that no\n"
+        "process uses files without being listed by `musterctl backends`.\n"
+        "\n"
         "Examples:\n"
         "  musterctl forget 'soldr 2.0.1 #r2'\n"
-        "  musterctl forget soldr\n");
+        "  musterctl forget soldr\n"
+        "  musterctl forget --lost-roster\n");
   }
 
   int run(const Invocation& invocation) override {
+    if (lost_roster_ == !key_.service_name.empty()) {
+      throw UsageError("forget takes a key or --lost-roster: one of them");
+    }
     ControlClient client = make_client(invocation, !quiet_);
+    if (lost_roster_) return forget_roster(client, invocation);
     if (key_.service_version.empty()) key_ = find_gone(client, key_.service_name);
     client.forget(key_);
     if (quiet_) return kAllAcked;
@@ -229,7 +242,17 @@ class ForgetCommand : public Command {
   }
 
  private:
+  int forget_roster(ControlClient& client, const Invocation& invocation) const {
+    client.forget_lost_roster();
+    if (quiet_) return kAllAcked;
+    invocation.console.out(invocation.common.json
+                               ? JsonObject().text("forgotten", "lost roster").line()
+                               : "the lost roster was forgotten\n");
+    return kAllAcked;
+  }
+
   BackendKey key_;
+  bool lost_roster_ = false;
   bool quiet_ = false;
 };
 

@@ -36,12 +36,13 @@ enum ExitStatus : int {
   // Counted backend by backend, too: a newer broker may have outcomes that no list of the result
   // has.
   bool asked = report.result.sent_count() > 0;
-  bool acked = report.result.all_live_backends_acked();
+  bool acked = report.result.all_live_backends_acked() && !report.backends_unknown;
   for (const BackendOutcome& backend : report.backends) {
     if (backend.outcome == OutcomeKind::kSkippedDead) continue;
     asked = true;
     if (backend.outcome != OutcomeKind::kAck) acked = false;
   }
+  if (!asked && report.backends_unknown) return kNotAllAcked;
   if (!asked) return allow_empty ? kAllAcked : kNobody;
   return acked ? kAllAcked : kNotAllAcked;
 }

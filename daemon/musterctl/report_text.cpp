@@ -151,7 +151,7 @@ class ReportText {
 
   std::string text() {
     text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
-    text_ += joined() + asked_by() + cut_short() + not_durable();
+    text_ += joined() + asked_by() + cut_short() + not_durable() + unknown_backends();
     list(OutcomeKind::kOpen, "open");
     list(OutcomeKind::kTimeout, "timed out");
     list(OutcomeKind::kFailure, "failed");
@@ -214,6 +214,14 @@ class ReportText {
     return "  the broker could not write its state to disk: after a crash it may use this id "
            "again, "
            "and send a request with the same --key again\n";
+  }
+
+  [[nodiscard]] std::string unknown_backends() const {
+    if (!report_.backends_unknown) return {};
+    return style_.paint.error(
+               "  the broker could not read its roster: backends that registered before may be "
+               "missing here, and were not asked") +
+           "\n  look who uses the files; after that: musterctl forget --lost-roster\n";
   }
 
   // All of them say so themselves: nobody had the path open by that name.

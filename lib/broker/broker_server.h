@@ -51,6 +51,8 @@ struct ServerOptions {
   std::function<BroadcastId()> next_broadcast_id;
   // Whether the last one is covered by what is on disk. Empty: it is.
   std::function<bool()> last_id_is_durable;
+  // Whether the roster was read whole. Null: yes.
+  std::function<bool()> knows_all_backends;
   // An operation key is in use from now on. Empty: nobody keeps them.
   std::function<void(const core::UsedKey&)> key_used;
   // A backend hears that it is registered, and all that follows, after confirm() alone.

@@ -36,6 +36,7 @@ struct BrokerServer::Impl final : core::Shell,
   // core::Shell
   BroadcastId next_broadcast_id() override;
   [[nodiscard]] bool last_id_is_durable() const noexcept override;
+  [[nodiscard]] bool knows_all_backends() const noexcept override;
   void key_used(const core::UsedKey& key) override;
   void quiesced_changed(const BackendKey& key) noexcept override;
   [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;

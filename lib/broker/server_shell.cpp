@@ -18,6 +18,10 @@ bool BrokerServer::Impl::last_id_is_durable() const noexcept {
   return !options.last_id_is_durable || options.last_id_is_durable();
 }
 
+bool BrokerServer::Impl::knows_all_backends() const noexcept {
+  return !options.knows_all_backends || options.knows_all_backends();
+}
+
 void BrokerServer::Impl::key_used(const core::UsedKey& key) {
   if (options.key_used) options.key_used(key);
 }

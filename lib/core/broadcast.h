@@ -85,6 +85,7 @@ struct Broadcast {
   std::optional<uid_t> charged;  // in whose account it counts while it runs
   bool own = false;              // an idle quiesce: its report displaces no operator's
   bool id_not_durable = false;
+  bool backends_unknown = false;
 
   std::vector<Target> targets;
   std::vector<SkippedTarget> skipped;

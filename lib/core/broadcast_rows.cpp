@@ -42,6 +42,7 @@ ReportHead BroadcastRows::head() const {
   if (broadcast.asked_by) head.asked_by = &*broadcast.asked_by;
   head.deadline = broadcast.request.deadline;
   head.id_not_durable = broadcast.id_not_durable;
+  head.backends_unknown = broadcast.backends_unknown;
   return head;
 }
 

@@ -31,6 +31,9 @@ class Shell {
   virtual BroadcastId next_broadcast_id() = 0;
   // Whether the last id is below the mark on disk, so that no later run gives it out again.
   [[nodiscard]] virtual bool last_id_is_durable() const noexcept { return true; }
+  // Whether every backend that was registered before this run is in the registry, as far as its
+  // process may live. Else an answer of all is not an answer of everybody.
+  [[nodiscard]] virtual bool knows_all_backends() const noexcept { return true; }
   // An operation key is in use from now on: to be kept over a restart.
   virtual void key_used(const UsedKey& /*key*/) {}
 

@@ -60,6 +60,7 @@ BroadcastReport to_value(const ReportSource& source) {
   if (head.asked_by != nullptr) report.asked_by = *head.asked_by;
   report.deadline = head.deadline;
   report.id_not_durable = head.id_not_durable;
+  report.backends_unknown = head.backends_unknown;
   source.for_each_backend([&](const OutcomeRow& row) {
     report.backends.push_back(to_value(row));
     add_to(report.result, row);

@@ -54,6 +54,7 @@ struct ReportHead {
   const Operator* asked_by = nullptr;  // null: the broker itself
   std::optional<std::chrono::milliseconds> deadline;
   bool id_not_durable = false;
+  bool backends_unknown = false;
 };
 
 class ReportSource {

@@ -267,7 +267,12 @@ Resumed ControlClient::resume(BroadcastId id, const Selection& selection) {
 }
 
 void ControlClient::forget(const BackendKey& key) {
-  static_cast<void>(impl_->ask<wire::Forgotten>(wire::ForgetBackend{key}, impl_->deadline()));
+  static_cast<void>(
+      impl_->ask<wire::Forgotten>(wire::ForgetBackend{key, false}, impl_->deadline()));
+}
+
+void ControlClient::forget_lost_roster() {
+  static_cast<void>(impl_->ask<wire::Forgotten>(wire::ForgetBackend{{}, true}, impl_->deadline()));
 }
 
 std::vector<BackendInfo> ControlClient::backends(const Selection& selection) {

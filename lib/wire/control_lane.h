@@ -66,9 +66,11 @@ struct Resume {
 
   friend bool operator==(const Resume&, const Resume&) = default;
 };
-// Removes a dead or lost backend from the list.
+// Removes a dead or lost backend from the list; or, with `lost_roster`, says that nobody is missed
+// of those who stood in a roster that could not be read.
 struct ForgetBackend {
   BackendKey key;
+  bool lost_roster = false;
 
   friend bool operator==(const ForgetBackend&, const ForgetBackend&) = default;
 };

@@ -158,6 +158,14 @@ std::string take_start(const v1::StartBroadcast& in, const Envelope& envelope, M
   return problem;
 }
 
+std::string take_forget(const v1::ForgetBackend& in, ForgetBackend& forget) {
+  forget.lost_roster = in.lost_roster();
+  if (forget.lost_roster && in.has_key()) {
+    return "a request forgets a backend or a lost roster, not both: send two";
+  }
+  return forget.lost_roster ? std::string() : from_proto(in.key(), forget.key);
+}
+
 std::string take_request(const v1::ControlRequest& in, const Envelope& envelope, Message& message) {
   switch (in.request_case()) {
     case v1::ControlRequest::kPing:
@@ -188,7 +196,7 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
       return read_message(in.resume().selection(), resume.selection);
     }
     case v1::ControlRequest::kForgetBackend:
-      return from_proto(in.forget_backend().key(), message.emplace<ForgetBackend>().key);
+      return take_forget(in.forget_backend(), message.emplace<ForgetBackend>());
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -226,7 +234,8 @@ struct RequestToProto {
     write_message(resume.selection, *out.mutable_resume()->mutable_selection());
   }
   void operator()(const ForgetBackend& forget) const {
-    to_proto(forget.key, *out.mutable_forget_backend()->mutable_key());
+    out.mutable_forget_backend()->set_lost_roster(forget.lost_roster);
+    if (!forget.lost_roster) to_proto(forget.key, *out.mutable_forget_backend()->mutable_key());
   }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };

@@ -92,6 +92,7 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   if (in.has_asked_by()) out.asked_by = operator_of(in.asked_by());
   if (in.has_deadline_ms()) out.deadline = milliseconds(in.deadline_ms());
   out.id_not_durable = in.id_not_durable();
+  out.backends_unknown = in.backends_unknown();
   for (const auto& backend : in.backends()) {
     if (problem.empty()) problem = from_proto(backend, out.backends.emplace_back());
   }

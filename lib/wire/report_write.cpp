@@ -168,6 +168,7 @@ class ReportWriter : FieldWriter {
     if (report.asked_by) asked_by(Field::kAskedByFieldNumber, *report.asked_by);
     deadline(Field::kDeadlineMsFieldNumber, report.deadline);
     out_.number(Field::kIdNotDurableFieldNumber, report.id_not_durable ? 1 : 0);
+    out_.number(Field::kBackendsUnknownFieldNumber, report.backends_unknown ? 1 : 0);
   }
 
  private:
@@ -239,6 +240,7 @@ class RowsWriter {
     if (head.asked_by != nullptr) fields.asked_by(Field::kAskedByFieldNumber, *head.asked_by);
     fields.deadline(Field::kDeadlineMsFieldNumber, head.deadline);
     out.number(Field::kIdNotDurableFieldNumber, head.id_not_durable ? 1 : 0);
+    out.number(Field::kBackendsUnknownFieldNumber, head.backends_unknown ? 1 : 0);
   }
 
  private:

@@ -244,6 +244,13 @@ void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {
+  if (request.lost_roster) {
+    if (context_->facts.forget_lost_roster) context_->facts.forget_lost_roster();
+    context_->log.info("operator forgot the roster that could not be read",
+                       {{"pid", static_cast<std::int64_t>(who_.pid)},
+                        {"uid", static_cast<std::uint64_t>(who_.uid)}});
+    return respond(id, wire::Forgotten{});
+  }
   auto& server = *context_->server;
   if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
   if (may_log(LogLevel::kInfo)) {

@@ -47,7 +47,8 @@ namespace {
 // Beside one for each operator: files open for a moment, a backend being looked up, the spare one.
 constexpr std::uint64_t kOwnDescriptors = 16;
 
-broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids, KeyStore& keys,
+broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids,
+                                     const RosterStore& roster, KeyStore& keys,
                                      core::AccessPolicyPtr policy, std::uint64_t started) {
   broker::ServerOptions options;
   options.core = settings.broker;
@@ -65,6 +66,7 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
     keys.begin(used.uid, used.key);
     keys.note_started({used.uid, used.key, used.broadcast, used.request, used.used_unix_ms});
   };
+  options.knows_all_backends = [&roster] { return roster.knows_all(); };
   options.last_id_is_durable = [&ids, &keys] { return ids.last_is_durable() && !keys.at_risk(); };
   return options;
 }
@@ -92,7 +94,8 @@ class Daemon {
         control_(loop.get_executor(), loaded.settings.control,
                  ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
                               [this](std::vector<std::string>& all) { add_problems(all); },
-                              std::chrono::steady_clock::now(), &keys},
+                              std::chrono::steady_clock::now(), [&roster] { roster.forget_lost(); },
+                              &keys},
                  log),
         memory_(loop.get_executor(),
                 [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
@@ -100,7 +103,8 @@ class Daemon {
         keys_(keys),
         roster_(loop.get_executor(), roster),
         fanout_(log, control_, memory_, &roster_),
-        server_(loop, server_options(loaded.settings, ids, keys, policy_, started_), fanout_),
+        server_(loop, server_options(loaded.settings, ids, roster, keys, policy_, started_),
+                fanout_),
         service_(loop.get_executor()),
         stop_reason_(loop.get_executor()),
         signals_(loop),
@@ -198,8 +202,16 @@ class Daemon {
       watch_sockets();  // first: what follows may throw
       look_at_place();
       roster_.check();
+      look_at_state();
       look_at_tasks();
     });
+  }
+
+  // State that somebody deleted is written again, while all of it is known.
+  void look_at_state() {
+    ids_.check([this] { record_policy(); });
+    roster_store_.check();
+    keys_.check();
   }
 
   // A failed task starts again by itself. Not twice in a row: only another process helps then.
@@ -368,7 +380,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
                                     return look_up_again(before, line, environment);
                                   }};
     // In the directory of the ids, whose lock is held.
-    RosterStore roster(loop.get_executor(), worker, state_dir, log);
+    RosterStore roster(loop.get_executor(), worker, state_dir, log, opened.ids->had_predecessor());
     KeyStore keys(loop.get_executor(), worker, state_dir, log, broker::Clock().now().unix_ms);
     Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
                   std::move(reading), state_dir);

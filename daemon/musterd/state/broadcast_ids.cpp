@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -171,6 +172,36 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
     });
   }
 
+  // Whoever deletes the directory takes its lock along: another broker would find it free.
+  void check(std::function<void()> deleted) {
+    if (stopped || allocator.is_reserving()) return;
+    struct Found {
+      bool in_place = true;
+      os::UniqueFd lock;
+    };
+    const auto found = std::make_shared<Found>();
+    const auto look = [found, directory = directory, old = lock.get()] {
+      struct stat is {};
+      struct stat was {};
+      const bool same_directory = ::stat(directory.c_str(), &is) == 0 && ::fstat(old, &was) == 0 &&
+                                  is.st_dev == was.st_dev && is.st_ino == was.st_ino;
+      found->in_place = same_directory && ::access((directory / kIdFileName).c_str(), F_OK) == 0;
+      if (same_directory || !make_private_directory(directory).empty()) return;
+      os::UniqueFd fresh(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (fresh && ::flock(fresh.get(), LOCK_EX | LOCK_NB) == 0) found->lock = std::move(fresh);
+    };
+    (void)worker.run(look, [self = weak_from_this(), found, deleted = std::move(deleted)](bool) {
+      const auto state = self.lock();
+      if (!state || state->stopped || found->in_place) return;
+      if (found->lock) state->lock = std::move(found->lock);
+      state->log.warning("the broadcast ids were deleted, writing them again",
+                         {{"file", state->file}});
+      state->allocator.mark_is_gone();
+      state->reserve_ahead();
+      deleted();
+    });
+  }
+
   // Once when it begins to fail, once when it is over.
   void tell(const std::string& now) {
     const bool changed = now.empty() != problem.empty();
@@ -196,6 +227,7 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
   os::UniqueFd lock;
   std::string problem;
   bool covered = true;
+  bool had_predecessor = false;
   bool stopped = false;
 };
 
@@ -218,6 +250,7 @@ OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
   auto state =
       std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
   state->lock = std::move(lock);
+  state->had_predecessor = read.mark || (problem.empty() && !read.problem.empty());
   if (!read.problem.empty() && problem.empty()) {
     log.warning("id file unusable: new broadcast ids are made from the clock",
                 {{"file", state->file}, {"why", read.problem}});
@@ -243,6 +276,10 @@ BroadcastId BroadcastIds::next_at_start() const noexcept { return state_->next_a
 bool BroadcastIds::last_is_durable() const noexcept { return state_->covered; }
 
 const std::string& BroadcastIds::problem() const noexcept { return state_->problem; }
+
+bool BroadcastIds::had_predecessor() const noexcept { return state_->had_predecessor; }
+
+void BroadcastIds::check(std::function<void()> deleted) { state_->check(std::move(deleted)); }
 
 void BroadcastIds::stop() {
   state_->stopped = true;

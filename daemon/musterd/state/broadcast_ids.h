@@ -87,6 +87,9 @@ class IdAllocator {
   // What became of the last reserve(): it is durable, or it could not be written.
   void reserved(IdMark mark);
   void reservation_failed();
+  // What was written down is gone: nothing is covered until it is written again.
+  void mark_is_gone() { reserved_ = next_; }
+  [[nodiscard]] bool is_reserving() const noexcept { return under_way_; }
 
  private:
   BroadcastId first_;
@@ -124,6 +127,11 @@ class BroadcastIds {
   [[nodiscard]] bool last_is_durable() const noexcept;
   // Why ids cannot be made durable now; empty when all is well. A sentence.
   [[nodiscard]] const std::string& problem() const noexcept;
+  // Whether an earlier broker left its ids in the directory.
+  [[nodiscard]] bool had_predecessor() const noexcept;
+  // Looks, on the worker, whether the directory and the file are still there; makes them again when
+  // not, and calls `deleted`.
+  void check(std::function<void()> deleted);
   // Arms nothing any more: the loop may end.
   void stop();
   // Writes down the exact next id; nothing is given out after that.

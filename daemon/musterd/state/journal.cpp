@@ -62,6 +62,29 @@ bool next_record(std::string_view& rest, std::string_view& payload) {
   return true;
 }
 
+// A record that was not written to its end is too short, and never wrong.
+bool is_long_enough(std::string_view rest) {
+  if (rest.size() < kRecordHead) return false;
+  const std::uint32_t length = get_u32(rest);
+  return length <= kMaxRecordBytes && rest.size() - kRecordHead >= length;
+}
+
+// Records that stand somewhere behind what is none. A crash leaves none there: it cuts the end.
+bool read_behind_damage(std::string_view damaged, std::vector<std::string>& records) {
+  bool found = false;
+  std::string_view payload;
+  while (!damaged.empty()) {
+    // An empty payload has a sum that zeros have by chance.
+    if (next_record(damaged, payload) && !payload.empty()) {
+      records.emplace_back(payload);
+      found = true;
+    } else if (!damaged.empty()) {
+      damaged.remove_prefix(1);
+    }
+  }
+  return found;
+}
+
 // Empty when all was read.
 std::string read_all(int fd, std::string& text) {
   for (;;) {
@@ -99,7 +122,8 @@ JournalContent JournalFile::open() {
   // Not waiting: whatever stands there, it may not hold up the start.
   os::UniqueFd file(::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) {
-    if (errno != ENOENT) content.problem = failed_to("cannot be read", errno);
+    content.is_missing = errno == ENOENT;
+    if (!content.is_missing) content.problem = failed_to("cannot be read", errno);
     return content;
   }
   struct stat found {};
@@ -111,7 +135,7 @@ JournalContent JournalFile::open() {
   content.problem = read_all(file.get(), text);
   if (!content.problem.empty()) return content;
   if (text.size() < kJournalHead.size() && kJournalHead.starts_with(text)) {
-    content.cut_bytes = text.size();  // the crash came before the first record
+    content.problem = "is cut off";  // it was never put in place like that
     return content;
   }
   std::string_view rest = text;
@@ -122,6 +146,10 @@ JournalContent JournalFile::open() {
   rest.remove_prefix(kJournalHead.size());
   std::string_view payload;
   while (next_record(rest, payload)) content.records.emplace_back(payload);
+  if (read_behind_damage(rest, content.records) || is_long_enough(rest)) {
+    content.problem = "is damaged at byte " + std::to_string(text.size() - rest.size());
+    return content;
+  }
   content.cut_bytes = rest.size();
   const std::uint64_t whole = text.size() - rest.size();
   // Cut durably: what is appended must never join what is left of another record.
@@ -132,6 +160,14 @@ JournalContent JournalFile::open() {
   file_ = std::move(file);
   size_ = whole;
   return content;
+}
+
+bool JournalFile::is_in_place() const {
+  if (!file_) return true;
+  struct stat open {};
+  struct stat named {};
+  return ::fstat(file_.get(), &open) == 0 && ::lstat(path_.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
 std::string JournalFile::append(std::string_view framed) {
@@ -150,6 +186,9 @@ std::string JournalFile::append(std::string_view framed) {
 std::string JournalFile::replace(std::string_view framed) {
   std::string text(kJournalHead);
   text += framed;
+  if (::access(directory_.c_str(), F_OK) != 0) {
+    if (std::string problem = make_private_directory(directory_); !problem.empty()) return problem;
+  }
   Replaced replaced = replace_durably(directory_, path_.filename().native(), text);
   if (!replaced.problem.empty()) return replaced.problem;
   file_ = std::move(replaced.file);
@@ -231,6 +270,18 @@ struct Journal::State : std::enable_shared_from_this<Journal::State> {
     });
   }
 
+  void check() {
+    if (under_way || closed || anew) return;
+    const auto in_place = std::make_shared<bool>(true);
+    (void)worker.run([file = file, in_place] { *in_place = file->is_in_place(); },
+                     [self = weak_from_this(), in_place](bool) {
+                       const auto state = self.lock();
+                       if (*in_place || !state || state->closed) return;
+                       state->anew = true;
+                       state->flush();
+                     });
+  }
+
   void tell(const std::string& now) {
     const bool changed = now.empty() != problem.empty();
     problem = now;
@@ -283,6 +334,8 @@ void Journal::append(std::string_view payload, Durable done) {
     for (const Durable& waits : std::exchange(state.asked, {})) waits(false);
   }
 }
+
+void Journal::check() { state_->check(); }
 
 void Journal::close() {
   State& state = *state_;

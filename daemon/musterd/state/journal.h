@@ -67,9 +67,10 @@ class RecordReader {
 //   muster journal 1\n
 //   [u32 length][u32 CRC-32C of length and payload][payload]    little-endian, again and again
 //
-// A crash may leave the last record incomplete: open() cuts off what follows the last whole one.
-// After an append that failed, nobody knows what the disk has (a failed fsync may lose what was
-// written before it): only replace() helps then, and append() refuses until it succeeded.
+// A crash of the host may leave the last record incomplete: open() cuts off what follows the last
+// whole one. What is damaged otherwise is a problem, and what is whole behind it is read all the
+// same. After an append that failed, nobody knows what the disk has (a failed fsync may lose what
+// was written before it): only replace() helps then, and append() refuses until it succeeded.
 //
 // Blocking; any thread, one at a time.
 inline constexpr std::size_t kMaxRecordBytes = 64 * 1024;
@@ -77,6 +78,7 @@ inline constexpr std::uint64_t kMaxJournalBytes = 256ULL << 20U;
 
 struct JournalContent {
   std::vector<std::string> records;
+  bool is_missing = false;      // there is no file
   std::uint64_t cut_bytes = 0;  // behind the last whole record
   std::string problem;          // why it could not be read; a sentence's end
 };
@@ -99,7 +101,11 @@ class JournalFile {
   // Appends framed records. Empty when they are where they have to be, else why not.
   [[nodiscard]] std::string append(std::string_view framed);
   // Puts a new file in the place of the old one, durably: framed records that stand for everything.
+  // Makes the directory where that is missing.
   [[nodiscard]] std::string replace(std::string_view framed);
+  // Whether the file that is appended to is the one that has its name: not when somebody deleted or
+  // replaced it. True while replace() has to come first.
+  [[nodiscard]] bool is_in_place() const;
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
@@ -144,6 +150,8 @@ class Journal {
 
   // REQUIRES: at most kMaxRecordBytes. `done` is told whether the record is on disk.
   void append(std::string_view payload, Durable done = {});
+  // Looks, on the worker, whether the file still has its name, and writes it anew when not.
+  void check();
   // Writes everything once more, with what waits, and arms nothing any more. The worker's close()
   // waits for it.
   void close();

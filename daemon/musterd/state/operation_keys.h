@@ -79,6 +79,8 @@ class KeyStore {
   // The disk takes too long: problem() says so until it has answered.
   void set_late() noexcept { is_late_ = true; }
   [[nodiscard]] std::string problem() const;
+  // As Journal::check().
+  void check() { journal_->check(); }
   void close();
 
  private:

@@ -2,7 +2,12 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
+#include <fcntl.h>
 #include <fstream>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <variant>
 
@@ -10,6 +15,7 @@
 
 #include "musterd/state/journal.h"
 #include "os/peer.h"
+#include "os/unique_fd.h"
 #include "wire/backend_lane.h"
 #include "wire/framing.h"
 
@@ -105,6 +111,43 @@ bool same_but_quiesced(const RosterEntry& a, const RosterEntry& b) {
   return same_process(a, b) && a.uid == b.uid && a.gid == b.gid && a.registration == b.registration;
 }
 
+// Where nobody can tell, it is of this one.
+bool is_of_earlier_boot(const std::filesystem::path& path) {
+  struct stat file {};
+  timespec now{};
+  timespec up{};
+  if (::stat(path.c_str(), &file) != 0 || ::clock_gettime(CLOCK_REALTIME, &now) != 0 ||
+      ::clock_gettime(CLOCK_BOOTTIME, &up) != 0) {
+    return false;
+  }
+  constexpr time_t kClockError = 60;  // what the clock may have been set by since
+  return file.st_mtim.tv_sec + kClockError < now.tv_sec - up.tv_sec;
+}
+
+void write_marker(const std::filesystem::path& marker) {
+  const os::UniqueFd file(
+      ::open(marker.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+void remove_marker(const std::filesystem::path& marker) { ::unlink(marker.c_str()); }
+
+constexpr std::string_view kMarkerBegin = "roster.incomplete-";
+
+std::string marker_name() {
+  std::string name(kMarkerBegin);
+  return name.append(current_boot_id());
+}
+
+// Of earlier boots: they mean nothing any more.
+void remove_old_markers(const std::filesystem::path& directory) {
+  const std::string now = marker_name();
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(kMarkerBegin) && name != now) remove_marker(entry.path());
+  }
+}
+
 }  // namespace
 
 std::string current_boot_id() {
@@ -179,8 +222,11 @@ std::optional<RosterChange> decode_roster_change(std::string_view record) {
 }
 
 RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
-                         const std::filesystem::path& directory, Log& log)
-    : file_(escape_bytes((directory / kRosterFileName).native())) {
+                         const std::filesystem::path& directory, Log& log, bool had_predecessor)
+    : worker_(worker),
+      log_(log),
+      marker_(directory / marker_name()),
+      file_(escape_bytes((directory / kRosterFileName).native())) {
   // Where the host goes down nobody is left to expect.
   JournalFile file(directory, kRosterFileName, JournalFile::Appended::kInKernel);
   JournalContent content = file.open();
@@ -196,25 +242,52 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
     lost_ = content.problem;
   } else if (unknown != 0) {
     lost_ = "has " + std::to_string(unknown) + " records of another version";
+  } else if (content.is_missing && had_predecessor) {
+    lost_ = "was deleted";
   }
+  // Whoever was registered before the host went down does not run any more.
+  if (!lost_.empty() && !content.is_missing && is_of_earlier_boot(directory / kRosterFileName)) {
+    lost_.clear();
+  }
+  if (std::error_code error; lost_.empty() && std::filesystem::exists(marker_, error)) {
+    lost_ = "was not whole, or could not be written, in an earlier run";
+  }
+  remove_old_markers(directory);
   if (!lost_.empty()) {
+    write_marker(marker_);  // before the file is written anew, and looks whole
     log.error("cannot read the roster: backends that have not reconnected are unknown",
               {{"file", file_}, {"why", lost_}});
   } else if (content.cut_bytes != 0) {
+    // Its backend has not heard that it is registered.
     log.warning("removed the incomplete last record of the roster",
                 {{"file", file_}, {"bytes", content.cut_bytes}});
   }
-  const auto health = [&log, file = file_](const std::string& problem) {
-    if (problem.empty()) return log.info("the roster can be written again", {{"file", file}});
-    log.warning(
-        "cannot write the roster: after a crash the broker would not know which backends to expect",
-        {{"file", file}, {"why", problem}});
-  };
+  const auto health = [this](const std::string& problem) { health_changed(problem); };
   journal_ = std::make_unique<Journal>(loop, worker, std::move(file),
                                        Journal::Owner{[this] { return snapshot(); }, health}, true);
 }
 
 RosterStore::~RosterStore() = default;
+
+void RosterStore::health_changed(const std::string& problem) {
+  // What is registered from now on stands in no file: the next broker must know that it misses
+  // them.
+  if (!problem.empty()) (void)worker_.run([marker = marker_] { write_marker(marker); });
+  if (problem.empty()) {
+    if (lost_.empty()) (void)worker_.run([marker = marker_] { remove_marker(marker); });
+    return log_.info("the roster can be written again", {{"file", file_}});
+  }
+  log_.warning(
+      "cannot write the roster: after a crash the broker would not know which backends to expect",
+      {{"file", file_}, {"why", problem}});
+}
+
+void RosterStore::forget_lost() {
+  lost_.clear();
+  if (journal_->problem().empty()) {
+    (void)worker_.run([marker = marker_] { remove_marker(marker); });
+  }
+}
 
 std::vector<RosterEntry> RosterStore::load(std::string_view boot_id) {
   std::vector<RosterEntry> living;
@@ -278,8 +351,8 @@ std::string RosterStore::problem() const {
            " takes more than a second: repair the disk";
   }
   if (lost_.empty()) return {};
-  return "the roster of the previous run could not be read: " + file_ + ' ' + lost_ +
-         ": backends that have not reconnected are unknown";
+  return "the roster of an earlier run could not be read: " + file_ + ' ' + lost_ +
+         ": backends may be missing; look who uses files, then: musterctl forget --lost-roster";
 }
 
 void RosterStore::close() { journal_->close(); }

@@ -65,9 +65,10 @@ struct RosterChange {
 class RosterStore {
  public:
   // Reads the file; what cannot be read is logged, stands in problem(), and stops nobody.
-  // `worker` and `log` outlive it.
+  // `worker` and `log` outlive it. `had_predecessor`: another broker left state in the directory,
+  // so that there has to be a roster.
   RosterStore(const asio::any_io_executor& loop, Worker& worker,
-              const std::filesystem::path& directory, Log& log);
+              const std::filesystem::path& directory, Log& log, bool had_predecessor);
   ~RosterStore();
   RosterStore(const RosterStore&) = delete;
   RosterStore& operator=(const RosterStore&) = delete;
@@ -80,6 +81,14 @@ class RosterStore {
   void note_gone(const BackendKey& key, Journal::Durable done = {});
   // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
   [[nodiscard]] std::string problem() const;
+  // False: a backend that registered since the host started may be missing, as the roster was
+  // damaged or could not be written. That outlives the broker, until forget_lost() or a restart of
+  // the host.
+  [[nodiscard]] bool knows_all() const noexcept { return lost_.empty(); }
+  // An operator says that nobody is missed.
+  void forget_lost();
+  // As Journal::check().
+  void check() { journal_->check(); }
   // Whether a record has waited for too long; problem() says so.
   void set_late(bool late) noexcept { is_late_ = late; }
   // Writes everything; nothing is armed any more.
@@ -94,6 +103,13 @@ class RosterStore {
   std::map<std::uint64_t, RosterEntry> entries_;  // by order of registration
   std::map<BackendKey, std::uint64_t> order_of_;
   std::uint64_t next_order_ = 0;
+  void health_changed(const std::string& problem);
+
+  Worker& worker_;
+  Log& log_;
+  // An empty file that says that the roster is not whole. Its name has the boot: a full disk has
+  // room for a name.
+  std::filesystem::path marker_;
   std::string lost_;  // what could not be read
   bool is_late_ = false;
   std::string file_;

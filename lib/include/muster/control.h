@@ -106,6 +106,9 @@ class ControlClient {
   Resumed resume(BroadcastId id, const Selection& selection = {});
   // Removes a dead or lost backend from the list.
   void forget(const BackendKey& key);
+  // Says that nobody is missed of those who stood in a roster that the broker could not read: from
+  // then on BroadcastReport::backends_unknown is false again.
+  void forget_lost_roster();
   std::vector<BackendInfo> backends(const Selection& selection = {});
   BrokerStatus status();
   // What the policy that the broker has in force says, and where the rules stand that decide.
