@@ -1,7 +1,5 @@
 // The ring alone: what it promises to the transport upon it. Other tests of a transport do not see
 // these edges: buffers and room for completions run out, sends that are cut short.
-#include "broker/io_ring.h"
-
 #include <liburing.h>
 #include <optional>
 #include <poll.h>
@@ -15,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "broker/io_ring.h"
 #include "os/unique_fd.h"
 #include "support/host_abilities.h"
 #include "support/socket_pair.h"

@@ -1,6 +1,4 @@
 // Whole frames over a socket pair; the other end is a plain descriptor in the test's hands.
-#include "net/framed_stream.h"
-
 #include <array>
 #include <memory>
 #include <stdexcept>
@@ -14,6 +12,7 @@
 #include <asio/post.hpp>
 #include <gtest/gtest.h>
 
+#include "net/framed_stream.h"
 #include "net/spawn.h"
 
 namespace muster::net {

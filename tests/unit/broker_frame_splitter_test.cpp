@@ -1,12 +1,11 @@
 // How a stream of bytes is cut into frames, wherever what was read ends.
-#include "broker/frame_splitter.h"
-
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "broker/frame_splitter.h"
 #include "wire/framing.h"
 
 namespace muster::broker {

@@ -207,12 +207,6 @@ socket = "both"
             "m.toml:18:10: [[policy.connect]] socket takes \"backend\" or \"control\", not "
             "\"both\"\n"
             "m.toml:19:9: unknown key \"registers\" in [policy]; did you mean \"register\"?\n");
-  EXPECT_EQ(errors_in("[policy]\nregister = 1\n"),
-            "m.toml:2:1: each rule of policy.register begins with [[policy.register]] on a line of "
-            "its own\n");
-  EXPECT_EQ(errors_in("[[policy.register]]\nusers = 1\nservices = [\"\"]\n"),
-            "m.toml:3:13: [[policy.register]] services has an empty pattern, which matches "
-            "nothing; \"*\" matches all\n");
 }
 
 TEST(DaemonPolicy, TheInstalledFileLetsMembersOfItsGroupRegister) {

@@ -1,6 +1,4 @@
 // The table of counters, and that the wire, JSON and `musterctl status` have what stands in it.
-#include "model/counter_table.h"
-
 #include <map>
 #include <string>
 
@@ -9,6 +7,7 @@
 
 #include "muster/json.h"
 
+#include "model/counter_table.h"
 #include "musterctl/view_text.h"
 #include "wire/control_lane.h"
 #include "wire/schema.h"

@@ -1,7 +1,5 @@
 // The table of operations, and that everybody who treats operations differently reads it: what is
 // not the one operation is never taken for another.
-#include "model/operation_table.h"
-
 #include <algorithm>
 #include <set>
 #include <string>
@@ -11,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/broker.h"
+#include "model/operation_table.h"
 #include "musterctl/program.h"
 #include "musterd/control/control_access.h"
 #include "sdk/handler_queue.h"

@@ -67,16 +67,24 @@ TEST(NormalizePathTest, ANormalPathStaysAsItIs) {
 }
 
 TEST(NormalizePathTest, AnEmptyRelativeOrNulPathIsRefusedInASentence) {
-  EXPECT_EQ(problem(""), "the path is empty; give an absolute one, like /var/cache/x");
-  EXPECT_EQ(problem("a/b"), "the path \"a/b\" is relative; give an absolute one, like /a/b");
-  EXPECT_NE(problem("."), "");
-  EXPECT_NE(problem("../a"), "");
-  EXPECT_NE(problem(" /a"), "");
-  EXPECT_NE(problem("~/a"), "");
-  EXPECT_EQ(problem(std::string_view("/a\0b", 4)),
-            "the path \"/a\\x00b\" has a NUL byte, which no file name can have");
-  EXPECT_NE(problem(std::string_view("/a\0", 3)), "");
-  EXPECT_NE(problem(std::string_view("\0", 1)), "");
+  const auto relative = [](const std::string& path, const std::string& absolute) {
+    return "the path \"" + path + "\" is relative; give an absolute one, like " + absolute;
+  };
+  const auto nul = [](const std::string& shown) {
+    return "the path \"" + shown + "\" has a NUL byte, which no file name can have";
+  };
+  const std::pair<std::string, std::string> kCases[] = {
+      {"", "the path is empty; give an absolute one, like /var/cache/x"},
+      {"a/b", relative("a/b", "/a/b")},
+      {".", relative(".", "/.")},
+      {"../a", relative("../a", "/../a")},
+      {" /a", relative(" /a", "/ /a")},
+      {"~/a", relative("~/a", "/~/a")},
+      {std::string("/a\0b", 4), nul("/a\\x00b")},
+      {std::string("/a\0", 3), nul("/a\\x00")},
+      {std::string("\0", 1), nul("\\x00")},
+  };
+  for (const auto& [path, sentence] : kCases) EXPECT_EQ(problem(path), sentence);
 }
 
 TEST(NormalizePathTest, TheMostIs4096Bytes) {

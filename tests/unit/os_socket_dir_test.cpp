@@ -1,11 +1,11 @@
-#include "muster/socket_dir.h"
-
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+
+#include "muster/socket_dir.h"
 
 #include "support/temp_dir.h"
 

@@ -1,8 +1,8 @@
-#include "sdk/answer_memory.h"
-
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "sdk/answer_memory.h"
 
 namespace muster {
 namespace {

@@ -1,9 +1,9 @@
-#include "sdk/backoff.h"
-
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "sdk/backoff.h"
 
 namespace muster {
 namespace {

@@ -1,6 +1,6 @@
-#include "wire/framing.h"
-
 #include <gtest/gtest.h>
+
+#include "wire/framing.h"
 
 namespace muster::wire {
 namespace {

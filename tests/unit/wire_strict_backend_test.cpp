@@ -1,5 +1,7 @@
 // What the backend lane refuses, and with which sentence; and what it lets pass.
+#include <functional>
 #include <set>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -43,61 +45,133 @@ v1::BackendMessage good_register() {
   return message;
 }
 
+v1::BackendMessage failure(std::size_t detail_bytes, int reason = v1::Failure::REJECTED) {
+  v1::BackendMessage message;
+  message.mutable_failure()->set_reason(static_cast<v1::Failure::Reason>(reason));
+  message.mutable_failure()->set_detail(std::string(detail_bytes, 'x'));
+  return message;
+}
+
+v1::BackendMessage working(std::size_t note_bytes, std::uint32_t percent) {
+  v1::BackendMessage message;
+  message.mutable_working()->set_note(std::string(note_bytes, 'x'));
+  message.mutable_working()->set_percent(percent);
+  return message;
+}
+
+v1::BackendMessage register_as(const std::string& instance) {
+  v1::BackendMessage message = good_register();
+  message.mutable_register_backend()->mutable_key()->set_instance(instance);
+  return message;
+}
+
+v1::BackendMessage register_without_key() {
+  v1::BackendMessage message;
+  message.mutable_register_backend();
+  return message;
+}
+
 // Each good message of a backend with the kind that it must have.
 std::vector<std::pair<v1::BackendMessage, v1::FrameKind>> messages_of_a_backend() {
-  v1::BackendMessage failure;
-  failure.mutable_failure()->set_reason(v1::Failure::REJECTED);
-  v1::BackendMessage working;
-  working.mutable_working();
   v1::BackendMessage activity;
   activity.mutable_activity();
   v1::BackendMessage deregister;
   deregister.mutable_deregister();
-  return {{good_register(), kRequest}, {ack(), kResponse}, {failure, kResponse},
-          {working, kResponse},        {activity, kEvent}, {deregister, kRequest}};
+  return {{good_register(), kRequest}, {ack(), kResponse}, {failure(1), kResponse},
+          {working(1, 1), kResponse},  {activity, kEvent}, {deregister, kRequest}};
 }
 
-// --- the envelope
-
-TEST(WireStrictBackend, AnotherEnvelopeVersionIsRefused) {
-  auto frame = frame_of(kBackendLane, kResponse, ack().SerializeAsString());
-  EXPECT_EQ(by_broker(frame), "taken");
-  frame.set_envelope_version(2);
-  EXPECT_EQ(by_broker(frame), "envelope version 2 is not known: it must be 1");
-  frame.clear_envelope_version();
-  EXPECT_EQ(by_broker(frame), "envelope version 0 is not known: it must be 1");
-  EXPECT_EQ(by_broker(v1::Frame()), "envelope version 0 is not known: it must be 1");
+// An Ack in an envelope that is good but for what `change` does to it.
+v1::Frame ack_in(const std::function<void(v1::Frame&)>& change) {
+  v1::Frame frame = frame_of(kBackendLane, kResponse, ack().SerializeAsString());
+  change(frame);
+  return frame;
+}
+v1::Frame frame_in(v1::FrameKind kind, const v1::BackendMessage& message) {
+  return frame_of(kBackendLane, kind, message.SerializeAsString());
 }
 
-TEST(WireStrictBackend, AnotherLaneIsRefused) {
-  const std::string on_backend =
-      "payload protocol 0xFB02 does not belong on this socket, which is for 0xFB01";
-  EXPECT_EQ(by_broker(frame_of(0xFB02, kResponse, ack().SerializeAsString())), on_backend);
-  EXPECT_EQ(by_broker(frame_of(0xFB02, kCancel, "")), on_backend);
-  EXPECT_EQ(by_broker(frame_of(0, kResponse, ack().SerializeAsString())),
-            "payload protocol 0x0 does not belong on this socket, which is for 0xFB01");
+TEST(WireStrictBackend, EachFrameIsTakenOrRefusedWithItsSentence) {
+  const auto version = [](std::uint32_t number) {
+    return ack_in([number](v1::Frame& frame) { frame.set_envelope_version(number); });
+  };
+  const auto lane = [](std::uint32_t number) {
+    return ack_in([number](v1::Frame& frame) { frame.set_payload_protocol(number); });
+  };
+  const auto encoding = [](int number) {
+    return ack_in([number](v1::Frame& frame) {
+      frame.set_payload_encoding(static_cast<v1::PayloadEncoding>(number));
+    });
+  };
+  const auto kind = [](int number) {
+    return ack_in(
+        [number](v1::Frame& frame) { frame.set_kind(static_cast<v1::FrameKind>(number)); });
+  };
+  const std::string no_parse =
+      "the payload is not a muster.v1.BackendMessage: it is cut off, malformed, or has text that "
+      "is not UTF-8";
+  const std::string not_known =
+      "the payload is empty or has a message that this broker does not know";
+  const struct {
+    const char* name;
+    v1::Frame frame;
+    std::string said;
+  } kRows[] = {
+      {"envelope version 1", version(1), "taken"},
+      {"envelope version 2", version(2), "envelope version 2 is not known: it must be 1"},
+      {"no envelope version", version(0), "envelope version 0 is not known: it must be 1"},
+      {"an empty frame", v1::Frame(), "envelope version 0 is not known: it must be 1"},
+      {"the operators' lane", lane(0xFB02),
+       "payload protocol 0xFB02 does not belong on this socket, which is for 0xFB01"},
+      {"the operators' lane, a cancel", frame_of(0xFB02, kCancel, ""),
+       "payload protocol 0xFB02 does not belong on this socket, which is for 0xFB01"},
+      {"no lane", lane(0),
+       "payload protocol 0x0 does not belong on this socket, which is for 0xFB01"},
+      {"encoding 1", encoding(1), "payload encoding 1 is not supported: it must be NONE, 0"},
+      {"encoding 2", encoding(2), "payload encoding 2 is not supported: it must be NONE, 0"},
+      {"encoding 3", encoding(3), "payload encoding 3 is not supported: it must be NONE, 0"},
+      {"encoding 4", encoding(4), "payload encoding 4 is not supported: it must be NONE, 0"},
+      {"encoding -1", encoding(-1), "payload encoding -1 is not supported: it must be NONE, 0"},
+      {"kind 4", kind(4), "frame kind 4 is not known"},
+      {"kind 99", kind(99), "frame kind 99 is not known"},
+      {"kind -1", kind(-1), "frame kind -1 is not known"},
+      {"a cancel", frame_of(kBackendLane, kCancel, ""), "taken"},
+      {"a cancel with a payload", frame_in(kCancel, ack()),
+       "a CANCEL frame must have no payload; this one's length is 2"},
+      {"an event as an answer", frame_in(kEvent, ack()),
+       "Ack must come in a frame of kind RESPONSE, not EVENT"},
+      {"an answer as a request", frame_in(kResponse, good_register()),
+       "Register must come in a frame of kind REQUEST, not RESPONSE"},
+      {"an empty payload", frame_of(kBackendLane, kRequest, ""), not_known},
+      {"a message that is not known", frame_of(kBackendLane, kRequest, "\x3a\x01x"), not_known},
+      {"a message that is cut off", frame_of(kBackendLane, kRequest, "\x0a\x05"), no_parse},
+      {"a text that is not UTF-8", frame_of(kBackendLane, kResponse, "\x1a\x03\x12\x01\xff"),
+       no_parse},
+      {"a failure with reason 0", frame_in(kResponse, failure(0, 0)),
+       "a failure's reason is 0, which is not one of those that are known"},
+      {"a failure with reason 4", frame_in(kResponse, failure(0, 4)),
+       "a failure's reason is 4, which is not one of those that are known"},
+      {"the longest detail", frame_in(kResponse, failure(kMaxDetailBytes)), "taken"},
+      {"a detail that is too long", frame_in(kResponse, failure(kMaxDetailBytes + 1)),
+       "a failure's detail has 1025 bytes; the most is 1024"},
+      {"the longest note", frame_in(kResponse, working(kMaxNoteBytes, 0)), "taken"},
+      {"a note that is too long", frame_in(kResponse, working(kMaxNoteBytes + 1, 0)),
+       "a Working's note has 1025 bytes; the most is 1024"},
+      {"100 percent", frame_in(kResponse, working(0, 100)), "taken"},
+      {"101 percent", frame_in(kResponse, working(0, 101)),
+       "a Working's percent is 101; the most is 100"},
+      {"a Register", frame_in(kRequest, good_register()), "taken"},
+      {"a Register without a key", frame_in(kRequest, register_without_key()),
+       "Register has no key: it must say which backend this is"},
+      {"an instance of no kind", frame_in(kRequest, register_as("mine\n")),
+       R"(the instance "mine\x0a" is none of "shared", "private:<service>" and )"
+       R"("explicit:<name>")"},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(by_broker(row.frame), row.said) << row.name;
 }
 
-TEST(WireStrictBackend, EveryEncodingButNoneIsRefused) {
-  auto frame = frame_of(kBackendLane, kResponse, ack().SerializeAsString());
-  for (const int encoding : {1, 2, 3, 4, -1}) {
-    frame.set_payload_encoding(static_cast<v1::PayloadEncoding>(encoding));
-    EXPECT_EQ(by_broker(frame), "payload encoding " + std::to_string(encoding) +
-                                    " is not supported: it must be NONE, 0");
-  }
-}
-
-TEST(WireStrictBackend, AnUnknownKindIsRefused) {
-  for (const int kind : {4, 99, -1}) {
-    EXPECT_EQ(by_broker(static_cast<v1::FrameKind>(kind), ack()),
-              "frame kind " + std::to_string(kind) + " is not known");
-  }
-}
-
-TEST(WireStrictBackend, ACancelWithAPayloadIsRefused) {
-  EXPECT_EQ(by_broker(frame_of(kBackendLane, kCancel, "")), "taken");
-  EXPECT_EQ(by_broker(kCancel, ack()),
-            "a CANCEL frame must have no payload; this one's length is 2");
+TEST(WireStrictBackend, ASentenceStaysShortWhateverItIsAbout) {
+  EXPECT_LT(by_broker(kRequest, register_as(std::string(60'000, 'x'))).size(), 300u);
 }
 
 TEST(WireStrictBackend, ABodyThatIsNoFrameIsRefused) {
@@ -134,71 +208,6 @@ TEST(WireStrictBackend, EveryMessageOfABackendHasItsKind) {
           << testing::PrintToString(message.SerializeAsString());
     }
   }
-  EXPECT_EQ(by_broker(kEvent, ack()), "Ack must come in a frame of kind RESPONSE, not EVENT");
-  EXPECT_EQ(by_broker(kResponse, good_register()),
-            "Register must come in a frame of kind REQUEST, not RESPONSE");
-}
-
-TEST(WireStrictBackend, AnEmptyOrUnknownMessageOfABackendIsRefused) {
-  const std::string sentence =
-      "the payload is empty or has a message that this broker does not know";
-  EXPECT_EQ(by_broker(frame_of(kBackendLane, kRequest, "")), sentence);
-  EXPECT_EQ(by_broker(frame_of(kBackendLane, kRequest, "\x3a\x01x")), sentence);
-}
-
-TEST(WireStrictBackend, APayloadThatDoesNotParseIsRefused) {
-  const std::string sentence =
-      "the payload is not a muster.v1.BackendMessage: it is cut off, malformed, or has text that "
-      "is not UTF-8";
-  EXPECT_EQ(by_broker(frame_of(kBackendLane, kRequest, "\x0a\x05")), sentence);
-  EXPECT_EQ(by_broker(frame_of(kBackendLane, kResponse, "\x1a\x03\x12\x01\xff")), sentence);
-}
-
-TEST(WireStrictBackend, AFailureWithoutAKnownReasonIsRefused) {
-  v1::BackendMessage message;
-  message.mutable_failure();
-  EXPECT_EQ(by_broker(kResponse, message),
-            "a failure's reason is 0, which is not one of those that are known");
-  message.mutable_failure()->set_reason(static_cast<v1::Failure::Reason>(4));
-  EXPECT_EQ(by_broker(kResponse, message),
-            "a failure's reason is 4, which is not one of those that are known");
-}
-
-TEST(WireStrictBackend, DetailsAndNotesOverTheirLimitsAreRefused) {
-  v1::BackendMessage message;
-  message.mutable_failure()->set_reason(v1::Failure::REJECTED);
-  message.mutable_failure()->set_detail(std::string(kMaxDetailBytes, 'x'));
-  EXPECT_EQ(by_broker(kResponse, message), "taken");
-  message.mutable_failure()->mutable_detail()->push_back('x');
-  EXPECT_EQ(by_broker(kResponse, message), "a failure's detail has 1025 bytes; the most is 1024");
-
-  message.mutable_working()->set_note(std::string(kMaxNoteBytes, 'x'));
-  EXPECT_EQ(by_broker(kResponse, message), "taken");
-  message.mutable_working()->mutable_note()->push_back('x');
-  EXPECT_EQ(by_broker(kResponse, message), "a Working's note has 1025 bytes; the most is 1024");
-}
-
-TEST(WireStrictBackend, APercentOverOneHundredIsRefused) {
-  v1::BackendMessage message;
-  message.mutable_working()->set_percent(100);
-  EXPECT_EQ(by_broker(kResponse, message), "taken");
-  message.mutable_working()->set_percent(101);
-  EXPECT_EQ(by_broker(kResponse, message), "a Working's percent is 101; the most is 100");
-}
-
-TEST(WireStrictBackend, ARegisterNeedsAKeyWithAnInstanceThatCanBeRead) {
-  v1::BackendMessage message;
-  message.mutable_register_backend();
-  EXPECT_EQ(by_broker(kRequest, message), "Register has no key: it must say which backend this is");
-  message = good_register();
-  EXPECT_EQ(by_broker(kRequest, message), "taken");
-  auto& instance = *message.mutable_register_backend()->mutable_key()->mutable_instance();
-  instance = "mine\n";
-  EXPECT_EQ(by_broker(kRequest, message),
-            R"(the instance "mine\x0a" is none of "shared", "private:<service>" and )"
-            R"("explicit:<name>")");
-  instance = std::string(60'000, 'x');
-  EXPECT_LT(by_broker(kRequest, message).size(), 300u);
 }
 
 // --- what a broker sends to a backend

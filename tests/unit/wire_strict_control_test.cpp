@@ -1,5 +1,8 @@
 // What the control lane refuses, and with which sentence; and what it lets pass.
+#include <functional>
 #include <limits>
+#include <optional>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -25,32 +28,14 @@ std::string by_control(const v1::Frame& frame) {
 std::string by_control(v1::FrameKind kind, const v1::ControlRequest& request) {
   return by_control(frame_of(kControlLane, kind, request.SerializeAsString()));
 }
-std::string by_operator(v1::FrameKind kind, const std::string& payload) {
+std::string by_operator(const v1::Frame& frame) {
   std::optional<ControlAnswerFrame> out;
-  const auto frame = frame_of(kControlLane, kind, payload);
   auto problem = ControlAnswerDecoder().decode(frame.SerializeAsString(), out);
   EXPECT_EQ(out.has_value(), problem.empty());
   return said(std::move(problem));
 }
-std::string by_operator(const v1::ControlResponse& response) {
-  return by_operator(kResponse, response.SerializeAsString());
-}
-std::string by_operator(const v1::ControlEvent& event) {
-  return by_operator(kEvent, event.SerializeAsString());
-}
 
 // --- the envelope
-
-TEST(WireStrictControl, AnotherLaneIsRefused) {
-  EXPECT_EQ(by_control(frame_of(0xFB01, kCancel, "")),
-            "payload protocol 0xFB01 does not belong on this socket, which is for 0xFB02");
-}
-
-TEST(WireStrictControl, ACancelWithAPayloadIsRefused) {
-  EXPECT_EQ(by_control(frame_of(kControlLane, kCancel, "")), "taken");
-  EXPECT_EQ(by_control(frame_of(kControlLane, kCancel, "x")),
-            "a CANCEL frame must have no payload; this one's length is 1");
-}
 
 TEST(WireStrictControl, UnknownFieldsAreIgnored) {
   const std::string unknown = "\x7a\x03new\xa0\x06\x01";  // fields 15 and 100
@@ -67,48 +52,72 @@ TEST(WireStrictControl, UnknownFieldsAreIgnored) {
 
 // --- what an operator sends
 
-TEST(WireStrictControl, ABroadcastWithoutAnOperationIsRefused) {
-  v1::ControlRequest request;
-  request.mutable_start_broadcast();
-  EXPECT_EQ(by_control(kRequest, request),
-            "the operation is missing or not known: it must be release_handles or quiesce");
+v1::Frame request_in(v1::FrameKind kind, const v1::ControlRequest& request) {
+  return frame_of(kControlLane, kind, request.SerializeAsString());
 }
 
-TEST(WireStrictControl, ARequestMustComeInARequestFrameAndBeKnown) {
+v1::ControlRequest ping() {
   v1::ControlRequest request;
   request.mutable_ping();
-  EXPECT_EQ(by_control(kRequest, request), "taken");
-  EXPECT_EQ(by_control(kEvent, request),
-            "a request must come in a frame of kind REQUEST, not EVENT");
-  EXPECT_EQ(by_control(kRequest, v1::ControlRequest()),
-            "the payload is empty or has a request that this broker does not know");
+  return request;
 }
 
-TEST(WireStrictControl, TraceContextOverItsLimitIsRefused) {
+v1::Frame traced(std::size_t parent_bytes, std::size_t state_bytes) {
   v1::ControlRequest request;
   request.mutable_start_broadcast()->mutable_release_handles()->set_path_prefix("/");
-  auto frame = frame_of(kControlLane, kRequest, request.SerializeAsString());
-  frame.set_traceparent(std::string(kMaxTraceBytes, 'x'));
-  frame.set_tracestate(std::string(kMaxTraceBytes, 'x'));
-  EXPECT_EQ(by_control(frame), "taken");
-  frame.mutable_tracestate()->push_back('x');
-  EXPECT_EQ(by_control(frame), "tracestate has 513 bytes; the most is 512");
-  frame.mutable_traceparent()->push_back('x');
-  EXPECT_EQ(by_control(frame), "traceparent has 513 bytes; the most is 512");
+  v1::Frame frame = request_in(kRequest, request);
+  frame.set_traceparent(std::string(parent_bytes, 'x'));
+  frame.set_tracestate(std::string(state_bytes, 'x'));
+  return frame;
 }
 
-TEST(WireStrictControl, ASelectorThatBreaksARuleIsRefused) {
+v1::Frame selecting(const std::string& field, int selectors) {
   v1::ControlRequest request;
   auto& term = *request.mutable_list_backends()->add_selection()->add_terms();
-  term.set_field("colour");
+  term.set_field(field);
   term.set_glob("red");
-  EXPECT_NE(by_control(kRequest, request).find("names no field"), std::string::npos);
-  term.set_field("service");
-  EXPECT_EQ(by_control(kRequest, request), "taken");
-  for (int i = 1; i < 256; ++i) request.mutable_list_backends()->add_selection();
-  EXPECT_EQ(by_control(kRequest, request), "taken");
-  request.mutable_list_backends()->add_selection();
-  EXPECT_EQ(by_control(kRequest, request), "the selection has 257 selectors; the most is 256");
+  while (request.list_backends().selection_size() < selectors) {
+    request.mutable_list_backends()->add_selection();
+  }
+  return request_in(kRequest, request);
+}
+
+v1::ControlRequest broadcast_without_operation() {
+  v1::ControlRequest request;
+  request.mutable_start_broadcast();
+  return request;
+}
+
+TEST(WireStrictControl, EachRequestIsTakenOrRefusedWithItsSentence) {
+  const struct {
+    const char* name;
+    v1::Frame frame;
+    std::string said;
+  } kRows[] = {
+      {"the backends' lane", frame_of(0xFB01, kCancel, ""),
+       "payload protocol 0xFB01 does not belong on this socket, which is for 0xFB02"},
+      {"a cancel", frame_of(kControlLane, kCancel, ""), "taken"},
+      {"a cancel with a payload", frame_of(kControlLane, kCancel, "x"),
+       "a CANCEL frame must have no payload; this one's length is 1"},
+      {"no operation", request_in(kRequest, broadcast_without_operation()),
+       "the operation is missing or not known: it must be release_handles or quiesce"},
+      {"a request", request_in(kRequest, ping()), "taken"},
+      {"a request as an event", request_in(kEvent, ping()),
+       "a request must come in a frame of kind REQUEST, not EVENT"},
+      {"an empty request", request_in(kRequest, {}),
+       "the payload is empty or has a request that this broker does not know"},
+      {"the longest trace", traced(kMaxTraceBytes, kMaxTraceBytes), "taken"},
+      {"a tracestate that is too long", traced(kMaxTraceBytes, kMaxTraceBytes + 1),
+       "tracestate has 513 bytes; the most is 512"},
+      {"a traceparent that is too long", traced(kMaxTraceBytes + 1, 0),
+       "traceparent has 513 bytes; the most is 512"},
+      {"a selector", selecting("service", 1), "taken"},
+      {"the most selectors", selecting("service", 256), "taken"},
+      {"one selector more", selecting("service", 257),
+       "the selection has 257 selectors; the most is 256"},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(by_control(row.frame), row.said) << row.name;
+  EXPECT_NE(by_control(selecting("colour", 1)).find("names no field"), std::string::npos);
 }
 
 TEST(WireStrictControl, ALongRequestMayHaveLongFieldsButNotMany) {
@@ -141,64 +150,97 @@ TEST(WireStrictControl, ALongRequestMayHaveLongFieldsButNotMany) {
 
 // --- what a broker answers to an operator
 
-TEST(WireStrictControl, AnAnswerMustBeKnown) {
-  EXPECT_EQ(by_operator(v1::ControlResponse()),
-            "the payload is empty or has a response that is not known here");
-  EXPECT_EQ(by_operator(kRequest, ""),
-            "an answer must come in a frame of kind RESPONSE or EVENT, not REQUEST");
-  EXPECT_EQ(by_operator(kCancel, ""),
-            "an answer must come in a frame of kind RESPONSE or EVENT, not CANCEL");
-}
-
-// A newer broker has more of each.
-TEST(WireStrictControl, AnEnumerationOfANewerBrokerIsTaken) {
-  v1::ControlResponse response;
-  response.mutable_error();
-  EXPECT_EQ(by_operator(response), "taken");
-  response.mutable_error()->set_code(static_cast<v1::ControlError::Code>(99));
-  EXPECT_EQ(by_operator(response), "taken");
-  response.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(99));
-  EXPECT_EQ(by_operator(response), "taken");
-  v1::ControlEvent event;
-  EXPECT_EQ(by_operator(event), "taken");
-  event.set_kind(static_cast<v1::ControlEvent::Kind>(99));
-  EXPECT_EQ(by_operator(event), "taken");
-  auto& report = *response.mutable_report();
-  report.set_state(static_cast<v1::BroadcastReport::State>(99));
-  report.mutable_result()->mutable_operation()->mutable_quiesce()->set_reason(
-      static_cast<v1::Quiesce::Reason>(99));
-  report.mutable_result()->add_failures()->set_reason(static_cast<v1::Failure::Reason>(99));
-  auto& outcome = *report.add_backends();
-  outcome.set_outcome(static_cast<v1::BackendOutcome::Outcome>(99));
-  outcome.set_reason(static_cast<v1::Failure::Reason>(99));
-  outcome.set_cause(static_cast<v1::Statement::Cause>(99));
-  EXPECT_EQ(by_operator(response), "taken");
-}
-
-TEST(WireStrictControl, AReportMustMakeSense) {
+v1::ControlResponse failed_report(const std::function<void(v1::BackendOutcome&)>& change) {
   v1::ControlResponse response;
   auto& report = *response.mutable_report();
-  EXPECT_EQ(by_operator(response), "taken");  // its operation may be of a newer version
   report.mutable_result()->mutable_operation()->mutable_release_handles()->set_path_prefix("/");
-  EXPECT_EQ(by_operator(response), "taken");
-
   auto& outcome = *report.add_backends();
   outcome.set_outcome(v1::BackendOutcome::FAILURE);
-  EXPECT_EQ(by_operator(response), "a backend's outcome is a failure without a reason");
   outcome.set_reason(v1::Failure::REJECTED);
-  EXPECT_EQ(by_operator(response), "taken");
-  outcome.set_latency_ms(-1);
-  EXPECT_EQ(by_operator(response), "latency_ms is -1.000000, which is no duration");
-  outcome.set_latency_ms(std::numeric_limits<double>::quiet_NaN());
-  EXPECT_NE(by_operator(response), "taken");
-  outcome.set_latency_ms(std::numeric_limits<double>::infinity());
-  EXPECT_NE(by_operator(response), "taken");
-  outcome.set_latency_ms(1e300);
-  EXPECT_NE(by_operator(response), "taken");
-  outcome.clear_latency_ms();
-  outcome.mutable_key()->set_instance("?");
-  EXPECT_NE(by_operator(response), "taken");
-  outcome.clear_key();
+  change(outcome);
+  return response;
+}
+
+v1::ControlResponse report_after(double latency_ms) {
+  return failed_report([&](v1::BackendOutcome& outcome) { outcome.set_latency_ms(latency_ms); });
+}
+
+template <class Message>
+Message message_with(const std::function<void(Message&)>& change) {
+  Message message;
+  change(message);
+  return message;
+}
+
+TEST(WireStrictControl, EachAnswerIsTakenOrRefusedWithItsSentence) {
+  using Response = v1::ControlResponse;
+  const auto framed = [](const Response& response) {
+    return frame_of(kControlLane, kResponse, response.SerializeAsString());
+  };
+  const auto with = [&](const std::function<void(Response&)>& change) {
+    return framed(message_with<Response>(change));
+  };
+  const auto event = [](int kind) {
+    v1::ControlEvent message;
+    message.set_kind(static_cast<v1::ControlEvent::Kind>(kind));
+    return frame_of(kControlLane, kEvent, message.SerializeAsString());
+  };
+  const auto nothing = [](v1::BackendOutcome&) {};
+  const struct {
+    const char* name;
+    v1::Frame frame;
+    std::string said;
+  } kRows[] = {
+      {"an empty answer", framed({}),
+       "the payload is empty or has a response that is not known here"},
+      {"an answer as a request", frame_of(kControlLane, kRequest, ""),
+       "an answer must come in a frame of kind RESPONSE or EVENT, not REQUEST"},
+      {"an answer as a cancel", frame_of(kControlLane, kCancel, ""),
+       "an answer must come in a frame of kind RESPONSE or EVENT, not CANCEL"},
+      // What a newer broker has more of.
+      {"an error without a code", with([](Response& r) { r.mutable_error(); }), "taken"},
+      {"an error's code of later", with([](Response& r) {
+         r.mutable_error()->set_code(static_cast<v1::ControlError::Code>(99));
+       }),
+       "taken"},
+      {"a backend's state of later", with([](Response& r) {
+         r.mutable_backends()->add_backends()->set_state(static_cast<v1::BackendInfo::State>(99));
+       }),
+       "taken"},
+      {"an event without a kind", event(0), "taken"},
+      {"an event's kind of later", event(99), "taken"},
+      {"a report without an operation", with([](Response& r) { r.mutable_report(); }), "taken"},
+      {"a report's enumerations of later", with([](Response& r) {
+         auto& report = *r.mutable_report();
+         report.set_state(static_cast<v1::BroadcastReport::State>(99));
+         report.mutable_result()->mutable_operation()->mutable_quiesce()->set_reason(
+             static_cast<v1::Quiesce::Reason>(99));
+         report.mutable_result()->add_failures()->set_reason(static_cast<v1::Failure::Reason>(99));
+         auto& outcome = *report.add_backends();
+         outcome.set_outcome(static_cast<v1::BackendOutcome::Outcome>(99));
+         outcome.set_reason(static_cast<v1::Failure::Reason>(99));
+         outcome.set_cause(static_cast<v1::Statement::Cause>(99));
+       }),
+       "taken"},
+      // What makes no sense.
+      {"a failure with a reason", framed(failed_report(nothing)), "taken"},
+      {"a failure without a reason",
+       framed(failed_report([](v1::BackendOutcome& outcome) { outcome.clear_reason(); })),
+       "a backend's outcome is a failure without a reason"},
+      {"a latency below zero", framed(report_after(-1)),
+       "latency_ms is -1.000000, which is no duration"},
+      {"a latency that is no number",
+       framed(report_after(std::numeric_limits<double>::quiet_NaN())),
+       "latency_ms is nan, which is no duration"},
+      {"a latency without end", framed(report_after(std::numeric_limits<double>::infinity())),
+       "latency_ms is inf, which is no duration"},
+      {"an instance that cannot be read", framed(failed_report([](v1::BackendOutcome& outcome) {
+         outcome.mutable_key()->set_instance("?");
+       })),
+       R"(the instance "?" is none of "shared", "private:<service>" and "explicit:<name>")"},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(by_operator(row.frame), row.said) << row.name;
+  EXPECT_NE(by_operator(framed(report_after(1e300))), "taken");
 }
 
 }  // namespace
