@@ -146,6 +146,20 @@ void EpollTransport::read_everybody() {
   }
 }
 
+// Inline: each answer goes through here.
+inline void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
+  guarded(events_, id, [&] {
+    Connection* const connection = connections_.find(id);
+    if (connection == nullptr || !connection->socket) return;
+    if ((events & EPOLLOUT) != 0) flush(id, *connection);
+    if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
+    const std::size_t before = received_;
+    if (read(id, *connection) == Read::kEnd) return lose(id, core::LossCause::kClosed);
+    // More than one recv takes may have come before a deadline that passed.
+    if (draining_ && received_ - before == kBufferBytes) read_all(id);
+  });
+}
+
 void EpollTransport::handle(const epoll_event& event) {
   const auto slot = static_cast<std::uint32_t>(event.data.u64);
   const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
@@ -159,19 +173,6 @@ void EpollTransport::handle(const epoll_event& event) {
       events_.handling_failed({}, e.what());
     }
   }
-}
-
-void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
-  guarded(events_, id, [&] {
-    Connection* const connection = connections_.find(id);
-    if (connection == nullptr || !connection->socket) return;
-    if ((events & EPOLLOUT) != 0) flush(id, *connection);
-    if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
-    const std::size_t before = received_;
-    if (read(id, *connection) == Read::kEnd) return lose(id, core::LossCause::kClosed);
-    // More than one recv takes may have come before a deadline that passed.
-    if (draining_ && received_ - before == kBufferBytes) read_all(id);
-  });
 }
 
 // --- reading

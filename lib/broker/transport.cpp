@@ -1,6 +1,7 @@
 #include "broker/transport.h"
 
 #include <algorithm>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -14,6 +15,17 @@
 #include "broker/uring_transport.h"
 
 namespace muster::broker {
+
+void Transport::end_after_exception(Events& events, ConnectionId connection) noexcept {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    events.handling_failed(connection, e.what());
+  } catch (...) {
+    events.handling_failed(connection, "an unknown exception");
+  }
+  hang_up(connection);
+}
 
 BrokenConnections::BrokenConnections(asio::io_context& context, Transport::Events& events, End end)
     : context_(context),

@@ -11,7 +11,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -118,18 +117,15 @@ class Transport {
   // An exception while one connection is handled ends that connection and nothing else.
   template <class Function>
   void guarded(Events& events, ConnectionId connection, Function&& function) noexcept {
-    const auto fail = [&](std::string_view what) {
-      events.handling_failed(connection, what);
-      hang_up(connection);
-    };
     try {
       function();
-    } catch (const std::exception& e) {
-      fail(e.what());
     } catch (...) {
-      fail("an unknown exception");
+      end_after_exception(events, connection);
     }
   }
+
+ private:
+  void end_after_exception(Events& events, ConnectionId connection) noexcept;
 };
 
 // Connections whose sending failed. The core must not be called back from inside its own send(), so
