@@ -39,7 +39,6 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] bool knows_all_backends() const noexcept override;
   void key_used(const core::UsedKey& key) override;
   void quiesced_changed(const BackendKey& key) noexcept override;
-  [[nodiscard]] std::string key_on_wire(const BackendKey& key) override;
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
   void flush() override;

@@ -8,7 +8,6 @@
 
 #include "broker/handler_memory.h"
 #include "broker/server_impl.h"
-#include "wire/control_lane.h"  // key_on_wire
 
 namespace muster::broker {
 
@@ -28,10 +27,6 @@ void BrokerServer::Impl::key_used(const core::UsedKey& key) {
 
 void BrokerServer::Impl::quiesced_changed(const BackendKey& key) noexcept {
   sink.on_quiesced_changed(key);
-}
-
-std::string BrokerServer::Impl::key_on_wire(const BackendKey& key) {
-  return wire::key_on_wire(key);
 }
 
 void BrokerServer::Impl::send(ConnectionId connection, const OutgoingOperation& operation) {

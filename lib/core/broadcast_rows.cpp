@@ -11,7 +11,6 @@ Duration between(SteadyTime from, SteadyTime to) {
 OutcomeRow describe(const Enrolment& who) {
   OutcomeRow row;
   row.key = &who.key();
-  row.key_on_wire = who.key_on_wire;
   row.incarnation = who.incarnation;
   row.pid = who.peer.process.pid;
   row.uid = who.peer.uid;

@@ -138,7 +138,6 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   enrolment.peer = session->peer;
   enrolment.peer.facts = std::move(facts);
   enrolment.incarnation = ++state.last_incarnation;
-  enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
   BackendState before = BackendState::kDead;
   uid_t uid_before = 0;
   if (returned) {
@@ -213,7 +212,6 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   enrolment.registration = std::move(backend.registration);
   enrolment.peer = std::move(backend.peer);
   enrolment.incarnation = ++state.last_incarnation;
-  enrolment.key_on_wire = state.shell.key_on_wire(enrolment.key());
   if (enrolment.key().replica.find('~') != std::string::npos) state.keys_are_shared = true;
   const uid_t uid = enrolment.peer.uid;
   const auto id = state.registry.put(std::move(enrolment));

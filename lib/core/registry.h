@@ -30,7 +30,6 @@ struct Enrolment {
   Peer peer;
   Incarnation incarnation = 0;
   std::uint64_t order = 0;  // of its entry: the place in registration order
-  std::string key_on_wire;  // as the shell writes it
 
   [[nodiscard]] const BackendKey& key() const noexcept { return registration.key; }
 };

@@ -41,10 +41,6 @@ class Shell {
   // asked afterwards, not in this call.
   virtual void quiesced_changed(const BackendKey& /*key*/) noexcept {}
 
-  // The key's bytes in a report, kept with each backend: a report names it twice. Empty if
-  // they are not needed.
-  [[nodiscard]] virtual std::string key_on_wire(const BackendKey& /*key*/) { return {}; }
-
   // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
   // the shell, which then reports connection_lost() with LossCause::kSlowReader.
   // The same operation goes to many: mostly the next call has the same one again.

@@ -17,7 +17,6 @@ namespace muster {
 // One backend's BackendOutcome.
 struct OutcomeRow {
   const BackendKey* key = nullptr;
-  std::string_view key_on_wire;  // its bytes in a report, where they are at hand; else empty
   Incarnation incarnation = 0;
   pid_t pid = 0;
   uid_t uid = 0;

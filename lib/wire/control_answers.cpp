@@ -102,8 +102,8 @@ constexpr std::uint64_t kLongestId = ~std::uint64_t{0};
 
 }  // namespace
 
-std::string payload_of(const ReportSource& report) {
-  std::string payload = report_payload(kLongestId, report);
+std::string payload_of(const ReportSource& report, ReportKeys& keys) {
+  std::string payload = report_payload(kLongestId, RowsOfReport{report, keys});
   const Envelope envelope = control_envelope(FrameKind::kResponse, kLongestId);
   if (const auto size = body_bytes(envelope, payload.size()); size > kMaxControlBody) {
     payload = response_bytes(too_large(size));
@@ -151,8 +151,8 @@ std::string encode(std::uint64_t request_id, const ControlResponse& response) {
   return encode_response(request_id, response_bytes(response));
 }
 
-std::string encode(std::uint64_t request_id, const ReportSource& report) {
-  return encode_report(request_id, report);
+std::string encode(std::uint64_t request_id, const ReportSource& report, ReportKeys& keys) {
+  return encode_report(request_id, RowsOfReport{report, keys});
 }
 
 std::string encode(std::uint64_t request_id, const Event& event) {

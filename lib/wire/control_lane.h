@@ -3,6 +3,8 @@
 // Decoders keep their Protobuf objects, so each belongs to one thread; nothing throws on any input.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -159,18 +161,56 @@ class ControlAnswerDecoder {
   std::unique_ptr<Scratch> scratch_;
 };
 
+// The bytes of backends' keys, as the reports of one broker have them: a report names each backend
+// twice, and many reports name the same. Has room for the backends of the largest report, up to a
+// bound; whatever does not fit is written each time. One thread.
+class ReportKeys {
+ public:
+  // What was found before may make room for what comes.
+  void begin_report() noexcept { ++report_; }
+  // The bytes for that incarnation's key, made by `write` where they are not here. Good until the
+  // next call.
+  template <class Write>
+  [[nodiscard]] std::string_view find(Incarnation incarnation, Write&& write) {
+    Slot& slot = slots_[incarnation & last_slot_];
+    if (slot.incarnation == incarnation && slot.size != 0) {
+      slot.report = report_;
+      return {slot.bytes.data(), slot.size};
+    }
+    const std::string_view written = write();
+    keep(incarnation, written);
+    return written;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 16'384;
+  struct Slot {
+    Incarnation incarnation = 0;
+    std::uint32_t report = 0;  // the last that named it
+    std::uint8_t size = 0;     // 0: the slot is free
+    std::array<char, 83> bytes{};
+  };
+
+  void keep(Incarnation incarnation, std::string_view written);
+
+  std::vector<Slot> slots_ = std::vector<Slot>(64);  // by the low bits of the incarnation
+  std::size_t last_slot_ = 63;                       // a power of two, less one
+  std::uint32_t report_ = 0;
+};
+
 // Whole frames, header included.
 [[nodiscard]] std::string encode(const ControlRequestFrame& frame);
 // An answer that would be over kMaxControlBody becomes ControlError kTooLarge; a report is first
 // tried without details and notes.
 [[nodiscard]] std::string encode(std::uint64_t request_id, const ControlResponse& response);
 // The answer that is the BroadcastReport of these rows.
-[[nodiscard]] std::string encode(std::uint64_t request_id, const ReportSource& report);
+[[nodiscard]] std::string encode(std::uint64_t request_id, const ReportSource& report,
+                                 ReportKeys& keys);
 
 // --- an answer or event for several requests: its payload is made once, and stands between the
 // two parts of a frame that each request has of its own.
 // As encode() of the report makes it for any request.
-[[nodiscard]] std::string payload_of(const ReportSource& report);
+[[nodiscard]] std::string payload_of(const ReportSource& report, ReportKeys& keys);
 [[nodiscard]] std::string payload_of(const ControlError& error);
 [[nodiscard]] std::string payload_of(const Event& event);
 [[nodiscard]] FrameAround answer_around(std::uint64_t request_id, std::size_t payload_bytes);
@@ -183,8 +223,6 @@ class ControlAnswerDecoder {
                                                      std::size_t list_bytes);
 [[nodiscard]] ControlError too_large_list(std::size_t list_bytes);
 
-// For OutcomeRow::key_on_wire.
-[[nodiscard]] std::string key_on_wire(const BackendKey& key);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Event& event);
 
 }  // namespace muster::wire

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "wire/control_lane.h"
 #include "wire/operations.h"
 #include "wire/protobuf.h"
@@ -199,10 +202,10 @@ class ReportWriter : FieldWriter {
 // key is written once for all of them.
 class RowsWriter {
  public:
-  explicit RowsWriter(Texts texts) : texts_(texts) {}
+  RowsWriter(Texts texts, ReportKeys& keys) : texts_(texts), keys_(keys) {}
 
   void add(const OutcomeRow& row) {
-    const std::string_view key = row.key_on_wire.empty() ? written(*row.key) : row.key_on_wire;
+    const std::string_view key = keys_.find(row.incarnation, [&] { return written(*row.key); });
     add_to_result(row, key);
     backends_.message(v1::BroadcastReport::kBackendsFieldNumber, [&] {
       backends_.present_text(v1::BackendOutcome::kKeyFieldNumber, key);
@@ -275,6 +278,7 @@ class RowsWriter {
   }
 
   Texts texts_;
+  ReportKeys& keys_;
   MessageWriter key_;  // of the row at hand
   MessageWriter acks_, timeouts_, failures_, dead_;
   MessageWriter backends_, late_acks_, late_failures_;
@@ -294,10 +298,26 @@ std::string message_of(const Event& event) {
   return std::move(out).take();
 }
 
-std::string key_on_wire(const BackendKey& key) {
-  MessageWriter out;
-  FieldWriter(Texts::kAll, out).key(key);
-  return std::string(out.view());  // no longer than it must be: it is kept
+void ReportKeys::keep(Incarnation incarnation, std::string_view written) {
+  if (written.size() > Slot{}.bytes.size()) return;
+  for (;;) {
+    Slot& slot = slots_[incarnation & last_slot_];
+    const bool both_are_in_this_report = slot.size != 0 && slot.report == report_;
+    if (!both_are_in_this_report || slots_.size() == kMost) {
+      slot.incarnation = incarnation;
+      slot.report = report_;
+      slot.size = static_cast<std::uint8_t>(written.size());
+      std::copy(written.begin(), written.end(), slot.bytes.begin());
+      return;
+    }
+    std::vector<Slot> larger(2 * slots_.size());
+    const std::size_t last = larger.size() - 1;
+    for (const Slot& one : slots_) {
+      if (one.size != 0) larger[one.incarnation & last] = one;
+    }
+    slots_ = std::move(larger);
+    last_slot_ = last;
+  }
 }
 
 void write(const BackendKey& key, MessageWriter& out) { FieldWriter(Texts::kAll, out).key(key); }
@@ -306,11 +326,12 @@ void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
   ReportWriter(texts, out).report(report);
 }
 
-void write(const ReportSource& report, Texts texts, MessageWriter& out) {
-  RowsWriter rows(texts);
-  report.for_each_backend([&](const OutcomeRow& row) { rows.add(row); });
-  report.for_each_late([&](const LateRow& row) { rows.add(row); });
-  rows.finish(report.head(), out);
+void write(const RowsOfReport& report, Texts texts, MessageWriter& out) {
+  report.keys.begin_report();
+  RowsWriter rows(texts, report.keys);
+  report.report.for_each_backend([&](const OutcomeRow& row) { rows.add(row); });
+  report.report.for_each_late([&](const LateRow& row) { rows.add(row); });
+  rows.finish(report.report.head(), out);
 }
 
 }  // namespace muster::wire

@@ -18,6 +18,8 @@
 
 namespace muster::wire {
 
+class ReportKeys;
+
 // --- views.cpp
 
 void to_proto(const BackendInfo& info, v1::BackendInfo& out);
@@ -53,7 +55,12 @@ enum class Texts { kAll, kNone };
 [[nodiscard]] std::string message_of(const Event& event);
 // A report's fields alone, for a message that has it inside.
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out);
-void write(const ReportSource& report, Texts texts, MessageWriter& out);
+// One that is read from its rows.
+struct RowsOfReport {
+  const ReportSource& report;
+  ReportKeys& keys;
+};
+void write(const RowsOfReport& report, Texts texts, MessageWriter& out);
 // A v1.BackendKey's fields.
 void write(const BackendKey& key, MessageWriter& out);
 

@@ -86,7 +86,7 @@ class Rounds {
   void write_report() {
     const auto report = server_->core().report(last_id_, server_->now());
     const auto& rows = std::get<core::BroadcastRows>(report);
-    written_ += wire::encode(1, rows).size();
+    written_ += wire::encode(1, rows, report_keys_).size();
     if (written_ == 0) throw std::runtime_error("a report has no bytes");
   }
 
@@ -125,6 +125,7 @@ class Rounds {
   const Work& work_;
   Sink sink_;
   std::size_t written_ = 0;
+  wire::ReportKeys report_keys_;
   BroadcastId last_id_ = 1'000'000;  // as long on the wire as that of a broker with a past
   asio::io_context context_{1};
   std::optional<broker::BrokerServer> server_;

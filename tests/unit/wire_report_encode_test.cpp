@@ -191,15 +191,40 @@ TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
   EXPECT_EQ(value.late_failures.size(), 150u);
   for (const Texts texts : {Texts::kAll, Texts::kNone}) {
     MessageWriter out;
-    write(rows, texts, out);
+    ReportKeys known;
+    write(RowsOfReport{rows, known}, texts, out);
     EXPECT_EQ(std::move(out).take(), message_of(value, texts));
   }
-  EXPECT_EQ(encode(9, rows), encode(9, ControlResponse(value)));
+  ReportKeys known;
+  const std::string encoded = encode(9, ControlResponse(value));
+  EXPECT_EQ(encode(9, rows, known), encoded);
+  EXPECT_EQ(encode(9, rows, known), encoded) << "with keys that are known";
+}
 
-  std::vector<std::string> known;
-  for (const BackendKey& key : keys) known.push_back(key_on_wire(key));
-  for (std::size_t i = 0; i < keys.size(); ++i) rows.backends[i].key_on_wire = known[i];
-  EXPECT_EQ(encode(9, rows), encode(9, ControlResponse(value))) << "with keys that are written";
+// Keys of every length, in reports of every size, with incarnations that share places: whatever is
+// remembered of a key is that incarnation's.
+TEST(WireReportEncode, AKeyThatIsRememberedIsThatOfItsIncarnation) {
+  std::vector<BackendKey> keys;
+  for (std::size_t i = 0; i < 2000; ++i) {
+    keys.push_back(key_of("s-" + std::to_string(i)));
+    keys.back().replica = std::string(i % 65, 'r');
+  }
+  ReportKeys known;
+  const std::pair<std::size_t, std::size_t> kReports[] = {{0, 3},    {0, 64},      {40, 200},
+                                                          {0, 2000}, {1999, 2000}, {0, 2000}};
+  for (const std::uint64_t step : {1U, 64U, 16'384U}) {
+    for (const auto& [begin, end] : kReports) {
+      ListedRows rows;
+      for (std::size_t i = begin; i < end; ++i) {
+        OutcomeRow row;
+        row.key = &keys[(i + step) % keys.size()];
+        row.incarnation = step * 100'000'000 + (i + 1) * step;
+        rows.backends.push_back(row);
+      }
+      EXPECT_EQ(encode(9, rows, known), encode(9, ControlResponse(to_value(rows))))
+          << "step " << step << ", rows " << begin << " to " << end;
+    }
+  }
 }
 
 TEST(WireMessageWriter, ALengthHasAsManyBytesAsItNeeds) {

@@ -125,7 +125,7 @@ bool ControlSession::answer_ended() noexcept {
       ++i;
       continue;
     }
-    EndDelivery end(request.broadcast, *context_->server);
+    EndDelivery end(request.broadcast, *context_->server, context_->report_keys);
     try {
       answer_ended(request, end);
     } catch (const std::exception&) {
@@ -230,7 +230,7 @@ void ControlSession::respond(std::uint64_t id, const wire::ControlResponse& resp
 
 void ControlSession::respond(std::uint64_t id, const ReportSource& report) {
   end_request(id);
-  std::string framed = wire::encode(id, report);
+  std::string framed = wire::encode(id, report, context_->report_keys);
   if (answers_ != nullptr && !answers_->has_room_for(framed.size())) return no_room(id);
   send_answer(std::move(framed));
 }

@@ -289,7 +289,7 @@ void ControlPlane::on_event(const Event& event) {
 
 void ControlPlane::on_ended(BroadcastId broadcast) noexcept {
   if (state_->sessions.empty()) return;
-  EndDelivery end(broadcast, *state_->context->server);
+  EndDelivery end(broadcast, *state_->context->server, state_->context->report_keys);
   bool all = true;
   for (const auto& session : state_->sessions) all = session->ended(end) && all;
   if (!all) state_->answer_later();

@@ -46,6 +46,7 @@ struct ControlContext {
   broker::BrokerServer* server = nullptr;
   std::size_t followers = 0;    // requests that get events
   std::size_t connections = 0;  // open descriptors of operators
+  wire::ReportKeys report_keys{};
 };
 
 // What to turn the operator away with, when policy does not let it connect. Logged.

@@ -41,7 +41,7 @@ net::SharedBytes EndDelivery::report(uid_t uid, const AnswerAccount& account) {
   if (!report_) {
     const auto found = std::as_const(server_.core()).report(broadcast_, server_.now());
     if (const auto* rows = std::get_if<core::BroadcastRows>(&found)) {
-      report_ = wire::payload_of(*rows);
+      report_ = wire::payload_of(*rows, keys_);
     } else {
       report_ = wire::payload_of(std::get<ControlError>(found));
     }

@@ -18,6 +18,9 @@
 namespace muster::broker {
 class BrokerServer;
 }
+namespace muster::wire {
+class ReportKeys;
+}
 
 namespace muster::daemon {
 
@@ -84,9 +87,9 @@ class EventDelivery {
 // The report of a broadcast that has ended, on its way to those who wait for it.
 class EndDelivery {
  public:
-  // The server outlives it. Only const functions of its core are called.
-  EndDelivery(BroadcastId broadcast, broker::BrokerServer& server) noexcept
-      : broadcast_(broadcast), server_(server) {}
+  // Both outlive it. Only const functions of the server's core are called.
+  EndDelivery(BroadcastId broadcast, broker::BrokerServer& server, wire::ReportKeys& keys) noexcept
+      : broadcast_(broadcast), server_(server), keys_(keys) {}
 
   [[nodiscard]] BroadcastId broadcast() const noexcept { return broadcast_; }
   // The payload of the report, in the user's account. Null when there is no room for it there.
@@ -95,6 +98,7 @@ class EndDelivery {
  private:
   const BroadcastId broadcast_;
   broker::BrokerServer& server_;
+  wire::ReportKeys& keys_;
   std::optional<std::string> report_;
   std::map<uid_t, net::SharedBytes> reports_;  // one for all of a user's
 };
