@@ -45,12 +45,17 @@ class ReleaseHandlesCommand : public OperationCommand {
                        return problem;
                      });
     options_.declare(options);
+    options.flag("--as-written",
+                 "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
+                 "it, and ask no backend if that fails",
+                 as_written_);
     options.epilogue(
         "Backends close what they have open at PATH or below it, by whole components: /mnt/a\n"
         "covers /mnt/a/x, never /mnt/ab. Every backend gets the request at the same time and has\n"
         "its own time to answer. Symbolic links in PATH are resolved; backends get the resolved\n"
         "path and the spelling that was given.\n"
-        "A PATH that does not exist is sent all the same, with a warning.\n"
+        "A PATH that does not exist is sent all the same, with a warning. One that cannot be\n"
+        "resolved for another reason is an error, and no backend is asked.\n"
         "\n"
         "Examples:\n"
         "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
@@ -60,7 +65,8 @@ class ReleaseHandlesCommand : public OperationCommand {
   }
 
   int run(const Invocation& invocation) override {
-    ResolvedPath resolved = resolve_path(path_);
+    ResolvedPath resolved = as_written_ ? unresolved() : resolve_path(path_);
+    if (!resolved.problem.empty()) throw UsageError(resolved.problem);
     return run_broadcast(
         invocation, options_,
         BroadcastOperation::release_handles(std::move(resolved.path), std::move(resolved.alias)),
@@ -68,7 +74,14 @@ class ReleaseHandlesCommand : public OperationCommand {
   }
 
  private:
+  [[nodiscard]] ResolvedPath unresolved() const {
+    ResolvedPath path;
+    path.path = absolute_path(path_, path.problem);
+    return path;
+  }
+
   std::string path_;  // as it was written
+  bool as_written_ = false;
 };
 
 class QuiesceCommand : public OperationCommand {

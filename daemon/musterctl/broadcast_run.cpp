@@ -15,7 +15,8 @@ namespace muster::ctl {
 
 namespace {
 
-// Who reads JSON finds warnings in the answer, everybody else before it.
+// Who reads JSON finds warnings in the answer, everybody else before it. --quiet has no answer, and
+// a warning says what the exit status is worth.
 std::string with_warnings(const std::string& json, const std::vector<std::string>& warnings) {
   if (warnings.empty()) return json + '\n';
   return JsonObject().members_of(json).texts("warnings", warnings).line();
@@ -23,7 +24,7 @@ std::string with_warnings(const std::string& json, const std::vector<std::string
 
 void warn(const Invocation& to, const BroadcastOptions& options,
           const std::vector<std::string>& warnings) {
-  if (to.common.json || options.quiet) return;
+  if (to.common.json && !options.quiet) return;
   for (const std::string& warning : warnings) {
     to.console.err("musterctl: warning: " + warning + '\n');
   }

@@ -152,7 +152,8 @@ void declare_select(Options& options, Selection& selection) {
 }
 
 void declare_quiet(Options& options, bool& quiet) {
-  options.flag("-q,--quiet", "Print only errors; the exit status has the answer", quiet);
+  options.flag("-q,--quiet", "Print only errors and warnings; the exit status has the answer",
+               quiet);
 }
 
 void BroadcastOptions::declare(Options& options) {

@@ -22,7 +22,7 @@ constexpr char kEpilogue[] =
     "  0  every live backend acked; other commands: done\n"
     "  1  not every live backend acked: the output says which did not, and why;\n"
     "     explain-policy: the answer is no\n"
-    "  2  the command line is wrong\n"
+    "  2  the command line is wrong, or its PATH cannot be resolved: nothing was asked\n"
     "  3  the broker cannot be reached, or the connection to it ended\n"
     "  4  the broker refused\n"
     "  5  there was no backend to ask (--allow-empty makes it 0)\n"

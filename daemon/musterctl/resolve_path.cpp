@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <deque>
 #include <filesystem>
+#include <linux/magic.h>
 #include <optional>
 #include <string_view>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -39,6 +41,13 @@ std::vector<std::string> components_of(const std::string& path) {
   return components;
 }
 
+// Of /proc/self and /proc/thread-self.
+bool is_of_the_process(const std::string& directory, const std::string& name) {
+  struct statfs system {};
+  return (name == "self" || name == "thread-self") && ::statfs(directory.c_str(), &system) == 0 &&
+         system.f_type == PROC_SUPER_MAGIC;
+}
+
 // One walk from the root.
 class Walk {
  public:
@@ -48,7 +57,7 @@ class Walk {
   }
 
   PathLookup run() && {
-    while (!todo_.empty()) {
+    while (!todo_.empty() && !result_.process_link) {
       const std::string component = std::move(todo_.front());
       todo_.pop_front();
       if (component == "..") {
@@ -83,7 +92,13 @@ class Walk {
     const ssize_t size = ::readlink(here.c_str(), target.data(), target.size());
     if (size < 0) return stop(errno, here);
     const std::string to(target.data(), static_cast<std::size_t>(size));
+    const std::string name = std::move(done_.back());
     done_.pop_back();
+    if (is_of_the_process(text(), name)) {
+      result_.process_link = true;
+      result_.stopped_at = here;
+      return;
+    }
     if (to.starts_with('/')) done_.clear();
     const auto components = components_of(to);
     todo_.insert(todo_.begin(), components.begin(), components.end());
@@ -110,7 +125,7 @@ class Walk {
 
 PathLookup look_up_path(const std::string& spelling) {
   PathLookup found = Walk(spelling).run();
-  if (found.error != 0) return found;
+  if (found.error != 0 || found.process_link) return found;
   struct stat meant {};
   struct stat reached {};
   if (::stat(spelling.c_str(), &meant) != 0 || ::stat(found.path.c_str(), &reached) != 0) {
@@ -170,10 +185,49 @@ std::string say_missing(const std::string& text, const std::string& path) {
   return name + " does not exist: asking the backends all the same";
 }
 
-std::string say_unseen(const PathLookup& found) {
-  return escape_bytes(found.path) + " cannot be resolved: " + escape_bytes(found.stopped_at) +
-         ": " + std::generic_category().message(found.error) +
-         ": asking the backends for it as written";
+std::string say_unresolved(const std::string& written, const std::string& why,
+                           const std::string& what_to_do) {
+  return escape_bytes(written) + " cannot be resolved: " + why + ": " + what_to_do +
+         ", or ask for it as it is written with --as-written";
+}
+
+const char* what_to_do_about(int error) {
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      return "run musterctl as root or as a user who may look there";
+    case ELOOP:
+      return "repair the link, or name the path that is meant";
+    case ENOTDIR:
+    case ENAMETOOLONG:
+      return "name a path that can exist";
+    default:
+      return "repair its file system";
+  }
+}
+
+// Why it is not known which path is meant; nothing if it is.
+std::string problem_of(const std::string& written, const PathLookup& found,
+                       const std::string& canonical_problem) {
+  const std::string at = escape_bytes(found.stopped_at);
+  if (found.process_link) {
+    return escape_bytes(written) + " cannot be resolved: it leads through " + at +
+           ", which is another place for every process: name the path it leads to (`readlink -f " +
+           escape_bytes(written) + "` shows it)";
+  }
+  if (!canonical_problem.empty()) {
+    return say_unresolved(written, canonical_problem, "name a shorter path to the same place");
+  }
+  if (found.error != 0 && found.error != ENOENT) {
+    return say_unresolved(written, at + ": " + std::generic_category().message(found.error),
+                          what_to_do_about(found.error));
+  }
+  if (found.opaque_link) {
+    return say_unresolved(written,
+                          "it leads through a link of the kernel that has no other name here",
+                          "name another path to the same place");
+  }
+  return {};
 }
 
 // The spelling for backends, who compare text; none where it is no name of the same place: a ".."
@@ -188,8 +242,9 @@ std::string alias_of(const std::string& spelling, const PathLookup& found) {
 // From the child and back: one field a NUL, which no path has.
 std::string packed(const std::string& alias, const PathLookup& found) {
   std::string text = alias;
-  for (const std::string& field : {found.path, std::to_string(found.error), found.stopped_at,
-                                   std::string(found.opaque_link ? "1" : "")}) {
+  for (const std::string& field :
+       {found.path, std::to_string(found.error), found.stopped_at,
+        std::string(found.opaque_link ? "1" : ""), std::string(found.process_link ? "1" : "")}) {
     text += '\0' + field;
   }
   return text;
@@ -208,6 +263,7 @@ std::pair<std::string, PathLookup> unpacked(std::string_view text) {
   found.error = static_cast<int>(std::strtol(next().c_str(), nullptr, 10));
   found.stopped_at = next();
   found.opaque_link = !next().empty();
+  found.process_link = !next().empty();
   return {std::move(alias), std::move(found)};
 }
 
@@ -244,31 +300,19 @@ ResolvedPath resolve_path(const std::string& text, std::chrono::milliseconds lim
         return packed(alias_of(spelling, found), found);
       },
       limit);
+  resolved.path = written;
   if (!looked) {
-    resolved.path = written;
-    resolved.warnings.push_back(escape_bytes(written) +
-                                " cannot be resolved: its file system does not answer: asking the "
-                                "backends for it as written");
+    resolved.problem = say_unresolved(written, "its file system does not answer",
+                                      "repair or unmount that file system");
     return resolved;
   }
   auto [alias, found] = unpacked(*looked);
   NormalizedPath canonical = normalize_path_prefix(found.path);
-  // What links lead to may be too long for a broker; the spelling is not.
-  resolved.path = written;
-  if (canonical.problem.empty()) resolved.path = std::move(canonical.path);
+  resolved.problem = problem_of(written, found, canonical.problem);
+  if (!resolved.problem.empty()) return resolved;
+  resolved.path = std::move(canonical.path);
   if (alias != resolved.path) resolved.alias = std::move(alias);
-  if (!canonical.problem.empty()) {
-    resolved.warnings.push_back(escape_bytes(written) +
-                                " cannot be resolved: " + canonical.problem);
-  } else if (found.error == ENOENT) {
-    resolved.warnings.push_back(say_missing(text, resolved.path));
-  } else if (found.error != 0) {
-    resolved.warnings.push_back(say_unseen(found));
-  } else if (found.opaque_link) {
-    resolved.warnings.push_back(escape_bytes(resolved.path) +
-                                " leads through a link of the kernel that has no other name here: "
-                                "asking the backends for it as written");
-  }
+  if (found.error == ENOENT) resolved.warnings.push_back(say_missing(text, resolved.path));
   return resolved;
 }
 

@@ -23,6 +23,9 @@ struct PathLookup {
   std::string stopped_at;  // what the error is about
   // A link's text leads elsewhere than the link (as in /proc): `path` is the spelling.
   bool opaque_link = false;
+  // Leads through /proc/self (as /dev/fd/3 does), which is another place for whoever looks:
+  // `stopped_at` is that link, and `path` means nothing.
+  bool process_link = false;
 };
 
 // `spelling` is absolute and may have "." and "..": those are the kernel's, so the parent of what a
@@ -36,6 +39,9 @@ struct ResolvedPath {
   std::string path;   // canonical: absolute, and no component that exists is a symbolic link
   std::string alias;  // absolute and lexically normal, as it was written; empty if that is `path`
   std::vector<std::string> warnings;  // a sentence each
+  // Not empty: it is not known which path is meant, so it must not be asked for. A sentence that
+  // says what to do.
+  std::string problem;
 };
 
 // Relative paths are taken from the working directory, as $PWD spells it. Empty, with a sentence in
@@ -43,8 +49,8 @@ struct ResolvedPath {
 // directory's name.
 [[nodiscard]] std::string absolute_path(const std::string& text, std::string& problem);
 
-// REQUIRES: absolute_path(text) has no problem. What cannot be looked at, or not within `limit`, is
-// taken as it is written, with a warning; so is what does not exist.
+// REQUIRES: absolute_path(text) has no problem. What does not exist is taken as it is written, with
+// a warning. What cannot be looked at for another reason, or not within `limit`, is a problem.
 [[nodiscard]] ResolvedPath resolve_path(const std::string& text,
                                         std::chrono::milliseconds limit = std::chrono::seconds(5));
 

@@ -73,13 +73,36 @@ TEST_F(Commands, AnOddPathIsAskedForAllTheSameWithAWarning) {
             "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,"
             "\"warnings\":[\"" +
                 sentence + "\"]}\n | ");
-  EXPECT_EQ(said({"release-handles", "--quiet", gone}), "1 |  | ");
+  // --quiet leaves out the answer, not what it is worth.
+  const std::string warned = "1 |  | musterctl: warning: " + sentence + "\n";
+  EXPECT_EQ(said({"release-handles", "--quiet", gone}), warned);
+  EXPECT_EQ(said({"release-handles", "--quiet", "--json", gone}), warned);
   const std::string dry = said({"release-handles", "--dry-run", "--json", gone});
   EXPECT_TRUE(dry.ends_with(",\"warnings\":[\"" + sentence + "\"]}\n | ")) << dry;
   const std::string report = said({"release-handles", "--json", gone});
   EXPECT_TRUE(report.ends_with(",\"warnings\":[\"" + sentence + "\"]}\n | ")) << report;
   console.err_is_lost = true;
   EXPECT_EQ(said({"release-handles", "--detach", gone}).substr(0, 5), "74 | ");
+  EXPECT_EQ(said({"release-handles", "--quiet", gone}).substr(0, 5), "74 | ");
+}
+
+TEST_F(Commands, APathThatCannotBeResolvedIsAnErrorAndNoBackendIsAsked) {
+  play(answer_all);
+  const std::string dir = std::filesystem::canonical(broker->dir()).native();
+  std::filesystem::create_symlink("loop", dir + "/loop");
+  const std::string sentence =
+      dir + "/loop/x cannot be resolved: " + dir +
+      "/loop: Too many levels of symbolic links: repair the link, or name the path that is meant, "
+      "or ask for it as it is written with --as-written";
+  const std::string path = dir + "/loop//x";
+  for (const std::string more : {"-q", "-v", "--detach", "--dry-run", "--key=k"}) {
+    EXPECT_EQ(said({"release-handles", more, path}), "2 |  | musterctl: " + sentence + "\n");
+  }
+  EXPECT_EQ(said({"release-handles", "--json", path}),
+            "2 | {\"error\":{\"code\":\"USAGE\",\"message\":\"" + sentence + "\"}}\n | ");
+  EXPECT_EQ(broker->requests(), "");
+  EXPECT_EQ(said({"release-handles", "-q", "--as-written", path}), "1 |  | ");
+  EXPECT_EQ(broker->requests(), "broadcast release-handles " + dir + "/loop/x events\n");
 }
 
 }  // namespace

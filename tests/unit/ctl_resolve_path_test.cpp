@@ -32,10 +32,10 @@ class ResolvePath : public testing::Test {
     fs::create_symlink("../file", root + "/real/deep/up");
   }
 
-  // "path (alias) | warning", without the directory of the test.
+  // "path (alias) | warning", or "not asked: problem", without the directory of the test.
   std::string resolved(const std::string& text) {
     const ResolvedPath found = resolve_path(text);
-    std::string shown = found.path;
+    std::string shown = found.problem.empty() ? found.path : "not asked: " + found.problem;
     if (!found.alias.empty()) shown += " (" + found.alias + ')';
     for (const std::string& warning : found.warnings) shown += " | " + warning;
     for (std::size_t at = 0; (at = shown.find(root, at)) != std::string::npos;) {
@@ -105,30 +105,73 @@ TEST_F(ResolvePath, SaysWhatTheShellDidNotExpand) {
   fs::current_path(here);
 }
 
-TEST_F(ResolvePath, SaysWhatCannotBeLookedAt) {
-  const std::string end = ": asking the backends for it as written";
-  EXPECT_EQ(
-      resolved(root + "/loop/x"),
-      "R/loop/x | R/loop/x cannot be resolved: R/loop: Too many levels of symbolic links" + end);
-  EXPECT_EQ(
-      resolved(root + "/real/file/x"),
-      "R/real/file/x | R/real/file/x cannot be resolved: R/real/file/x: Not a directory" + end);
+constexpr char kAsWritten[] = ", or ask for it as it is written with --as-written";
+
+TEST_F(ResolvePath, IsAProblemWhereItCannotBeFollowed) {
+  EXPECT_EQ(resolved(root + "/loop/x"),
+            std::string("not asked: R/loop/x cannot be resolved: R/loop: Too many levels of "
+                        "symbolic links: repair the link, or name the path that is meant") +
+                kAsWritten);
+  EXPECT_EQ(resolved(root + "/real/file/x"),
+            std::string("not asked: R/real/file/x cannot be resolved: R/real/file/x: Not a "
+                        "directory: name a path that can exist") +
+                kAsWritten);
   const std::string name(300, 'n');
   EXPECT_EQ(resolved(root + "/link/" + name + "/x"),
-            "R/real/deep/" + name + "/x (R/link/" + name + "/x) | R/real/deep/" + name +
-                "/x cannot be resolved: R/real/deep/" + name + ": File name too long" + end);
+            "not asked: R/link/" + name + "/x cannot be resolved: R/real/deep/" + name +
+                ": File name too long: name a path that can exist" + kAsWritten);
+  // What is missing before it does not hide it.
+  EXPECT_EQ(resolved(root + "/gone/../loop").find("not asked: R/loop cannot be resolved: R/loop: "),
+            0u);
+  // A link to a long path makes one that no broker takes.
+  std::string deep = root;
+  for (int i = 0; i < 16; ++i) deep += '/' + std::string(200, 'd');
+  fs::create_directories(deep);
+  fs::create_directory_symlink(deep, root + "/l");
+  std::string more;
+  for (int i = 0; i < 5; ++i) more += '/' + std::string(200, 'm');
+  const std::string text = resolved(root + "/l" + more);
+  EXPECT_EQ(text.find("not asked: R/l/mmm"), 0u) << text;
+  EXPECT_NE(text.find(": name a shorter path to the same place"), std::string::npos) << text;
 }
 
-TEST_F(ResolvePath, SaysThatItMayNotLook) {
+TEST_F(ResolvePath, IsAProblemWhereItMayNotLook) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
   ASSERT_EQ(::chmod(root.c_str(), 0755), 0);
   ASSERT_EQ(::chmod((root + "/real").c_str(), 0700), 0);
   ASSERT_EQ(::seteuid(65534), 0);
   const std::string text = resolved(root + "/link/x");
   ASSERT_EQ(::seteuid(0), 0);
-  EXPECT_EQ(text,
-            "R/real/deep/x (R/link/x) | R/real/deep/x cannot be resolved: R/real/deep: Permission "
-            "denied: asking the backends for it as written");
+  EXPECT_EQ(text, std::string("not asked: R/link/x cannot be resolved: R/real/deep: Permission "
+                              "denied: run musterctl as root or as a user who may look there") +
+                      kAsWritten);
+}
+
+// Who looks is a process of its own, with descriptors of its own.
+TEST_F(ResolvePath, IsAProblemWhereItLeadsThroughTheProcessThatLooks) {
+  const os::UniqueFd open(::open((root + "/real").c_str(), O_RDONLY | O_DIRECTORY));
+  const std::string fd = std::to_string(open.get());
+  fs::create_symlink("/proc/self/fd/" + fd, root + "/open");
+  const auto problem = [](const std::string& path, const std::string& link) {
+    return "not asked: " + path + " cannot be resolved: it leads through " + link +
+           ", which is another place for every process: name the path it leads to (`readlink -f " +
+           path + "` shows it)";
+  };
+  for (const std::string& path : {"/proc/self/fd/" + fd, "/proc/self/fd/" + fd + "/deep",
+                                  std::string("/proc/self/cwd"), std::string("/proc/self")}) {
+    EXPECT_EQ(resolved(path), problem(path, "/proc/self"));
+  }
+  EXPECT_EQ(resolved("/proc/thread-self/root"),
+            problem("/proc/thread-self/root", "/proc/thread-self"));
+  EXPECT_EQ(resolved(root + "/open/x"), problem("R/open/x", "/proc/self"));
+  if (fs::exists("/dev/fd")) {
+    EXPECT_EQ(resolved("/dev/fd/" + fd), problem("/dev/fd/" + fd, "/proc/self"));
+  }
+  // Only in a file system of that kind.
+  fs::create_directory_symlink("real", root + "/self");
+  EXPECT_EQ(resolved(root + "/self/x"),
+            "R/real/x (R/self/x) | R/real/x does not exist: asking the "
+            "backends all the same");
 }
 
 // The text of such a link is no way to what it leads to.
@@ -141,9 +184,10 @@ TEST_F(ResolvePath, DoesNotBelieveALinkOfTheKernelThatLeadsElsewhere) {
   EXPECT_EQ(resolved(link), "R/moved (" + link + ")");
   fs::remove(root + "/moved");
   fs::create_directories(root + "/moved (deleted)");
-  EXPECT_EQ(resolved(link), link + " | " + link +
-                                " leads through a link of the kernel that has no other name here: "
-                                "asking the backends for it as written");
+  EXPECT_EQ(resolved(link), "not asked: " + link +
+                                " cannot be resolved: it leads through a link of the kernel that "
+                                "has no other name here: name another path to the same place" +
+                                kAsWritten);
 }
 
 TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
@@ -160,12 +204,10 @@ TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
     const auto before = std::chrono::steady_clock::now();
     const ResolvedPath found = resolve_path(root + path, std::chrono::milliseconds(50));
     const auto took = std::chrono::steady_clock::now() - before;
-    EXPECT_EQ(found.path, root + path);
-    EXPECT_EQ(found.alias, "");
-    ASSERT_EQ(found.warnings.size(), 1u);
-    EXPECT_EQ(found.warnings[0], root + path +
-                                     " cannot be resolved: its file system does not answer: asking "
-                                     "the backends for it as written");
+    EXPECT_EQ(found.problem, root + path +
+                                 " cannot be resolved: its file system does not answer: repair or "
+                                 "unmount that file system" +
+                                 kAsWritten);
     EXPECT_LT(took, std::chrono::seconds(5));
   }
   EXPECT_EQ(::umount2((root + "/dead").c_str(), MNT_DETACH), 0);
