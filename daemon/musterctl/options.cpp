@@ -190,6 +190,7 @@ void BroadcastOptions::declare(Options& options) {
                 [this](const std::string& text) {
                   if (text.empty()) return std::string("it is empty: name a directory");
                   sessions_dir = text;
+                  names_sessions_dir = true;
                   return std::string();
                 });
   options.exclude("--detach", "--dry-run");

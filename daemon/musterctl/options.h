@@ -68,6 +68,7 @@ struct BroadcastOptions {
   bool verbose = false;
   bool quiet = false;
   std::filesystem::path sessions_dir = kSessionsDir;
+  bool names_sessions_dir = false;  // by --sessions-dir
   bool no_sessions = false;
 
   void declare(Options& options);

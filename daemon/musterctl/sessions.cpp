@@ -31,6 +31,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What musterd keeps beside its sockets when it is told where they are.
+constexpr char kRosterName[] = "roster";
+constexpr off_t kEmptyRosterBytes = sizeof("muster journal 1\n") - 1;
+
 std::optional<uid_t> uid_of_name(const std::string& name) {
   uid_t uid = 0;
   const char* const end = name.data() + name.size();
@@ -61,7 +65,30 @@ std::string not_the_users(const fs::path& path, uid_t uid, mode_t kind, bool roo
          std::to_string(uid);
 }
 
-// A line each, for the parent: "b UID" or "x SENTENCE" (escaped, so without a newline).
+constexpr char kBackendsMayRun[] =
+    ": its backends may still run and were not asked: start the session's musterd again, or "
+    "remove ";
+
+// Of a directory without control.sock. A broker that ends in order removes its sockets, and its
+// roster has no backend that still runs. Empty: nothing says that somebody may be left.
+std::string left_behind(const fs::path& sockets) {
+  struct stat status {};
+  if (::lstat(sockets.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return {};
+  const fs::path socket = sockets / kBackendSocketName;
+  if (::lstat(socket.c_str(), &status) == 0) {
+    return "the broker's control socket is gone" +
+           (kBackendsMayRun + escape_bytes(socket.native()));
+  }
+  const fs::path roster = sockets / kRosterName;
+  if (::lstat(roster.c_str(), &status) == 0 && status.st_size > kEmptyRosterBytes) {
+    return "the broker ended and its roster names backends" +
+           (kBackendsMayRun + escape_bytes(roster.native()));
+  }
+  return {};
+}
+
+// A line each, for the parent: "b UID", "g UID SENTENCE" of one that is gone, "x SENTENCE" of one
+// that is left out, "p SENTENCE", "n" (sentences are escaped, so without a newline).
 std::string look_for_sessions(const fs::path& dir, const fs::path& host_dir) {
   std::string lines;
   std::error_code error;
@@ -71,15 +98,22 @@ std::string look_for_sessions(const fs::path& dir, const fs::path& host_dir) {
     const fs::path sockets = at->path() / "muster";
     struct stat status {};
     const bool is_there = ::lstat((sockets / kControlSocketName).c_str(), &status) == 0;
-    if (!is_there && (errno == ENOENT || errno == ENOTDIR)) continue;
+    const bool is_absent = !is_there && (errno == ENOENT || errno == ENOTDIR);
     if (same_file(sockets, host_dir)) continue;
+    if (is_absent) {
+      const std::string gone = left_behind(sockets);
+      if (!gone.empty()) lines += "g " + std::to_string(*uid) + ' ' + gone + '\n';
+      continue;
+    }
     std::string why = not_the_users(at->path(), *uid, S_IFDIR, false);
     if (why.empty()) why = not_the_users(sockets, *uid, S_IFDIR, true);
     if (why.empty()) why = not_the_users(sockets / kControlSocketName, *uid, S_IFSOCK, true);
     lines += why.empty() ? "b " + std::to_string(*uid) : "x " + why;
     lines += '\n';
   }
-  if (error && error.value() != ENOENT && error.value() != ENOTDIR) {
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) {
+    lines += "n \n";
+  } else if (error) {
     lines += "p " + escape_bytes(dir.native()) + " cannot be read: " + error.message() + '\n';
   }
   return lines;
@@ -100,8 +134,14 @@ FoundSessions find_sessions(const fs::path& dir, const fs::path& host_dir,
     const char kind = (*lines)[at];
     const std::string rest = lines->substr(at + 2, end - at - 2);
     if (kind == 'b') found.brokers.push_back({*uid_of_name(rest), dir / rest / "muster"});
+    if (kind == 'g') {
+      const std::string uid = rest.substr(0, rest.find(' '));
+      found.brokers.push_back(
+          {*uid_of_name(uid), dir / uid / "muster", rest.substr(uid.size() + 1)});
+    }
     if (kind == 'x') found.left_out.push_back(rest);
     if (kind == 'p') found.problem = rest;
+    if (kind == 'n') found.no_directory = true;
     at = end + 1;
   }
   std::sort(found.brokers.begin(), found.brokers.end(),
@@ -126,13 +166,13 @@ namespace {
 
 using SessionClock = std::chrono::steady_clock;
 
-// What a broker may need at most that has not been configured otherwise, and what it may be late.
+// What a broker may need at most that has not been configured otherwise, as the host's.
 constexpr std::chrono::milliseconds kUsualMost = std::chrono::minutes(5);
-constexpr std::chrono::milliseconds kGrace = std::chrono::seconds(10);
+// Far more than a session's backends have to say.
+constexpr std::uint32_t kMostEvents = 100'000;
 
 std::chrono::milliseconds most_of(const BroadcastRequest& request) {
-  if (request.deadline) return *request.deadline + kGrace;
-  return std::max(kUsualMost, request.ack_timeout.value_or(kUsualMost)) + kGrace;
+  return request.deadline.value_or(std::max(kUsualMost, request.ack_timeout.value_or(kUsualMost)));
 }
 
 void fail(SessionAnswer& answer, int status, const std::string& code, std::string why) {
@@ -142,15 +182,25 @@ void fail(SessionAnswer& answer, int status, const std::string& code, std::strin
   answer.failure = std::move(why);
 }
 
-bool is_left_over(const ControlFailure& failure) {
-  return failure.system_error() == ECONNREFUSED || failure.system_error() == ENOENT;
+// Why no broker answers at a socket that was there a moment ago; empty where that is not so.
+std::string why_gone(const SessionBroker& broker, const ControlFailure& failure) {
+  if (failure.system_error() == ENOENT) return "the broker ended: run the command again";
+  if (failure.system_error() != ECONNREFUSED) return {};
+  const fs::path socket = broker.socket_dir / kControlSocketName;
+  return "the broker was killed and left its socket" +
+         (kBackendsMayRun + escape_bytes(socket.native()));
+}
+
+// What a session's broker is waited for with; `limit` is of the whole.
+std::chrono::milliseconds patience_of(std::chrono::milliseconds limit) {
+  return std::min(limit, ControlClient::kPatience);
 }
 
 }  // namespace
 
 SessionAsks::SessionAsks(const std::vector<SessionBroker>& brokers, const BroadcastRequest& request,
-                         bool allow_empty)
-    : answers_(brokers.size()), open_(brokers.size()) {
+                         bool allow_empty, std::chrono::milliseconds grace)
+    : grace_(grace), answers_(brokers.size()), open_(brokers.size()) {
   for (std::size_t i = 0; i < brokers.size(); ++i) answers_[i].broker = brokers[i];
   for (SessionAnswer& answer : answers_) {
     threads_.emplace_back([this, &answer, request, allow_empty] {
@@ -170,33 +220,52 @@ SessionAsks::~SessionAsks() {
 }
 
 void SessionAsks::ask(SessionAnswer& answer, const BroadcastRequest& request, bool allow_empty) {
-  const auto until = SessionClock::now() + most_of(request);
+  if (!answer.broker.gone.empty()) {
+    answer.left_over = true;
+    return fail(answer, kUnreachable, "UNREACHABLE", answer.broker.gone);
+  }
+  const auto limit = most_of(request) + grace_;
+  const auto until = SessionClock::now() + limit;
+  std::uint32_t events = 0;
   try {
-    ControlClient client(answer.broker.socket_dir);
+    ControlClient client(answer.broker.socket_dir, patience_of(limit));
     const auto uid = client.broker_uid();
     if (uid && *uid != answer.broker.uid && *uid != 0) {
       return fail(answer, kUnreachable, "UNREACHABLE",
                   "the broker belongs to uid " + std::to_string(*uid) + ", not to the session's");
     }
     answer.report = client.broadcast(
-        request, [&](const Event& event) { answer.joined |= event.joined; },
-        [&] { return !stop_ && SessionClock::now() < until; });
+        request,
+        [&](const Event& event) {
+          ++events;
+          answer.joined |= event.joined;
+          answer.began |= event.kind == Event::Kind::kBroadcastStarted;
+        },
+        [&] { return !stop_ && events < kMostEvents && SessionClock::now() < until; });
     if (answer.report) {
       answer.status = exit_status_of(*answer.report, allow_empty);
     } else {
-      fail(answer, kUnreachable, "UNREACHABLE",
-           stop_ ? "no longer waiting for its report"
-                 : "the broker did not end the broadcast in time");
+      fail(answer, kUnreachable, "UNREACHABLE", why_stopped(events));
     }
   } catch (const ControlFailure& failure) {
     const bool refused = failure.kind() == ControlFailure::Kind::kRefused;
-    answer.left_over = is_left_over(failure);
+    std::string gone = why_gone(answer.broker, failure);
+    answer.left_over = !gone.empty();
     fail(answer, refused ? kRefused : kUnreachable, "UNREACHABLE",
-         escape_controls(failure.error().message));
+         gone.empty() ? escape_controls(failure.error().message) : std::move(gone));
     if (refused) answer.error_json = to_json(failure.error());
   } catch (const std::exception& error) {
     fail(answer, kUnreachable, "INTERNAL", error.what());
   }
+}
+
+std::string SessionAsks::why_stopped(std::uint32_t events) const {
+  if (stop_) return "no longer waiting for its report";
+  if (events >= kMostEvents) {
+    return "the broker sent " + std::to_string(events) +
+           " events and no report: it does not work: restart it";
+  }
+  return "the broker did not end the broadcast in time: restart it";
 }
 
 std::vector<SessionAnswer> SessionAsks::wait(const std::function<bool()>& keep_waiting) {
@@ -253,7 +322,7 @@ std::string session_json(const SessionAnswer& answer) {
   JsonObject object;
   object.number("uid", answer.broker.uid)
       .text("socket_dir", escape_bytes(answer.broker.socket_dir.native()))
-      .number("exit_status", answer.left_over ? kNobody : answer.status);
+      .number("exit_status", answer.status);
   if (answer.report) {
     object.raw("report", to_json(*answer.report));
   } else {
@@ -282,10 +351,16 @@ class SessionRun {
     }
     const SocketDir host_dir = find_socket_dir(to_.common.socket_dir);
     const FoundSessions found = find_sessions(options_.sessions_dir, host_dir.path);
-    for (const std::string& why : found.left_out) {
-      warn("a broker of a user session is left out: " + why);
+    if (found.no_directory && options_.names_sessions_dir) {
+      throw UsageError(
+          "--sessions-dir: there is no directory " + escape_bytes(options_.sessions_dir.native()) +
+          ": name the one that has the sessions' runtime directories (" + kSessionsDir + ')');
     }
     std::vector<int> statuses;
+    for (const std::string& why : found.left_out) {
+      warn("a broker of a user session is left out: " + why);
+      statuses.push_back(kUnreachable);
+    }
     if (!found.problem.empty()) {
       warn("user sessions are left out: " + found.problem);
       statuses.push_back(kUnreachable);
@@ -293,8 +368,11 @@ class SessionRun {
     const bool asks = !options_.dry_run && !options_.detach && !found.brokers.empty();
     if (!asks) {
       if (!found.brokers.empty()) {
-        note(counted(found.brokers.size(), "broker") + " of user sessions left out: " +
-             (options_.dry_run ? "--dry-run" : "--detach") + " is of the host's broker alone");
+        const std::string sentence =
+            counted(found.brokers.size(), "broker") +
+            " of user sessions left out: " + (options_.dry_run ? "--dry-run" : "--detach") +
+            " is of the host's broker alone";
+        options_.dry_run ? note(sentence) : warn(sentence);
       }
       statuses.push_back(host(to_));
       return worst_status(statuses);
@@ -313,9 +391,7 @@ class SessionRun {
       signal = to_.interrupted();
       return signal == 0 && (options_.quiet || !to_.console.out_reader_gone());
     });
-    for (const SessionAnswer& answer : answers) {
-      if (!answer.left_over) statuses.push_back(answer.status);
-    }
+    for (const SessionAnswer& answer : answers) statuses.push_back(answer.status);
     print(console.said(), answers, request);
     return signal != 0 ? kSignalled + signal : worst_status(statuses);
   }
@@ -325,12 +401,18 @@ class SessionRun {
     if (!options_.quiet && !to_.common.json) to_.console.progress(sentence + '\n');
   }
   void warn(const std::string& sentence) {
-    if (!options_.quiet) to_.console.err("musterctl: warning: " + sentence + '\n');
+    to_.console.err("musterctl: warning: " + sentence + '\n');
   }
 
   void print(const std::string& of_host, const std::vector<SessionAnswer>& answers,
              const BroadcastRequest& request) {
-    if (options_.quiet) return to_.console.out(of_host);
+    if (options_.quiet) {
+      to_.console.out(of_host);
+      for (const SessionAnswer& answer : answers) {
+        if (!answer.report) to_.console.err("musterctl: " + without_report(answer));
+      }
+      return;
+    }
     if (to_.common.json) {
       std::string list;
       for (const SessionAnswer& answer : answers) {
@@ -344,14 +426,16 @@ class SessionRun {
     for (const SessionAnswer& answer : answers) print_text(answer, request);
   }
 
+  static std::string without_report(const SessionAnswer& answer) {
+    return session_name(answer.broker, ReportStyle().user) +
+           (answer.began ? ": asked, but has no answer: " : ": not asked: ") + answer.failure +
+           '\n';
+  }
+
   void print_text(const SessionAnswer& answer, const BroadcastRequest& request) {
+    if (!answer.report) return to_.console.out(without_report(answer));
     ReportStyle style;
     const std::string name = session_name(answer.broker, style.user);
-    if (!answer.report) {
-      const std::string what = answer.left_over ? ": no broker any more: " : ": not asked: ";
-      to_.console.out(name + what + answer.failure + '\n');
-      return;
-    }
     style.paint = Paint(to_.console.out_has_colour());
     style.now_unix_ms = unix_ms_now();
     style.name_acks = options_.verbose;
@@ -369,7 +453,7 @@ class SessionRun {
 }  // namespace
 
 bool asks_sessions(const Invocation& to, const BroadcastOptions& options) {
-  if (options.sessions_dir != kSessionsDir) return true;  // asked for by name
+  if (options.names_sessions_dir) return true;
   const char* const named = ::secure_getenv("MUSTER_SOCKET_DIR");
   const bool default_broker = to.common.socket_dir.empty() && (named == nullptr || *named == '\0');
   return ::geteuid() == 0 && default_broker;

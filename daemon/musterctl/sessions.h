@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -28,17 +29,21 @@ namespace muster::ctl {
 struct SessionBroker {
   uid_t uid = 0;
   std::filesystem::path socket_dir;
+  // Not empty: it does not run, and did not end in order, so its backends may live. A sentence.
+  std::string gone = {};
 };
 
 struct FoundSessions {
   std::vector<SessionBroker> brokers;  // in ascending order of uid
   std::vector<std::string> left_out;   // what looks like one and is not its user's, a sentence each
   std::string problem;                 // not empty: it could not be found out which there are
+  bool no_directory = false;           // there is no such directory: no session, no problem
 };
 
-// Looks for DIR/UID/muster/control.sock. A directory that is a symbolic link, or that is not the
-// user's own, could lead root to a socket of somebody else and is left out; so is the host's own
-// broker in `host_dir`. Waits at most `limit` for file systems that do not answer.
+// Looks for DIR/UID/muster/control.sock, and for what a broker leaves there that was killed. A
+// directory that is a symbolic link, or that is not the user's own, could lead root to a socket of
+// somebody else and is left out; so is the host's own broker in `host_dir`. Waits at most `limit`
+// for file systems that do not answer.
 [[nodiscard]] FoundSessions find_sessions(
     const std::filesystem::path& dir, const std::filesystem::path& host_dir,
     std::chrono::milliseconds limit = std::chrono::seconds(5));
@@ -57,14 +62,18 @@ struct SessionAnswer {
   bool joined = false;
   std::string failure;     // no report: a sentence
   std::string error_json;  // no report: {"code":...,"message":...}
-  bool left_over = false;  // nobody listens there any more: not a failure
+  bool began = false;      // the broker said that it began to ask its backends
+  bool left_over = false;  // no broker runs there any more
   int status = 0;
 };
 
 class SessionAsks {
  public:
+  // What a broker may be late beyond the time that the request gives it.
+  static constexpr std::chrono::milliseconds kGrace{2'000};
+
   SessionAsks(const std::vector<SessionBroker>& brokers, const BroadcastRequest& request,
-              bool allow_empty);
+              bool allow_empty, std::chrono::milliseconds grace = kGrace);
   // Stops waiting; the broadcasts go on.
   ~SessionAsks();
   SessionAsks(const SessionAsks&) = delete;
@@ -76,7 +85,9 @@ class SessionAsks {
 
  private:
   void ask(SessionAnswer& answer, const BroadcastRequest& request, bool allow_empty);
+  [[nodiscard]] std::string why_stopped(std::uint32_t events) const;
 
+  const std::chrono::milliseconds grace_;
   std::vector<SessionAnswer> answers_;  // each belongs to its thread until that has ended
   std::atomic<bool> stop_ = false;
   std::mutex mutex_;

@@ -88,6 +88,8 @@ struct ControlClient::Impl {
           throw ControlFailure(Kind::kRefused, std::move(*error));
         }
       }
+      // However many of these a broker sends.
+      if (ControlLink::Clock::now() >= until) return std::nullopt;
     }
   }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <list>
 #include <regex>
 #include <string>
@@ -118,6 +119,10 @@ TEST_F(MusterctlSessions, LeftOutAreNamed) {
   const Finished dry = ask({"quiesce", "--dry-run"});
   EXPECT_EQ(dry.err,
             "1 broker of user sessions left out: --dry-run is of the host's broker alone\n");
+  const Finished detached = ask({"quiesce", "--detach"});
+  EXPECT_EQ(detached.err,
+            "musterctl: warning: 1 broker of user sessions left out: --detach is of the host's "
+            "broker alone\n");
 }
 
 TEST_F(MusterctlSessions, AreAMemberOfTheJsonObject) {
@@ -138,18 +143,86 @@ TEST_F(MusterctlSessions, AreAMemberOfTheJsonObject) {
       << finished.out;
 }
 
-TEST_F(MusterctlSessions, ThatEndedAreIgnoredAndThoseThatHangAreNot) {
+TEST_F(MusterctlSessions, ThatHangAreNotPassedOver) {
   backend("host");
   Process& broker = session_broker(self);
   broker.signal(SIGSTOP);
-  const Finished hung = ask({"quiesce", "--deadline", "1s"});
-  EXPECT_EQ(hung.status, 3);
-  EXPECT_NE(hung.out.find("muster: not asked: the broker at "), std::string::npos) << hung.out;
+  for (const std::vector<std::string>& quiet :
+       {std::vector<std::string>{"quiesce", "--deadline", "1s"},
+        {"quiesce", "--deadline", "1s", "-q"}}) {
+    const Finished hung = ask(quiet);
+    EXPECT_EQ(hung.status, 3);
+    EXPECT_NE((hung.out + hung.err).find("muster: not asked: the broker at "), std::string::npos)
+        << hung.out << hung.err;
+  }
   broker.signal(SIGCONT);
+}
+
+TEST_F(MusterctlSessions, WhoseBrokerEndedInOrderAreOverWithoutAWord) {
+  backend("host");
+  Process& broker = session_broker(self);
+  Process& indexer = session_backend(self, {"--service", "indexer"});
+  indexer.end();
+  broker.end(SIGTERM);
+  const Finished finished = ask({"quiesce"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_EQ(finished.out.find("session"), std::string::npos) << finished.out;
+  EXPECT_EQ(finished.err.find("session"), std::string::npos) << finished.err;
+}
+
+// Its backends live, and no broker can ask them.
+TEST_F(MusterctlSessions, WhoseBrokerWasKilledAreNotPassedOver) {
+  backend("host");
+  Process& broker = session_broker(self);
+  Process& holder = session_backend(self, {"--service", "holder"});
   broker.end(SIGKILL);
-  const Finished left_over = ask({"quiesce"});
-  EXPECT_EQ(left_over.status, 0);
-  EXPECT_NE(left_over.out.find("muster: no broker any more: "), std::string::npos) << left_over.out;
+  const std::string uid = std::to_string(self);
+  const std::string name = "session of U (uid " + uid + "), S/" + uid + "/muster: not asked: ";
+  const std::string left =
+      ": its backends may still run and were not asked: start the session's "
+      "musterd again, or remove S/" +
+      uid + "/muster/";
+  const auto said = [&](const std::string& why) {
+    const Finished finished = ask({"quiesce"});
+    EXPECT_EQ(finished.status, 3) << why;
+    EXPECT_NE(shown(finished.out).find(name + why + '\n'), std::string::npos) << finished.out;
+    const Finished quiet = ask({"quiesce", "-q"});
+    EXPECT_EQ(quiet.status, 3) << why;
+    EXPECT_NE(shown(quiet.err).find("musterctl: " + name + why + '\n'), std::string::npos)
+        << quiet.err;
+  };
+  said("the broker was killed and left its socket" + left + "control.sock");
+  const Finished json = ask({"quiesce", "--json"});
+  EXPECT_EQ(json.status, 3);
+  EXPECT_NE(
+      json.out.find("\"exit_status\":3,\"left_over\":true,\"error\":{\"code\":\"UNREACHABLE\""),
+      std::string::npos)
+      << json.out;
+  const fs::path sockets = sessions / uid / "muster";
+  fs::remove(sockets / "control.sock");
+  said("the broker's control socket is gone" + left + "backend.sock");
+  fs::remove(sockets / "backend.sock");
+  said("the broker ended and its roster names backends" + left + "roster");
+  // Its user says that the session is over.
+  holder.end();
+  fs::remove(sockets / "roster");
+  EXPECT_EQ(ask({"quiesce"}).status, 0);
+}
+
+TEST_F(MusterctlSessions, WhoseDirectoryDoesNotExistAreAnError) {
+  Process& host = backend("host");
+  for (const std::string name : {"none", "file", "file/x"}) {
+    const fs::path wrong = sessions / name;
+    if (name == "file") std::ofstream(wrong) << "x";
+    const Finished finished =
+        programs.ctl({"release-handles", "--sessions-dir", wrong.native(), "/usr"});
+    EXPECT_EQ(finished.status, 2) << name;
+    EXPECT_EQ(shown(finished.err), "musterctl: --sessions-dir: there is no directory S/" + name +
+                                       ": name the one that has the sessions' runtime directories "
+                                       "(/run/user)\n");
+  }
+  host.end();
+  EXPECT_EQ(test::operations(host), "");
 }
 
 TEST_F(MusterctlSessions, OfTheHostBeingAwayIsNoSuccess) {
@@ -181,7 +254,8 @@ TEST_F(MusterctlSessions, ThatAreNotTheirUsersOwnAreLeftOut) {
   fs::create_symlink(sessions / "0" / "muster" / "control.sock", link / "control.sock");
   fs::create_directories(sessions / "nobody" / "muster");
   const Finished finished = ask({"quiesce"});
-  EXPECT_EQ(finished.status, 1);
+  // Worse than the backend that rejects: who is there was not asked.
+  EXPECT_EQ(finished.status, 3);
   EXPECT_EQ(std::regex_replace(shown(finished.out), std::regex("\\n.*"), "").substr(0, 9),
             "quiesce (");
   std::size_t reports = 0;
