@@ -26,7 +26,7 @@ class MusterdReloadTest : public MusterdTest {
   void names(char how) const { std::ofstream(lookup_) << how; }
   // The broker writes it down a moment after it took it.
   void wait_for_rules(int rules) const {
-    const std::string wanted = "rules " + std::to_string(rules) + '\n';
+    const std::string wanted = "register " + std::to_string(rules) + '\n';
     const auto end = std::chrono::steady_clock::now() + Process::kPatience;
     for (std::string text; text.find(wanted) == std::string::npos;) {
       ASSERT_LT(std::chrono::steady_clock::now(), end) << text;
@@ -64,7 +64,7 @@ TEST_F(MusterdReloadTest, SaysWhatChangedAndTakesNotAllRulesAwayByMistake) {
     EXPECT_EQ(ping(), broker.pid());
   };
   configure("");
-  is_not_taken("has no [[policy]] rules any more, and there were 2");
+  is_not_taken("has no [[policy.register]] rules any more, and there were 2");
   configure("[[policy.register]]\nusers = 1\n[[policy.reg");
   is_not_taken("not TOML");
   std::filesystem::remove(file_);
@@ -100,7 +100,8 @@ TEST_F(MusterdReloadTest, TheCheckOfAReloadFailsWhereTheBrokerWouldNotTakeIt) {
     EXPECT_EQ(check().status, 0);
     for (const char* none : {"", "[log]\nlevel = \"info\"\n", "[policy]\nnone = false\n"}) {
       configure(none);
-      EXPECT_THAT(check().err, HasSubstr("has no [[policy]] rules any more, and there were 3"));
+      EXPECT_THAT(check().err,
+                  HasSubstr("has no [[policy.register]] rules any more, and there were 3"));
       EXPECT_EQ(check().status, 2);
     }
     configure("[policy]\nnone = true\n");
@@ -117,6 +118,35 @@ TEST_F(MusterdReloadTest, TheCheckOfAReloadFailsWhereTheBrokerWouldNotTakeIt) {
   configure(kThreeRules);
   EXPECT_THAT(check().err, HasSubstr("which has ended"));
   EXPECT_EQ(run({"--config", file_.native(), "--check-config"}).status, 0);
+}
+
+// Half of a file: TOML without a mistake, and whole rules.
+TEST_F(MusterdReloadTest, AFileThatWasCutAfterARuleTakesNoKindOfRulesAway) {
+  const std::string register_rules = kThreeRules;
+  const std::string control_rule = "[[policy.control]]\nusers = 1\nactions = \"look\"\n";
+  const std::vector<std::string> common{"--config", file_.native(), "--state-dir",
+                                        (dir_ / "state").native()};
+  auto check = common;
+  check.emplace_back("--check-reload");
+  configure(register_rules + control_rule);
+  Process broker = start(common);
+  wait_for_rules(3);
+  const auto is_rejected = [&](const std::string& kind) {
+    EXPECT_THAT(run(check).err, HasSubstr("has no [[policy." + kind + "]] rules any more"));
+    EXPECT_EQ(run(check).status, 2);
+    broker.signal(SIGHUP);
+    broker.wait_for("has no [[policy." + kind + "]] rules any more");
+    broker.wait_for("configuration rejected");
+  };
+  configure(register_rules);
+  is_rejected("control");
+  configure(control_rule);
+  is_rejected("register");
+  configure("[policy]\nnone = [\"control\"]\n" + register_rules);
+  EXPECT_EQ(run(check).status, 0);
+  broker.signal(SIGHUP);
+  EXPECT_THAT(broker.wait_for("configuration reloaded"), HasSubstr("1 control rules, now 0"));
+  EXPECT_EQ(broker.end().status, 0);
 }
 
 TEST_F(MusterdReloadTest, SocketsThatAreMadeAgainAreAsTheLogSaysOfTheStart) {

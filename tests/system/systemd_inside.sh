@@ -122,7 +122,7 @@ for bad in '' '[log]\nlevel = "info"\n' '[policy]\n' gone; do
   equal "service after a reload without any rule" \
     "$(property musterd.service ActiveState) $(property musterd.service MainPID)" "active $pid"
 done
-journalctl --no-pager -o cat --unit musterd.service | grep -q 'has no \[\[policy\]\] rules any more' ||
+journalctl --no-pager -o cat --unit musterd.service | grep -q 'has no \[\[policy.register\]\] rules any more' ||
   fail "the journal does not say that the rules would be gone"
 may_register() { musterctl explain-policy --uid nobody --gid muster --service zccache >/dev/null; }
 may_register || fail "the rules are gone"

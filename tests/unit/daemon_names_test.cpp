@@ -190,26 +190,68 @@ TEST_F(DaemonNamesTest, AReloadTakesNotAllRulesAwayUnlessTheFileSaysSo) {
   const std::string rules =
       "[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n[[policy.control]]\nusers = "
       "1\nactions = \"look\"\n";
-  const Loaded before = loaded(rules);
-  EXPECT_EQ(policy_removal_problem(rules_of(before.settings.policy), loaded("")),
-            "m.toml: has no [[policy]] rules any more, and there were 3: write them again, or say "
-            "that it is meant with none = true under [policy]");
-  EXPECT_NE(
-      policy_removal_problem(rules_of(before.settings.policy), loaded("[log]\nlevel = \"info\"\n")),
-      "");
-  EXPECT_NE(policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\n")), "");
-  EXPECT_NE(
-      policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\nnone = false\n")),
-      "");
+  const RuleCounts before = rules_of(loaded(rules).settings.policy);
+  EXPECT_EQ(before, (RuleCounts{2, 1, 0}));
+  EXPECT_EQ(policy_removal_problem(before, loaded("")),
+            "m.toml: has no [[policy.register]] rules any more, and there were 2; no "
+            "[[policy.control]] rules any more, and there were 1: write them again, or say that it "
+            "is meant with none = [\"register\", \"control\"] under [policy]");
+  EXPECT_NE(policy_removal_problem(before, loaded("[log]\nlevel = \"info\"\n")), "");
+  EXPECT_NE(policy_removal_problem(before, loaded("[policy]\n")), "");
+  EXPECT_NE(policy_removal_problem(before, loaded("[policy]\nnone = false\n")), "");
+  EXPECT_NE(policy_removal_problem(before, loaded("[policy]\nnone = []\n")), "");
+  EXPECT_EQ(policy_removal_problem(before, loaded("[policy]\nnone = true\n")), "");
+  EXPECT_EQ(policy_removal_problem({}, loaded("")), "");
+}
+
+// A file that was cut after its first rules.
+TEST_F(DaemonNamesTest, AReloadTakesNotAllRulesOfAKindAwayUnlessTheFileSaysSo) {
+  const auto problem = [&](const RuleCounts& before, const std::string& text) {
+    Loaded one;
+    one.file = "m.toml";
+    EXPECT_EQ(parse(text), "") << text;
+    one.settings = settings_;
+    return policy_removal_problem(before, one);
+  };
+  const auto says = [](const std::string& kind, int were) {
+    return "m.toml: has no [[policy." + kind + "]] rules any more, and there were " +
+           std::to_string(were) + ": write them again, or say that it is meant with none = [\"" +
+           kind + "\"] under [policy]";
+  };
+  const std::string register_rule = "[[policy.register]]\nusers = 1\n";
+  const std::string control_rule = "[[policy.control]]\nusers = 1\nactions = \"look\"\n";
+  const std::string connect_rule = "[[policy.connect]]\nusers = 1\nsocket = \"control\"\n";
+  EXPECT_EQ(problem({2, 3, 0}, register_rule), says("control", 3));
+  EXPECT_EQ(problem({2, 3, 0}, control_rule), says("register", 2));
+  EXPECT_EQ(problem({1, 1, 1}, register_rule + control_rule), says("connect", 1));
+  // Fewer of a kind are still some.
+  EXPECT_EQ(problem({2, 3, 4}, register_rule + control_rule + connect_rule), "");
+  EXPECT_EQ(problem({2, 0, 0}, control_rule + register_rule), "");
+  const std::string only = "[policy]\nnone = [\"control\"]\n";
+  EXPECT_EQ(problem({2, 3, 0}, only + register_rule), "");
+  EXPECT_EQ(problem({2, 3, 0}, only), says("register", 2));
+  EXPECT_EQ(problem({2, 3, 4}, "[policy]\nnone = [\"control\", \"connect\"]\n" + register_rule),
+            "");
+  EXPECT_EQ(parse("[policy]\nnone = [\"controls\"]\n"),
+            "[policy] none takes a list of connect, register, control\n");
+  EXPECT_EQ(parse("[policy]\nnone = [1]\n"),
+            "[policy] none takes a list of connect, register, control\n");
   EXPECT_EQ(
-      policy_removal_problem(rules_of(before.settings.policy), loaded("[policy]\nnone = true\n")),
-      "");
-  EXPECT_EQ(policy_removal_problem(0, loaded("")), "");
-  const Loaded fewer = loaded("[[policy.register]]\nusers = 1\n");
-  EXPECT_EQ(policy_removal_problem(rules_of(before.settings.policy), fewer), "");
-  EXPECT_EQ(policy_change(before.settings.policy, fewer.settings.policy),
+      parse(only + control_rule),
+      "[policy] none says that there are no control rules, but there are: remove these rules, "
+      "or name in none only the other kinds\n");
+}
+
+TEST_F(DaemonNamesTest, AReloadSaysHowManyRulesChange) {
+  EXPECT_EQ(parse("[[policy.register]]\nusers = 1\n[[policy.register]]\nusers = 2\n"
+                  "[[policy.control]]\nusers = 1\nactions = \"look\"\n"),
+            "");
+  const core::AccessPolicy before = settings_.policy;
+  EXPECT_EQ(parse("[[policy.register]]\nusers = 1\n"), "");
+  EXPECT_EQ(policy_change(before, settings_.policy),
             "2 register rules, now 1; 1 control rules, now 0; 0 connect rules");
-  EXPECT_EQ(parse("[policy]\nnone = 1\n"), "[policy] none takes true or false\n");
+  EXPECT_EQ(parse("[policy]\nnone = 1\n"),
+            "[policy] none takes true, false or a list of kinds of rules\n");
   EXPECT_NE(parse("[policy]\nnone = true\n[[policy.register]]\nusers = 1\n"), "");
 }
 

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 TEST(DaemonPolicyRecord, IsReadAsItWasWritten) {
   const test::TempDir dir;
-  const PolicyRecord record{::getpid(), 7};
+  const PolicyRecord record{::getpid(), {7, 0, 2}};
   ASSERT_EQ(write_policy_record(dir.path(), record), "");
   const RunningPolicy running = policy_of_running_broker(dir.path());
   EXPECT_EQ(running.problem, "");
@@ -24,17 +24,21 @@ TEST(DaemonPolicyRecord, IsReadAsItWasWritten) {
 }
 
 TEST(DaemonPolicyRecord, AnythingElseIsNone) {
-  const std::string good = format_policy_record({4711, 3});
-  EXPECT_EQ(good, "muster policy 1\npid 4711\nrules 3\n");
+  const std::string good = format_policy_record({4711, {3, 1, 12}});
+  EXPECT_EQ(good, "muster policy 2\npid 4711\nregister 3\ncontrol 1\nconnect 12\n");
   EXPECT_TRUE(parse_policy_record(good));
   for (std::size_t size = 0; size < good.size(); ++size) {
     EXPECT_FALSE(parse_policy_record(good.substr(0, size))) << size;
   }
   EXPECT_FALSE(parse_policy_record(good + '\n'));
   for (const char* text :
-       {"muster policy 2\npid 4711\nrules 3\n", "muster policy 1\npid 0\nrules 3\n",
-        "muster policy 1\npid -1\nrules 3\n", "muster policy 1\npid 4711\nrules -3\n",
-        "muster policy 1\npid 99999999999999999999\nrules 3\n"}) {
+       {"muster policy 1\npid 4711\nrules 3\n",
+        "muster policy 3\npid 4711\nregister 3\ncontrol 1\nconnect 12\n",
+        "muster policy 2\npid 0\nregister 3\ncontrol 1\nconnect 12\n",
+        "muster policy 2\npid -1\nregister 3\ncontrol 1\nconnect 12\n",
+        "muster policy 2\npid 4711\nregister -3\ncontrol 1\nconnect 12\n",
+        "muster policy 2\npid 4711\ncontrol 1\nregister 3\nconnect 12\n",
+        "muster policy 2\npid 99999999999999999999\nregister 3\ncontrol 1\nconnect 12\n"}) {
     EXPECT_FALSE(parse_policy_record(text)) << text;
   }
 }
@@ -42,10 +46,10 @@ TEST(DaemonPolicyRecord, AnythingElseIsNone) {
 TEST(DaemonPolicyRecord, WhatCannotBeToldIsAProblem) {
   const test::TempDir dir;
   EXPECT_THAT(policy_of_running_broker(dir.path()).problem, HasSubstr("No such file or directory"));
-  std::ofstream(dir / "policy") << "muster policy 1\npid 12";
+  std::ofstream(dir / "policy") << "muster policy 2\npid 12";
   EXPECT_THAT(policy_of_running_broker(dir.path()).problem, HasSubstr("is damaged"));
   // Above any that a kernel gives out.
-  ASSERT_EQ(write_policy_record(dir.path(), {0x7FFFFFFF, 3}), "");
+  ASSERT_EQ(write_policy_record(dir.path(), {0x7FFFFFFF, {3, 0, 0}}), "");
   EXPECT_THAT(policy_of_running_broker(dir.path()).problem, HasSubstr("which has ended"));
 }
 

@@ -103,20 +103,30 @@ Loaded look_up_again(const Loaded& before, const CommandLine& line,
   return finish_loading(std::move(again), line, environment);
 }
 
-std::size_t rules_of(const core::AccessPolicy& policy) {
-  return policy.connect.size() + policy.registration.size() + policy.control.size();
+RuleCounts rules_of(const core::AccessPolicy& policy) {
+  return {policy.registration.size(), policy.control.size(), policy.connect.size()};
 }
 
-std::string policy_removal_problem(std::size_t rules_before, const Loaded& fresh) {
-  if (rules_before == 0 || rules_of(fresh.settings.policy) != 0 || fresh.settings.no_policy) {
-    return {};
-  }
+std::string policy_removal_problem(const RuleCounts& before, const Loaded& fresh) {
+  const RuleCounts after = rules_of(fresh.settings.policy);
+  const NoRules& meant = fresh.settings.no_rules;
+  std::string kinds;  // as text, and as none takes them
+  std::string list;
+  const auto look = [&](std::string_view kind, std::size_t was, std::size_t is, bool is_meant) {
+    if (was == 0 || is != 0 || is_meant) return;
+    kinds += fmt::format("{}[[policy.{}]] rules any more, and there were {}",
+                         kinds.empty() ? "has no " : "; no ", kind, was);
+    list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", kind);
+  };
+  look("register", before.registration, after.registration, meant.registration);
+  look("control", before.control, after.control, meant.control);
+  look("connect", before.connect, after.connect, meant.connect);
+  if (kinds.empty()) return {};
   const std::string file =
       fresh.file ? escape_bytes(fresh.file->native()) : "the configuration file is gone";
   return fmt::format(
-      "{}: has no [[policy]] rules any more, and there were {}: write them again, or say that it "
-      "is meant with none = true under [policy]",
-      file, rules_before);
+      "{}: {}: write them again, or say that it is meant with none = [{}] under [policy]", file,
+      kinds, list);
 }
 
 std::string policy_change(const core::AccessPolicy& before, const core::AccessPolicy& after) {

@@ -10,6 +10,7 @@
 #include "musterd/config/command_line.h"
 #include "musterd/config/config_file.h"
 #include "musterd/config/settings.h"
+#include "musterd/state/policy_record.h"
 
 namespace muster::daemon {
 
@@ -38,10 +39,10 @@ struct Loaded {
 [[nodiscard]] Loaded look_up_again(const Loaded& before, const CommandLine& line,
                                    const Environment& environment);
 
-// Rules of a file, of all kinds.
-[[nodiscard]] std::size_t rules_of(const core::AccessPolicy& policy);
-// A reload never takes all rules away unless the file says so: a sentence when it would.
-[[nodiscard]] std::string policy_removal_problem(std::size_t rules_before, const Loaded& fresh);
+// Rules of a file.
+[[nodiscard]] RuleCounts rules_of(const core::AccessPolicy& policy);
+// A reload never takes all rules of a kind away unless the file says so: a sentence when it would.
+[[nodiscard]] std::string policy_removal_problem(const RuleCounts& before, const Loaded& fresh);
 // "3 register rules, now 2; 1 control rules; 0 connect rules"
 [[nodiscard]] std::string policy_change(const core::AccessPolicy& before,
                                         const core::AccessPolicy& after);

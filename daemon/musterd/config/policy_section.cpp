@@ -242,6 +242,26 @@ ControlRule control_rule(RuleReader& reader, const std::filesystem::path& file) 
   return rule;
 }
 
+// true, false or the kinds of rules that there are none of. Returns what is wrong.
+std::string read_none(const toml::node& node, NoRules& none) {
+  if (const auto* all = node.as_boolean()) {
+    none = {all->get(), all->get(), all->get()};
+    return {};
+  }
+  const auto* kinds = node.as_array();
+  if (kinds == nullptr) return "takes true, false or a list of kinds of rules";
+  for (const toml::node& kind : *kinds) {
+    const auto* word = kind.as_string();
+    if (word == nullptr || std::find(kLists.begin(), kLists.end(), word->get()) == kLists.end()) {
+      return fmt::format("takes a list of {}", fmt::join(kLists, ", "));
+    }
+    if (word->get() == "register") none.registration = true;
+    if (word->get() == "control") none.control = true;
+    if (word->get() == "connect") none.connect = true;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<ConfigError> read_policy(const toml::table& section, const std::filesystem::path& file,
@@ -252,11 +272,8 @@ std::vector<ConfigError> read_policy(const toml::table& section, const std::file
     const std::string_view list = key.str();
     const auto at = key.source().begin;
     if (list == kNone) {
-      const auto* none = node.as_boolean();
-      if (none == nullptr) {
-        errors.push_back({at.line, at.column, "[policy] none takes true or false"});
-      } else {
-        settings.no_policy = none->get();
+      if (const std::string problem = read_none(node, settings.no_rules); !problem.empty()) {
+        errors.push_back({at.line, at.column, "[policy] none " + problem});
       }
       continue;
     }
@@ -285,14 +302,17 @@ std::vector<ConfigError> read_policy(const toml::table& section, const std::file
       }
     }
   }
-  const std::size_t rules =
-      policy.connect.size() + policy.registration.size() + policy.control.size();
-  if (settings.no_policy && rules != 0) {
+  const auto contradicts = [&](bool none, std::size_t rules, std::string_view kind) {
+    if (!none || rules == 0) return;
     const auto at = section.source().begin;
     errors.push_back({at.line, at.column,
-                      "[policy] none = true says that there are no rules, but there are: take one "
-                      "of them away"});
-  }
+                      fmt::format("[policy] none says that there are no {0} rules, but there are: "
+                                  "remove these rules, or name in none only the other kinds",
+                                  kind)});
+  };
+  contradicts(settings.no_rules.registration, policy.registration.size(), "register");
+  contradicts(settings.no_rules.control, policy.control.size(), "control");
+  contradicts(settings.no_rules.connect, policy.connect.size(), "connect");
   return errors;
 }
 

@@ -72,10 +72,17 @@ struct UnresolvedName {
   friend bool operator==(const UnresolvedName&, const UnresolvedName&) = default;
 };
 
+// [policy] none: of which kinds there are no rules, and that is meant.
+struct NoRules {
+  bool registration = false;
+  bool control = false;
+  bool connect = false;
+};
+
 struct Settings {
   NameLookup names = {};  // who is asked while the file is read
   std::vector<UnresolvedName> unresolved = {};
-  bool no_policy = false;  // [policy] none: there are no rules, and that is meant
+  NoRules no_rules = {};
   core::Config broker;
   std::size_t send_queue = 256 * 1024;  // bytes that wait for one backend
   std::string transport = "auto";

@@ -17,8 +17,10 @@
 namespace muster::daemon {
 namespace {
 
-constexpr std::string_view kPolicyHead = "muster policy 1\npid ";
-constexpr std::string_view kRules = "\nrules ";
+constexpr std::string_view kPolicyHead = "muster policy 2\npid ";
+constexpr std::string_view kRegisterRules = "\nregister ";
+constexpr std::string_view kControlRules = "\ncontrol ";
+constexpr std::string_view kConnectRules = "\nconnect ";
 
 template <class Number>
 bool take_number(std::string_view& text, std::string_view before, Number& number) {
@@ -33,13 +35,19 @@ bool take_number(std::string_view& text, std::string_view before, Number& number
 }  // namespace
 
 std::string format_policy_record(const PolicyRecord& record) {
-  return fmt::format("{}{}{}{}\n", kPolicyHead, record.pid, kRules, record.rules);
+  const RuleCounts& rules = record.rules;
+  return fmt::format("{}{}{}{}{}{}{}{}\n", kPolicyHead, record.pid, kRegisterRules,
+                     rules.registration, kControlRules, rules.control, kConnectRules,
+                     rules.connect);
 }
 
 std::optional<PolicyRecord> parse_policy_record(std::string_view text) {
   PolicyRecord record;
   const bool good = take_number(text, kPolicyHead, record.pid) &&
-                    take_number(text, kRules, record.rules) && text == "\n" && record.pid > 0;
+                    take_number(text, kRegisterRules, record.rules.registration) &&
+                    take_number(text, kControlRules, record.rules.control) &&
+                    take_number(text, kConnectRules, record.rules.connect) && text == "\n" &&
+                    record.pid > 0;
   return good ? std::optional(record) : std::nullopt;
 }
 
@@ -65,7 +73,7 @@ RunningPolicy policy_of_running_broker(const std::filesystem::path& directory) {
   const ssize_t got = ::read(file.get(), text.data(), text.size());
   if (got < 0) return failed(failed_to("cannot be read", errno));
   const auto record = parse_policy_record({text.data(), static_cast<std::size_t>(got)});
-  if (!record) return failed("is damaged");
+  if (!record) return failed("is damaged, or of a broker of another version");
   if (::kill(record->pid, 0) != 0 && errno == ESRCH) {
     return failed(fmt::format("is of pid {}, which has ended", record->pid));
   }

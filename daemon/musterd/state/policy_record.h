@@ -1,9 +1,11 @@
 // What a broker that runs has as its policy, in its state directory: for `musterd --check-reload`,
 // which has to know what a reload would take away.
 //
-//   muster policy 1
+//   muster policy 2
 //   pid 4711         the broker
-//   rules 3          of its configuration file
+//   register 2       rules of its configuration file, of each kind
+//   control 1
+//   connect 0
 //
 // Blocking; any thread, one at a time for one directory.
 #pragma once
@@ -19,9 +21,17 @@ namespace muster::daemon {
 
 inline constexpr std::string_view kPolicyFileName = "policy";
 
+struct RuleCounts {
+  std::size_t registration = 0;
+  std::size_t control = 0;
+  std::size_t connect = 0;
+
+  friend bool operator==(const RuleCounts&, const RuleCounts&) = default;
+};
+
 struct PolicyRecord {
   pid_t pid = 0;
-  std::size_t rules = 0;
+  RuleCounts rules;
 
   friend bool operator==(const PolicyRecord&, const PolicyRecord&) = default;
 };
