@@ -117,6 +117,7 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
   ReportStyle style;
   style.name_acks = options.verbose;
   style.asked_timeout = request.ack_timeout;
+  style.deadline = request.deadline;
   HowFar far;
   auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
   int signal = 0;

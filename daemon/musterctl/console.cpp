@@ -76,7 +76,8 @@ void StandardConsole::err(std::string_view text) {
 }
 
 void StandardConsole::progress(std::string_view text) {
-  if (streams_.err_was_open) static_cast<void>(write_all(STDERR_FILENO, text));
+  // Who closed it wants to see none.
+  if (streams_.err_was_open && !write_all(STDERR_FILENO, text)) err_failed_ = true;
 }
 
 bool StandardConsole::out_reader_gone() const {

@@ -19,14 +19,14 @@ class Console {
   virtual ~Console() = default;
 
   // Results go to out, warnings and errors to err, how far it is to progress: on err, too, but
-  // nothing is missing where nobody sees it.
+  // nothing is missing where err was closed.
   virtual void out(std::string_view text) = 0;
   virtual void err(std::string_view text) = 0;
   virtual void progress(std::string_view text) { err(text); }
 
   // True when something written to out was lost: it is closed, nobody reads it, the disk is full.
   [[nodiscard]] virtual bool out_failed() const = 0;
-  // The same of err.
+  // The same of err; progress counts where err was open.
   [[nodiscard]] virtual bool err_failed() const = 0;
   // It was closed when musterctl began: what is written there is lost.
   [[nodiscard]] virtual bool out_is_closed() const = 0;

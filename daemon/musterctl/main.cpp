@@ -9,7 +9,9 @@
 int main(int argc, char** argv) {
   const auto streams = muster::ctl::reserve_standard_streams();
   muster::os::take_over_process(muster::os::ProgramKind::kCommand);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is told as lost output
+  // A reader that went away and a file that may not grow are told as lost output.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   muster::ctl::StandardConsole console(streams);
   const int status =
       muster::ctl::run({argv + 1, argv + argc}, console, muster::ctl::interrupted_by);

@@ -21,6 +21,8 @@ std::string in_its_words(std::string_view detail) {
 }
 
 bool is_the_backends(const BackendOutcome& outcome) {
+  // That it deregistered is not its words.
+  if (outcome.cause == Cause::kDeregistered) return false;
   return outcome.said_by == SaidBy::kBackend || outcome.cause == Cause::kNone;
 }
 
@@ -245,8 +247,10 @@ class ReportText {
     for (const BackendOutcome& backend : report_.backends) {
       if (backend.outcome == OutcomeKind::kSkippedDead) continue;
       if (backend.ack_timeout >= *style_.asked_timeout) return {};
+      const bool by_deadline = style_.deadline && backend.ack_timeout >= *style_.deadline;
       return "  --timeout was reduced from " + show_exactly(*style_.asked_timeout) + " to " +
-             show_exactly(backend.ack_timeout) + ", the broker's max_ack_timeout\n";
+             show_exactly(backend.ack_timeout) +
+             (by_deadline ? ", the --deadline\n" : ", the broker's max_ack_timeout\n");
     }
     return {};
   }

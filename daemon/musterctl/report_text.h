@@ -55,6 +55,7 @@ struct ReportStyle {
   bool joined = false;                // the broadcast was there already: see Event::joined
   bool name_operator = false;         // say who asked
   std::optional<std::chrono::milliseconds> asked_timeout;
+  std::optional<std::chrono::milliseconds> deadline;
 };
 
 // `known`: what the broker knows of its backends, for those that were dead; may be empty.

@@ -441,6 +441,7 @@ class SessionRun {
     style.name_acks = options_.verbose;
     style.selective = !options_.selection.empty();
     style.asked_timeout = request.ack_timeout;
+    style.deadline = request.deadline;
     style.joined = answer.joined;
     style.program = "musterctl --socket-dir " + escape_bytes(answer.broker.socket_dir.native());
     to_.console.out(name + ":\n" + show_report(*answer.report, {}, style));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <poll.h>
 #include <string>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
@@ -77,6 +78,26 @@ TEST_F(MusterctlStreams, OutputThatIsLostIsStatusSeventyFourWhateverTheVerdict) 
   EXPECT_EQ(programs.ctl({"status"}).status, 0);
 }
 
+// The kernel has a signal for it, which would end musterctl without a word.
+TEST_F(MusterctlStreams, AFileThatMayNotGrowIsLostOutput) {
+  backend("soldr");
+  const std::string file = (programs.dir() / "report").native();
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"release-handles", "/usr"}, {"quiesce", "--json"}, {"backends"}, {"--help"}}) {
+    auto options = programs.options();
+    options.before_exec = [&file] {
+      const rlimit none{0, 0};
+      const int fd = ::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+      return ::setrlimit(RLIMIT_FSIZE, &none) == 0 && ::dup2(fd, STDOUT_FILENO) == STDOUT_FILENO;
+    };
+    const Finished finished = test::run_program(programs.command(command), options);
+    EXPECT_EQ(finished.status, 74) << command.front();
+    EXPECT_NE(finished.err.find("musterctl: its output could not be written and is not complete\n"),
+              std::string::npos)
+        << finished.err;
+  }
+}
+
 TEST_F(MusterctlStreams, AWatchEndsWithTheFirstEventThatIsLost) {
   auto options = programs.options();
   options.before_exec = with(STDOUT_FILENO, Stream::kFull);
@@ -95,19 +116,23 @@ TEST_F(MusterctlStreams, QuietNeedsNoOutput) {
   }
 }
 
-// How far it is may be lost; the report is all there, and the broker got nothing else.
-TEST_F(MusterctlStreams, ProgressThatIsLostChangesNothing) {
+// The report is all there, and the broker got nothing else. Who closes standard error wants no
+// progress; anywhere else it is lost output.
+TEST_F(MusterctlStreams, ProgressThatIsLostIsStatusSeventyFourAndTheReportIsWhole) {
   Process& soldr = backend("soldr");
   for (const Stream kind : kAllKinds) {
     const Finished finished = ctl_with(STDERR_FILENO, kind, {"release-handles", "/usr"});
-    EXPECT_EQ(finished.status, 0);
+    EXPECT_EQ(finished.status, kind == Stream::kClosed ? 0 : 74);
     EXPECT_EQ(settled(finished.out), "release-handles /usr: 1 of 1 acked in T (broadcast ID)\n");
+    // No progress, nothing lost.
+    EXPECT_EQ(ctl_with(STDERR_FILENO, kind, {"quiesce", "--json"}).status, 0);
     EXPECT_EQ(ctl_with(STDERR_FILENO, kind, {"ping"}).status, 0);
   }
   soldr.end();
   EXPECT_EQ(test::operations(soldr),
-            "operation ID release-handles /usr\noperation ID release-handles /usr\n"
-            "operation ID release-handles /usr\n");
+            "operation ID release-handles /usr\noperation ID quiesce maintenance\n"
+            "operation ID release-handles /usr\noperation ID quiesce maintenance\n"
+            "operation ID release-handles /usr\noperation ID quiesce maintenance\n");
   EXPECT_EQ(
       programs.ctl({"status", "--json"}).out.find("\"protocol_errors\":\"0\"") == std::string::npos,
       false);

@@ -62,6 +62,14 @@ TEST_F(ReportText, SaysWhenTheBrokerGivesLessTimeThanWasAskedFor) {
   EXPECT_THAT(
       shown(finished(release(), {silent})),
       HasSubstr("  --timeout was reduced from 10 min to 5 min, the broker's max_ack_timeout\n"));
+  // Of both, the one that holds is named.
+  style.deadline = 6min;
+  EXPECT_THAT(shown(finished(release(), {silent})), HasSubstr("the broker's max_ack_timeout\n"));
+  style.deadline = 5min;
+  EXPECT_THAT(shown(finished(release(), {silent})),
+              HasSubstr("  --timeout was reduced from 10 min to 5 min, the --deadline\n"));
+  silent.ack_timeout = 10min;
+  EXPECT_THAT(shown(finished(release(), {silent})), Not(HasSubstr("reduced")));
 }
 
 TEST_F(ReportText, SaysThatAnOpenOneGotMoreTime) {
@@ -187,6 +195,9 @@ TEST_F(ReportText, SaysInTheBrokersWordsWhatTheBrokerAndTheKernelSay) {
   EXPECT_EQ(line(Cause::kClosed, "disconnected; process 814 is still running"),
             "disconnected; process 814 is still running");
   EXPECT_EQ(line(Cause::kSlowReader, ""), "connection closed by the broker: slow reader");
+  EXPECT_EQ(line(Cause::kDeregistered, "deregistered"), "deregistered");
+  EXPECT_EQ(line(Cause::kDeregistered, ""), "deregistered");
+  EXPECT_EQ(line(Cause::kAnswer, "deregistered"), "\"deregistered\"");
   EXPECT_EQ(line(Cause::kBrokerRestarted, ""), "not reconnected since the broker restarted");
   // An older broker does not say who said it.
   EXPECT_EQ(line(Cause::kNone, "cancelled"), "\"cancelled\"");
