@@ -179,12 +179,25 @@ std::string used_of(const Share& share, std::string_view what) {
 // How much of that quota is used of which most is.
 double fullness(const UserUsage& user) {
   double most = 0;
-  for (const Share& share :
-       {user.connections, user.registrations, user.queued_bytes, user.broadcasts}) {
+  for (const Share& share : {user.connections, user.registrations, user.queued_bytes,
+                             user.broadcasts, user.operators, user.followers, user.answer_bytes}) {
     most = std::max(most, static_cast<double>(share.used) /
                               static_cast<double>(std::max<std::uint64_t>(share.quota, 1)));
   }
   return most;
+}
+
+// What most users have nothing of.
+std::string rest_of(const UserUsage& user) {
+  std::string text;
+  const auto add = [&](const Share& share, std::string_view what) {
+    if (share.used != 0) text += ", " + used_of(share, what);
+  };
+  add(user.operators, "operators");
+  add(user.followers, "requests that follow events");
+  add(user.answer_bytes, "bytes unread");
+  add(user.report_bytes, "bytes of reports");
+  return text;
 }
 
 // Those who are nearest to a quota come first; among equals, the lower uid.
@@ -203,7 +216,8 @@ std::string show_users(std::vector<UserUsage> users, const UserName& name_of) {
                      used_of(user.connections, "connections, ") +
                      used_of(user.registrations, "registered, ") +
                      used_of(user.queued_bytes, "bytes queued, ") +
-                     used_of(user.broadcasts, "broadcasts, ") + number(user.dead_backends, "dead"));
+                     used_of(user.broadcasts, "broadcasts, ") + number(user.dead_backends, "dead") +
+                     rest_of(user));
   }
   if (users.size() > kMostUsers) {
     text += line("users", number(users.size() - kMostUsers, "more"));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/utf8.h"
+
 namespace muster::core {
 bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, SteadyTime when,
                        BroadcastFailureReason reason) noexcept {
@@ -42,6 +44,25 @@ TargetText& Broadcast::text_of(std::uint32_t target) {
   return texts[index];
 }
 
+void Broadcast::keep(std::string& kept, std::string_view text) {
+  const auto pooled = [](std::size_t length) {
+    return length > kTextBeginning ? length - kTextBeginning : 0;
+  };
+  const std::size_t others = pool_used - pooled(kept.size());
+  const std::size_t most = kTextBeginning + (kTextPool - others);
+  constexpr std::string_view kMore = "...";
+  std::string fresh;  // with no more room than it needs
+  if (text.size() <= most) {
+    fresh = text;
+  } else {
+    const auto beginning = text.substr(0, utf8::cut_at(text, most - kMore.size()));
+    fresh.reserve(beginning.size() + kMore.size());
+    fresh.append(beginning).append(kMore);
+  }
+  kept.swap(fresh);
+  pool_used = others + pooled(kept.size());
+}
+
 std::optional<std::uint32_t> Broadcast::find(std::uint64_t order) const {
   const auto found =
       std::lower_bound(targets.begin(), targets.end(), order,
@@ -67,12 +88,13 @@ void Broadcast::set_budget(OutgoingOperation& outgoing, std::chrono::millisecond
 }
 
 void Broadcast::give_back_room() {
-  constexpr std::size_t kLittle = 16;
+  constexpr std::size_t kLittle = 2;
   const auto give_back = [](auto& list) {
-    if (list.capacity() > 2 * list.size() + kLittle) list.shrink_to_fit();
+    if (list.capacity() > list.size() + list.size() / 4 + kLittle) list.shrink_to_fit();
   };
   give_back(targets);
   give_back(skipped);
+  give_back(texts);
 }
 
 }  // namespace muster::core

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,7 @@ struct TargetText {
 struct SkippedTarget {
   EnrolmentPtr who;
   Cause cause = Cause::kNone;
+  EntryId entry = 0;  // while the broadcast is launched
 
   friend bool operator==(const SkippedTarget&, const SkippedTarget&) = default;
 };
@@ -72,6 +74,11 @@ struct LateRecord {
 };
 
 struct Broadcast {
+  // What backends say is kept whole while there is little of it. Of all texts of a report that much
+  // is kept; then only the beginning of each, so that no backend can crowd out what others say.
+  static constexpr std::size_t kTextPool = 64 * 1024;
+  static constexpr std::size_t kTextBeginning = 128;
+
   BroadcastId id = 0;
   BroadcastRequest request;
   SteadyTime started;
@@ -82,7 +89,7 @@ struct Broadcast {
   std::optional<Operator> asked_by;  // nothing: the broker itself
   // Of a quiesce, the same for its targets to share; null: the broker itself.
   std::shared_ptr<const Operator> quiesced_by;
-  std::optional<uid_t> charged;  // in whose account it counts while it runs
+  std::optional<uid_t> charged;  // in whose account it and its report count
   bool own = false;              // an idle quiesce: its report displaces no operator's
   bool id_not_durable = false;
   bool backends_unknown = false;
@@ -91,6 +98,11 @@ struct Broadcast {
   std::vector<SkippedTarget> skipped;
   std::vector<TargetText> texts;
   std::vector<LateRecord> late;
+  std::size_t pool_used = 0;  // of the texts, what is over kTextBeginning
+
+  // What it is charged for of what backends registered with: see BroadcastLog::charge_enrolments().
+  std::size_t enrolment_bytes = 0;
+  std::size_t bytes = 0;  // in all; of a report
 
   std::uint32_t acks = 0;
   std::uint32_t timeouts = 0;
@@ -107,6 +119,8 @@ struct Broadcast {
   // When the whole ends, whatever extensions are given.
   [[nodiscard]] SteadyTime latest_end(std::chrono::milliseconds max_ack_timeout) const noexcept;
   [[nodiscard]] TargetText& text_of(std::uint32_t target);
+  // Replaces `kept`, a text of this broadcast, by what there is room for of `text`. Strong.
+  void keep(std::string& kept, std::string_view text);
   // The index of the target of this entry, by its place in registration order; nothing when it was
   // not asked.
   [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t order) const;
@@ -118,8 +132,8 @@ struct Broadcast {
 
   friend bool operator==(const Broadcast&, const Broadcast&) = default;
 
-  // All targets are in. Gives back what was made ready for many more: a report is kept for long,
-  // and what bounds reports counts their targets.
+  // Gives back what was made ready for many more: a report is kept for long, and what bounds
+  // reports counts what is in them.
   void give_back_room();
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/report_bytes.h"
+
 namespace muster::core {
 namespace {
 
@@ -40,7 +42,16 @@ std::unique_ptr<Broadcast> BroadcastLog::make(BroadcastId id) {
 }
 
 Broadcast& BroadcastLog::add(std::unique_ptr<Broadcast> broadcast) {
-  all_.push_back(std::move(broadcast));
+  const uid_t uid = broadcast->charged.value_or(kBroker);
+  const auto [user, is_new] = users_.try_emplace(uid);
+  try {
+    if (is_new) user->second.quota = quotas_.of(uid).report_bytes;
+    all_.push_back(std::move(broadcast));
+  } catch (...) {
+    if (is_new) users_.erase(user);
+    throw;
+  }
+  ++user->second.broadcasts;
   Broadcast& added = *all_.back();
   if (first_id_ == 0) first_id_ = added.id;
   last_id_ = added.id;
@@ -69,46 +80,132 @@ Broadcast* BroadcastLog::oldest_running() noexcept {
   return found == all_.end() ? nullptr : found->get();
 }
 
+BroadcastLog::User& BroadcastLog::user_of(const Broadcast& broadcast) noexcept {
+  return users_.find(broadcast.charged.value_or(kBroker))->second;
+}
+
+void BroadcastLog::resize(Broadcast& report, std::size_t bytes) noexcept {
+  for (Size* size : {&user_of(report).kept[list_of(report)].size, &total_[list_of(report)]}) {
+    size->bytes += bytes;
+    size->bytes -= report.bytes;
+  }
+  report.bytes = bytes;
+}
+
+void BroadcastLog::charge_enrolments(Broadcast& broadcast, BroadcastId before,
+                                     std::size_t bytes) noexcept {
+  broadcast.enrolment_bytes += bytes;
+  Broadcast* const report = before == 0 ? nullptr : find(before);
+  if (report == nullptr || !report->complete() || report->charged != broadcast.charged ||
+      report->own != broadcast.own) {
+    return;
+  }
+  report->enrolment_bytes -= bytes;
+  resize(*report, report->bytes - bytes);
+}
+
 void BroadcastLog::finished(Broadcast& broadcast) noexcept {
-  Kept& list = broadcast.own ? own_ : kept_;
+  const List list = list_of(broadcast);
+  Kept& kept = user_of(broadcast).kept[list];
   running_own_ -= broadcast.own ? 1 : 0;
   broadcast.next_kept = nullptr;
-  (list.newest == nullptr ? list.oldest : list.newest->next_kept) = &broadcast;
-  list.newest = &broadcast;
-  ++list.count;
-  list.targets += weight(broadcast);
+  (kept.newest == nullptr ? kept.oldest : kept.newest->next_kept) = &broadcast;
+  kept.newest = &broadcast;
+  for (Size* size : {&kept.size, &total_[list]}) {
+    ++size->reports;
+    size->targets += weight(broadcast);
+  }
+  latest_[list] = &broadcast;
+  broadcast.give_back_room();
+  broadcast.bytes = 0;
+  resize(broadcast, bytes_of(broadcast));
 }
 
-void BroadcastLog::trim(std::size_t max_reports, std::size_t max_targets,
-                        SteadyTime before) noexcept {
-  trim(kept_, max_reports, max_targets, before);
-  trim(own_, kMaxOwnReports, max_targets, before);
+void BroadcastLog::has_grown(Broadcast& report, std::size_t bytes) noexcept {
+  resize(report, report.bytes + bytes);
 }
 
-void BroadcastLog::trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
-                        SteadyTime before) noexcept {
-  while (list.oldest != nullptr) {
-    // The newest report stays whatever its size: an operator is about to read it.
-    const bool over = list.count > max_reports || (list.targets > max_targets && list.count > 1);
-    if (!over && list.oldest->ended > before) return;
-    const auto oldest = position(all_, list.oldest->id);
-    list.targets -= weight(**oldest);
-    --list.count;
-    list.oldest = (*oldest)->next_kept;
-    if (list.oldest == nullptr) list.newest = nullptr;
-    auto gone = std::move(*oldest);
-    all_.erase(oldest);
-    if (spare_.size() < kMaxSpare) {
-      recycle(*gone);
-      spare_.push_back(std::move(gone));
+void BroadcastLog::drop_oldest(User& user, List list) noexcept {
+  Kept& kept = user.kept[list];
+  const auto oldest = position(all_, kept.oldest->id);
+  resize(**oldest, 0);
+  for (Size* size : {&kept.size, &total_[list]}) {
+    --size->reports;
+    size->targets -= weight(**oldest);
+  }
+  kept.oldest = (*oldest)->next_kept;
+  if (kept.oldest == nullptr) kept.newest = nullptr;
+  if (latest_[list] == oldest->get()) latest_[list] = nullptr;
+  --user.broadcasts;
+  auto gone = std::move(*oldest);
+  all_.erase(oldest);
+  if (spare_.size() < kMaxSpare) {
+    recycle(*gone);
+    spare_.push_back(std::move(gone));
+  }
+}
+
+BroadcastLog::Users::iterator BroadcastLog::who_loses(List list, std::size_t Size::*measure,
+                                                      std::size_t most) noexcept {
+  const auto has_more = [&](const Kept& one, const Kept& other) {
+    if (one.size.*measure != other.size.*measure) {
+      return one.size.*measure > other.size.*measure;
     }
+    return std::pair(one.oldest->ended, one.oldest->id) <
+           std::pair(other.oldest->ended, other.oldest->id);
+  };
+  auto loses = users_.end();
+  auto last_resort = users_.end();
+  for (auto user = users_.begin(); user != users_.end(); ++user) {
+    const Kept& kept = user->second.kept[list];
+    if (kept.oldest == nullptr || kept.oldest == latest_[list]) continue;
+    const bool stays = user->first == kBroker || is_reserved(user->first, kept.size.*measure, most);
+    auto& found = stays ? last_resort : loses;
+    if (found == users_.end() || has_more(kept, found->second.kept[list])) found = user;
+  }
+  return loses == users_.end() ? last_resort : loses;
+}
+
+void BroadcastLog::trim_to(List list, std::size_t Size::*measure, std::size_t most) noexcept {
+  while (total_[list].*measure > most) {
+    const auto user = who_loses(list, measure, most);
+    if (user == users_.end()) return;
+    drop_oldest(user->second, list);
+    if (user->second.broadcasts == 0) users_.erase(user);
+  }
+}
+
+// The broker's own first.
+void BroadcastLog::trim(User& user, SteadyTime before) noexcept {
+  for (const List list : {kOwn, kAsked}) {
+    const Kept& kept = user.kept[list];
+    while (kept.oldest != nullptr) {
+      const bool is_over = user.bytes() > user.quota && kept.oldest != kept.newest;
+      if (!is_over && kept.oldest->ended > before) break;
+      drop_oldest(user, list);
+    }
+  }
+}
+
+void BroadcastLog::trim(const Bounds& bounds) noexcept {
+  for (auto user = users_.begin(); user != users_.end();) {
+    trim(user->second, bounds.before);
+    user = user->second.broadcasts == 0 ? users_.erase(user) : std::next(user);
+  }
+  trim_to(kAsked, &Size::reports, bounds.reports);
+  trim_to(kOwn, &Size::reports, kMaxOwnReports);
+  for (const List list : {kAsked, kOwn}) {
+    trim_to(list, &Size::targets, bounds.targets);
+    trim_to(list, &Size::bytes, bounds.bytes);
   }
 }
 
 SteadyTime BroadcastLog::oldest_end() const noexcept {
   auto end = SteadyTime::max();
-  for (const Kept* list : {&kept_, &own_}) {
-    if (list->oldest != nullptr) end = std::min(end, list->oldest->ended);
+  for (const auto& [uid, user] : users_) {
+    for (const Kept& kept : user.kept) {
+      if (kept.oldest != nullptr) end = std::min(end, kept.oldest->ended);
+    }
   }
   return end;
 }
@@ -121,10 +218,15 @@ BroadcastLog::Saved BroadcastLog::save() const {
     saved.all.push_back(*broadcast);
     saved.all.back().next_kept = nullptr;
   }
-  for (const Kept* list : {&kept_, &own_}) {
-    for (const Broadcast* one = list->oldest; one != nullptr; one = one->next_kept) {
-      saved.kept_by_end.push_back(one->id);
+  for (const auto& [uid, user] : users_) {
+    for (const Kept& kept : user.kept) {
+      for (const Broadcast* one = kept.oldest; one != nullptr; one = one->next_kept) {
+        saved.kept_by_end.push_back(one->id);
+      }
     }
+  }
+  for (const Broadcast* latest : latest_) {
+    saved.latest.push_back(latest == nullptr ? 0 : latest->id);
   }
   return saved;
 }
@@ -134,6 +236,9 @@ void BroadcastLog::restore(Saved saved) {
     add(std::make_unique<Broadcast>(std::move(broadcast)));
   }
   for (const BroadcastId id : saved.kept_by_end) finished(*find(id));
+  for (std::size_t list = 0; list < saved.latest.size(); ++list) {
+    latest_[list] = find(saved.latest[list]);
+  }
   first_id_ = saved.first_id;
   last_id_ = saved.last_id;
 }

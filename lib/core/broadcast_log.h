@@ -1,21 +1,31 @@
 // Every broadcast that runs and those whose report is still kept, by id.
 //
 // Ids ascend. A Broadcast's address is stable while it runs. Kept reports are bounded in number,
-// age and size.
+// age and size, and each is charged to the user whose broadcast it was: one user's reports never
+// push out another's while that user has less of what is short.
 #pragma once
 
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <memory>
+#include <sys/types.h>
+#include <utility>
 #include <vector>
 
 #include "core/broadcast.h"
+#include "core/quota.h"
 
 namespace muster::core {
 
 class BroadcastLog {
  public:
-  BroadcastLog() { spare_.reserve(kMaxSpare); }
+  // The account of what nobody in particular asked for: the broker's shutting down.
+  static constexpr uid_t kBroker = static_cast<uid_t>(-1);
+
+  explicit BroadcastLog(Quotas quotas = {}) : quotas_(std::move(quotas)) {
+    spare_.reserve(kMaxSpare);
+  }
 
   // A new, empty broadcast that is not in the log yet.
   [[nodiscard]] std::unique_ptr<Broadcast> make(BroadcastId id);
@@ -27,16 +37,41 @@ class BroadcastLog {
   // The newest that is not the broker's own (an idle quiesce).
   [[nodiscard]] const Broadcast* newest() const noexcept;
 
+  // A report keeps what its backends registered with. Many reports share it with each other and
+  // with the registry: the newest of a user is charged for it, which is the last that goes. So
+  // `broadcast`, which has just started, is charged instead of the report `before`, where that one
+  // has ended and is the same user's.
+  void charge_enrolments(Broadcast& broadcast, BroadcastId before, std::size_t bytes) noexcept;
+
   // It is complete: from now on it is a report.
   void finished(Broadcast& broadcast) noexcept;
-  // Drops the oldest reports over the bounds. Of a moment: those that ended before `before`. The
-  // broker's own have a history apart, of kMaxOwnReports.
-  void trim(std::size_t max_reports, std::size_t max_targets, SteadyTime before) noexcept;
+  // A report takes that much more.
+  void has_grown(Broadcast& report, std::size_t bytes) noexcept;
+
+  struct Bounds {
+    std::size_t reports = 0;
+    std::size_t targets = 0;
+    std::size_t bytes = 0;
+    SteadyTime before;  // what ended then or earlier goes
+  };
+  // Drops reports over the bounds, and over the quota of their user, whose oldest go first. Of what
+  // all users share, the user with the most of it loses its oldest; root and the broker's own user
+  // do so only when they have more than a quarter. The newest report of a user stays whatever its
+  // quota is, and the newest of all whatever the bounds are: an operator is about to read it.
+  // The broker's own have a history apart, of kMaxOwnReports.
+  void trim(const Bounds& bounds) noexcept;
   // When the oldest report ended; SteadyTime::max() without any.
   [[nodiscard]] SteadyTime oldest_end() const noexcept;
 
   [[nodiscard]] std::size_t running() const noexcept { return all_.size() - kept(); }
-  [[nodiscard]] std::size_t kept() const noexcept { return kept_.count + own_.count; }
+  [[nodiscard]] std::size_t kept() const noexcept { return total_[0].reports + total_[1].reports; }
+  // Calls visit(uid_t, bytes of reports) for each user who has any, in ascending order.
+  template <class Visit>
+  void for_each_user(Visit&& visit) const {
+    for (const auto& [uid, user] : users_) {
+      if (uid != kBroker && user.bytes() != 0) visit(uid, user.bytes());
+    }
+  }
   [[nodiscard]] std::size_t running_own() const noexcept { return running_own_; }
   static constexpr std::size_t kMaxOwnReports = 256;
   [[nodiscard]] BroadcastId first_id() const noexcept { return first_id_; }
@@ -48,6 +83,7 @@ class BroadcastLog {
     std::vector<BroadcastId> kept_by_end;  // complete, in the order of ending; the own ones too
     BroadcastId first_id = 0;
     BroadcastId last_id = 0;
+    std::vector<BroadcastId> latest;  // the last that ended of each list; 0: it is gone
 
     friend bool operator==(const Saved&, const Saved&) = default;
   };
@@ -65,17 +101,46 @@ class BroadcastLog {
 
  private:
   std::deque<std::unique_ptr<Broadcast>> all_;  // by id; the oldest are the first to go
+  struct Size {
+    std::size_t reports = 0;
+    std::size_t targets = 0;
+    std::size_t bytes = 0;
+  };
   // Those that are complete, in order of ending. Linked, so that an end allocates nothing.
   struct Kept {
     Broadcast* oldest = nullptr;
     Broadcast* newest = nullptr;
-    std::size_t count = 0;
-    std::size_t targets = 0;
+    Size size;
   };
-  void trim(Kept& list, std::size_t max_reports, std::size_t max_targets,
-            SteadyTime before) noexcept;
-  Kept kept_;
-  Kept own_;
+  enum List : std::uint8_t { kAsked, kOwn };
+  static constexpr std::size_t kLists = 2;
+  struct User {
+    std::size_t broadcasts = 0;  // in all_
+    std::uint64_t quota = 0;     // of bytes
+    Kept kept[kLists];
+    [[nodiscard]] std::size_t bytes() const noexcept {
+      return kept[kAsked].size.bytes + kept[kOwn].size.bytes;
+    }
+  };
+  using Users = std::map<uid_t, User>;
+
+  [[nodiscard]] static List list_of(const Broadcast& broadcast) noexcept {
+    return broadcast.own ? kOwn : kAsked;
+  }
+  [[nodiscard]] User& user_of(const Broadcast& broadcast) noexcept;
+  void resize(Broadcast& report, std::size_t bytes) noexcept;
+  void trim(User& user, SteadyTime before) noexcept;
+  // REQUIRES: it has one.
+  void drop_oldest(User& user, List list) noexcept;
+  void trim_to(List list, std::size_t Size::*measure, std::size_t most) noexcept;
+  // Who loses a report when there is too much of `measure`; users_.end(): nobody.
+  [[nodiscard]] Users::iterator who_loses(List list, std::size_t Size::*measure,
+                                          std::size_t most) noexcept;
+
+  Quotas quotas_;
+  Users users_;  // those with a broadcast
+  Size total_[kLists];
+  const Broadcast* latest_[kLists] = {};  // the report that ended last
   std::size_t running_own_ = 0;
   // Emptied ones, whose vectors have room already: a round allocates nothing for its targets.
   static constexpr std::size_t kMaxSpare = 4;

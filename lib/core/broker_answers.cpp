@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/broker_state.h"
+#include "core/report_bytes.h"
 
 namespace muster::core {
 namespace {
@@ -45,7 +46,8 @@ void Broker::failed(ConnectionId connection, BroadcastId id, const Failure& fail
   auto& broadcast = *open->broadcast;
   broadcast.targets[open->target].answered = true;
   if (!failure.detail.empty()) {
-    unless_out_of_memory([&] { broadcast.text_of(open->target).detail = failure.detail; });
+    unless_out_of_memory(
+        [&] { broadcast.keep(broadcast.text_of(open->target).detail, failure.detail); });
   }
   state.settle(broadcast, open->target, OutcomeKind::kFailure, Cause::kAnswer, now, failure.reason);
 }
@@ -80,7 +82,7 @@ void Broker::working(ConnectionId connection, BroadcastId id, const Working& wor
   }
   unless_out_of_memory([&] {
     auto& text = broadcast.text_of(open->target);
-    text.note = working.note;
+    broadcast.keep(text.note, working.note);
     text.percent = working.percent;
   });
   if (state.shell.wants_every_outcome()) {
@@ -116,17 +118,20 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   if (failure == nullptr) note_quiesced(*broadcast, entry, now);
   // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
   const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at : target.settled_at;
+  const std::size_t late_before = broadcast->late.size();
   unless_out_of_memory([&] {
-    LateRecord record;
+    LateRecord& record = broadcast->late.emplace_back();
     record.target = *index;
     record.lateness = std::chrono::duration_cast<std::chrono::microseconds>(now.steady - due);
     if (failure != nullptr) {
       record.reason = failure->reason;
-      record.detail = failure->detail;
+      broadcast->keep(record.detail, failure->detail);
     }
-    broadcast->late.push_back(std::move(record));
   });
   tell_outcome(Event::Kind::kLateAnswer, *broadcast, *index, now);
+  if (!broadcast->complete() || broadcast->late.size() == late_before) return;
+  log.has_grown(*broadcast, bytes_of(broadcast->late.back()));
+  expire_reports(now);
 }
 
 // Late or not, it is quiesced now.

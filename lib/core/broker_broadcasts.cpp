@@ -100,10 +100,15 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
     return Started{there->id, static_cast<std::uint32_t>(there->targets.size()),
                    static_cast<std::uint32_t>(there->skipped.size()), true};
   }
-  if (state.log.running() >= state.config.max_broadcasts) {
-    return error(ControlError::Code::kBusy, "there are " + std::to_string(state.log.running()) +
-                                                " broadcasts in flight, the most that this "
-                                                "broker takes; try again when some have ended");
+  const std::size_t most = uid ? most_for(*uid, state.config.max_broadcasts)
+                               : state.config.max_broadcasts;  // the broker itself
+  if (state.log.running() >= most) {
+    std::string text = "there are " + std::to_string(state.log.running()) +
+                       " broadcasts in flight, the most that this broker takes; ";
+    if (const std::size_t reserved = state.config.max_broadcasts - most; reserved != 0) {
+      text += std::to_string(reserved) + " more are reserved for root and the broker's own user; ";
+    }
+    return error(ControlError::Code::kBusy, text + "try again when some have ended");
   }
   if (uid) {
     if (auto over = state.accounts.refusal(Resource::kBroadcast, *uid)) {

@@ -44,7 +44,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   const auto add = [&](EntryId id, Entry& entry) {
     if (!everybody && !selected->selects(id, entry)) return;
     if (entry.state == BackendState::kDead) {
-      broadcast.skipped.push_back({entry.enrolment, entry.cause});
+      broadcast.skipped.push_back({entry.enrolment, entry.cause, id});
       return;
     }
     const auto budget = budget_of(broadcast.request, entry);
@@ -63,6 +63,23 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   }
   broadcast.give_back_room();
   return made;
+}
+
+void Broker::State::charge_enrolments(Broadcast& broadcast) noexcept {
+  BroadcastId before = 0;
+  std::size_t bytes = 0;
+  const auto charge = [&](Entry& entry) {
+    if (entry.charged_to != before) {
+      if (bytes != 0) log.charge_enrolments(broadcast, before, bytes);
+      before = entry.charged_to;
+      bytes = 0;
+    }
+    bytes += entry.enrolment_bytes;
+    entry.charged_to = broadcast.id;
+  };
+  for (const Target& target : broadcast.targets) charge(registry.at(target.entry));
+  for (const SkippedTarget& skipped : broadcast.skipped) charge(registry.at(skipped.entry));
+  if (bytes != 0) log.charge_enrolments(broadcast, before, bytes);
 }
 
 // A living process that is not connected is a target, too: what is known of it is its outcome, or
@@ -97,6 +114,7 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
     throw;
   }
   auto& broadcast = *added;
+  charge_enrolments(broadcast);
   // From here on everything that was prepared gets an outcome.
   const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
   std::uint64_t sent = 0;

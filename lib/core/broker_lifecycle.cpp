@@ -83,6 +83,8 @@ void Broker::State::redeliver(Entry& entry, Now now) {
   for (const auto& open : entry.open) {
     auto& target = open.broadcast->targets[open.target];
     target.who = entry.enrolment;
+    log.charge_enrolments(*open.broadcast, 0, entry.enrolment_bytes);
+    entry.charged_to = open.id;
     shell.send(entry.connection, open.broadcast->outgoing(target.budget));
     if (!std::exchange(target.sent, true)) {  // it was away when the broadcast began
       ++counters.operations_sent;
@@ -129,7 +131,8 @@ void Broker::State::idle_passed(EntryId id, Now now) {
   // Half of what can run is reserved for operators; each user's share is charged with its backends'
   // own.
   const uid_t uid = entry.enrolment->peer.uid;
-  if (2 * log.running_own() >= config.max_broadcasts || log.running() >= config.max_broadcasts ||
+  const std::size_t most = most_for(uid, config.max_broadcasts);
+  if (2 * log.running_own() >= most || log.running() >= most ||
       accounts.refusal(Resource::kBroadcast, uid)) {
     arm_idle(id, now.steady + std::chrono::seconds(1));
     return;
@@ -153,7 +156,8 @@ void Broker::State::expire_dead(Now now) noexcept {
 }
 
 void Broker::State::expire_reports(Now now) noexcept {
-  log.trim(config.max_reports, config.max_report_targets, now.steady - config.report_age);
+  log.trim({config.max_reports, config.max_report_targets, config.max_report_bytes,
+            now.steady - config.report_age});
   const auto oldest = log.oldest_end();
   const auto at = oldest == SteadyTime::max() ? oldest : oldest + config.report_age;
   arm_again(expire_reports_deadline, Deadline::Kind::kExpireReport, at);

@@ -60,6 +60,8 @@ std::vector<UserUsage> Broker::State::usage() const {
   registry.for_each_with_dead(
       [&](uid_t uid, std::size_t dead) { users[uid].dead_backends = dead; });
 
+  log.for_each_user([&](uid_t uid, std::size_t bytes) { users[uid].report_bytes.used = bytes; });
+
   std::vector<UserUsage> list;
   list.reserve(users.size());
   for (auto& [uid, user] : users) {
@@ -72,6 +74,7 @@ std::vector<UserUsage> Broker::State::usage() const {
     user.operators.quota = quota.operators;
     user.followers.quota = quota.followers;
     user.answer_bytes.quota = quota.answer_bytes;
+    user.report_bytes.quota = quota.report_bytes;
     list.push_back(user);
   }
   return list;

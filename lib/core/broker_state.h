@@ -39,7 +39,8 @@ struct Broker::State {
       : config(std::move(c)),
         shell(s),
         ledger(std::make_shared<Accounts>(config.quotas)),
-        accounts(*ledger) {}
+        accounts(*ledger),
+        log(config.quotas) {}
 
   // --- sessions
   // Null when the connection is not known (any more).
@@ -97,6 +98,7 @@ struct Broker::State {
   Broadcast& launch(Launch what, Now now);
   // Everything of a broadcast that is not yet known to anybody.
   std::unique_ptr<Broadcast> prepare(Launch what, Now now);
+  void charge_enrolments(Broadcast& broadcast) noexcept;
   void ask(Broadcast& broadcast, std::uint32_t target, Now now);
   // settle() and finish() do all of their work when memory runs out; only an event is lost then,
   // and what an operator waits for does not come by event: see Shell::ended().

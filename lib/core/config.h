@@ -24,9 +24,9 @@ struct Config {
   std::size_t max_broadcasts = 1024;  // in flight
   std::size_t max_reports = 1000;     // kept after they finished
   std::chrono::milliseconds report_age = std::chrono::hours(1);
-  // Bounds the memory of kept reports whatever the number of backends: one target of one report
-  // is about 80 bytes, so 1,000,000 are 80 MB.
+  // Bound kept reports whatever the number of backends.
   std::size_t max_report_targets = 1'000'000;
+  std::size_t max_report_bytes = 256ULL * 1024 * 1024;
   // Over it, the oldest dead entry of the user with the most dead entries is removed.
   std::size_t max_dead = 4096;
   std::chrono::milliseconds dead_age = std::chrono::hours(24);

@@ -36,7 +36,7 @@ struct Limit {
   std::optional<std::uint64_t> QuotaOverride::*own;
 };
 
-constexpr std::array<Limit, 7> kLimits{{
+constexpr std::array<Limit, 8> kLimits{{
     {&Quota::connections, &QuotaOverride::connections},
     {&Quota::registrations, &QuotaOverride::registrations},
     {&Quota::queued_bytes, &QuotaOverride::queued_bytes},
@@ -44,6 +44,7 @@ constexpr std::array<Limit, 7> kLimits{{
     {&Quota::operators, &QuotaOverride::operators},
     {&Quota::followers, &QuotaOverride::followers},
     {&Quota::answer_bytes, &QuotaOverride::answer_bytes},
+    {&Quota::report_bytes, &QuotaOverride::report_bytes},
 }};
 
 bool is_bounded_in_all_alone(Resource resource, uid_t uid) noexcept {
@@ -53,6 +54,15 @@ bool is_bounded_in_all_alone(Resource resource, uid_t uid) noexcept {
 }  // namespace
 
 bool is_privileged(uid_t uid) noexcept { return uid == 0 || uid == ::geteuid(); }
+
+std::size_t most_for(uid_t uid, std::size_t most) noexcept {
+  constexpr std::size_t kMostReserved = 16;
+  return is_privileged(uid) ? most : most - std::min(kMostReserved, most / 4);
+}
+
+bool is_reserved(uid_t uid, std::size_t used, std::size_t most) noexcept {
+  return used <= most / 4 && is_privileged(uid);
+}
 
 Quota Quotas::of(uid_t uid) const {
   const auto found = of_uid.find(uid);

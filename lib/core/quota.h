@@ -6,6 +6,7 @@
 // something is in use.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -30,6 +31,7 @@ struct Quota {
   std::uint64_t operators = 32;                      // connections of operators
   std::uint64_t followers = 64;                      // requests of operators that get events
   std::uint64_t answer_bytes = 64ULL * 1024 * 1024;  // over all its operators
+  std::uint64_t report_bytes = 64ULL * 1024 * 1024;  // of the reports it asked for
 
   friend bool operator==(const Quota&, const Quota&) = default;
 };
@@ -43,6 +45,7 @@ struct QuotaOverride {
   std::optional<std::uint64_t> operators;
   std::optional<std::uint64_t> followers;
   std::optional<std::uint64_t> answer_bytes;
+  std::optional<std::uint64_t> report_bytes;
 };
 
 struct Quotas {
@@ -58,6 +61,12 @@ enum class Resource : std::uint8_t { kConnection, kRegistration, kBroadcast, kOp
 
 // Root and the broker's own user: they have a reserve of what users share.
 [[nodiscard]] bool is_privileged(uid_t uid) noexcept;
+// Of what users share and take one by one, up to `most` of it, how many `uid` finds taken at most:
+// a quarter, 16 at most, is reserved for root and the broker's own user.
+[[nodiscard]] std::size_t most_for(uid_t uid, std::size_t most) noexcept;
+// Of what users share and lose when there is too much of it: whether `used` is within the quarter
+// that nobody can take from root and the broker's own user.
+[[nodiscard]] bool is_reserved(uid_t uid, std::size_t used, std::size_t most) noexcept;
 
 class Accounts {
  public:

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/quota.h"
+#include "core/report_bytes.h"
+
 namespace muster::core {
 namespace {
 
@@ -58,6 +61,8 @@ EntryId Registry::put(Enrolment enrolment) {
     if (entries_[id].state == BackendState::kDead) forget_death(entries_[id]);
     leave(entries_[id].enrolment->peer.uid);
   }
+  entries_[id].enrolment_bytes = bytes_of(*shared);
+  entries_[id].charged_to = 0;
   entries_[id].enrolment = std::move(shared);
   entries_[id].state = BackendState::kLive;
   entries_[id].cause = Cause::kNone;
@@ -115,15 +120,17 @@ void Registry::forget_death(Entry& entry) noexcept {
 void Registry::evict_dead(std::size_t max_dead) noexcept {
   while (dead_ > max_dead) {
     const User* has_most = nullptr;
+    const User* last_resort = nullptr;
     for (const auto& [uid, user] : users_) {
       if (user.dead == 0) continue;
-      if (has_most == nullptr || user.dead > has_most->dead ||
-          (user.dead == has_most->dead &&
-           entries_[user.longest_dead].death < entries_[has_most->longest_dead].death)) {
-        has_most = &user;
+      const User*& most = is_reserved(uid, user.dead, max_dead) ? last_resort : has_most;
+      if (most == nullptr || user.dead > most->dead ||
+          (user.dead == most->dead &&
+           entries_[user.longest_dead].death < entries_[most->longest_dead].death)) {
+        most = &user;
       }
     }
-    remove(has_most->longest_dead);
+    remove((has_most == nullptr ? last_resort : has_most)->longest_dead);
   }
 }
 
@@ -176,7 +183,8 @@ Registry::Saved Registry::save() const {
             0,
             {},
             entry.since_unix_ms,
-            {}};
+            {},
+            entry.charged_to};
     for (const OpenOperation& open : entry.open) slot.open.push_back({open.id, open.target});
     slot.quiesced = entry.quiesced;
     if (entry.state != BackendState::kDead) return;
@@ -190,6 +198,8 @@ void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>
   for (Saved::Slot& slot : saved.slots) {
     auto& entry = entries_.emplace_back();
     entry.enrolment = std::move(slot.enrolment);
+    if (entry.enrolment != nullptr) entry.enrolment_bytes = bytes_of(*entry.enrolment);
+    entry.charged_to = slot.charged_to;
     entry.state = slot.state;
     entry.cause = slot.cause;
     entry.connection = slot.connection;

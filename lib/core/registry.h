@@ -61,6 +61,9 @@ struct Entry {
   EntryId died_after = kNoEntry;
   std::uint64_t since_unix_ms = 0;  // of the state
   Quiesces quiesced;
+  // What reports that name its enrolment are charged for that, and the one that is now; 0: none.
+  BroadcastId charged_to = 0;
+  std::size_t enrolment_bytes = 0;
 };
 
 class Registry {
@@ -80,7 +83,8 @@ class Registry {
   void mark_dead(EntryId id, Now now) noexcept;
   // Removes dead ones until at most `max_dead` are left: each time the longest dead of the user who
   // has the most; of users with as many, the one who has the longest dead. So no user
-  // can push out the dead entries of another.
+  // can push out the dead entries of another. Root's and the broker's own user's, a quarter of
+  // `max_dead` at most, go last.
   void evict_dead(std::size_t max_dead) noexcept;
   // Removes those that died before `before`. The time at which the oldest of the rest died, or
   // SteadyTime::max().
@@ -127,6 +131,7 @@ class Registry {
       SteadyTime died;
       std::uint64_t since_unix_ms = 0;
       Quiesces quiesced;
+      BroadcastId charged_to = 0;
 
       friend bool operator==(const Slot&, const Slot&) = default;
     };

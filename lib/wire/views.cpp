@@ -76,7 +76,7 @@ struct UserShare {
   const v1::Share& (v1::UserUsage::*take)() const;
 };
 
-constexpr std::array<UserShare, 7> kUserShares{{
+constexpr std::array<UserShare, 8> kUserShares{{
     {&UserUsage::connections, &v1::UserUsage::mutable_connections, &v1::UserUsage::connections},
     {&UserUsage::registrations, &v1::UserUsage::mutable_registrations,
      &v1::UserUsage::registrations},
@@ -85,6 +85,7 @@ constexpr std::array<UserShare, 7> kUserShares{{
     {&UserUsage::operators, &v1::UserUsage::mutable_operators, &v1::UserUsage::operators},
     {&UserUsage::followers, &v1::UserUsage::mutable_followers, &v1::UserUsage::followers},
     {&UserUsage::answer_bytes, &v1::UserUsage::mutable_answer_bytes, &v1::UserUsage::answer_bytes},
+    {&UserUsage::report_bytes, &v1::UserUsage::mutable_report_bytes, &v1::UserUsage::report_bytes},
 }};
 
 void put_user(const UserUsage& user, v1::UserUsage& out) {

@@ -1,4 +1,5 @@
 // What operators of one user may take of the broker: others, root above all, keep their place.
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -194,6 +195,33 @@ TEST_F(ControlPlaneLedgerTest, HalfARequestIsInTheUsersAccountToo) {
   EXPECT_GE(usage_of(kAlice).answer_bytes.used, 600u << 10);
   EXPECT_GE(server_->core().counters().over_quota, 4u);
   expect_it_answers();
+}
+
+TEST_F(ControlPlaneLedgerTest, ReportsAreChargedToTheOperatorWhoAskedAndItsOwnGoFirst) {
+  options_.core.quotas.each.report_bytes = 6'000;
+  start();
+  TestBackend& a = join("a");
+  BroadcastId next = 100;
+  const auto asks = [&](TestOperator& op) {
+    op.asks(next, release("/cache"));
+    EXPECT_EQ(a.hears(), "operation " + std::to_string(next) + ": release-handles /cache");
+    a.acks(next);
+    const std::string number = std::to_string(next++);
+    EXPECT_EQ(op.hears(), std::string(number)
+                              .append(" report ")
+                              .append(number)
+                              .append(" finished: release-handles /cache: acked a 1.0.0"));
+  };
+  TestOperator& bob = connect_as(kBob);
+  asks(bob);
+  TestOperator& alice = connect_as(kAlice);
+  for (int i = 0; i < 20; ++i) asks(alice);
+  EXPECT_LE(usage_of(kAlice).report_bytes.used, 6'000u);
+  EXPECT_GT(usage_of(kAlice).report_bytes.used, 0u);
+  bob.asks(1, wire::GetReport{100, false});
+  EXPECT_EQ(bob.hears(), "1 report 100 finished: release-handles /cache: acked a 1.0.0");
+  bob.asks(2, wire::GetReport{101, false});
+  EXPECT_NE(bob.hears().find("the report of broadcast 101 was kept as long as"), std::string::npos);
 }
 
 }  // namespace

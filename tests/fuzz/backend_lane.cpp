@@ -32,9 +32,13 @@ core::Config config_of(Input& input) {
   if ((choice & 4U) != 0) config.max_dead = 1;
   if ((choice & 8U) != 0) config.reconnect_grace = milliseconds(0);
   if ((choice & 16U) != 0) config.max_ack_timeout = milliseconds(1'000);
-  if ((choice & 32U) != 0) config.max_report_targets = 2;
+  if ((choice & 32U) != 0) {
+    config.max_report_targets = 2;
+    config.max_report_bytes = 6'000;
+  }
   if ((choice & 64U) != 0) {
     config.quotas.each = {4, 3, 2'000, 1};
+    config.quotas.each.report_bytes = 3'000;
     config.quotas.of_uid[1000].registrations = 1;
   }
   if ((choice & 128U) != 0) {

@@ -34,6 +34,10 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "registrations used up",
     "broadcasts used up",
     "queue used up",
+    "used the reserve",
+    "reports over a user's bytes",
+    "reports of who had most",
+    "reports that were reserved",
 };
 static_assert(!kNames.back().empty());
 

@@ -40,6 +40,10 @@ enum class Case : std::uint8_t {
   kRegistrationsUsedUp,
   kBroadcastsUsedUp,
   kQueueUsedUp,
+  kReserveUsed,          // root started a broadcast where another user could not
+  kReportOfUserDropped,  // over its user's quota of bytes
+  kReportOfMostDropped,  // of the user who had the most, where all had too much
+  kReportReserved,       // and root, who had the most, kept its own
   kEnd,
 };
 inline constexpr std::size_t kCases = static_cast<std::size_t>(Case::kEnd);

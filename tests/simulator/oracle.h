@@ -63,6 +63,7 @@ class Oracle {
     std::uint64_t death = 0;            // counts up
     SteadyTime last_activity;           // live
     std::optional<SteadyTime> idle_at;  // when it is looked at next
+    BroadcastId charged_to = 0;         // the last that was charged for what it registered with
   };
   struct Asked {
     std::uint32_t key = 0;
@@ -82,6 +83,7 @@ class Oracle {
     std::uint32_t redeliveries = 0;
     bool answered = false;
     bool sent = false;
+    bool has_text = false;
   };
   struct Cast {
     BroadcastId id = 0;
@@ -100,6 +102,7 @@ class Oracle {
     std::vector<Asked> asked;  // in registration order, the dead ones, too
     std::vector<LateAnswer> late_acks;
     std::vector<LateAnswer> late_failures;
+    std::size_t enrolment_bytes = 0;  // it is charged for, of what its backends registered with
   };
 
   // A user's operation key.
@@ -215,7 +218,17 @@ class Oracle {
                std::optional<std::uint64_t> only, Now now);
   void cancel(Cast& cast, Now now);
   void trim_dead(Now now);
-  void trim_reports(std::deque<BroadcastId>& kept, std::size_t most, Now now);
+  using Reports = std::deque<BroadcastId>;
+  // In bytes.
+  [[nodiscard]] std::size_t size_of(const Cast& cast) const;
+  [[nodiscard]] std::size_t report_bytes_of(uid_t uid) const;
+  [[nodiscard]] Reports reports_of(const Reports& kept, uid_t uid) const;
+  void charge_enrolment(Cast& cast, Backend& backend);
+  void drop_report(Reports& kept, BroadcastId id);
+  void trim_user(uid_t uid, Now now);
+  template <class Measure>
+  void trim_reports(Reports& kept, std::size_t most, Measure measure);
+  [[nodiscard]] std::size_t most_running(std::optional<uid_t> uid) const;
   // What a user has, counted anew each time.
   [[nodiscard]] UserUsage usage_of(uid_t uid) const;
   static bool is_full(const Share& share) { return share.used >= share.quota; }
@@ -227,8 +240,8 @@ class Oracle {
   std::vector<Backend> backends_;  // in registration order
   std::map<std::uint32_t, Connection> connections_;
   std::map<BroadcastId, Cast> casts_;
-  std::deque<BroadcastId> kept_;      // reports, in the order in which they ended
-  std::deque<BroadcastId> own_kept_;  // those of idle quiesces
+  Reports kept_;      // in the order in which they ended
+  Reports own_kept_;  // those of idle quiesces
   std::vector<Key> keys_;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;

@@ -50,6 +50,7 @@ void Oracle::answer(std::uint32_t connection, BroadcastId id, const Failure* fai
   if (failure != nullptr) {
     // Rule: it answers Failure{reason}: a failure with that reason, the detail in the report.
     asked->said = failure->detail;
+    if (!asked->said.empty()) asked->has_text = true;
     settle(cast->second, *asked, OutcomeKind::kFailure, failure->reason, Cause::kAnswer, now);
   } else {
     // Rule: the backend acks in time: an ack. Rule: one that acked a quiesce is quiesced.
@@ -111,6 +112,7 @@ void Oracle::stray(const Backend& backend, BroadcastId id, const Failure* failur
     cast->second.late_acks.push_back(late);
   }
   tell(Event::Kind::kLateAnswer, cast->second, *asked);
+  if (is_kept(id)) expire_reports(now);
 }
 
 void Oracle::working(std::uint32_t connection, BroadcastId id, const Working& working, Now now) {
@@ -127,6 +129,7 @@ void Oracle::working(std::uint32_t connection, BroadcastId id, const Working& wo
   const auto moved = std::max(asked->deadline, std::min(wanted, most));
   if (moved != asked->deadline) ++asked->extensions;
   asked->deadline = moved;
+  asked->has_text = true;
   asked->note = working.note;
   asked->percent = working.percent;
   if (watched) tell(Event::Kind::kWorking, cast->second, *asked);

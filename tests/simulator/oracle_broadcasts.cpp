@@ -68,7 +68,9 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
       return started(casts_.at(used.id), true);
     }
   }
-  if (running() >= static_cast<std::size_t>(knobs_.max_broadcasts)) return Code::kBusy;
+  const auto user_of_it = by ? std::optional(by->uid) : std::nullopt;
+  if (running() >= most_running(user_of_it)) return Code::kBusy;
+  if (user_of_it && running() >= most_running(uid_of(0))) cases_.saw(Case::kReserveUsed);
   if (by && is_full(usage_of(by->uid).broadcasts)) {
     cases_.saw(Case::kBroadcastsUsedUp);
     ++counters.over_quota;
@@ -88,6 +90,14 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
   cast.operation_key = operation_key;
   if (deadline) cast.deadline = std::max(*deadline, milliseconds(1));
   return started(launch(std::move(cast), ack_timeout, std::nullopt, now), false);
+}
+
+// Rule: root and the broker's own user have a reserve that nobody else can take. The broker itself
+// may have all.
+std::size_t Oracle::most_running(std::optional<uid_t> uid) const {
+  const auto most = static_cast<std::size_t>(knobs_.max_broadcasts);
+  if (!uid || core::is_privileged(*uid)) return most;
+  return most - std::min<std::size_t>(most / 4, 16);
 }
 
 Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
@@ -135,6 +145,7 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
     }
     cast.asked.push_back(asked);
   }
+  for (const auto& asked : cast.asked) charge_enrolment(cast, *by_serial(asked.serial));
   ++counters.broadcasts_started;
   tell(Event::Kind::kBroadcastStarted, cast);
   if (cast.asked.empty() || is_over(cast)) {
@@ -195,9 +206,8 @@ void Oracle::idle_due(BroadcastId next, std::uint32_t key, SteadyTime at, Now no
   // Rule: quiesces that the broker starts itself count against the backend's user.
   std::size_t own = 0;
   for (const auto& [id, cast] : casts_) own += cast.own && !is_over(cast) ? 1 : 0;
-  if (running() >= static_cast<std::size_t>(knobs_.max_broadcasts) ||
-      2 * own >= static_cast<std::size_t>(knobs_.max_broadcasts) ||
-      is_full(usage_of(backend->peer.uid).broadcasts)) {
+  const std::size_t most = most_running(backend->peer.uid);
+  if (running() >= most || 2 * own >= most || is_full(usage_of(backend->peer.uid).broadcasts)) {
     backend->idle_at = now.steady + std::chrono::seconds(1);
     return;
   }
@@ -270,32 +280,6 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   tell(Event::Kind::kBackendForgotten, *backend);
   std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
   return std::nullopt;
-}
-
-// Reports are bounded in number, in size (the newest is kept whatever its size) and in age.
-// Rule: quiesces that the broker starts itself have a history of their own.
-void Oracle::expire_reports(Now now) {
-  constexpr std::size_t kOwnReports = 256;
-  // Somebody is about to read the report of a broadcast that ends now.
-  trim_reports(kept_, static_cast<std::size_t>(std::max<std::int64_t>(knobs_.max_reports, 1)), now);
-  trim_reports(own_kept_, kOwnReports, now);
-}
-
-void Oracle::trim_reports(std::deque<BroadcastId>& kept, std::size_t most, Now now) {
-  const auto age = milliseconds(std::max<std::int64_t>(knobs_.report_age, 1000));
-  for (;;) {
-    if (kept.empty()) return;
-    std::size_t targets = 0;
-    for (const auto id : kept) targets += casts_.at(id).asked.size();
-    auto& oldest = casts_.at(kept.front());
-    const bool too_many = kept.size() > most;
-    const bool too_large =
-        kept.size() > 1 && targets > static_cast<std::size_t>(knobs_.max_report_targets);
-    const bool too_old = oldest.ended + age <= now.steady;
-    if (!too_many && !too_large && !too_old) return;
-    oldest.forgotten = true;
-    kept.pop_front();
-  }
 }
 
 }  // namespace muster::simulator

@@ -155,6 +155,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   holder->peer = who->peer;
   holder->connection = connection;
   holder->incarnation = ++last_incarnation_;
+  holder->charged_to = 0;
   holder->since_unix_ms = now.unix_ms;
   holder->cause = Cause::kNone;
   holder->last_activity = now.steady;
@@ -175,6 +176,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
       if (asked.serial != holder->serial || asked.outcome != OutcomeKind::kOpen) continue;
       asked.incarnation = holder->incarnation;
       asked.peer = holder->peer;
+      charge_enrolment(cast, *holder);
       send(connection, Sent::Kind::kOperation, id,
            static_cast<std::uint64_t>(asked.budget.count()));
       if (!asked.sent) {
@@ -324,13 +326,22 @@ void Oracle::trim_dead(Now now) {
   for (;;) {
     std::map<uid_t, std::size_t> dead;
     std::size_t sum = 0;
-    std::size_t most = 0;
     for (const auto& backend : backends_) {
       if (backend.state != BackendState::kDead) continue;
       ++sum;
-      most = std::max(most, ++dead[backend.peer.uid]);
+      ++dead[backend.peer.uid];
     }
-    if (sum <= static_cast<std::size_t>(knobs_.max_dead)) break;
+    const auto all = static_cast<std::size_t>(knobs_.max_dead);
+    if (sum <= all) break;
+    // Rule: root and the broker's own user have a reserve: a quarter.
+    const bool others = std::any_of(dead.begin(), dead.end(), [&](const auto& user) {
+      return !core::is_privileged(user.first) || user.second > all / 4;
+    });
+    std::size_t most = 0;
+    for (auto& [uid, count] : dead) {
+      if (others && core::is_privileged(uid) && count <= all / 4) count = 0;
+      most = std::max(most, count);
+    }
     const Backend* victim = nullptr;
     for (const auto& backend : backends_) {
       if (backend.state != BackendState::kDead || dead[backend.peer.uid] != most) continue;

@@ -1,4 +1,6 @@
 // The oracle: what each user has of the broker, counted from what is there.
+#include <algorithm>
+
 #include "simulator/oracle.h"
 #include "simulator/universe.h"
 
@@ -37,6 +39,7 @@ UserUsage Oracle::usage_of(uid_t uid) const {
   usage.operators.quota = defaults.operators;
   usage.followers.quota = defaults.followers;
   usage.answer_bytes.quota = defaults.answer_bytes;
+  usage.report_bytes = {report_bytes_of(uid), quota(knobs_.report_bytes_each)};
   return usage;
 }
 
@@ -45,9 +48,11 @@ std::vector<UserUsage> Oracle::usage() const {
   for (std::uint32_t user = 0; user < kUsers; ++user) {
     const auto usage = usage_of(uid_of(user));
     const auto sum = usage.connections.used + usage.registrations.used + usage.broadcasts.used +
-                     usage.dead_backends;
+                     usage.dead_backends + usage.report_bytes.used;
     if (sum != 0) all.push_back(usage);
   }
+  std::sort(all.begin(), all.end(),
+            [](const UserUsage& a, const UserUsage& b) { return a.uid < b.uid; });
   return all;
 }
 

@@ -15,7 +15,7 @@ using core::RegisterRule;
 
 constexpr uid_t kFirst = 1000;
 constexpr uid_t kSecond = 1001;
-constexpr uid_t kThird = 1002;
+constexpr uid_t kThird = 0;
 constexpr gid_t kFirstGroup = 1000;
 
 Principals everybody() { return {true, {}, {}}; }

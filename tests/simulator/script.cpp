@@ -23,6 +23,7 @@ constexpr std::array kFields = {
     Field{"max_reports", &Knobs::max_reports},
     Field{"report_age", &Knobs::report_age},
     Field{"max_report_targets", &Knobs::max_report_targets},
+    Field{"max_report_bytes", &Knobs::max_report_bytes},
     Field{"max_dead", &Knobs::max_dead},
     Field{"dead_age", &Knobs::dead_age},
     Field{"policy", &Knobs::policy},
@@ -30,6 +31,7 @@ constexpr std::array kFields = {
     Field{"registrations_each", &Knobs::registrations_each},
     Field{"broadcasts_each", &Knobs::broadcasts_each},
     Field{"queued_each", &Knobs::queued_each},
+    Field{"report_bytes_each", &Knobs::report_bytes_each},
     Field{"more", &Knobs::more},
     Field{"first_id", &Knobs::first_id},
     Field{"queue", &Knobs::queue},
@@ -71,17 +73,19 @@ Knobs random_knobs(Rng& rng) {
   knobs.grace = rng.pick(std::array{0, 20, 200, 1000});
   knobs.restart_grace = rng.pick(std::array{0, 300, 5000});
   knobs.register_timeout = rng.pick(std::array{30, 500, 5000});
-  if (rng.chance(20)) knobs.max_broadcasts = rng.between(1, 3);
-  if (rng.chance(25)) knobs.max_reports = rng.between(0, 3);
+  if (rng.chance(25)) knobs.max_broadcasts = rng.between(1, 5);
+  if (rng.chance(25)) knobs.max_reports = rng.between(0, 5);
   if (rng.chance(25)) knobs.report_age = rng.pick(std::array{0, 1, 100, 2000});
   if (rng.chance(15)) knobs.max_report_targets = rng.between(0, 6);
-  if (rng.chance(30)) knobs.max_dead = rng.between(0, 2);
+  if (rng.chance(15)) knobs.max_report_bytes = rng.between(1, 12'000);
+  if (rng.chance(30)) knobs.max_dead = rng.between(0, 5);
   if (rng.chance(30)) knobs.dead_age = rng.pick(std::array{0, 1, 100, 2000});
   if (rng.chance(20)) knobs.policy = rng.between(1, kPolicies - 1);
   if (rng.chance(12)) knobs.connections_each = rng.between(1, 5);
   if (rng.chance(12)) knobs.registrations_each = rng.between(1, 4);
   if (rng.chance(12)) knobs.broadcasts_each = rng.between(0, 2);
   if (rng.chance(12)) knobs.queued_each = rng.between(2, 12);
+  if (rng.chance(15)) knobs.report_bytes_each = rng.between(1, 9'000);
   if (rng.chance(30)) knobs.more = rng.between(1, 2);
   if (rng.chance(30)) knobs.first_id = rng.between(2, 1'000'000);
   if (rng.chance(20)) knobs.queue = rng.between(1, 4);
@@ -111,6 +115,7 @@ core::Config config_of(const Knobs& knobs) {
   config.max_reports = static_cast<std::size_t>(knobs.max_reports);
   config.report_age = milliseconds(knobs.report_age);
   config.max_report_targets = static_cast<std::size_t>(knobs.max_report_targets);
+  config.max_report_bytes = static_cast<std::size_t>(knobs.max_report_bytes);
   config.max_dead = static_cast<std::size_t>(knobs.max_dead);
   config.dead_age = milliseconds(knobs.dead_age);
   const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
@@ -119,12 +124,14 @@ core::Config config_of(const Knobs& knobs) {
   each.registrations = count(knobs.registrations_each);
   each.broadcasts = count(knobs.broadcasts_each);
   each.queued_bytes = count(knobs.queued_each);
+  each.report_bytes = count(knobs.report_bytes_each);
   if (knobs.more != 0) {
     auto& first = config.quotas.of_uid[uid_of(0)];
     first.connections = each.connections + count(knobs.more);
     first.registrations = each.registrations + count(knobs.more);
     first.broadcasts = each.broadcasts + count(knobs.more);
     first.queued_bytes = each.queued_bytes + count(knobs.more);
+    first.report_bytes = each.report_bytes + count(knobs.more);
   }
   config.policy = policy_of(knobs.policy);
   config.first_id_ever = static_cast<BroadcastId>(knobs.first_id);

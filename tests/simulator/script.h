@@ -24,6 +24,7 @@ struct Knobs {
   std::int64_t max_reports = 1000;
   std::int64_t report_age = 3'600'000;
   std::int64_t max_report_targets = 1'000'000;
+  std::int64_t max_report_bytes = 1 << 28;
   std::int64_t max_dead = 4096;
   std::int64_t dead_age = 86'400'000;
   std::int64_t policy = 0;  // see policy_of()
@@ -32,6 +33,7 @@ struct Knobs {
   std::int64_t registrations_each = 16'384;
   std::int64_t broadcasts_each = 512;
   std::int64_t queued_each = 1'000'000;  // messages
+  std::int64_t report_bytes_each = 1 << 26;
   std::int64_t more = 0;
   std::int64_t first_id = 1;    // that this host ever gave
   std::int64_t queue = 64;      // messages that wait for a backend before it is a slow reader

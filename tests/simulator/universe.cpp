@@ -123,7 +123,10 @@ const std::string& operation_key_of(std::int64_t key) {
   return entry(kTable, key);
 }
 
-uid_t uid_of(std::int64_t user) { return 1000 + static_cast<uid_t>(user % kUsers); }
+uid_t uid_of(std::int64_t user) {
+  user %= kUsers;
+  return user == 2 ? 0 : 1000 + static_cast<uid_t>(user);
+}
 
 core::Peer peer_of(std::int64_t process, bool exited) {
   const auto number = static_cast<std::uint64_t>(process);

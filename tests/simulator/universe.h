@@ -48,7 +48,7 @@ inline constexpr std::uint32_t kOperationKeys = 4;
 
 inline constexpr gid_t kGuests = 60;  // a supplementary group of the third user
 
-// The three who exist.
+// The three who exist; the third is root.
 inline constexpr std::uint32_t kUsers = 3;
 [[nodiscard]] uid_t uid_of(std::int64_t user);
 

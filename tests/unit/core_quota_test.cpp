@@ -1,5 +1,6 @@
 // What one user may take of the broker: what is counted, what is refused, what comes back.
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -106,6 +107,9 @@ class CoreQuotaTest : public ::testing::Test {
       return std::to_string(share.used) + " of " + std::to_string(share.quota);
     };
     for (const auto& user : status.users) {
+      const auto in_use = user.connections.used + user.registrations.used + user.broadcasts.used +
+                          user.dead_backends;
+      if (in_use == 0) continue;  // it has reports
       text += (text.empty() ? "" : "\n") + std::to_string(user.uid) + ": " +
               share_of(user.connections) + " connections, " + share_of(user.registrations) +
               " registrations, " + share_of(user.broadcasts) + " broadcasts, " +
@@ -238,6 +242,46 @@ TEST_F(CoreQuotaTest, BroadcastsInFlightCountForTheOperatorWhoAsked) {
   EXPECT_EQ(ask(0), "24");
   for (BroadcastId id = 21; id < 25; ++id) (void)broker.cancel_broadcast(id, now);
   EXPECT_EQ(usage(), "1000: 1 of 3 connections, 1 of 2 registrations, 0 of 2 broadcasts, 0 dead");
+}
+
+TEST(BroadcastReserveTest, OtherUsersCannotFillWhatIsReservedForRoot) {
+  Config config;
+  config.max_broadcasts = 9;  // 2 are reserved
+  KeepingShell shell;
+  Broker broker(config, shell);
+  const Now now{SteadyTime(std::chrono::hours(1)), 1000};
+  ASSERT_TRUE(broker.connection_opened({1, 1}, {{1, 1}, kAlice, kAlice}, now));
+  Registration registration;
+  registration.key = {Instance::shared(), "silent", "1.0.0", ""};
+  broker.registration({1, 1}, 1, std::move(registration), now);
+  const auto ask = [&](uid_t uid) -> std::string {
+    BroadcastRequest request;
+    request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+    const auto result = broker.start_broadcast(std::move(request), now, Operator{uid, 1, "tool"});
+    const auto* refused = std::get_if<ControlError>(&result);
+    return refused == nullptr ? "started" : refused->message;
+  };
+  for (uid_t i = 0; i < 7; ++i) EXPECT_EQ(ask(kAlice + i % 3), "started");
+  EXPECT_EQ(
+      ask(kBob),
+      "there are 7 broadcasts in flight, the most that this broker takes; 2 more are reserved "
+      "for root and the broker's own user; try again when some have ended");
+  EXPECT_EQ(ask(0), "started");
+  EXPECT_EQ(ask(::geteuid()), "started");
+  EXPECT_EQ(
+      ask(0),
+      "there are 9 broadcasts in flight, the most that this broker takes; try again when some "
+      "have ended");
+}
+
+TEST(BroadcastReserveTest, IsAQuarterAndSixteenAtMost) {
+  constexpr uid_t kNobodyOfHere = 54'321;
+  EXPECT_EQ(most_for(kNobodyOfHere, 1), 1u);
+  EXPECT_EQ(most_for(kNobodyOfHere, 3), 3u);
+  EXPECT_EQ(most_for(kNobodyOfHere, 8), 6u);
+  EXPECT_EQ(most_for(kNobodyOfHere, 1024), 1008u);
+  EXPECT_EQ(most_for(0, 8), 8u);
+  EXPECT_EQ(most_for(::geteuid(), 8), 8u);
 }
 
 TEST_F(CoreQuotaTest, ABroadcastThatAsksNobodyTakesNothing) {

@@ -216,6 +216,27 @@ TEST_F(RegistryTest, OverTheNumberTheUserWithTheMostDeadLosesTheLongestDead) {
   EXPECT_EQ(listed(), "");
 }
 
+TEST_F(RegistryTest, ManyUsersDoNotPushOutWhatIsReservedForRoot) {
+  const auto dies = [&](const std::string& service, uid_t uid, int second) {
+    auto who = enrolment(service);
+    who.peer.uid = uid;
+    registry.mark_dead(registry.put(std::move(who)), now(second));
+    registry.evict_dead(8);
+  };
+  dies("root-a", 0, 1);
+  dies("root-b", 0, 2);
+  for (int i = 0; i < 20; ++i) {
+    dies("other-" + std::to_string(i), 54'321 + static_cast<uid_t>(i), 3 + i);
+  }
+  EXPECT_EQ(listed(),
+            "root-a(dead) root-b(dead) other-14(dead) other-15(dead) other-16(dead) "
+            "other-17(dead) other-18(dead) other-19(dead)");
+  dies("root-c", 0, 30);  // more than a quarter
+  EXPECT_EQ(listed(),
+            "root-b(dead) other-14(dead) other-15(dead) other-16(dead) other-17(dead) "
+            "other-18(dead) other-19(dead) root-c(dead)");
+}
+
 TEST_F(RegistryTest, TheDeadOfAllUsersExpireByTheirAgeAlone) {
   for (int i = 0; i < 6; ++i) {
     auto who = enrolment("s" + std::to_string(i));

@@ -125,6 +125,8 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
   status.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 6};
   status.users = {{1000, {12, 32'768}, {10, 16'384}, {0, 67'108'864}, {0, 512}, 2},
                   {7, {0, 32'768}, {0, 16'384}, {0, 67'108'864}, {500, 512}, 0}};
+  status.users[1].operators = {3, 32};
+  status.users[1].report_bytes = {4'096, 67'108'864};
   status.descriptors = {214, 1024, 80, false};
   EXPECT_EQ(
       show_status(status, style),
@@ -140,7 +142,8 @@ TEST_F(ViewText, OfAStatusSaysWhatTheBrokerDoesAndHasDone) {
       "a quota\n"
       "descriptors  214 of 1024 in use, 80 reserved for operators\n"
       "user 7       0 of 32768 connections, 0 of 16384 registered, 0 of 67108864 bytes "
-      "queued, 500 of 512 broadcasts, 0 dead\n"
+      "queued, 500 of 512 broadcasts, 0 dead, 3 of 32 operators, 4096 of 67108864 bytes of "
+      "reports\n"
       "user 1000    alice: 12 of 32768 connections, 10 of 16384 registered, 0 of 67108864 "
       "bytes queued, 0 of 512 broadcasts, 2 dead\n")
       << "who is nearest to a quota comes first";

@@ -132,7 +132,7 @@ m.toml:7:14: [broker] send_queue takes a size such as "256KiB" or "1MiB", not "2
 m.toml:8:18: [broker] max_broadcasts takes a whole number, not "many"
 m.toml:9:16: [broker] reports_kept must be between 1 and 10000000, not 0
 m.toml:10:12: [broker] dead_age must be between 1s and 366d, not "0s"
-m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, restart_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, dead_kept, dead_age, transport
+m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, restart_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, report_bytes_kept, dead_kept, dead_age, transport
 m.toml:14:9: [log] level takes "error", "warning", "info" or "debug", not "loud"
 m.toml:15:10: [log] format takes "text" or "json", not an array
 m.toml:18:7: [sockets] dir takes an absolute path, not "run/muster"

@@ -197,6 +197,10 @@ std::vector<ConfigKey> make_keys() {
       {"broker", "report_age", broker_time(&Config::report_age, 1s, 366 * kDay)},
       {"broker", "report_targets_kept",
        broker_count(&Config::max_report_targets, 1, 1'000'000'000)},
+      {"broker", "report_bytes_kept",
+       size(
+           [](Settings & s) -> auto& { return s.broker.max_report_bytes; }, 64U << 10U,
+           1ULL << 40U)},
       {"broker", "dead_kept", broker_count(&Config::max_dead, 0, 10'000'000)},
       {"broker", "dead_age", broker_time(&Config::dead_age, 1s, 366 * kDay)},
       {"broker", "transport",
@@ -229,6 +233,10 @@ std::vector<ConfigKey> make_keys() {
       {"quota", "answer_bytes",
        size(
            [](Settings & s) -> auto& { return s.broker.quotas.each.answer_bytes; }, 16U << 10U,
+           1ULL << 40U)},
+      {"quota", "report_bytes",
+       size(
+           [](Settings & s) -> auto& { return s.broker.quotas.each.report_bytes; }, 16U << 10U,
            1ULL << 40U)},
       {"log", "level",
        word(
@@ -281,6 +289,7 @@ void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOv
   if (name == "operators") own.operators = from.operators;
   if (name == "followers") own.followers = from.followers;
   if (name == "answer_bytes") own.answer_bytes = from.answer_bytes;
+  if (name == "report_bytes") own.report_bytes = from.report_bytes;
 }
 
 std::vector<Contradiction> contradictions(const Settings& settings) {

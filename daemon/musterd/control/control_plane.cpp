@@ -28,7 +28,6 @@ namespace {
 
 using Acceptor = asio::local::stream_protocol::acceptor;
 constexpr std::chrono::milliseconds kAcceptPause{100};
-constexpr std::size_t kMostReserved = 16;  // of the connections, for privileged users
 
 // Who was about to be accepted is gone, or another took it.
 bool passes(const std::error_code& error) {
@@ -236,8 +235,7 @@ std::optional<ControlError> ControlPlane::State::no_place_for(uid_t uid) {
                         *std::move(over) + "; try again when one is done"};
   }
   const std::size_t most = context->settings.connections;
-  const std::size_t reserve = core::is_privileged(uid) ? 0 : std::min(kMostReserved, most / 4);
-  if (sessions.size() < most - reserve || close_idle(std::nullopt)) return std::nullopt;
+  if (sessions.size() < core::most_for(uid, most) || close_idle(std::nullopt)) return std::nullopt;
   return ControlError{ControlError::Code::kBusy,
                       fmt::format("{} operators are connected, which is the most that the "
                                   "configuration allows: try again when one is done",

@@ -128,6 +128,7 @@ struct UserUsage {
   Share operators{};     // connections of its operators
   Share followers{};     // requests of its operators that get events
   Share answer_bytes{};  // what its operators do not read
+  Share report_bytes{};  // of the reports that are kept for it
 
   friend bool operator==(const UserUsage&, const UserUsage&) = default;
 };

@@ -1,0 +1,153 @@
+// The oracle: which reports are kept, and what each user is charged for them.
+#include <algorithm>
+#include <set>
+
+#include "core/report_bytes.h"
+#include "simulator/forms.h"
+#include "simulator/oracle.h"
+#include "simulator/universe.h"
+
+namespace muster::simulator {
+namespace {
+
+constexpr uid_t kBroker = static_cast<uid_t>(-1);
+
+uid_t owner_of(const Oracle::Cast& cast) { return cast.charged.value_or(kBroker); }
+
+std::size_t enrolment_bytes(const Oracle::Backend& backend) {
+  core::Enrolment enrolment;
+  enrolment.registration = registration_of(backend.form, backend.key);
+  return core::bytes_of(enrolment);
+}
+
+}  // namespace
+
+std::size_t Oracle::size_of(const Cast& cast) const {
+  BroadcastRequest request;
+  request.operation = cast.operation;
+  request.selection = selection_of(cast.selection);
+  request.operation_key = cast.operation_key;
+  std::size_t bytes = core::kReportBytes + core::bytes_of(request) + cast.enrolment_bytes;
+  for (const auto& asked : cast.asked) {
+    const bool skipped = asked.outcome == OutcomeKind::kSkippedDead;
+    bytes += skipped ? core::kSkippedBytes : core::kTargetBytes;
+    if (!asked.has_text) continue;
+    bytes += core::kTextBytes + core::text_bytes(asked.said) + core::text_bytes(asked.note);
+  }
+  for (const auto* late : {&cast.late_acks, &cast.late_failures}) {
+    for (const auto& answer : *late) bytes += core::kLateBytes + core::text_bytes(answer.detail);
+  }
+  return bytes;
+}
+
+// Rule: what a backend registered with is charged to the newest report of each user that names it:
+// it takes over from a report of that user that has ended.
+void Oracle::charge_enrolment(Cast& cast, Backend& backend) {
+  const auto bytes = enrolment_bytes(backend);
+  const auto before = casts_.find(backend.charged_to);
+  if (before != casts_.end() && is_kept(before->first) && !before->second.forgotten &&
+      before->second.charged == cast.charged && before->second.own == cast.own) {
+    before->second.enrolment_bytes -= bytes;
+  }
+  cast.enrolment_bytes += bytes;
+  backend.charged_to = cast.id;
+}
+
+Oracle::Reports Oracle::reports_of(const Reports& kept, uid_t uid) const {
+  Reports reports;
+  for (const auto id : kept) {
+    if (owner_of(casts_.at(id)) == uid) reports.push_back(id);
+  }
+  return reports;
+}
+
+std::size_t Oracle::report_bytes_of(uid_t uid) const {
+  std::size_t bytes = 0;
+  for (const auto* kept : {&kept_, &own_kept_}) {
+    for (const auto id : reports_of(*kept, uid)) bytes += size_of(casts_.at(id));
+  }
+  return bytes;
+}
+
+void Oracle::drop_report(Reports& kept, BroadcastId id) {
+  casts_.at(id).forgotten = true;
+  std::erase(kept, id);
+}
+
+// Rule: over a user's quota its own oldest reports go, those of idle quiesces first; the newest
+// stays.
+void Oracle::trim_user(uid_t uid, Now now) {
+  const auto age = milliseconds(std::max<std::int64_t>(knobs_.report_age, 1000));
+  auto quota = static_cast<std::size_t>(knobs_.report_bytes_each);
+  if (uid == uid_of(0)) quota += static_cast<std::size_t>(knobs_.more);
+  for (auto* kept : {&own_kept_, &kept_}) {
+    for (;;) {
+      const auto reports = reports_of(*kept, uid);
+      if (reports.empty()) break;
+      const bool too_large = reports.size() > 1 && report_bytes_of(uid) > quota;
+      const bool too_old = casts_.at(reports.front()).ended + age <= now.steady;
+      if (!too_large && !too_old) break;
+      if (too_large) cases_.saw(Case::kReportOfUserDropped);
+      drop_report(*kept, reports.front());
+    }
+  }
+}
+
+// Rule: over what the broker keeps in all, the user with the most loses its oldest report. Root and
+// the broker's own user do so last while they have at most a quarter. The newest of all stays.
+template <class Measure>
+void Oracle::trim_reports(Reports& kept, std::size_t most, Measure measure) {
+  for (;;) {
+    std::map<uid_t, std::size_t> has;
+    std::size_t sum = 0;
+    for (const auto id : kept) {
+      const auto& cast = casts_.at(id);
+      has[owner_of(cast)] += measure(cast);
+      sum += measure(cast);
+    }
+    if (sum <= most) return;
+    const Cast* loses = nullptr;
+    bool of_loser_is_reserved = false;
+    bool was_spared = false;
+    for (const auto& [uid, value] : has) {
+      const auto& oldest = casts_.at(reports_of(kept, uid).front());
+      if (oldest.id == kept.back()) continue;
+      const bool is_reserved = uid == kBroker || (core::is_privileged(uid) && value <= most / 4);
+      const auto rank = [&](const Cast& cast, bool reserved, std::size_t of) {
+        return std::tuple(reserved, -static_cast<std::int64_t>(of), cast.ended, cast.id);
+      };
+      if (loses == nullptr || rank(oldest, is_reserved, value) <
+                                  rank(*loses, of_loser_is_reserved, has.at(owner_of(*loses)))) {
+        loses = &oldest;
+        of_loser_is_reserved = is_reserved;
+      }
+      was_spared = was_spared || is_reserved;
+    }
+    if (loses == nullptr) return;
+    if (has.size() > 1) cases_.saw(Case::kReportOfMostDropped);
+    if (was_spared && !of_loser_is_reserved) cases_.saw(Case::kReportReserved);
+    drop_report(kept, loses->id);
+  }
+}
+
+// Reports are bounded in number, in size and in age. Rule: quiesces that the broker starts itself
+// have a history of their own.
+void Oracle::expire_reports(Now now) {
+  constexpr std::size_t kOwnReports = 256;
+  std::set<uid_t> users;
+  for (const auto* kept : {&kept_, &own_kept_}) {
+    for (const auto id : *kept) users.insert(owner_of(casts_.at(id)));
+  }
+  for (const uid_t uid : users) trim_user(uid, now);
+  // Somebody is about to read the report of a broadcast that ends now.
+  const auto reports = static_cast<std::size_t>(std::max<std::int64_t>(knobs_.max_reports, 1));
+  for (auto* kept : {&kept_, &own_kept_}) {
+    trim_reports(*kept, kept == &kept_ ? reports : kOwnReports, [](const Cast&) { return 1U; });
+    trim_reports(*kept, static_cast<std::size_t>(knobs_.max_report_targets),
+                 [](const Cast& cast) { return cast.asked.size(); });
+    trim_reports(*kept, static_cast<std::size_t>(knobs_.max_report_bytes),
+                 [&](const Cast& cast) { return size_of(cast); });
+  }
+}
+
+}  // namespace muster::simulator
