@@ -38,7 +38,6 @@ BrokerServer::Impl::Impl(asio::io_context& io_context, ServerOptions opts, Event
       processes(context, *transport,
                 [this](ConnectionId connection) { process_exited(connection); }),
       acceptor(context, *transport, *this),
-      reads_groups(options.core.policy && options.core.policy->mentions_groups()),
       core(options.core, *this) {}
 
 BrokerServer::Impl::~Impl() { stop(); }
@@ -111,7 +110,6 @@ DescriptorUsage BrokerServer::descriptors() const {
 }
 
 void BrokerServer::set_policy(core::AccessPolicyPtr policy) noexcept {
-  impl_->reads_groups = policy && policy->mentions_groups();
   impl_->core.set_policy(std::move(policy));
 }
 

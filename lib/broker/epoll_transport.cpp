@@ -51,6 +51,11 @@ void EpollTransport::post(void (EpollTransport::*step)()) {
 
 // --- who is watched
 
+int EpollTransport::socket_of(ConnectionId connection) const noexcept {
+  const Connection* const found = connections_.find(connection);
+  return found == nullptr ? -1 : found->socket.get();
+}
+
 ConnectionId EpollTransport::open(os::UniqueFd socket) {
   const int fd = socket.get();
   const ConnectionId id = connections_.insert({});

@@ -34,6 +34,7 @@ class EpollTransport final : public Transport {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
+  [[nodiscard]] int socket_of(ConnectionId connection) const noexcept override;
   void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
   void send(ConnectionId connection, const FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;

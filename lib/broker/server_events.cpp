@@ -56,8 +56,7 @@ void BrokerServer::Impl::deadline_passed(core::DeadlineId id) {
 }
 
 void BrokerServer::Impl::accepted(os::UniqueFd socket, os::Peer peer) {
-  core::Peer who{{peer.process.pid, peer.process.unique}, peer.uid, peer.gid};
-  if (reads_groups) who.groups = groups.of(socket.get());
+  const core::Peer who{{peer.process.pid, peer.process.unique}, peer.uid, peer.gid};
   const ConnectionId connection = transport->open(std::move(socket));
   try {
     processes.add(connection, peer);

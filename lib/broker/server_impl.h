@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
+#include <vector>
 
 #include <asio/io_context.hpp>
 
@@ -39,6 +41,7 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] bool knows_all_backends() const noexcept override;
   void key_used(const core::UsedKey& key) override;
   void quiesced_changed(const BackendKey& key) noexcept override;
+  [[nodiscard]] std::vector<gid_t> groups_of(ConnectionId connection) override;
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
   void flush() override;
@@ -98,8 +101,6 @@ struct BrokerServer::Impl final : core::Shell,
   DeadlineTimers timers;
   ProcessWatch processes;
   Acceptor acceptor;
-  PeerGroups groups;
-  bool reads_groups;  // whether any rule of the policy is about groups
   wire::BackendFrameDecoder decoder;
   wire::BackendFrame incoming;  // kept, so that its strings keep their memory
   EncodedOperations encoded;

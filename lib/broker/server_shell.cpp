@@ -29,6 +29,10 @@ void BrokerServer::Impl::quiesced_changed(const BackendKey& key) noexcept {
   sink.on_quiesced_changed(key);
 }
 
+std::vector<gid_t> BrokerServer::Impl::groups_of(ConnectionId connection) {
+  return os::groups_of_peer(transport->socket_of(connection));
+}
+
 void BrokerServer::Impl::send(ConnectionId connection, const OutgoingOperation& operation) {
   const FramePtr& frame = encoded.frame_of(operation);
   if (auto* const waits = held.frames_of(connection)) return waits->push_back(frame);

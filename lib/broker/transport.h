@@ -77,6 +77,9 @@ class Transport {
   // watched; the socket is closed then.
   [[nodiscard]] virtual ConnectionId open(os::UniqueFd socket) = 0;
 
+  // Stays the transport's; -1 when it is not open.
+  [[nodiscard]] virtual int socket_of(ConnectionId connection) const noexcept = 0;
+
   // What waits for the connection is counted in `account` from now on, until hang_up() or
   // release(): so long `account` must live. Over the limit the connection ends with
   // LossCause::kUserQuota. A write that the socket takes at once counts nothing. REQUIRES: nothing

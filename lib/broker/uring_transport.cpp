@@ -65,6 +65,11 @@ UringTransport::Connection* UringTransport::find_open(ConnectionId id) noexcept 
   return connection != nullptr && connection->socket ? connection : nullptr;
 }
 
+int UringTransport::socket_of(ConnectionId connection) const noexcept {
+  const Connection* const found = connections_.find(connection);
+  return found == nullptr ? -1 : found->socket.get();
+}
+
 ConnectionId UringTransport::open(os::UniqueFd socket) {
   require_socket(socket.get());
   const ConnectionId id = connections_.insert({});

@@ -81,6 +81,7 @@ class UringTransport final : public Transport {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "io_uring"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
+  [[nodiscard]] int socket_of(ConnectionId connection) const noexcept override;
   void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
   void send(ConnectionId connection, const FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;

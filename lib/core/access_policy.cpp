@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "muster/path.h"
@@ -84,6 +85,20 @@ bool AccessPolicy::mentions_groups() const {
                        [](const AccessRule& rule) { return !rule.who.gids.empty(); });
   };
   return any(connect) || any(registration) || any(control);
+}
+
+std::vector<gid_t> AccessPolicy::those_mentioned(std::vector<gid_t> groups) const {
+  std::set<gid_t> mentioned;
+  const auto add = [&](const auto& rules) {
+    for (const AccessRule& rule : rules)
+      mentioned.insert(rule.who.gids.begin(), rule.who.gids.end());
+  };
+  add(connect);
+  add(registration);
+  add(control);
+  std::erase_if(groups, [&](gid_t group) { return !mentioned.contains(group); });
+  groups.shrink_to_fit();
+  return groups;
 }
 
 Verdict AccessPolicy::may_connect(const Subject& who, Lane lane) const {

@@ -1,5 +1,6 @@
 // Policy decisions about a peer that connects or registers, and the sentence that it gets.
 #include <utility>
+#include <vector>
 
 #include "muster/text.h"
 
@@ -7,12 +8,6 @@
 
 namespace muster::core {
 namespace {
-
-Subject subject_of(const Peer& peer) {
-  Subject subject{peer.uid, peer.gid, {}};
-  if (peer.groups) subject.groups = *peer.groups;
-  return subject;
-}
 
 // For the peer: what it was refused, which group would help, and how to find out more. The rule
 // itself goes to the log.
@@ -30,6 +25,11 @@ Refusal denial(const Peer& peer, const std::string& what, const std::string& gro
 
 }  // namespace
 
+std::vector<gid_t> Broker::State::groups_that_matter(ConnectionId connection) {
+  if (!config.policy->mentions_groups()) return {};
+  return config.policy->those_mentioned(shell.groups_of(connection));
+}
+
 void Broker::set_policy(AccessPolicyPtr policy) noexcept {
   state_->config.policy = std::move(policy);
 }
@@ -37,9 +37,11 @@ void Broker::set_policy(AccessPolicyPtr policy) noexcept {
 bool Broker::State::admits(ConnectionId connection, Now now) {
   if (!config.policy) return true;
   const auto& peer = find(connection)->peer;
-  const auto verdict = config.policy->may_connect(subject_of(peer), Lane::kBackend);
+  const auto groups = groups_that_matter(connection);
+  const Subject subject{peer.uid, peer.gid, groups};
+  const auto verdict = config.policy->may_connect(subject, Lane::kBackend);
   if (verdict.allowed) return true;
-  const auto group = config.policy->group_that_may_connect(subject_of(peer), Lane::kBackend);
+  const auto group = config.policy->group_that_may_connect(subject, Lane::kBackend);
   refuse(connection, 0, denial(peer, "connect to backend.sock", group, ""), now,
          verdict.to_string());
   return false;
@@ -49,11 +51,13 @@ bool Broker::State::admits(ConnectionId connection, std::uint64_t request_id, co
                            Now now) {
   if (!config.policy) return true;
   const auto& peer = find(connection)->peer;
-  const auto verdict = config.policy->may_register(subject_of(peer), key);
+  const auto groups = groups_that_matter(connection);
+  const Subject subject{peer.uid, peer.gid, groups};
+  const auto verdict = config.policy->may_register(subject, key);
   if (verdict.allowed) return true;
   std::string question = " --service " + key.service_name;
   if (key.instance != Instance::shared()) question += " --instance " + key.instance.to_string();
-  const auto group = config.policy->group_that_may_register(subject_of(peer), key);
+  const auto group = config.policy->group_that_may_register(subject, key);
   refuse(connection, request_id, denial(peer, "register " + key.to_string(), group, question), now,
          verdict.to_string());
   return false;

@@ -54,6 +54,8 @@ struct Broker::State {
   [[nodiscard]] bool admits(ConnectionId connection, Now now);
   [[nodiscard]] bool admits(ConnectionId connection, std::uint64_t request_id,
                             const BackendKey& key, Now now);
+  // Of the peer's groups, those that the policy mentions. REQUIRES: there is a policy.
+  [[nodiscard]] std::vector<gid_t> groups_that_matter(ConnectionId connection);
   // Takes one of the user's connections, looks for room for one more registration; else refuses.
   [[nodiscard]] bool has_room(ConnectionId connection, Now now);
   [[nodiscard]] bool has_room(ConnectionId connection, std::uint64_t request_id, Now now);

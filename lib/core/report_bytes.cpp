@@ -9,7 +9,7 @@ std::size_t bytes_of(const Enrolment& enrolment) noexcept {
   std::size_t bytes = sizeof(Enrolment) + kBlockBytes + text_bytes(key.instance.name()) +
                       text_bytes(key.service_name) + text_bytes(key.service_version) +
                       text_bytes(key.replica) + text_bytes(registration.sdk_name) +
-                      text_bytes(registration.sdk_version) + text_bytes(enrolment.key_on_wire);
+                      text_bytes(registration.sdk_version);
   for (const auto& [name, value] : registration.labels) {
     bytes +=
         kMapNode + kBlockBytes + sizeof(Labels::value_type) + text_bytes(name) + text_bytes(value);

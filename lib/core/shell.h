@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <sys/types.h>
 #include <variant>
+#include <vector>
 
 #include "muster/broker_view.h"
 #include "muster/registration.h"
@@ -40,6 +42,10 @@ class Shell {
   // A quiesce of this backend began or ended: Broker::registered() tells what is so now. It may be
   // asked afterwards, not in this call.
   virtual void quiesced_changed(const BackendKey& /*key*/) noexcept {}
+
+  // The supplementary groups of the peer, asked for when a decision needs them: they may be many,
+  // and nobody keeps them.
+  [[nodiscard]] virtual std::vector<gid_t> groups_of(ConnectionId /*connection*/) { return {}; }
 
   // Both: in order, never blocking. A connection whose queue would go over its bound is ended by
   // the shell, which then reports connection_lost() with LossCause::kSlowReader.

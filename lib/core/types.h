@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <sys/types.h>
-#include <vector>
 
 namespace muster::core {
 
@@ -59,7 +58,6 @@ struct Peer {
   ProcessId process;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::shared_ptr<const std::vector<gid_t>> groups = nullptr;  // supplementary; null: none
   ProcessFactsPtr facts = nullptr;  // from its registration on; null: nothing is known
 
   // A process stays the same when it changes its user. One whose pid cannot be seen is known by its

@@ -1,7 +1,9 @@
 // What policy lets an operator do, through real sockets; and a backend that policy keeps out.
+#include <grp.h>
 #include <memory>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -147,6 +149,36 @@ TEST_F(ControlPolicyTest, ThePolicyInForceIsExplained) {
   question.about = PolicyQuestion::Control{ControlAction::kRelease, "srv"};
   op.asks(3, question);
   EXPECT_TRUE(op.hears().starts_with("3 error (invalid): "));
+}
+
+TEST_F(ControlPolicyTest, AGroupThatOnlyANewPolicyMentionsCountsForThoseWhoAreConnected) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can choose its groups";
+  constexpr gid_t kOld = 54'321;
+  constexpr gid_t kNew = 60'000;
+  std::vector<gid_t> before(static_cast<std::size_t>(::getgroups(0, nullptr)));
+  ASSERT_EQ(::getgroups(static_cast<int>(before.size()), before.data()),
+            static_cast<int>(before.size()));
+  AccessPolicy policy = allowing({ControlAction::kLook});
+  policy.control[0].who.gids = {kOld};
+  start_with(policy);
+  // In as many groups as the kernel allows, of which policy is about one.
+  std::vector<gid_t> many;
+  for (gid_t group = 1; group <= 65'536; ++group) many.push_back(group);
+  ASSERT_EQ(::setgroups(many.size(), many.data()), 0);
+  TestOperator& op = connect();
+  ASSERT_EQ(::setgroups(before.size(), before.data()), 0);
+  op.asks(1, wire::Ping{});
+  EXPECT_EQ(op.hears(), "1 pong");
+
+  policy.control[0].who.gids = {kNew};
+  policy.control[0].effect = Effect::kDeny;
+  control_->set_policy(std::make_shared<const AccessPolicy>(policy));
+  op.asks(2, wire::Ping{});
+  EXPECT_EQ(op.hears(), denied("2", "look", " --look"));
+  policy.control[0].effect = Effect::kAllow;
+  control_->set_policy(std::make_shared<const AccessPolicy>(policy));
+  op.asks(3, wire::Ping{});
+  EXPECT_EQ(op.hears(), "3 pong");
 }
 
 }  // namespace

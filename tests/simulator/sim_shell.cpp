@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulator/universe.h"
+
 namespace muster::simulator {
 
 void SimShell::expect(bool good, const char* rule) const {
@@ -125,6 +127,12 @@ std::pair<std::uint32_t, Line*> SimShell::known(core::ConnectionId id, const cha
   expect(good, rule);
   const auto number = slots_[id.slot].connection;
   return {number, &lines_.at(number)};
+}
+
+std::vector<gid_t> SimShell::groups_of(core::ConnectionId connection) {
+  const auto [number, line] =
+      known(connection, "groups are asked for of a connection that is there");
+  return simulator::groups_of(line->process);
 }
 
 void SimShell::put(core::ConnectionId id, Sent message) {

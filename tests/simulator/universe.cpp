@@ -128,14 +128,17 @@ uid_t uid_of(std::int64_t user) {
   return user == 2 ? 0 : 1000 + static_cast<uid_t>(user);
 }
 
+std::vector<gid_t> groups_of(std::int64_t process) {
+  if (process % 8 != 6) return {};
+  return {kGuests};
+}
+
 core::Peer peer_of(std::int64_t process, bool exited) {
   const auto number = static_cast<std::uint64_t>(process);
   core::Peer peer;
   const bool third = number % 8 == 6;
   peer.uid = uid_of(third ? 2 : number % 4 == 3 ? 1 : 0);
   peer.gid = third ? kStaff : peer.uid;
-  static const auto kGroups = std::make_shared<const std::vector<gid_t>>(std::vector{kGuests});
-  if (third) peer.groups = kGroups;
   if (number % 11 != 10) {
     peer.process.pid = static_cast<pid_t>(100 + number / 2);
     peer.process.unique = exited && number % 2 == 0 ? 0 : 5000 + number;

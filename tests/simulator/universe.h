@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 #include "muster/broker_view.h"
 
@@ -61,6 +62,7 @@ inline constexpr std::uint32_t kPolicies = 4;
 // Every fourth process is of the second user, every eighth of the third, and pids are used twice.
 // Every eleventh cannot be seen (pid 0): all of those are one to the broker. Whoever `exited`
 // before the broker looked is known by its pid alone, if its parent was quick.
+[[nodiscard]] std::vector<gid_t> groups_of(std::int64_t process);
 [[nodiscard]] core::Peer peer_of(std::int64_t process, bool exited = false);
 
 }  // namespace muster::simulator

@@ -156,6 +156,10 @@ class RefusingShell final : public Shell {
   void refuse(ConnectionId, std::uint64_t, const Refusal& refusal, bool) override {
     said += std::string(to_string(refusal.code)) + ": " + refusal.reason + "\n";
   }
+  std::vector<gid_t> groups_of(ConnectionId) override {
+    ++times_asked;
+    return groups_of_peer;
+  }
   void hang_up(ConnectionId) override {}
   void release(ConnectionId connection) override {
     said += "released " + std::to_string(connection.slot) + "\n";
@@ -171,6 +175,8 @@ class RefusingShell final : public Shell {
 
   std::string said;
   std::string logged;
+  std::vector<gid_t> groups_of_peer;
+  int times_asked = 0;
   int armed = 0;
 };
 
@@ -180,12 +186,11 @@ Config with(AccessPolicy policy) {
   return config;
 }
 
-Peer peer(uid_t uid, std::vector<gid_t> supplementary = {}) {
+Peer peer(uid_t uid) {
   Peer peer;
   peer.process = {42, 42};
   peer.uid = uid;
   peer.gid = uid;
-  peer.groups = std::make_shared<const std::vector<gid_t>>(std::move(supplementary));
   return peer;
 }
 
@@ -244,16 +249,17 @@ TEST(CorePolicyTest, AServiceThatIsNotItsOwnIsRefusedAndTheLogNamesTheRule) {
       {rule(2, Effect::kDeny, everybody()), {}, one_of("instance", {"explicit:*"})},
       {rule(3, Effect::kAllow, groups({100})), one_of("service", {"zcc*"}), {}}};
   RefusingShell shell;
+  shell.groups_of_peer = {100};
   Broker broker(with(policy), shell);
   Registration registration;
   registration.key = key("zccache");
-  broker.connection_opened({0, 1}, peer(8, {100}), {});
+  broker.connection_opened({0, 1}, peer(8), {});
   broker.registration({0, 1}, 1, registration, {});
   EXPECT_EQ(shell.said, "registered\n");
 
   shell.said.clear();
   registration.key = key("zccache", Instance::explicitly("blue"));
-  broker.connection_opened({1, 1}, peer(8, {100}), {});
+  broker.connection_opened({1, 1}, peer(8), {});
   broker.registration({1, 1}, 1, registration, {});
   EXPECT_EQ(shell.said,
             "denied: policy does not let uid 8 register zccache 1.0.0 [explicit:blue]; `musterctl "
@@ -262,6 +268,40 @@ TEST(CorePolicyTest, AServiceThatIsNotItsOwnIsRefusedAndTheLogNamesTheRule) {
             "released 1\n");
   EXPECT_TRUE(shell.logged.ends_with("(denied by [[policy.x]] at musterd.toml:2)")) << shell.logged;
   EXPECT_EQ(shell.armed, 0);
+}
+
+TEST(CorePolicyTest, GroupsCountAsTheyAreWhenTheDecisionIsMadeAndNobodyKeepsThem) {
+  AccessPolicy policy;
+  policy.connect = {{rule(1, Effect::kAllow, everybody()), Lane::kBackend}};
+  policy.registration = {{rule(2, Effect::kAllow, everybody()), {}, {}}};
+  RefusingShell shell;
+  Broker broker(with(policy), shell);
+  broker.connection_opened({0, 1}, peer(8), {});
+  EXPECT_EQ(shell.times_asked, 0) << "no rule is about groups";
+
+  // A rule that came after it connected is about one of its many groups.
+  for (gid_t group = 0; group < 65'536; ++group) shell.groups_of_peer.push_back(group);
+  policy.registration.insert(policy.registration.begin(),
+                             {rule(1, Effect::kDeny, groups({65'000})), {}, {}});
+  broker.set_policy(with(policy).policy);
+  Registration registration;
+  registration.key = key("zccache");
+  broker.registration({0, 1}, 1, registration, {});
+  EXPECT_TRUE(shell.logged.ends_with("(denied by [[policy.x]] at musterd.toml:1)")) << shell.logged;
+  EXPECT_EQ(shell.times_asked, 1);
+}
+
+TEST(AccessPolicyGroupsTest, OnlyThoseThatSomeRuleMentionsMatter) {
+  AccessPolicy policy;
+  EXPECT_TRUE(policy.those_mentioned({1, 2, 3}).empty());
+  policy.connect = {{rule(1, Effect::kAllow, groups({7})), Lane::kBackend}};
+  policy.registration = {{rule(2, Effect::kDeny, groups({9, 8})), {}, {}}};
+  policy.control = {{rule(3, Effect::kAllow, groups({5})), {}, {}}};
+  std::vector<gid_t> many;
+  for (gid_t group = 0; group < 65'536; ++group) many.push_back(group);
+  const auto kept = policy.those_mentioned(std::move(many));
+  EXPECT_EQ(kept, (std::vector<gid_t>{5, 7, 8, 9}));
+  EXPECT_LT(kept.capacity(), 100u);
 }
 
 }  // namespace

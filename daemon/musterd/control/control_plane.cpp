@@ -196,7 +196,7 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   }
   const pid_t pid = peer->process.pid;
   const uid_t uid = peer->uid;
-  OperatorPeer who{pid, uid, peer->gid, os::groups_of_peer(socket.get()),
+  OperatorPeer who{pid, uid, peer->gid, groups_that_matter(*context, socket.get()),
                    escape_bytes(os::command_of(pid))};
   const auto turn_away = [&](const ControlError& why) {
     std::make_shared<ControlSession>(context, std::move(socket), who, core::Taken(), nullptr)
@@ -277,6 +277,7 @@ asio::awaitable<void> ControlPlane::State::serve(std::shared_ptr<State> self,
 
 void ControlPlane::set_policy(core::AccessPolicyPtr policy) noexcept {
   state_->context->facts.policy = std::move(policy);
+  for (const auto& session : state_->sessions) session->policy_changed();
 }
 
 void ControlPlane::on_event(const Event& event) {

@@ -1,4 +1,5 @@
 // What each request of an operator does. See proto/muster/v1/control.proto.
+#include <new>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -62,6 +63,20 @@ std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& 
 }
 
 }  // namespace
+
+std::vector<gid_t> groups_that_matter(const ControlContext& context, int socket) {
+  const auto& policy = context.facts.policy;
+  if (!policy || !policy->mentions_groups()) return {};
+  return policy->those_mentioned(os::groups_of_peer(socket));
+}
+
+void ControlSession::policy_changed() noexcept {
+  try {
+    who_.groups = groups_that_matter(*context_, stream_.native_handle());
+  } catch (const std::bad_alloc&) {
+    close();  // it is not known what it may do now
+  }
+}
 
 std::optional<ControlError> connect_denied(ControlContext& context, const OperatorPeer& who) {
   const auto& policy = context.facts.policy;

@@ -33,7 +33,7 @@ struct OperatorPeer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  // supplementary
+  std::vector<gid_t> groups;  // supplementary; those that the policy mentions
   std::string command;        // of its process, printable
 };
 
@@ -48,6 +48,9 @@ struct ControlContext {
   std::size_t connections = 0;  // open descriptors of operators
   wire::ReportKeys report_keys{};
 };
+
+// Of the groups of the peer of `socket`, those that the policy mentions: it may have 65,536.
+[[nodiscard]] std::vector<gid_t> groups_that_matter(const ControlContext& context, int socket);
 
 // What to turn the operator away with, when policy does not let it connect. Logged.
 [[nodiscard]] std::optional<ControlError> connect_denied(ControlContext& context,
@@ -86,6 +89,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void finish() noexcept;
   // At once, without last words.
   void close() noexcept;
+  // Looks up again which of its groups matter.
+  void policy_changed() noexcept;
   // Whether it may be closed for another one: it has not asked for anything for a while.
   [[nodiscard]] bool is_idle(std::chrono::steady_clock::time_point now) const noexcept;
   [[nodiscard]] const OperatorPeer& who() const noexcept { return who_; }
@@ -170,7 +175,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   std::shared_ptr<ControlContext> context_;
   net::FramedStream stream_;
-  const OperatorPeer who_;
+  OperatorPeer who_;
   const core::Taken place_;
   const AnswerAccount answers_;
   wire::ControlRequestDecoder decoder_;
