@@ -68,14 +68,15 @@ void Acceptor::accept_batch(std::size_t number) {
 
 void Acceptor::say_recovered() noexcept {
   if (!std::exchange(short_of_descriptors_, false)) return;
-  events_.accept_trouble("accepting connections again");
+  events_.accept_trouble("accepting connections again", std::nullopt);
 }
 
 bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   std::error_code error;
   auto peer = os::credentials_of(socket.get(), error);
   if (!peer) {
-    events_.accept_trouble("connection dropped: no peer credentials: " + error.message());
+    events_.accept_trouble("connection dropped: no peer credentials: " + error.message(),
+                           std::nullopt);
     return true;
   }
   const bool known = last_.unique != 0 && last_.pid == peer->process.pid &&
@@ -96,7 +97,8 @@ bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
   if (peer->trouble) {
     // Its death is known by its connection alone.
     events_.accept_trouble("the process " + std::to_string(peer->process.pid) +
-                           " cannot be watched: " + peer->trouble.message());
+                               " cannot be watched: " + peer->trouble.message(),
+                           peer->uid);
   }
   events_.accepted(std::move(socket), std::move(*peer));
   return true;
@@ -121,7 +123,8 @@ void Acceptor::pause(const std::string& why) {
   }
   if (std::exchange(short_of_descriptors_, true)) return;
   events_.accept_trouble("cannot accept connections (" + why + "): retrying every " +
-                         std::to_string(kPause.count()) + " ms");
+                             std::to_string(kPause.count()) + " ms",
+                         std::nullopt);
 }
 
 void Acceptor::wait(std::chrono::milliseconds time) {

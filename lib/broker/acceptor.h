@@ -114,7 +114,7 @@ class Acceptor final : Transport::Watcher {
     // Empty when one more connection may have descriptors; else why not.
     [[nodiscard]] virtual std::string shortage() = 0;
     // One sentence for whoever looks after the broker.
-    virtual void accept_trouble(std::string_view sentence) noexcept = 0;
+    virtual void accept_trouble(std::string_view sentence, std::optional<uid_t> user) noexcept = 0;
     // An exception cost one connection; the rest are accepted as before.
     virtual void accepting_failed(std::string_view what) noexcept = 0;
   };

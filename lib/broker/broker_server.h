@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 #include "muster/broker_view.h"
@@ -37,8 +38,12 @@ class EventSink {
   // A quiesce of this backend began or ended: see core::Shell.
   virtual void on_quiesced_changed(const BackendKey& key) noexcept { (void)key; }
   // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
-  // exception ended a connection. One sentence; worth a warning in the log.
-  virtual void on_trouble(std::string_view sentence) noexcept { (void)sentence; }
+  // exception ended a connection. One sentence; worth a warning in the log. `user`: whose peer it
+  // is about; nothing: no peer's that is known.
+  virtual void on_trouble(std::string_view sentence, std::optional<uid_t> user) noexcept {
+    (void)sentence;
+    (void)user;
+  }
 };
 
 struct ServerOptions {

@@ -33,12 +33,12 @@ void BrokerServer::Impl::handling_failed(ConnectionId connection, std::string_vi
   const bool is_connection = connection.generation != 0;
   failed(is_connection ? "a connection was closed because of an internal error: "
                        : "an internal error: ",
-         what);
+         what, core.user_of(connection));
   if (!is_connection) return;
   try {
     core.connection_lost(connection, core::LossCause::kClosed, clock.now());
   } catch (const std::exception& e) {
-    failed("the end of a connection could not be handled: ", e.what());
+    failed("the end of a connection could not be handled: ", e.what(), core.user_of(connection));
   }
 }
 
@@ -82,8 +82,9 @@ std::string BrokerServer::Impl::shortage() {
          " are in use; the rest is reserved for operators";
 }
 
-void BrokerServer::Impl::accept_trouble(std::string_view sentence) noexcept {
-  sink.on_trouble(sentence);
+void BrokerServer::Impl::accept_trouble(std::string_view sentence,
+                                        std::optional<uid_t> user) noexcept {
+  sink.on_trouble(sentence, user);
 }
 
 void BrokerServer::Impl::accepting_failed(std::string_view what) noexcept {
@@ -91,10 +92,11 @@ void BrokerServer::Impl::accepting_failed(std::string_view what) noexcept {
 }
 
 // What tells it may need the memory that is short: that it is counted must do then.
-void BrokerServer::Impl::failed(std::string_view what, std::string_view why) noexcept {
+void BrokerServer::Impl::failed(std::string_view what, std::string_view why,
+                                std::optional<uid_t> user) noexcept {
   ++core.counters().task_failures;
   try {
-    sink.on_trouble(std::string(what) += why);
+    sink.on_trouble(std::string(what) += why, user);
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it is counted
   }
 }

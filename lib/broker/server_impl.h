@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -72,7 +73,7 @@ struct BrokerServer::Impl final : core::Shell,
   void accepted(os::UniqueFd socket, os::Peer peer) override;
   [[nodiscard]] bool still_runs(const os::ProcessIdentity& process) const noexcept override;
   [[nodiscard]] std::string shortage() override;
-  void accept_trouble(std::string_view sentence) noexcept override;
+  void accept_trouble(std::string_view sentence, std::optional<uid_t> user) noexcept override;
   void accepting_failed(std::string_view what) noexcept override;
 
   // Of connections and their processes.
@@ -80,8 +81,9 @@ struct BrokerServer::Impl final : core::Shell,
     return transport->open_count() + processes.descriptor_count();
   }
   void process_exited(ConnectionId connection);
-  // Counts and says it.
-  void failed(std::string_view what, std::string_view why) noexcept;
+  // Counts and says it; of a peer of `user`, where it is about one.
+  void failed(std::string_view what, std::string_view why,
+              std::optional<uid_t> user = std::nullopt) noexcept;
   void shut_down(std::function<void()> done, bool quiesce);
   bool expect(RosterBackend backend);
   // Everything that is sent goes through here.

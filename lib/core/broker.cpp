@@ -28,6 +28,11 @@ void Broker::restore_keys(std::vector<UsedKey> keys, Now now) {
 
 const std::shared_ptr<Accounts>& Broker::ledger() const noexcept { return state_->ledger; }
 
+std::optional<uid_t> Broker::user_of(ConnectionId connection) const noexcept {
+  const Session* const session = state_->find(connection);
+  return session == nullptr ? std::nullopt : std::optional(session->peer.uid);
+}
+
 Counters& Broker::counters() noexcept { return state_->counters; }
 
 void Broker::deadline_passed(DeadlineId id, Now now) {

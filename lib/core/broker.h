@@ -135,6 +135,8 @@ class Broker {
   // id 0: the newest. The rows are good until the next call that is not const.
   [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
+  // Whose the connection is; nothing when it is not known (any more).
+  [[nodiscard]] std::optional<uid_t> user_of(ConnectionId connection) const noexcept;
   // Fills in what the core knows: counters, backends, broadcasts, users.
   void fill_status(BrokerStatus& status) const;
   // The account of each user. For operators the caller takes and gives back. Never null.

@@ -42,7 +42,9 @@ struct RecordingSink final : broker::EventSink {
   void on_quiesced_changed(const BackendKey& key) noexcept override {
     if (on_quiesced) on_quiesced(key);
   }
-  void on_trouble(std::string_view sentence) noexcept override { troubles.emplace_back(sentence); }
+  void on_trouble(std::string_view sentence, std::optional<uid_t> /*user*/) noexcept override {
+    troubles.emplace_back(sentence);
+  }
 
   [[nodiscard]] std::size_t count(Event::Kind kind) const {
     std::size_t n = 0;

@@ -197,6 +197,22 @@ TEST_F(ControlPlaneLedgerTest, HalfARequestIsInTheUsersAccountToo) {
   expect_it_answers();
 }
 
+TEST_F(ControlPlaneLedgerTest, ATroubleOfOneUsersPeersKeepsNobodyElsesOutOfTheLog) {
+  start();
+  for (int i = 0; i < 1'000; ++i) fanout_->on_trouble("alice's peer is in trouble", kAlice);
+  fanout_->on_trouble("bob's peer is in trouble", kBob);
+  fanout_->on_trouble("the broker is in trouble", std::nullopt);
+  const std::string log = logged();
+  EXPECT_NE(log.find("bob's peer"), std::string::npos) << log;
+  EXPECT_NE(log.find("the broker is"), std::string::npos) << log;
+  std::size_t of_alice = 0;
+  for (auto at = log.find("alice's"); at != std::string::npos; at = log.find("alice's", at + 1)) {
+    ++of_alice;
+  }
+  EXPECT_GE(of_alice, 1u);
+  EXPECT_LE(of_alice, 100u) << "she has a budget, too";
+}
+
 TEST_F(ControlPlaneLedgerTest, ReportsAreChargedToTheOperatorWhoAskedAndItsOwnGoFirst) {
   options_.core.quotas.each.report_bytes = 6'000;
   start();

@@ -29,7 +29,9 @@ struct Sink final : broker::EventSink {
     all_acked = all_acked && event.acks == event.targets;
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override { return false; }
-  void on_trouble(std::string_view sentence) noexcept override { trouble = sentence; }
+  void on_trouble(std::string_view sentence, std::optional<uid_t> /*user*/) noexcept override {
+    trouble = sentence;
+  }
 
   std::uint32_t registered = 0;
   std::uint32_t finished = 0;

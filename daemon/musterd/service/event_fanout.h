@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <string_view>
+#include <sys/types.h>
 
 #include "broker/broker_server.h"
 #include "musterd/control/control_plane.h"
@@ -45,8 +47,13 @@ class EventFanout final : public broker::EventSink {
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
   }
-  void on_trouble(std::string_view sentence) noexcept override {
-    // Peers can bring it about: by coming and going when descriptors have run out, say.
+  void on_trouble(std::string_view sentence, std::optional<uid_t> user) noexcept override {
+    // Peers can bring it about. What is about one counts against its user, the rest (who comes and
+    // goes when descriptors have run out is not known) against a budget of its own.
+    if (user) {
+      if (log_.admits(LogLevel::kWarning, *user)) log_.warning(sentence);
+      return;
+    }
     const auto left_out = troubles_.admit(std::chrono::steady_clock::now());
     if (!left_out) return;
     if (*left_out == 0) return log_.warning(sentence);
