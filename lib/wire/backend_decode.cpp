@@ -91,6 +91,15 @@ std::string read_message(const v1::HoldEnded& in, HoldEnded& ended) {
 
 // --- what a backend sends
 
+constexpr Shape::Field kRegisterFields[]{{1, &kPlainShape}, {4, &kPlainShape}};
+constexpr Shape kRegister{kRegisterFields};
+
+constexpr Shape::Field kBackendMessageFields[]{
+    {1, &kRegister, true},   {2, &kPlainShape, true}, {3, &kPlainShape, true},
+    {4, &kPlainShape, true}, {5, &kPlainShape, true}, {6, &kPlainShape, true},
+};
+constexpr Shape kBackendMessage{kBackendMessageFields};
+
 // How an Ack begins as everybody writes it: envelope version 1, RESPONSE, the backend lane, the
 // payload of an Ack; then its last field, the request id, of which this is the tag.
 constexpr std::string_view kAckHead = "\x08\x01\x10\x01\x18\x81\xF6\x03\x22\x02\x12\x00\x28"sv;
@@ -127,6 +136,8 @@ std::string take(std::string_view name, FrameKind wanted, const Envelope& envelo
 
 }  // namespace
 
+const Shape& backend_message_shape() noexcept { return kBackendMessage; }
+
 struct BackendFrameDecoder::Scratch {
   EnvelopeReader reader;
   v1::BackendMessage message;
@@ -157,6 +168,8 @@ std::string BackendFrameDecoder::decode(std::string_view body, BackendFrame& out
     }
 
     v1::BackendMessage& message = scratch_->message;
+    problem = set_twice(kBackendMessage, envelope.payload);
+    if (!problem.empty()) return problem;
     problem = parse_payload(message, envelope.payload);
     if (!problem.empty()) return problem;
     switch (message.message_case()) {

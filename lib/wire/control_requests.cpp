@@ -21,7 +21,9 @@ constexpr Shape kSelector{kSelectorFields};
 constexpr auto kStartBroadcastFields = [] {
   std::array<Shape::Field, kStartFields.size() + 1> fields{};
   fields.back() = {v1::StartBroadcast::kSelectionFieldNumber, &kSelector};
-  for (std::size_t i = 0; i < kStartFields.size(); ++i) fields[i] = {kStartFields[i], &kPlainShape};
+  for (std::size_t i = 0; i < kStartFields.size(); ++i) {
+    fields[i] = {kStartFields[i], &kPlainShape, true};
+  }
   return fields;
 }();
 constexpr Shape kStartBroadcast{kStartBroadcastFields};
@@ -35,13 +37,14 @@ constexpr Shape kForgetBackend{kForgetBackendFields};
 constexpr Shape::Field kListBackendsFields[]{{1, &kSelector}};
 constexpr Shape kListBackends{kListBackendsFields};
 
-constexpr Shape::Field kExplainPolicyFields[]{{4, &kPlainShape}, {5, &kPlainShape}};
+constexpr Shape::Field kExplainPolicyFields[]{{4, &kPlainShape, true}, {5, &kPlainShape, true}};
 constexpr Shape kExplainPolicy{kExplainPolicyFields};
 
 constexpr Shape::Field kControlRequestFields[]{
-    {1, &kPlainShape},   {2, &kStartBroadcast}, {3, &kPlainShape}, {4, &kPlainShape},
-    {5, &kListBackends}, {6, &kPlainShape},     {7, &kPlainShape}, {10, &kExplainPolicy},
-    {11, &kResume},      {12, &kForgetBackend},
+    {1, &kPlainShape, true},     {2, &kStartBroadcast, true}, {3, &kPlainShape, true},
+    {4, &kPlainShape, true},     {5, &kListBackends, true},   {6, &kPlainShape, true},
+    {7, &kPlainShape, true},     {10, &kExplainPolicy, true}, {11, &kResume, true},
+    {12, &kForgetBackend, true},
 };
 constexpr Shape kControlRequest{kControlRequestFields};
 
@@ -267,6 +270,8 @@ std::string ControlRequestDecoder::decode(std::string_view body, ControlRequestF
       return "the request is malformed or has more than " +
              std::to_string(kMaxFieldsOfLongMessage) + " fields";
     }
+    problem = set_twice(kControlRequest, envelope.payload);
+    if (!problem.empty()) return problem;
     problem = parse_payload(request, envelope.payload);
     Message message;
     if (problem.empty()) problem = take_request(request, envelope, message);

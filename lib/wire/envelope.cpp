@@ -32,6 +32,10 @@ bool read_ascii(const char*& at, const char* end, std::string_view& out) noexcep
   return true;
 }
 
+// What must be there once at most: the payload.
+constexpr Shape::Field kFrameFields[]{{4, &kPlainShape, true}};
+constexpr Shape kFrame{kFrameFields};
+
 std::string hex(std::uint32_t number) {
   constexpr char kDigits[] = "0123456789ABCDEF";
   std::string digits;
@@ -54,6 +58,7 @@ struct EnvelopeReader::Fields {
   std::string_view payload;
   std::string_view traceparent;
   std::string_view tracestate;
+  int payloads = 0;
 };
 
 struct EnvelopeReader::Slow {
@@ -88,6 +93,7 @@ bool EnvelopeReader::read_plain(std::string_view body, Fields& out) noexcept {
         break;
       case 4 << 3 | 2:
         good = read_bytes(at, end, out.payload);
+        ++out.payloads;
         break;
       case 5 << 3 | 0:
         good = read_varint(at, end, kNumber, out.request_id);
@@ -118,6 +124,7 @@ bool EnvelopeReader::read_any(std::string_view body, Fields& out) {
   v1::Frame& frame = slow_->frame;
   slow_->keep = body.size() <= kLongMessage;
   if (!may_be_parsed(kPlainShape, body) || !parse(frame, body)) return false;
+  out.payloads = set_twice(kFrame, body).empty() ? 1 : 2;
   out.version = frame.envelope_version();
   out.kind = frame.kind();
   out.lane = frame.payload_protocol();
@@ -138,6 +145,7 @@ std::string EnvelopeReader::read(std::string_view body, std::uint32_t lane, Enve
     fields = {};
     if (!read_any(body, fields)) return "the body is not a Frame: it is cut off or malformed";
   }
+  if (fields.payloads > 1) return "the frame has two payloads: it must have at most one";
   if (fields.version != kEnvelopeVersion) {
     return "envelope version " + std::to_string(fields.version) + " is not known: it must be " +
            std::to_string(kEnvelopeVersion);

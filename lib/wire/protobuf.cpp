@@ -65,7 +65,40 @@ bool count(CodedInputStream& in, const Shape& shape, std::size_t& left) {
   return in.ConsumedEntireMessage();
 }
 
+bool is_set_twice(CodedInputStream& in, const Shape& shape) {
+  int members = 0;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    const int number = WireFormatLite::GetTagFieldNumber(tag);
+    const bool has_length =
+        WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    const Shape::Field* const member = has_length ? shape.member(number) : nullptr;
+    if (member == nullptr) {
+      if (!WireFormatLite::SkipField(&in, tag)) return false;
+      continue;
+    }
+    if (++members > 1) return true;
+    int length = 0;
+    if (!in.ReadVarintSizeAsInt(&length)) return false;
+    if (!member->inside->has_oneof()) {
+      if (!in.Skip(length)) return false;
+      continue;
+    }
+    const auto limit = in.PushLimit(length);
+    if (is_set_twice(in, *member->inside)) return true;
+    if (!in.ConsumedEntireMessage()) return false;
+    in.PopLimit(limit);
+  }
+  return false;
+}
+
 }  // namespace
+
+std::string set_twice(const Shape& shape, std::string_view bytes) {
+  CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                      static_cast<int>(bytes.size()));
+  if (!is_set_twice(in, shape)) return {};
+  return "the payload sets two fields of which exactly one must be set";
+}
 
 bool parse(google::protobuf::MessageLite& message, std::string_view bytes) {
   const google::protobuf::LogSilencer silence;

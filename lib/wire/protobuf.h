@@ -23,12 +23,13 @@ namespace muster::wire {
 
 // --- reading
 
-// Which fields of a message are messages: what its schema says, as far as counting fields needs it.
-// tests/unit/wire_shape_test.cpp holds it against the schema.
+// Which fields of a message are messages, and which are members of a oneof: what its schema says,
+// as far as counting fields needs it. tests/unit/wire_shape_test.cpp holds it against the schema.
 struct Shape {
   struct Field {
     int number = 0;
     const Shape* inside = nullptr;
+    bool one_of = false;  // of the only oneof that its message has
   };
   std::span<const Field> messages;
 
@@ -39,11 +40,28 @@ struct Shape {
     }
     return nullptr;
   }
+  // Null for a field that is in no oneof.
+  [[nodiscard]] constexpr const Field* member(int number) const noexcept {
+    for (const Field& field : messages) {
+      if (field.number == number) return field.one_of ? &field : nullptr;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] constexpr bool has_oneof() const noexcept {
+    return std::any_of(messages.begin(), messages.end(),
+                       [](const Field& field) { return field.one_of; });
+  }
 };
 
 inline constexpr Shape kPlainShape;  // numbers and texts only
-// Of a v1.ControlRequest (control_requests.cpp).
+// Of a v1.ControlRequest (control_requests.cpp) and a v1.BackendMessage (backend_decode.cpp).
 [[nodiscard]] const Shape& control_request_shape() noexcept;
+[[nodiscard]] const Shape& backend_message_shape() noexcept;
+
+// Empty when each oneof in a message of this shape is set at most once. Protobuf keeps the last of
+// several members, so that a message could mean one thing here and another elsewhere. A oneof is
+// found at the top, and in the members of one. Malformed bytes are left to Protobuf.
+[[nodiscard]] std::string set_twice(const Shape& shape, std::string_view bytes);
 
 // False when `bytes` are not such a message. Protobuf stays silent about it: what a peer sends
 // must not get to write to our standard error.

@@ -1,4 +1,7 @@
 // The envelope, read and written without Protobuf, against Protobuf.
+#include <algorithm>
+
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
 #include "muster/v1/envelope.pb.h"
@@ -27,10 +30,22 @@ std::string text_of(const Envelope& envelope) {
   return text;
 }
 
+std::size_t payloads_of(std::string_view body) {
+  google::protobuf::UnknownFieldSet fields;
+  fields.ParseFromArray(body.data(), static_cast<int>(body.size()));
+  std::size_t payloads = 0;
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const auto& field = fields.field(i);
+    const bool has_length = field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED;
+    payloads += field.number() == v1::Frame::kPayloadFieldNumber && has_length ? 1 : 0;
+  }
+  return payloads;
+}
+
 // What a reader that leaves all to Protobuf makes of a body: text_of(), or nothing.
 std::string text_by_protobuf(std::string_view body) {
   v1::Frame frame;
-  if (!parse(frame, body)) return {};
+  if (!parse(frame, body) || payloads_of(body) > 1) return {};
   const bool good = frame.envelope_version() == 1 && frame.payload_protocol() == kBackendLane &&
                     frame.payload_encoding() == v1::PAYLOAD_ENCODING_NONE &&
                     v1::FrameKind_IsValid(frame.kind()) &&

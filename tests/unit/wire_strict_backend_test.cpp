@@ -27,6 +27,9 @@ std::string by_broker(const v1::Frame& frame) {
 std::string by_broker(v1::FrameKind kind, const v1::BackendMessage& message) {
   return by_broker(frame_of(kBackendLane, kind, message.SerializeAsString()));
 }
+std::string by_broker(v1::FrameKind kind, const std::string& payload) {
+  return by_broker(frame_of(kBackendLane, kind, payload));
+}
 std::string by_backend(v1::FrameKind kind, const v1::BrokerMessage& message) {
   BrokerFrame out;
   const auto frame = frame_of(kBackendLane, kind, message.SerializeAsString());
@@ -168,6 +171,55 @@ TEST(WireStrictBackend, EachFrameIsTakenOrRefusedWithItsSentence) {
        R"("explicit:<name>")"},
   };
   for (const auto& row : kRows) EXPECT_EQ(by_broker(row.frame), row.said) << row.name;
+}
+
+const std::string kSetTwice = "the payload sets two fields of which exactly one must be set";
+
+// Two members of a oneof: Protobuf keeps the last, and somebody else may read the first.
+TEST(WireStrictBackend, TwoMessagesInOneAreRefusedWhateverTheyAreAndInWhateverOrder) {
+  for (const auto& [first, first_kind] : messages_of_a_backend()) {
+    for (const auto& [last, last_kind] : messages_of_a_backend()) {
+      const std::string both = first.SerializeAsString() + last.SerializeAsString();
+      EXPECT_EQ(by_broker(last_kind, both), kSetTwice)
+          << first.message_case() << ' ' << last.message_case();
+      EXPECT_EQ(by_broker(first_kind, both), kSetTwice);
+      EXPECT_EQ(by_broker(last_kind, last.SerializeAsString()), "taken");
+    }
+  }
+}
+
+TEST(WireStrictBackend, AMessageBesideUnknownFieldsIsOneMessage) {
+  const std::string one = ack().SerializeAsString();
+  for (const std::string& unknown :
+       {std::string("\x7a\x03new"), std::string("\xa0\x06\x01"), std::string("\x7b\x7c")}) {
+    EXPECT_EQ(by_broker(kResponse, unknown + one), "taken");
+    EXPECT_EQ(by_broker(kResponse, one + unknown), "taken");
+    EXPECT_EQ(by_broker(kResponse, one + unknown + one), kSetTwice);
+    EXPECT_EQ(by_broker(kResponse, unknown + one + one), kSetTwice);
+  }
+  // Field 3, a failure, as a number: nothing that Protobuf takes for one.
+  EXPECT_EQ(by_broker(kResponse, one + "\x18\x01"), "taken");
+}
+
+TEST(WireStrictBackend, AFrameWithTwoPayloadsIsRefused) {
+  const std::string frame =
+      frame_of(kBackendLane, kResponse, ack().SerializeAsString()).SerializeAsString();
+  v1::BackendMessage other;
+  other.mutable_failure()->set_reason(v1::Failure::REJECTED);
+  const std::string payload = other.SerializeAsString();
+  std::string second = "\x22";
+  second += static_cast<char>(payload.size());
+  second += payload;
+  // Read by hand, and by Protobuf because of a text that is not ASCII.
+  for (const std::string& rest : {std::string(), std::string("\x4a\x02\xc3\xa9")}) {
+    BackendFrame out;
+    BackendFrameDecoder decoder;
+    EXPECT_EQ(said(decoder.decode(frame + rest, out)), "taken");
+    for (const std::string& both : {frame + second + rest, second + frame + rest}) {
+      EXPECT_EQ(said(decoder.decode(both, out)),
+                "the frame has two payloads: it must have at most one");
+    }
+  }
 }
 
 TEST(WireStrictBackend, ASentenceStaysShortWhateverItIsAbout) {

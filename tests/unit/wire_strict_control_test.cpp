@@ -35,6 +35,59 @@ std::string by_operator(const v1::Frame& frame) {
   return said(std::move(problem));
 }
 
+const std::string kSetTwice = "the payload sets two fields of which exactly one must be set";
+
+std::string by_control(const std::string& payload) {
+  return by_control(frame_of(kControlLane, kRequest, payload));
+}
+
+TEST(WireStrictControl, TwoRequestsInOneAreRefused) {
+  v1::ControlRequest ping;
+  ping.mutable_ping();
+  v1::ControlRequest start;
+  start.mutable_start_broadcast()->mutable_release_handles()->set_path_prefix("/a");
+  v1::ControlRequest forget;
+  forget.mutable_forget_backend()->mutable_key()->set_service_name("zccache");
+  const std::string one = start.SerializeAsString();
+  EXPECT_EQ(by_control(one), "taken");
+  for (const auto& other : {ping, start, forget}) {
+    EXPECT_EQ(by_control(other.SerializeAsString()), "taken");
+    EXPECT_EQ(by_control(one + other.SerializeAsString()), kSetTwice);
+    EXPECT_EQ(by_control(other.SerializeAsString() + one), kSetTwice);
+  }
+}
+
+TEST(WireStrictControl, TwoOperationsInOneBroadcastAreRefused) {
+  v1::StartBroadcast release;
+  release.mutable_release_handles()->set_path_prefix("/a");
+  v1::StartBroadcast quiesce;
+  quiesce.mutable_quiesce()->set_reason(v1::Quiesce::MAINTENANCE);
+  const auto start = [](const std::string& fields) {
+    return "\x12" + std::string(1, static_cast<char>(fields.size())) + fields;
+  };
+  const std::string one = release.SerializeAsString();
+  const std::string other = quiesce.SerializeAsString();
+  EXPECT_EQ(by_control(start(one)), "taken");
+  EXPECT_EQ(by_control(start(other)), "taken");
+  EXPECT_EQ(by_control(start(one + other)), kSetTwice);
+  EXPECT_EQ(by_control(start(other + one)), kSetTwice);
+  EXPECT_EQ(by_control(start(one + one)), kSetTwice);
+  // The same in two pieces, which Protobuf merges.
+  EXPECT_EQ(by_control(start(one) + start(other)), kSetTwice);
+}
+
+TEST(WireStrictControl, TwoQuestionsAboutPolicyInOneAreRefused) {
+  v1::ControlRequest question;
+  question.mutable_explain_policy()->mutable_registration()->set_service("zccache");
+  EXPECT_EQ(by_control(question.SerializeAsString()), "taken");
+  v1::ExplainPolicy other;
+  other.mutable_control()->set_path("/a");
+  const std::string fields =
+      question.explain_policy().SerializeAsString() + other.SerializeAsString();
+  EXPECT_EQ(by_control("\x52" + std::string(1, static_cast<char>(fields.size())) + fields),
+            kSetTwice);
+}
+
 // --- the envelope
 
 TEST(WireStrictControl, UnknownFieldsAreIgnored) {
