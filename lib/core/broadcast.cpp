@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "model/utf8.h"
+#include "model/characters.h"
 
 namespace muster::core {
 bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, SteadyTime when,

@@ -181,7 +181,9 @@ class Oracle {
   // Reports, the broker's own among them.
   [[nodiscard]] std::size_t kept() const noexcept { return kept_.size() + own_kept_.size(); }
   [[nodiscard]] bool is_kept(BroadcastId id) const;
-  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
+  // What stands on disk of them: the last use of each. One that is over by the steady clock holds
+  // again after a restart, for an hour by the wall clock, where that was set back.
+  [[nodiscard]] const std::vector<Key>& recorded_keys() const noexcept { return recorded_keys_; }
   struct Connection {
     bool registered = false;
     bool lost = false;
@@ -243,6 +245,7 @@ class Oracle {
   Reports kept_;      // in the order in which they ended
   Reports own_kept_;  // those of idle quiesces
   std::vector<Key> keys_;
+  std::vector<Key> recorded_keys_;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;
   Incarnation last_incarnation_ = 0;

@@ -21,6 +21,7 @@ bool is_over(const Oracle::Cast& cast) {
 
 void Oracle::restore_keys(std::vector<Key> keys, Now now) {
   constexpr std::uint64_t kHourMs = 3'600'000;
+  recorded_keys_ = keys;
   for (auto& key : keys) {
     const auto age = now.unix_ms > key.used_unix_ms ? now.unix_ms - key.used_unix_ms : 0;
     if (age >= kHourMs) continue;
@@ -79,6 +80,9 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
   if (!operation_key.empty()) {
     keys_.push_back(
         {user, operation_key, next, *choice.accepted, selection, now.unix_ms, now.steady, false});
+    std::erase_if(recorded_keys_,
+                  [&](const Key& one) { return one.uid == user && one.key == operation_key; });
+    recorded_keys_.push_back(keys_.back());
   }
 
   Cast cast;

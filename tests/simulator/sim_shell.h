@@ -112,7 +112,12 @@ class SimShell final : public core::Shell {
   // --- core::Shell
   BroadcastId next_broadcast_id() override;
   std::vector<gid_t> groups_of(core::ConnectionId connection) override;
-  void key_used(const core::UsedKey& key) override { used_keys.push_back(key); }
+  void key_used(const core::UsedKey& key) override {
+    std::erase_if(used_keys, [&](const core::UsedKey& one) {
+      return one.uid == key.uid && one.key == key.key;
+    });
+    used_keys.push_back(key);
+  }
   void send(core::ConnectionId connection, const OutgoingOperation& operation) override;
   void send(core::ConnectionId connection, std::uint64_t request_id,
             const core::Notice& notice) override;

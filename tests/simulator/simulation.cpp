@@ -90,7 +90,7 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
       quiesces = std::move(known->quiesced);
     }
   }
-  const auto keys = oracle_->keys();
+  const auto keys = oracle_->recorded_keys();
   broker_.reset();
   shell_.reset(keep_sockets);
   if (!keep_sockets) waiting_.clear();
