@@ -74,7 +74,7 @@ void Broker::State::charge_enrolments(Broadcast& broadcast) noexcept {
       before = entry.charged_to;
       bytes = 0;
     }
-    bytes += entry.enrolment_bytes;
+    bytes += entry.enrolment_bytes();
     entry.charged_to = broadcast.id;
   };
   for (const Target& target : broadcast.targets) charge(registry.at(target.entry));

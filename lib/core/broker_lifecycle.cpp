@@ -83,7 +83,7 @@ void Broker::State::redeliver(Entry& entry, Now now) {
   for (const auto& open : entry.open) {
     auto& target = open.broadcast->targets[open.target];
     target.who = entry.enrolment;
-    log.charge_enrolments(*open.broadcast, 0, entry.enrolment_bytes);
+    log.charge_enrolments(*open.broadcast, 0, entry.enrolment_bytes());
     entry.charged_to = open.id;
     shell.send(entry.connection, open.broadcast->outgoing(target.budget));
     if (!std::exchange(target.sent, true)) {  // it was away when the broadcast began

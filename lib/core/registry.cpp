@@ -1,6 +1,7 @@
 #include "core/registry.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/quota.h"
@@ -13,6 +14,12 @@ namespace {
 template <class Vector>
 void grow(Vector& list, std::size_t size) {
   if (list.capacity() < size) list.reserve(std::max(size, 2 * list.capacity()));
+}
+
+// What a backend may register with is a small part of what fits.
+std::uint16_t units_of(const Enrolment& enrolment) noexcept {
+  constexpr std::size_t kMost = std::numeric_limits<std::uint16_t>::max();
+  return static_cast<std::uint16_t>(std::min(bytes_of(enrolment) / Entry::kEnrolmentUnit, kMost));
 }
 
 }  // namespace
@@ -61,7 +68,7 @@ EntryId Registry::put(Enrolment enrolment) {
     if (entries_[id].state == BackendState::kDead) forget_death(entries_[id]);
     leave(entries_[id].enrolment->peer.uid);
   }
-  entries_[id].enrolment_bytes = bytes_of(*shared);
+  entries_[id].enrolment_units = units_of(*shared);
   entries_[id].charged_to = 0;
   entries_[id].enrolment = std::move(shared);
   entries_[id].state = BackendState::kLive;
@@ -198,7 +205,7 @@ void Registry::restore(Saved saved, const std::function<Broadcast*(BroadcastId)>
   for (Saved::Slot& slot : saved.slots) {
     auto& entry = entries_.emplace_back();
     entry.enrolment = std::move(slot.enrolment);
-    if (entry.enrolment != nullptr) entry.enrolment_bytes = bytes_of(*entry.enrolment);
+    if (entry.enrolment != nullptr) entry.enrolment_units = units_of(*entry.enrolment);
     entry.charged_to = slot.charged_to;
     entry.state = slot.state;
     entry.cause = slot.cause;

@@ -48,7 +48,8 @@ inline constexpr EntryId kNoEntry = ~EntryId{0};
 struct Entry {
   EnrolmentPtr enrolment;  // null: the slot is free
   BackendState state = BackendState::kDead;
-  Cause cause = Cause::kNone;  // of one that is not live
+  Cause cause = Cause::kNone;         // of one that is not live
+  std::uint16_t enrolment_units = 0;  // its enrolment's bytes, in kEnrolmentUnit
   // Live: its socket. Reconnecting and lost: a closed one, by which its process is watched.
   ConnectionId connection;
   std::vector<OpenOperation> open;  // in the order in which they were accepted
@@ -61,9 +62,12 @@ struct Entry {
   EntryId died_after = kNoEntry;
   std::uint64_t since_unix_ms = 0;  // of the state
   Quiesces quiesced;
-  // What reports that name its enrolment are charged for that, and the one that is now; 0: none.
-  BroadcastId charged_to = 0;
-  std::size_t enrolment_bytes = 0;
+  BroadcastId charged_to = 0;  // whose report is charged for its enrolment; 0: none yet
+
+  static constexpr std::size_t kEnrolmentUnit = 16;
+  [[nodiscard]] std::size_t enrolment_bytes() const noexcept {
+    return enrolment_units * kEnrolmentUnit;
+  }
 };
 
 class Registry {

@@ -18,7 +18,8 @@ std::size_t bytes_of(const Enrolment& enrolment) noexcept {
     bytes += kBlockBytes + sizeof(ProcessFacts) + text_bytes(facts->exe) +
              text_bytes(facts->exe_problem);
   }
-  return bytes;
+  constexpr std::size_t kUnit = Entry::kEnrolmentUnit;
+  return (bytes + kUnit - 1) / kUnit * kUnit;
 }
 
 std::size_t bytes_of(const BroadcastRequest& request) noexcept {
