@@ -6,47 +6,21 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <thread>
 #include <vector>
 
 #include "muster/broker_view.h"
 
+#include "musterctl/find_sessions.h"
 #include "musterctl/options.h"
 #include "musterctl/program.h"
 
 namespace muster::ctl {
-
-// --- finding them
-
-// The brokers of user sessions: root asks them together with the host's.
-struct SessionBroker {
-  uid_t uid = 0;
-  std::filesystem::path socket_dir;
-  // Not empty: it does not run, and did not end in order, so its backends may live. A sentence.
-  std::string gone = {};
-};
-
-struct FoundSessions {
-  std::vector<SessionBroker> brokers;  // in ascending order of uid
-  std::vector<std::string> left_out;   // what looks like one and is not its user's, a sentence each
-  std::string problem;                 // not empty: it could not be found out which there are
-  bool no_directory = false;           // there is no such directory: no session, no problem
-};
-
-// Looks for DIR/UID/muster/control.sock, and for what a broker leaves there that was killed. A
-// directory that is a symbolic link, or that is not the user's own, could lead root to a socket of
-// somebody else and is left out; so is the host's own broker in `host_dir`. Waits at most `limit`
-// for file systems that do not answer.
-[[nodiscard]] FoundSessions find_sessions(
-    const std::filesystem::path& dir, const std::filesystem::path& host_dir,
-    std::chrono::milliseconds limit = std::chrono::seconds(5));
 
 // One exit status for several brokers: the highest, but one that had nobody to ask adds nothing.
 [[nodiscard]] int worst_status(const std::vector<int>& statuses);
