@@ -47,6 +47,9 @@ void BrokerServer::Impl::stop() noexcept {
   acceptor.stop();
   processes.stop();
   timers.stop();
+  for (const ConnectionId connection : held.all()) {
+    if (held.leaves(connection)) confirm(connection);
+  }
   sends.send_all();
   transport->stop();
 }
@@ -125,7 +128,7 @@ std::size_t BrokerServer::connection_count() const noexcept {
   return impl_->transport->open_count();
 }
 
-std::optional<core::ConnectionId> BrokerServer::held(const BackendKey& key) const {
+std::vector<core::ConnectionId> BrokerServer::held(const BackendKey& key) const {
   return impl_->held.of(key);
 }
 

@@ -60,7 +60,8 @@ struct ServerOptions {
   std::function<bool()> knows_all_backends;
   // An operation key is in use from now on. Empty: nobody keeps them.
   std::function<void(const core::UsedKey&)> key_used;
-  // A backend hears that it is registered, and all that follows, after confirm() alone.
+  // A backend hears that it is registered, and all that follows, after confirm() alone. So does
+  // one that deregisters, and its connection stays open until then.
   bool hold_registered = false;
 };
 
@@ -102,8 +103,8 @@ class BrokerServer {
   [[nodiscard]] bool is_serving() const noexcept;
   // Connections of the backend lane, registered or not.
   [[nodiscard]] std::size_t connection_count() const noexcept;
-  // With hold_registered: the connection that waits to be confirmed for a key, and all of them.
-  [[nodiscard]] std::optional<core::ConnectionId> held(const BackendKey& key) const;
+  // With hold_registered: the connections that wait to be confirmed for a key, and all of them.
+  [[nodiscard]] std::vector<core::ConnectionId> held(const BackendKey& key) const;
   [[nodiscard]] std::vector<core::ConnectionId> held() const;
   // Nothing happens when it does not wait (any more). REQUIRES: called from the loop, not from
   // inside an event.

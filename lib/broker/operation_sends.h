@@ -1,11 +1,12 @@
 // How operations leave: encoded once, a part in each turn of the loop, held back for a backend that
-// registers again.
+// registers or leaves.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 
 #include "broker/handler_memory.h"
 #include "broker/transport.h"
+#include "core/quota.h"
 #include "wire/backend_lane.h"
 
 namespace muster::broker {
@@ -52,37 +54,59 @@ class EncodedOperations {
   std::array<Encoded, kPlaces> places_;
 };
 
-// Backends whose Registered waits until it is written down that they are there: a broker that is
-// killed and starts again must expect everybody who was told that it is registered.
+// Backends that wait until what became of them is written down: a broker that is killed and starts
+// again must expect everybody who was told that it is registered, and nobody who was told that it
+// is not any more.
 //
-// What is sent to such a connection meanwhile waits behind it, in order. The loop's thread.
+// What is sent to such a connection meanwhile waits, in order; one that leaves stays open until it
+// was told, and counts as its user's so long. The loop's thread.
 class HeldSends {
  public:
+  struct Held {
+    ConnectionId connection;
+    BackendKey key;
+    std::vector<FramePtr> frames;
+    std::optional<core::Taken> leaves;  // its share of the account until it is closed
+  };
+
   void hold(ConnectionId connection, const BackendKey& key) {
-    by_slot_[connection.slot] = {connection, key, {}};
-    by_key_[key] = connection;
+    by_slot_[connection.slot] = {connection, key, {}, std::nullopt};
+    by_key_.emplace(key, connection);
   }
-  // The connection that is held for the key; nothing when none is.
-  [[nodiscard]] std::optional<ConnectionId> of(const BackendKey& key) const {
-    const auto found = by_key_.find(key);
-    return found == by_key_.end() ? std::nullopt : std::optional(found->second);
+  // It has deregistered: nothing but confirm() ends the connection from now on.
+  void hold_until_left(ConnectionId connection, const BackendKey& key, core::Taken share) {
+    if (find(connection) == nullptr) hold(connection, key);
+    find(connection)->leaves.emplace(std::move(share));
+  }
+  // The connections that are held for the key.
+  [[nodiscard]] std::vector<ConnectionId> of(const BackendKey& key) const {
+    std::vector<ConnectionId> connections;
+    const auto [begin, end] = by_key_.equal_range(key);
+    for (auto at = begin; at != end; ++at) connections.push_back(at->second);
+    return connections;
   }
   // Where a frame for the connection waits; null when it is not held.
   [[nodiscard]] std::vector<FramePtr>* frames_of(ConnectionId connection) noexcept {
-    if (by_slot_.empty()) return nullptr;
-    const auto found = by_slot_.find(connection.slot);
-    const bool held = found != by_slot_.end() && found->second.connection == connection;
-    return held ? &found->second.frames : nullptr;
+    Held* const held = find(connection);
+    return held == nullptr ? nullptr : &held->frames;
+  }
+  [[nodiscard]] bool leaves(ConnectionId connection) noexcept {
+    const Held* const held = find(connection);
+    return held != nullptr && held->leaves.has_value();
   }
   // Not held any more; what waited.
-  std::vector<FramePtr> take(ConnectionId connection) noexcept {
-    if (frames_of(connection) == nullptr) return {};
+  Held take(ConnectionId connection) noexcept {
+    if (find(connection) == nullptr) return {};
     const auto found = by_slot_.find(connection.slot);
-    std::vector<FramePtr> frames = std::move(found->second.frames);
-    const auto key = by_key_.find(found->second.key);
-    if (key != by_key_.end() && key->second == connection) by_key_.erase(key);
+    Held held = std::move(found->second);
     by_slot_.erase(found);
-    return frames;
+    const auto [begin, end] = by_key_.equal_range(held.key);
+    for (auto at = begin; at != end; ++at) {
+      if (at->second != connection) continue;
+      by_key_.erase(at);
+      break;
+    }
+    return held;
   }
   [[nodiscard]] std::vector<ConnectionId> all() const {
     std::vector<ConnectionId> connections;
@@ -92,13 +116,15 @@ class HeldSends {
   }
 
  private:
-  struct Held {
-    ConnectionId connection;
-    BackendKey key;
-    std::vector<FramePtr> frames;
-  };
+  [[nodiscard]] Held* find(ConnectionId connection) noexcept {
+    if (by_slot_.empty()) return nullptr;
+    const auto found = by_slot_.find(connection.slot);
+    const bool held = found != by_slot_.end() && found->second.connection == connection;
+    return held ? &found->second : nullptr;
+  }
+
   std::unordered_map<std::uint32_t, Held> by_slot_;
-  std::unordered_map<BackendKey, ConnectionId, BackendKeyHash> by_key_;
+  std::unordered_multimap<BackendKey, ConnectionId, BackendKeyHash> by_key_;
 };
 
 // What one broadcast sends to very many, a part in each turn of the loop, so that others are served

@@ -89,6 +89,8 @@ struct BrokerServer::Impl final : core::Shell,
   // Everything that is sent goes through here.
   void put(ConnectionId connection, std::string frame);
   void confirm(ConnectionId connection);
+  // Its slot may be used again.
+  void close(ConnectionId connection);
   void stop() noexcept;
 
   asio::io_context& context;

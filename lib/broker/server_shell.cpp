@@ -47,13 +47,14 @@ void BrokerServer::Impl::put(ConnectionId connection, std::string frame) {
 }
 
 void BrokerServer::Impl::confirm(ConnectionId connection) {
-  for (const FramePtr& frame : held.take(connection)) {
-    try {
-      sends.send(connection, frame);
-    } catch (const std::exception& e) {
-      return handling_failed(connection, e.what());
-    }
+  const HeldSends::Held waited = held.take(connection);
+  try {
+    for (const FramePtr& frame : waited.frames) sends.send(connection, frame);
+  } catch (const std::exception& e) {
+    handling_failed(connection, e.what());
+    if (!waited.leaves) return;
   }
+  if (waited.leaves) return close(connection);
   transport->flush();
 }
 
@@ -65,7 +66,7 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
       return wire::encode(request_id, registered);
     }
     std::string operator()(const HoldEnded& ended) const { return wire::encode(ended); }
-    std::string operator()(core::DeregisteredNotice) const {
+    std::string operator()(const core::DeregisteredNotice&) const {
       return wire::encode(request_id, wire::Deregistered{});
     }
     std::string operator()(core::CancelNotice) const {
@@ -74,6 +75,11 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
   };
   const auto* const registered = std::get_if<Registered>(&notice);
   if (registered != nullptr && options.hold_registered) held.hold(connection, registered->key);
+  const auto* const left = std::get_if<core::DeregisteredNotice>(&notice);
+  if (left != nullptr && options.hold_registered) {
+    held.hold_until_left(connection, left->key,
+                         {core.ledger(), core::Resource::kConnection, left->uid});
+  }
   put(connection, std::visit(Encode{request_id}, notice));
 }
 
@@ -102,7 +108,12 @@ void BrokerServer::Impl::hang_up(ConnectionId connection) {
 
 void BrokerServer::Impl::release(ConnectionId connection) {
   processes.remove(connection);
+  if (held.leaves(connection)) return;  // until it is confirmed
   (void)held.take(connection);
+  close(connection);
+}
+
+void BrokerServer::Impl::close(ConnectionId connection) {
   sends.send_all_to(connection);
   transport->release(connection);
   acceptor.descriptors_came_back();

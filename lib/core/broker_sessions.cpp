@@ -274,7 +274,7 @@ void Broker::deregister(ConnectionId connection, std::uint64_t request_id, Now n
   const auto who = entry->enrolment;
   state.disarm(entry->idle);
   // Before the last outcome of a broker that goes down.
-  state.shell.send(connection, request_id, DeregisteredNotice{});
+  state.shell.send(connection, request_id, DeregisteredNotice{who->key(), who->peer.uid});
   state.fail_open(*entry, Cause::kDeregistered, now);
   state.registry.remove(id);
   state.accounts.give_back(Resource::kRegistration, who->peer.uid);

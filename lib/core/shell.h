@@ -22,7 +22,10 @@
 namespace muster::core {
 
 struct CancelNotice {};
-struct DeregisteredNotice {};
+struct DeregisteredNotice {
+  BackendKey key;  // whose it was
+  uid_t uid = 0;
+};
 using Notice = std::variant<Registered, HoldEnded, DeregisteredNotice, CancelNotice>;
 
 class Shell {

@@ -50,21 +50,104 @@ TEST_F(ConnectionTest, ABackendThatIsNotConfirmedYetHearsNothingAndThenAll) {
   backend.registers("zccache");
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered));
   const BackendKey key{Instance::shared(), "zccache", "1.0.0", ""};
-  const auto held = server_->held(key);
-  ASSERT_TRUE(held);
+  ASSERT_EQ(server_->held(key).size(), 1u);
+  const core::ConnectionId held = server_->held(key).front();
   EXPECT_EQ(server_->held().size(), 1u);
   const auto first = release_handles("/a");
   release_handles("/b");
   EXPECT_EQ(backend.has_heard(), "nothing");
-  server_->confirm({held->slot, held->generation + 1});
-  EXPECT_TRUE(server_->held(key)) << "that was another connection";
-  server_->confirm(*held);
-  EXPECT_FALSE(server_->held(key));
+  server_->confirm({held.slot, held.generation + 1});
+  EXPECT_EQ(server_->held(key).size(), 1u) << "that was another connection";
+  server_->confirm(held);
+  EXPECT_TRUE(server_->held(key).empty());
   EXPECT_EQ(backend.hears(), "registered");
   EXPECT_EQ(backend.hears(), "operation " + std::to_string(first) + ": release-handles /a");
   EXPECT_EQ(backend.hears(), "operation " + std::to_string(first + 1) + ": release-handles /b");
-  server_->confirm(*held);
+  server_->confirm(held);
   EXPECT_EQ(backend.has_heard(), "nothing") << "once";
+}
+
+TEST_F(ConnectionTest, ABackendThatDeregistersHearsSoWhenThatIsConfirmed) {
+  options_.hold_registered = true;
+  options_.core.quotas.each.connections = 2;
+  start();
+  const BackendKey key{Instance::shared(), "zccache", "1.0.0", ""};
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered));
+  server_->confirm(server_->held(key).front());
+  EXPECT_EQ(backend.hears(), "registered");
+  backend.deregisters(9);
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDeregistered));
+  EXPECT_EQ(backend.has_heard(), "nothing");
+  EXPECT_EQ(backends(), "");
+  EXPECT_EQ(server_->connection_count(), 1u);
+  // It is still its user's, and what it says meanwhile is nobody's.
+  backend.acks(1);
+  backend.registers("again");
+  BrokerStatus status;
+  core().fill_status(status);
+  ASSERT_EQ(status.users.size(), 1u);
+  EXPECT_EQ(status.users.front().connections.used, 1u);
+  EXPECT_EQ(status.users.front().registrations.used, 0u);
+  // The same key, before it was confirmed: both wait.
+  TestBackend& next = connect();
+  next.registers("zccache");
+  sink_.events.clear();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendRegistered));
+  ASSERT_EQ(server_->held(key).size(), 2u);
+  for (const auto connection : server_->held(key)) server_->confirm(connection);
+  EXPECT_EQ(backend.hears(), "deregistered");
+  EXPECT_EQ(backend.last().request_id, 9u);
+  EXPECT_EQ(backend.hears(), "end of stream");
+  EXPECT_EQ(next.hears(), "registered");
+  EXPECT_EQ(backends(), "live zccache 1.0.0");
+  EXPECT_EQ(server_->connection_count(), 1u);
+}
+
+TEST_F(ConnectionTest, ABackendThatDeregistersBeforeItIsConfirmedHearsBoth) {
+  options_.hold_registered = true;
+  start();
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  backend.deregisters(9);
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDeregistered));
+  ASSERT_EQ(server_->held().size(), 1u);
+  server_->confirm(server_->held().front());
+  EXPECT_EQ(backend.hears(), "registered");
+  EXPECT_EQ(backend.hears(), "deregistered");
+  EXPECT_EQ(backend.hears(), "end of stream");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+TEST_F(ConnectionTest, ABackendThatDeregistersAndDoesNotWaitCostsNothing) {
+  options_.hold_registered = true;
+  start();
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  backend.deregisters(9);
+  backend.closes();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDeregistered));
+  settle();
+  for (const auto connection : server_->held()) server_->confirm(connection);
+  EXPECT_EQ(server_->connection_count(), 0u);
+  BrokerStatus status;
+  core().fill_status(status);
+  EXPECT_TRUE(status.users.empty());
+}
+
+TEST_F(ConnectionTest, ABrokerThatGoesDownTellsThoseWhoDeregistered) {
+  options_.hold_registered = true;
+  start();
+  TestBackend& backend = connect();
+  backend.registers("zccache");
+  backend.deregisters(9);
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDeregistered));
+  server_->shut_down({});
+  settle();
+  EXPECT_EQ(backend.hears(), "registered");
+  EXPECT_EQ(backend.hears(), "deregistered");
+  EXPECT_EQ(backend.hears(), "end of stream");
 }
 
 // It was never told that it is registered.

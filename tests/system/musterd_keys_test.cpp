@@ -185,6 +185,23 @@ TEST_F(MusterdKeysTest, AHangingDiskHoldsARegistrationBackForAWhileAndSaysSo) {
   EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
 }
 
+// As a daemon that stops: its process goes on here, so that nothing else tells that it left.
+TEST_F(MusterdKeysTest, WhoHeardThatItIsDeregisteredIsNotExpectedAfterACrash) {
+  for (int i = 0; i < 20 && !HasFailure(); ++i) {
+    Process broker = start_on_disk();
+    const TestBackend stays = join("stays");
+    TestBackend leaves = join("leaves");
+    leaves.deregisters(9);
+    EXPECT_EQ(leaves.hears(), "deregistered");
+    broker.end(SIGKILL);
+    Process next = start_on_disk();
+    const auto known = ControlClient(sockets()).backends();
+    ASSERT_EQ(known.size(), 1U);
+    EXPECT_EQ(known.front().key.service_name, "stays");
+    next.end(SIGKILL);
+  }
+}
+
 // Nothing was sent, so nothing is known of the key.
 TEST_F(MusterdKeysTest, AKeyOfARefusedRequestIsFreeAlsoAfterARestart) {
   BroadcastRequest relative = request_of("once");

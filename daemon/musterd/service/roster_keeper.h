@@ -1,7 +1,7 @@
 // Keeps the roster on disk in step with the registry: what happens to a backend is written down in
-// the turn after it, and a backend hears that it is registered when that is done. Where the disk
-// fails, or takes more than a second, it hears it all the same, and `status` has the problem. The
-// loop's thread.
+// the turn after it, and a backend hears that it is registered, or not any more, when that is done.
+// Where the disk fails, or takes more than a second, it hears it all the same, and `status` has the
+// problem. The loop's thread.
 #pragma once
 
 #include <algorithm>
@@ -131,9 +131,11 @@ class RosterKeeper {
       const auto change = changed_.extract(order_.front());
       order_.pop_front();
       if (change.empty()) continue;
+      // Found now, as the entry is: what is written is of these connections.
+      auto done = confirm_when_written(server_->held(change.key()));
       const auto known = change.mapped() ? std::nullopt : server_->core().registered(change.key());
       if (!known) {
-        store_.note_gone(change.key());
+        store_.note_gone(change.key(), std::move(done));
         continue;
       }
       RosterEntry entry;
@@ -144,24 +146,24 @@ class RosterKeeper {
       if (entry.pid > 0) entry.start_ticks = os::start_time(entry.pid).value_or(0);
       entry.boot_id = boot_id_;
       entry.quiesced = known->quiesced;
-      // Found now, as the entry is: what is written is of this connection.
-      const auto held = server_->held(change.key());
-      if (!held) {
-        store_.note_registered(std::move(entry));
-        continue;
-      }
-      wait_for_disk();
-      store_.note_registered(std::move(entry), [this, connection = *held,
-                                                alive = std::weak_ptr<int>(alive_)](bool written) {
-        if (alive.expired() || server_ == nullptr) return;
-        if (written) store_.set_late(false);
-        // Not from inside: it may be the journal's own turn.
-        asio::post(loop_, [this, connection, alive] {
-          if (!alive.expired() && server_ != nullptr) server_->confirm(connection);
-        });
-      });
+      store_.note_registered(std::move(entry), std::move(done));
     }
     write_later();
+  }
+
+  Journal::Durable confirm_when_written(std::vector<core::ConnectionId> held) {
+    if (held.empty()) return {};
+    wait_for_disk();
+    return [this, held = std::move(held), alive = std::weak_ptr<int>(alive_)](bool written) {
+      if (alive.expired() || server_ == nullptr) return;
+      if (written) store_.set_late(false);
+      // Not from inside: it may be the journal's own turn.
+      asio::post(loop_, [this, held, alive] {
+        for (const core::ConnectionId connection : held) {
+          if (!alive.expired() && server_ != nullptr) server_->confirm(connection);
+        }
+      });
+    };
   }
 
   // Looks at all that wait, again and again while there are any: who waited at the look before,
