@@ -59,8 +59,10 @@ std::string shown_state(const BackendInfo& backend, const ViewStyle& style) {
   if (backend.state == BackendState::kLost) {
     const std::string why =
         backend.gone_because.empty() ? "connection lost" : escape_bytes(backend.gone_because);
-    text += ", " + why + ", process " + (backend.pid > 0 ? std::to_string(backend.pid) + ' ' : "") +
-            "is still running";
+    text += ", " + why;
+    if (backend.cause == Cause::kInherited) return text + shown_quiesced(backend, style);
+    text += backend.pid > 0 ? ", process " + std::to_string(backend.pid) + " is still running"
+                            : ", its process may still run";
   } else if (!backend.gone_because.empty()) {
     text += ", " + escape_bytes(backend.gone_because);
   }

@@ -79,7 +79,8 @@ bool Acceptor::introduce(os::UniqueFd socket, std::size_t listener) {
                            std::nullopt);
     return true;
   }
-  const bool known = last_.unique != 0 && last_.pid == peer->process.pid &&
+  // By its pid: those that cannot be seen all have none.
+  const bool known = last_.pid > 0 && last_.unique != 0 && last_.pid == peer->process.pid &&
                      last_listener_ == listener && events_.still_runs(last_);
   if (known) {
     peer->process = last_;

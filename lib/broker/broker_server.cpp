@@ -64,15 +64,19 @@ void BrokerServer::Impl::shut_down(std::function<void()> done, bool quiesce) {
 
 // Its connection is one that has ended: what remains of it is the watch on its process.
 bool BrokerServer::Impl::expect(RosterBackend backend) {
-  std::error_code error;
   os::Peer peer;
-  peer.pidfd = os::pidfd_of_pid(backend.pid, error);
-  // After the pidfd: a pid that was used again by then has another start.
-  if (!peer.pidfd || os::start_time(backend.pid) != backend.start_ticks ||
-      os::pid_of_pidfd(peer.pidfd.get()) != backend.pid) {
-    return false;
+  if (backend.pid > 0) {
+    std::error_code error;
+    peer.pidfd = os::pidfd_of_pid(backend.pid, error);
+    // After the pidfd: a pid that was used again by then has another start.
+    if (!peer.pidfd || os::start_time(backend.pid) != backend.start_ticks ||
+        os::pid_of_pidfd(peer.pidfd.get()) != backend.pid) {
+      return false;
+    }
+    peer.process = os::identify(backend.pid, peer.pidfd.get());
+  } else {
+    peer.process.unique = backend.start_ticks;  // nothing leads to its process until it is back
   }
-  peer.process = os::identify(backend.pid, peer.pidfd.get());
   core::Peer who{{peer.process.pid, peer.process.unique}, backend.uid, backend.gid};
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return false;

@@ -71,7 +71,8 @@ struct RosterBackend {
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
-  std::uint64_t start_ticks = 0;  // os::start_time() of it
+  // os::start_time() of it. Of one that cannot be seen, its os::ProcessIdentity::unique.
+  std::uint64_t start_ticks = 0;
   core::Quiesces quiesced;
 };
 
@@ -86,8 +87,8 @@ class BrokerServer {
   // Accepts backends on a listening, non-blocking Unix stream socket. May be called for several.
   void listen(os::UniqueFd listener);
 
-  // REQUIRES: before listen(). A backend whose process still lives is expected to come back
-  // (core::Broker::expect()). False when its process has exited, or cannot be watched.
+  // REQUIRES: before listen(). A backend whose process still lives, or cannot be seen, is expected
+  // to come back (core::Broker::expect()). False when its process has exited, or cannot be watched.
   bool expect(RosterBackend backend);
 
   // The operator's functions of the core; give them now().

@@ -229,6 +229,11 @@ void EpollTransport::drain(ConnectionId id) {
 
 // --- the end of a connection
 
+bool EpollTransport::has_peer(ConnectionId id) const noexcept {
+  const Connection* const connection = connections_.find(id);
+  return connection != nullptr && connection->socket && broker::has_peer(connection->socket.get());
+}
+
 void EpollTransport::lose(ConnectionId id, core::LossCause cause) {
   Connection* connection = connections_.find(id);
   if (connection == nullptr || !connection->socket) return;

@@ -57,6 +57,7 @@ core::ProcessFactsPtr ProcessWatch::facts_of(ConnectionId connection) {
   if (process == nullptr) return kExited;
   if (process->facts != nullptr) return process->facts;
   if (!process->pidfd) return kExited;
+  if (!link.is_visible) return kInvisible;
   os::ProcessFacts found = os::facts_of(process->identity.pid, process->pidfd.get());
   core::ProcessFacts facts;
   facts.exe = escape_bytes(found.exe);

@@ -1,7 +1,7 @@
 // Which connections belong to which process, and what to do when a process exits.
 //
 // One pidfd for each process, however many connections it has. The identity is the process that
-// connected: when that one exits its connections are reported, even if a child still holds their
+// connected: when that one exits its connections are reported, even if a child still has their
 // sockets. One thread, the io_context's.
 #pragma once
 

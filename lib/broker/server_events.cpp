@@ -36,7 +36,7 @@ void BrokerServer::Impl::handling_failed(ConnectionId connection, std::string_vi
          what, core.user_of(connection));
   if (!is_connection) return;
   try {
-    core.connection_lost(connection, core::LossCause::kClosed, clock.now());
+    core.connection_lost(connection, core::LossCause::kFailed, clock.now());
   } catch (const std::exception& e) {
     failed("the end of a connection could not be handled: ", e.what(), core.user_of(connection));
   }
@@ -102,9 +102,12 @@ void BrokerServer::Impl::failed(std::string_view what, std::string_view why,
 }
 
 void BrokerServer::Impl::process_exited(ConnectionId connection) {
+  // A process that exits closes its descriptors before it is seen to have exited: what is open now
+  // another process has. Looked at first, so that what is at its end is read to its end.
+  const bool inherited = transport->has_peer(connection);
   transport->drain(connection);  // an ack that was written just before counts
   try {
-    core.process_exited(connection, clock.now());
+    core.process_exited(connection, clock.now(), inherited);
   } catch (const std::exception& e) {
     handling_failed(connection, e.what());
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -15,6 +16,11 @@
 #include "broker/uring_transport.h"
 
 namespace muster::broker {
+
+bool has_peer(int socket) noexcept {
+  pollfd end{socket, POLLRDHUP, 0};
+  return ::poll(&end, 1, 0) == 0;
+}
 
 void Transport::end_after_exception(Events& events, ConnectionId connection) noexcept {
   try {

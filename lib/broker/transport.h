@@ -101,6 +101,9 @@ class Transport {
   // One pass over everything that is readable now. REQUIRES: as above, and of a watch.
   virtual void drain_all() = 0;
 
+  // Whether some process still has the other end open. False for a connection that is not open.
+  [[nodiscard]] virtual bool has_peer(ConnectionId connection) const noexcept = 0;
+
   // Writes what the socket takes of what is queued, then closes it. The slot stays taken.
   virtual void hang_up(ConnectionId connection) noexcept = 0;
   // hang_up(), and the slot may be used again.
@@ -161,6 +164,9 @@ class BrokenConnections {
   std::vector<Broken> broken_;
   bool scheduled_ = false;
 };
+
+// Whether the other end of a connected stream socket is open.
+[[nodiscard]] bool has_peer(int socket) noexcept;
 
 // `kind`: "epoll", "io_uring", or "auto", which is io_uring where the kernel has and allows it,
 // else epoll; `fell_back` is then told why, in words. Throws std::invalid_argument for a kind that

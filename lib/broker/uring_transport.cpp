@@ -253,6 +253,11 @@ void UringTransport::read_rest(ConnectionId id) {
 
 // --- the end of a connection
 
+bool UringTransport::has_peer(ConnectionId id) const noexcept {
+  const Connection* const connection = connections_.find(id);
+  return connection != nullptr && connection->socket && broker::has_peer(connection->socket.get());
+}
+
 void UringTransport::lose(ConnectionId id, core::LossCause cause) {
   Connection* const connection = find_open(id);
   if (connection == nullptr) return;

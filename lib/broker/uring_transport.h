@@ -88,6 +88,7 @@ class UringTransport final : public Transport {
   void flush() override;
   void drain(ConnectionId connection) override;
   void drain_all() override;
+  [[nodiscard]] bool has_peer(ConnectionId connection) const noexcept override;
   void hang_up(ConnectionId connection) noexcept override;
   void release(ConnectionId connection) noexcept override;
   [[nodiscard]] WatchId watch(int fd, Watcher& watcher, std::uint64_t token) override;

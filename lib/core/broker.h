@@ -38,6 +38,7 @@ enum class LossCause {
   kClosed,      // end of file or a reset
   kSlowReader,  // its queue went over the bound
   kUserQuota,   // what waits for all of its user's backends went over that user's quota
+  kFailed,      // the broker could not go on with it
 };
 
 // A backend that was registered before the broker restarted, and whose process still lives.
@@ -105,7 +106,9 @@ class Broker {
                       Now now);
   void connection_lost(ConnectionId connection, LossCause cause, Now now);
   // REQUIRES of the shell: what the process wrote before it exited was delivered before.
-  void process_exited(ConnectionId connection, Now now);
+  // `inherited`: the other end of its connection is still open, so another process has it. Such a
+  // backend is lost, and dead when connection_lost() is reported, too.
+  void process_exited(ConnectionId connection, Now now, bool inherited = false);
 
   void deadline_passed(DeadlineId id, Now now);
 

@@ -96,8 +96,11 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   const auto& who = *entry.enrolment;
   auto* broadcast = log.find(id);
   const auto index = broadcast == nullptr ? std::nullopt : broadcast->find(who.order);
-  const bool asked = index && broadcast->targets[*index].sent &&
-                     broadcast->targets[*index].who->peer.same_process(who.peer);
+  const auto was_asked = [&](const Target& target) {
+    return target.sent &&
+           (target.who->incarnation == who.incarnation || target.who->peer.same_process(who.peer));
+  };
+  const bool asked = index && was_asked(broadcast->targets[*index]);
   if (!asked) {
     // The broker restarted, or the report has expired: not an error.
     ++counters.unmatched_answers;

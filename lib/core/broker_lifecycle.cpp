@@ -10,14 +10,17 @@ namespace muster::core {
 // seen dead: both are settled by process_exited(), a new registration, or the grace.
 void Broker::State::lose(EntryId id, Cause cause, Now now) {
   auto& entry = registry.at(id);
-  entry.state = BackendState::kReconnecting;
-  entry.cause = cause;
-  entry.since_unix_ms = now.unix_ms;
   disarm(entry.idle);
   auto& session = *find(entry.connection);
   session.phase = Session::Phase::kLost;
   shell.hang_up(entry.connection);
   uncount(session);
+  // The broker has closed its end of what another process has: nothing tells when that one lets go
+  // of it, and nobody can come back. It stays lost until an operator has it forgotten.
+  if (entry.cause == Cause::kInherited) return;
+  entry.state = BackendState::kReconnecting;
+  entry.cause = cause;
+  entry.since_unix_ms = now.unix_ms;
   Deadline deadline;
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
@@ -32,9 +35,18 @@ void Broker::State::lose(EntryId id, Cause cause, Now now) {
 
 void Broker::State::grace_passed(EntryId id, Now now) {
   auto& entry = registry.at(id);
-  if (!entry.enrolment->peer.is_visible()) return die(id, entry.cause, now);
   entry.state = BackendState::kLost;
   entry.since_unix_ms = now.unix_ms;
+  tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
+  fail_open(entry, entry.cause, now);
+}
+
+void Broker::State::outlive(EntryId id, Now now) {
+  auto& entry = registry.at(id);
+  entry.state = BackendState::kLost;
+  entry.cause = Cause::kInherited;
+  entry.since_unix_ms = now.unix_ms;
+  disarm(entry.idle);
   tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
   fail_open(entry, entry.cause, now);
 }

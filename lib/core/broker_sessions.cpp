@@ -13,6 +13,13 @@ namespace {
 constexpr std::chrono::seconds kTakenKeyRetry{5};
 constexpr std::chrono::milliseconds kShortestIdleTimeout = std::chrono::seconds(1);
 
+// What the broker appends to the replica of a process that shares its key. It stays the same while
+// the process lives, over restarts of the broker, too.
+std::string mark_of(const ProcessId& process) {
+  if (process.pid != 0) return '~' + std::to_string(process.pid);
+  return "~i" + std::to_string(process.unique);
+}
+
 }  // namespace
 
 using Phase = Session::Phase;
@@ -180,25 +187,30 @@ EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
   const auto lives_as = [&](EntryId id) {
     return id != Registry::kNone && registry.at(id).state != BackendState::kDead;
   };
-  // Without a pid to tell it by, a peer is what its user registered.
-  if (!peer.is_visible()) return registry.find(key);
-  if (!keys_are_shared) {
-    const EntryId id = registry.find(key);
-    if (!lives_as(id)) return id;
+  const auto is_free_for_peer = [&](EntryId id) {
+    if (!lives_as(id)) return true;
     const Peer& holder = registry.at(id).enrolment->peer;
-    if (holder.same_process(peer) || holder.uid != peer.uid) return id;
-  }
+    return holder.same_process(peer) || holder.uid != peer.uid;  // of another user: refused
+  };
+  const EntryId plain = registry.find(key);
+  if (!keys_are_shared && is_free_for_peer(plain)) return plain;
   BackendKey own = key;
-  own.replica += '~' + std::to_string(peer.process.pid);
-  const EntryId shared = registry.find(own);
-  if (lives_as(shared) && registry.at(shared).enrolment->peer.same_process(peer)) {
+  if (peer.is_identified()) {
+    own.replica += mark_of(peer.process);
+    const EntryId shared = registry.find(own);
+    const bool came_back =
+        lives_as(shared) && registry.at(shared).enrolment->peer.same_process(peer);
+    if (!came_back && is_free_for_peer(plain)) return plain;
     key = std::move(own);
     return shared;
   }
-  const EntryId id = registry.find(key);
-  if (!lives_as(id)) return id;
-  const Peer& holder = registry.at(id).enrolment->peer;
-  if (holder.same_process(peer) || holder.uid != peer.uid) return id;
+  if (is_free_for_peer(plain)) return plain;
+  // Nothing tells whether it is one of those that are there: it is a backend of its own.
+  EntryId shared = plain;
+  for (Incarnation number = last_incarnation + 1; lives_as(shared); ++number) {
+    own.replica = key.replica + "~n" + std::to_string(number);
+    shared = registry.find(own);
+  }
   key = std::move(own);
   return shared;
 }
@@ -261,7 +273,7 @@ void Broker::activity(ConnectionId connection, Now now) {
     state.shell.quiesced_changed(entry->enrolment->key());
   }
   const auto idle = entry->enrolment->registration.idle_timeout;
-  if (idle && !entry->idle.armed()) {
+  if (idle && !entry->idle.armed() && entry->state == BackendState::kLive) {
     state.arm_idle(state.find(connection)->entry, now.steady + *idle);
   }
 }
@@ -318,16 +330,25 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
     state.release(connection);
     return;
   }
-  state.lose(session->entry, why, now);
+  const auto id = session->entry;
+  // The other process let go of it, too: nobody is left who could hold anything for this backend.
+  const bool is_inherited = state.registry.at(id).cause == Cause::kInherited;
+  if (is_inherited && cause == LossCause::kClosed) {
+    return state.die(id, Cause::kProcessExited, now);
+  }
+  state.lose(id, why, now);
 }
 
-void Broker::process_exited(ConnectionId connection, Now now) {
+void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
   auto& state = *state_;
   const auto* session = state.find(connection);
   if (session == nullptr) return;
   if (session->phase == Phase::kNew) {
     state.release(connection);
     return;
+  }
+  if (inherited && session->phase == Phase::kRegistered) {
+    return state.outlive(session->entry, now);
   }
   state.die(session->entry, Cause::kProcessExited, now);
 }

@@ -73,14 +73,17 @@ struct Broker::State {
   // --- one backend
   void lose(EntryId id, Cause cause, Now now);
   void die(EntryId id, Cause cause, Now now);
-  // It did not come back in time: lost where its process is seen to live, else dead.
+  // Its process has exited, but another process has its connection, and may have its files.
+  void outlive(EntryId id, Now now);
+  // It did not come back in time: it is lost, as nobody saw its process exit.
   void grace_passed(EntryId id, Now now);
   // Lets go of the connection that the same process replaces by a new one.
   void displace(Entry& entry, BackendState before);
   void tell_cancelled(const Entry& entry, BroadcastId id) noexcept;
   void fail_open(Entry& entry, Cause cause, Now now);
   // The entry that `peer` may register `key` as, and the key for it: a process that shares its key
-  // with another living one of its user gets a replica of its own.
+  // with another living one of its user gets a replica of its own. So does one of which nothing
+  // tells whether it is the one that has the key.
   EntryId place_for(BackendKey& key, const Peer& peer) const;
   void end_quiesce(EntryId id, Now now);
   void redeliver(Entry& entry, Now now);

@@ -38,8 +38,9 @@ struct DeadlineId {
 
 // One process, never confused with a later one of the same pid.
 struct ProcessId {
-  pid_t pid = 0;             // 0: not visible from here (another pid namespace)
-  std::uint64_t unique = 0;  // pidfd inode or start time; whatever tells reused pids apart
+  pid_t pid = 0;  // 0: not visible from here (another pid namespace)
+  // Pidfd inode or start time: what tells reused pids apart, and processes without a pid. 0: none.
+  std::uint64_t unique = 0;
 
   friend bool operator==(const ProcessId&, const ProcessId&) = default;
 };
@@ -60,12 +61,14 @@ struct Peer {
   gid_t gid = 0;
   ProcessFactsPtr facts = nullptr;  // from its registration on; null: nothing is known
 
-  // A process stays the same when it changes its user. One whose pid cannot be seen is known by its
-  // uid alone.
+  // A process stays the same when it changes its user. What nothing tells apart from others is
+  // never the same as anything.
   [[nodiscard]] bool same_process(const Peer& other) const noexcept {
-    return process == other.process && (is_visible() || uid == other.uid);
+    return is_identified() && process == other.process;
   }
-  [[nodiscard]] bool is_visible() const noexcept { return process.pid != 0; }
+  [[nodiscard]] bool is_identified() const noexcept {
+    return process.pid != 0 || process.unique != 0;
+  }
 
   friend bool operator==(const Peer&, const Peer&) = default;
 };

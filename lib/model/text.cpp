@@ -28,6 +28,7 @@ SaidBy said_by(Cause cause) noexcept {
       return SaidBy::kBackend;
     case Cause::kProcessExited:
     case Cause::kClosed:
+    case Cause::kInherited:
       return SaidBy::kKernel;
     default:
       return SaidBy::kBroker;
@@ -76,6 +77,8 @@ std::string_view to_string(Cause cause) noexcept {
       return "forgotten by an operator";
     case Cause::kBrokerError:
       return "the broker could not ask it: out of memory";
+    case Cause::kInherited:
+      return "process exited, but another process has its connection";
   }
   return "?";
 }
@@ -96,10 +99,13 @@ std::string explain(Cause cause, pid_t pid) {
     case Cause::kBrokerRestarted:
       text = to_string(cause);
       break;
+    case Cause::kInherited:
+      text = pid == 0 ? "its process" : "process " + std::to_string(pid);
+      return text + " has exited, but another process (a child?) still has its connection";
     default:
       return std::string(to_string(cause));
   }
-  if (pid == 0) return text + "; its process is not visible to the broker";
+  if (pid == 0) return text + "; its process, in another pid namespace, may still run";
   return text + "; process " + std::to_string(pid) + " is still running";
 }
 

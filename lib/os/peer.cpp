@@ -1,5 +1,6 @@
 #include "os/peer.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -207,11 +208,10 @@ std::optional<pid_t> pid_of_pidfd(int pidfd) {
 
 ProcessIdentity identify(pid_t pid, int pidfd) {
   ProcessIdentity process;
-  process.pid = pid;
-  if (pid <= 0) return process;
+  process.pid = std::max<pid_t>(pid, 0);
   if (const auto inode = pidfd_inode(pidfd)) {
     process.unique = *inode;
-  } else if (const auto started = start_time(pid)) {
+  } else if (const auto started = pid > 0 ? start_time(pid) : std::nullopt) {
     // The pid may have been reused between the two looks; the pidfd knows.
     if (pidfd < 0 || pid_of_pidfd(pidfd) == pid) process.unique = *started;
   }
@@ -235,10 +235,13 @@ std::optional<Peer> credentials_of(int socket, std::error_code& error) {
 
 void find_process(int socket, Peer& peer) {
   const pid_t pid = peer.process.pid;
-  if (pid <= 0) return;
   std::error_code trouble;
   peer.pidfd = pidfd_of_peer(socket, trouble);
-  if (is_unsupported(trouble)) peer.pidfd = pidfd_of_pid(pid, trouble);
+  if (is_unsupported(trouble)) {
+    // Without a pid nothing but its socket leads to a process.
+    trouble.clear();
+    if (pid > 0) peer.pidfd = pidfd_of_pid(pid, trouble);
+  }
   peer.exited = is_gone(trouble);
   if (trouble && !peer.exited) peer.trouble = trouble;
   // Of a process that is gone /proc shows nothing, or a stranger.

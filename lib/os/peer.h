@@ -36,8 +36,8 @@ struct ProcessFacts {
 // One process, never confused with a later one of the same pid.
 struct ProcessIdentity {
   pid_t pid = 0;  // 0: it lives in a pid namespace that cannot be seen from here
-  // The inode of its pidfd where pidfds have inodes of their own (Linux 6.9), else its start time;
-  // 0 where neither could be had.
+  // The inode of its pidfd where pidfds have inodes of their own (Linux 6.9), else the start time
+  // of a process that can be seen; 0 where neither could be had.
   std::uint64_t unique = 0;
 
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
@@ -47,8 +47,9 @@ struct Peer {
   ProcessIdentity process;
   uid_t uid = 0;
   gid_t gid = 0;
-  // Becomes readable when the process exits. Empty when the pid cannot be seen, when the process
-  // is gone already (`exited`), or when the descriptors ran out (`trouble`).
+  // Becomes readable when the process exits. Empty when the process is gone already (`exited`),
+  // when the descriptors ran out (`trouble`), or where the kernel has no SO_PEERPIDFD and the pid
+  // cannot be seen.
   UniqueFd pidfd;
   bool exited = false;
   std::error_code trouble;
@@ -81,7 +82,7 @@ void find_process(int socket, Peer& peer);
 // somebody else; 0 when it cannot be seen from here. Look at it before trusting /proc/PID.
 [[nodiscard]] std::optional<pid_t> pid_of_pidfd(int pidfd);
 
-// Makes a ProcessIdentity the way peer_of() does. `pidfd` may be empty (-1).
+// Makes a ProcessIdentity the way peer_of() does. `pidfd` may be empty (-1), `pid` 0.
 [[nodiscard]] ProcessIdentity identify(pid_t pid, int pidfd);
 
 }  // namespace muster::os

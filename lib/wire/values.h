@@ -99,7 +99,7 @@ inline constexpr EnumTable<SaidBy, v1::Statement::SaidBy, 3> kSaidBy{{
     {SaidBy::kKernel, v1::Statement::KERNEL},
 }};
 
-inline constexpr EnumTable<Cause, v1::Statement::Cause, 14> kCauses{{
+inline constexpr EnumTable<Cause, v1::Statement::Cause, 15> kCauses{{
     {Cause::kNone, v1::Statement::NONE},
     {Cause::kAnswer, v1::Statement::ANSWER},
     {Cause::kAckTimeout, v1::Statement::ACK_TIMEOUT},
@@ -114,6 +114,7 @@ inline constexpr EnumTable<Cause, v1::Statement::Cause, 14> kCauses{{
     {Cause::kBrokerRestarted, v1::Statement::BROKER_RESTARTED},
     {Cause::kForgotten, v1::Statement::FORGOTTEN},
     {Cause::kBrokerError, v1::Statement::BROKER_ERROR},
+    {Cause::kInherited, v1::Statement::INHERITED},
 }};
 
 inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 3> kBroadcastStates{{

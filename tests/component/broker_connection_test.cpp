@@ -283,14 +283,15 @@ TEST_F(ConnectionTest, AnAckBehindMoreThanTheBrokerReadsAtOnceCountsAfterTheExit
   EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
 }
 
-// The socket stays open in a child that says nothing: no end of stream, only the pidfd tells.
-TEST_F(ConnectionTest, AnAckCountsEvenIfAChildKeepsTheSocketOfTheProcessThatExited) {
+// The socket stays open in a child that says nothing: no end of stream, only the pidfd tells. The
+// child may have what the process had.
+TEST_F(ConnectionTest, AProcessThatExitedIsNotDeadWhileAChildHasItsConnection) {
   Child child([&](Child::Side& side) {
     auto backend = join_from(side, socket(), "zccache");
     if (::fork() == 0) {
       ::alarm(20);  // whatever happens, it does not stay
       side.wait_to_be_told();
-      side.say("the child heard: " + backend.hears());
+      side.say("the child ends");
       ::_exit(0);
     }
     backend.hears();
@@ -299,12 +300,44 @@ TEST_F(ConnectionTest, AnAckCountsEvenIfAChildKeepsTheSocketOfTheProcessThatExit
   ASSERT_EQ(heard_from(child), "registered");
   const auto id = release_handles("/cache");
   child.reap();
-  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0") << "said before it exited";
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendLost));
+  EXPECT_EQ(backends(),
+            "lost zccache 1.0.0 (process exited, but another process has its connection)");
+  const auto again = release_handles("/cache");
+  EXPECT_EQ(result(again), "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(outcome(again, "zccache").detail,
+            "process " + std::to_string(child.pid()) +
+                " has exited, but another process (a child?) still has its connection");
+  EXPECT_EQ(server_->connection_count(), 1u);
+  child.tell();
+  EXPECT_EQ(heard_from(child), "the child ends");
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
   EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
   EXPECT_EQ(server_->connection_count(), 0u);
+  EXPECT_EQ(result(release_handles("/cache")),
+            "release-handles /cache: skipped dead zccache 1.0.0");
+}
+
+// As a daemon does that connects first and goes to the background then.
+TEST_F(ConnectionTest,
+       AProcessThatExitsRightAfterItRegisteredIsNotDeadWhileAChildHasItsConnection) {
+  Child child([&](Child::Side& side) {
+    TestBackend backend(socket());
+    backend.registers("zccache");
+    if (::fork() != 0) return;
+    ::alarm(20);
+    side.say(backend.hears());
+    side.wait_to_be_told();
+    ::_exit(0);
+  });
+  EXPECT_EQ(heard_from(child), "registered");
+  child.reap();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendLost));
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(result(id), "release-handles /cache: failed zccache 1.0.0 (backend error)");
   child.tell();
-  EXPECT_EQ(heard_from(child), "the child heard: end of stream");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
 }
 
 TEST_F(ConnectionTest, AProcessThatExitedBeforeItWasAcceptedIsKnownToBeDead) {

@@ -136,7 +136,24 @@ TEST_F(ProcessWatchTest, AConnectionOfAProcessThatIsWatchedNeedsNoPidfdOfItsOwn)
   EXPECT_THAT(exited_, UnorderedElementsAre(0, 1));
 }
 
-TEST_F(ProcessWatchTest, AProcessThatCannotBeSeenIsNotWatched) {
+TEST_F(ProcessWatchTest, AProcessThatCannotBeSeenIsWatchedByItsPidfd) {
+  test::Child one([](test::Child::Side& side) { side.wait_to_be_told(); });
+  test::Child two([](test::Child::Side& side) { side.wait_to_be_told(); });
+  for (test::Child* const child : {&one, &two}) {
+    os::Peer peer = peer_of(child->pid());
+    peer.process = os::identify(0, peer.pidfd.get());
+    const auto slot = static_cast<std::uint32_t>(child == &one ? 0 : 1);
+    watch_.add({slot, 1}, peer);
+    EXPECT_EQ(watch_.facts_of({slot, 1})->exe_problem, "it is in another pid namespace");
+  }
+  EXPECT_EQ(watch_.process_count(), 2u);
+  one.kill();
+  one.reap();
+  settle();
+  EXPECT_THAT(exited_, ElementsAre(0));
+}
+
+TEST_F(ProcessWatchTest, AProcessThatCannotBeSeenAndHasNoPidfdIsNotWatched) {
   add(0, {});
   EXPECT_EQ(watch_.process_count(), 0u);
   watch_.remove({0, 1});

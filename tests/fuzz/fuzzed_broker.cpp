@@ -108,7 +108,9 @@ void FuzzedBroker::exit(std::uint32_t process) {
     if (line.process != process || line.exit_due || line.broker == Line::Broker::kReleased)
       continue;
     line.exit_due = true;
-    call([&] { broker_.process_exited(line.id, at()); });
+    // A child has every other one of its connections.
+    const bool inherited = line.broker == Line::Broker::kOpen && number % 2 == 1;
+    call([&] { broker_.process_exited(line.id, at(), inherited); });
     check();
   }
 }

@@ -18,6 +18,11 @@ enum class Case : std::uint8_t {
   kLost,               // its process lives, and the grace has passed
   kLostReturned,       // and came back
   kLostAsked,          // and was a target
+  kUnseenLost,         // as kLost, of one whose process cannot be seen
+  kUnseenShared,       // as kShared, of processes that only their pidfds tell apart
+  kUnknownShared,      // as kShared, of a process that nothing tells apart from others
+  kInherited,          // its process exited, and a child has its connection
+  kInheritedEnded,     // and let go of it
   kReconnectingAsked,  // a broadcast began while it was away
   kExpectedReturned,   // it was in the roster of a broker that restarted
   kQuiesced,

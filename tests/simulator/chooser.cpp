@@ -48,15 +48,15 @@ Chooser::Sight Chooser::look(const Simulation& simulation) {
   for (const auto& [number, line] : simulation.shell().lines()) {
     if (line.broker == Line::Broker::kReleased) sight.released.push_back(number);
     const auto process = simulation.processes().find(line.process);
-    const bool exited = process != simulation.processes().end() && process->second.exited;
+    const bool speaks = process == simulation.processes().end() || process->second.speaks();
     const bool open = line.broker == Line::Broker::kOpen;
-    if (open && !line.closed && !exited && !line.too_slow) {
+    if (open && !line.closed && speaks && !line.too_slow) {
       const auto known = connections.find(number);
       if (known != connections.end()) {
         (known->second.registered ? sight.live : sight.silent).push_back(number);
       }
     }
-    if (!line.outbox.empty() && !line.closed && !exited) sight.readable.push_back(number);
+    if (!line.outbox.empty() && !line.closed && speaks) sight.readable.push_back(number);
     const bool ends = line.too_slow || line.closed;
     if (open && !line.end_told && (ends || !line.inbox.empty())) {
       sight.deliverable.push_back(number);

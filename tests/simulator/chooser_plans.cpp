@@ -122,6 +122,12 @@ Step Chooser::die(const Simulation& simulation, std::uint32_t connection) {
   if (rng_.chance(70)) plan(StepKind::kDeliver, connection);
   if (rng_.chance(40)) plan(StepKind::kDeliver, connection);
   if (rng_.chance(80)) plan(StepKind::kGone, connection);
+  // What a child that keeps the connection does with it.
+  if (exit.args[1] != 0 && rng_.chance(50)) {
+    if (rng_.chance(30)) plan(StepKind::kGarbage, connection);
+    plan(StepKind::kClose, connection);
+    plan(StepKind::kDeliver, connection);
+  }
   return first;
 }
 

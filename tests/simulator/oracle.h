@@ -134,7 +134,8 @@ class Oracle {
   void deregister(std::uint32_t connection, std::uint64_t request, Now now);
   void garbage(std::uint32_t connection, std::uint64_t request, Now now);
   void lost(std::uint32_t connection, core::LossCause cause, Now now);
-  void exited(std::uint32_t connection, Now now);
+  // `inherited`: another process has the other end of the connection.
+  void exited(std::uint32_t connection, bool inherited, Now now);
   // `next`: the id that the shell would give.
   std::variant<core::Started, ControlError::Code> start(BroadcastId next, std::int64_t operation,
                                                         std::optional<milliseconds> ack_timeout,

@@ -86,8 +86,14 @@ void Oracle::stray(const Backend& backend, BroadcastId id, const Failure* failur
   const auto cast = casts_.find(id);
   auto* asked =
       cast == casts_.end() || cast->second.forgotten ? nullptr : find(cast->second, backend.serial);
-  if (asked == nullptr || !asked->sent || !(asked->peer.process == backend.peer.process) ||
-      (backend.peer.process.pid == 0 && asked->peer.uid != backend.peer.uid)) {
+  const auto& process = backend.peer.process;
+  const auto was_asked = [&] {
+    if (!asked->sent) return false;
+    const bool is_known = process.pid != 0 || process.unique != 0;
+    return asked->incarnation == backend.incarnation ||
+           (is_known && asked->peer.process == process);
+  };
+  if (asked == nullptr || !was_asked()) {
     ++counters.unmatched_answers;
     tell(Event::Kind::kUnmatchedAnswer, backend);
     return;

@@ -51,6 +51,7 @@ namespace {
 SaidBy speaker_of(Cause cause) {
   if (cause == Cause::kAnswer || cause == Cause::kDeregistered) return SaidBy::kBackend;
   if (cause == Cause::kProcessExited || cause == Cause::kClosed) return SaidBy::kKernel;
+  if (cause == Cause::kInherited) return SaidBy::kKernel;
   return SaidBy::kBroker;
 }
 
@@ -58,7 +59,7 @@ std::string detail_of(const Oracle::Asked& asked) {
   const bool is_dead = asked.outcome == OutcomeKind::kSkippedDead;
   const std::string lives =
       asked.peer.process.pid == 0
-          ? "; its process is not visible to the broker"
+          ? "; its process, in another pid namespace, may still run"
           : "; process " + std::to_string(asked.peer.process.pid) + " is still running";
   switch (asked.cause) {
     case Cause::kAnswer:
@@ -70,6 +71,10 @@ std::string detail_of(const Oracle::Asked& asked) {
     case Cause::kProtocolError:
     case Cause::kBrokerRestarted:
       return std::string(to_string(asked.cause)) + (is_dead ? "" : lives);
+    case Cause::kInherited:
+      return (asked.peer.process.pid == 0 ? "its process"
+                                          : "process " + std::to_string(asked.peer.process.pid)) +
+             " has exited, but another process (a child?) still has its connection";
     case Cause::kDeadline:
       return "no answer by the broadcast's deadline";
     case Cause::kNone:

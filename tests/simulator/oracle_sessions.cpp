@@ -92,27 +92,34 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   // Rule: the same process registers the same key on a second connection: the new one replaces the
   // old. Rule: a process registers a key that another living process of the same user holds: both
   // stay registered, and the newcomer's replica gets its pid. Rule: the first one is dead: replaced
-  // in place. A process that cannot be seen is known by its user alone.
+  // in place. Where nothing tells a process apart from others, it is never "the same process".
   const auto& peer = who->peer;
   const auto lives = [](const Backend* backend) {
     return backend != nullptr && backend->state != BackendState::kDead;
   };
+  const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
   const auto is_same = [&](const Backend* backend) {
-    return backend->peer.process == peer.process &&
-           (peer.process.pid != 0 || backend->peer.uid == peer.uid);
+    return is_known && backend->peer.process == peer.process;
   };
   std::uint32_t key = form.key;
   auto* holder = by_key(key);
-  if (peer.process.pid != 0) {
-    const auto with_pid = shared_key(form.key, peer.process.pid);
-    auto* other = by_key(with_pid);
+  const bool shares = lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid;
+  if (is_known) {
+    const auto with_mark = shared_key(form.key, peer.process);
+    auto* other = by_key(with_mark);
     const bool came_back = lives(other) && is_same(other);
-    const bool shares = lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid;
     if (came_back || shares) {
       cases_.saw(came_back ? Case::kSharedReturned : Case::kShared);
-      key = with_pid;
+      if (peer.process.pid == 0) cases_.saw(Case::kUnseenShared);
+      key = with_mark;
       holder = other;
     }
+  } else if (shares) {
+    cases_.saw(Case::kUnknownShared);
+    auto number = last_incarnation_ + 1;
+    while (lives(by_key(numbered_key(form.key, number)))) ++number;
+    key = numbered_key(form.key, number);
+    holder = by_key(key);
   }
   const bool same_process = lives(holder) && is_same(holder);
   if (lives(holder) && !same_process) {
@@ -210,7 +217,8 @@ void Oracle::activity(std::uint32_t connection, Now now) {
     backend->holds.clear();
     backend->resumed_away = false;
   }
-  if (backend->form.idle_timeout && !backend->idle_at) {
+  const bool is_live = backend->state == BackendState::kLive;
+  if (backend->form.idle_timeout && !backend->idle_at && is_live) {
     backend->idle_at = now.steady + *backend->form.idle_timeout;
   }
 }
@@ -246,15 +254,31 @@ void Oracle::lost(std::uint32_t connection, core::LossCause cause, Now now) {
   auto why = Cause::kClosed;
   if (cause == core::LossCause::kSlowReader) why = Cause::kSlowReader;
   if (over_quota) why = Cause::kUserQuota;
-  lose(*by_serial(who->serial), why, now);
+  auto& backend = *by_serial(who->serial);
+  if (backend.cause == Cause::kInherited && cause == core::LossCause::kClosed) {
+    cases_.saw(Case::kInheritedEnded);
+    return die(backend, Cause::kProcessExited, now);
+  }
+  lose(backend, why, now);
 }
 
-void Oracle::exited(std::uint32_t connection, Now now) {
+// Rule: dead is only a backend whose process has exited and whose connection has ended.
+void Oracle::exited(std::uint32_t connection, bool inherited, Now now) {
   const auto* who = known(connection);
   if (who == nullptr) return;
   if (!who->registered) return release(connection);
+  auto& backend = *by_serial(who->serial);
   // Rule: the process exits after the send: a failure, BackendError, at once; nobody waits.
-  die(*by_serial(who->serial), Cause::kProcessExited, now);
+  if (!inherited || who->lost) return die(backend, Cause::kProcessExited, now);
+  // Rule: it exits while another process has its connection: a failure, BackendError, at once, and
+  // again in every broadcast until that connection ends. It is lost, never skipped.
+  cases_.saw(Case::kInherited);
+  backend.state = BackendState::kLost;
+  backend.cause = Cause::kInherited;
+  backend.since_unix_ms = now.unix_ms;
+  backend.idle_at.reset();
+  tell(Event::Kind::kBackendLost, backend);
+  fail_open(backend.serial, Cause::kInherited, now);
 }
 
 void Oracle::end_quiesce(Backend& backend) {
@@ -270,6 +294,12 @@ void Oracle::end_quiesce(Backend& backend) {
 
 // Rule: its connection ends while the process lives: the broker waits for it to come back.
 void Oracle::lose(Backend& backend, Cause why, Now now) {
+  if (backend.cause == Cause::kInherited) {
+    // The broker ended what another process has. Nobody can come back, and nothing tells when that
+    // process lets go: it stays lost.
+    connections_.at(backend.connection).lost = true;
+    return send(backend.connection, Sent::Kind::kHangUp);
+  }
   backend.state = BackendState::kReconnecting;
   backend.cause = why;
   backend.since_unix_ms = now.unix_ms;
@@ -372,10 +402,10 @@ void Oracle::grace_due(std::uint32_t key, SteadyTime at, Now now) {
       backend->grace_at != at) {
     throw Violation("a time to come back is armed that nobody has");
   }
-  // Rule: lost: the grace passed and the process still lives. Where the broker cannot see the
-  // process, its connection ended and the grace passed: dead.
-  if (backend->peer.process.pid == 0) return die(*backend, backend->cause, now);
+  // Rule: lost: the grace passed and the process was not seen to exit. What cannot be seen may
+  // live.
   cases_.saw(Case::kLost);
+  if (backend->peer.process.pid == 0) cases_.saw(Case::kUnseenLost);
   backend->state = BackendState::kLost;
   backend->since_unix_ms = now.unix_ms;
   tell(Event::Kind::kBackendLost, *backend);

@@ -36,10 +36,11 @@ struct Line {
   Broker broker = Broker::kWaiting;
   // To the broker: what the backend said and the broker did not read yet.
   std::deque<Step> inbox;
-  bool closed = false;    // by the backend, after what is in the inbox
-  bool end_told = false;  // connection_lost() was reported
-  bool exit_due = false;  // process_exited() is to be reported
-  bool too_slow = false;  // its queue went over a bound; nothing is read or written any more
+  bool closed = false;     // by the backend, after what is in the inbox
+  bool end_told = false;   // connection_lost() was reported
+  bool is_watched = true;  // its process is, if that can be
+  bool exit_due = false;   // process_exited() is to be reported
+  bool too_slow = false;   // its queue went over a bound; nothing is read or written any more
   core::LossCause why_slow = core::LossCause::kSlowReader;
   core::QueueAccount* account = nullptr;  // of its user: one for each message that waits
   // To the backend: what it did not read yet.

@@ -77,8 +77,8 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
   if (!no_roster) before = oracle_->backends();
   std::erase_if(before, [&](const Oracle::Backend& backend) {
     const auto* line = shell_.line(backend.connection);
-    return backend.state == BackendState::kDead || backend.peer.process.pid == 0 ||
-           line == nullptr || processes_[line->process].exited;
+    if (backend.state == BackendState::kDead || line == nullptr) return true;
+    return backend.peer.process.pid != 0 && processes_[line->process].exited;
   });
   std::vector<std::uint32_t> process_of;
   std::vector<core::Quiesces> quiesces_of;  // as the roster has them
@@ -103,7 +103,10 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
   for (std::size_t i = 0; i < before.size(); ++i) {
     constexpr std::uint32_t kFirstWatch = 1'000'000'000;  // no script has so many connections
     const auto number = kFirstWatch + watches_++;
-    const auto id = shell_.watch(number, process_of[i]).id;
+    auto& line = shell_.watch(number, process_of[i]);
+    const auto id = line.id;
+    // Nothing leads to one that cannot be seen before it is back.
+    line.is_watched = before[i].peer.process.pid != 0;
     oracle_->expect(number, before[i], at());
     call([&] {
       if (is_wrong(WrongTransition::kRestartForgets)) return;
@@ -196,7 +199,7 @@ bool Simulation::do_step(const Step& step) {
 
 bool Simulation::say(const Step& step) {
   auto* line = shell_.line(step.args[0]);
-  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  if (line == nullptr || line->closed || !processes_[line->process].speaks()) return false;
   const bool reaches =
       line->broker == Line::Broker::kOpen || line->broker == Line::Broker::kWaiting;
   if (!reaches || line->too_slow) return false;
@@ -238,7 +241,7 @@ bool Simulation::read(const Step& step) {
   auto* line = shell_.line(step.args[0]);
   if (line == nullptr || line->outbox.empty() || line->closed) return false;
   auto& process = processes_[line->process];
-  if (process.exited) return false;
+  if (!process.speaks()) return false;
   for (auto left = step.args[1]; left > 0 && !line->outbox.empty(); --left) {
     const auto message = SimShell::take_message(*line);
     if (message.kind != Sent::Kind::kOperation) continue;
@@ -250,7 +253,7 @@ bool Simulation::read(const Step& step) {
 
 bool Simulation::close(const Step& step) {
   auto* line = shell_.line(step.args[0]);
-  if (line == nullptr || line->closed || processes_[line->process].exited) return false;
+  if (line == nullptr || line->closed || !processes_[line->process].speaks()) return false;
   line->closed = true;
   return true;
 }
@@ -260,11 +263,12 @@ bool Simulation::exit(const Step& step) {
   const auto process = processes_.find(number);
   if (process == processes_.end() || process->second.exited) return false;
   process->second.exited = true;
-  // A process that cannot be seen is not seen to exit.
-  const bool seen = peer_of(number).process.pid != 0;
+  process->second.has_child = step.args[1] != 0;
+  // What nothing leads to is not seen to exit.
+  const bool seen = peer_of(number).is_identified();
   for (auto& [connection, line] : shell_.lines()) {
     if (line.process != number) continue;
-    line.exit_due = seen && line.broker != Line::Broker::kReleased;
+    line.exit_due = seen && line.is_watched && line.broker != Line::Broker::kReleased;
     if (step.args[1] == 0) line.closed = true;
   }
   return true;

@@ -22,9 +22,11 @@ namespace muster::simulator {
 // A transition that is wrong on purpose: the core is told another event than the one that happened.
 enum class WrongTransition : std::uint8_t {
   kNone,
-  kLostIsDead,              // the grace passed: the process has exited
-  kDisconnectIsDeath,       // the connection ended: the process has exited
-  kDeathIsDisconnect,       // the process exited: the connection ended
+  kLostIsDead,         // the grace passed: the process has exited
+  kDisconnectIsDeath,  // the connection ended: the process has exited
+  kDeathIsDisconnect,  // the process exited: the connection ended
+  // the process exited, and another has its connection: only that it exited
+  kChildIsNobody,
   kTimeoutIsAck,            // the timer fired: it acked
   kTimeoutIsWaited,         // the timer fired: it has more time
   kFailureIsAck,            // it rejected: it acked
@@ -72,6 +74,8 @@ class Simulation {
   // --- for whoever chooses the next step
   struct Process {
     bool exited = false;
+    bool has_child = false;  // that goes on with its sockets when it has exited
+    [[nodiscard]] bool speaks() const noexcept { return !exited || has_child; }
     std::vector<BroadcastId> known;  // operations that it read, oldest first
   };
   [[nodiscard]] const std::map<std::uint32_t, Process>& processes() const noexcept {

@@ -130,12 +130,14 @@ bool Simulation::gone(std::uint32_t connection) {
       line->broker == Line::Broker::kOpen && !line->too_slow && !line->inbox.empty();
   if (unread) return false;
   line->exit_due = false;
-  oracle_->exited(connection, at());
+  const bool inherited = line->broker == Line::Broker::kOpen && !line->closed;
+  oracle_->exited(connection, inherited, at());
   call([&] {
     if (is_wrong(WrongTransition::kDeathIsDisconnect)) {
       return broker_->connection_lost(line->id, core::LossCause::kClosed, at());
     }
-    broker_->process_exited(line->id, at());
+    broker_->process_exited(line->id, at(),
+                            inherited && !is_wrong(WrongTransition::kChildIsNobody));
   });
   return true;
 }

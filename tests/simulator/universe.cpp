@@ -7,8 +7,26 @@
 namespace muster::simulator {
 namespace {
 
-constexpr std::uint32_t kSharedKeys = 16;  // keys from here on have a pid
-constexpr gid_t kStaff = 50;               // of the third user
+constexpr std::uint32_t kSharedKeys = 16;  // keys from here on have a mark
+// Marks, as numbers: a pid is itself.
+constexpr std::uint32_t kInodeMarks = 1'000'000;
+constexpr std::uint32_t kNumberMarks = 2'000'000;
+
+std::string mark_text(std::uint32_t mark) {
+  if (mark >= kNumberMarks) return "~n" + std::to_string(mark - kNumberMarks);
+  if (mark >= kInodeMarks) return "~i" + std::to_string(mark - kInodeMarks);
+  return '~' + std::to_string(mark);
+}
+
+// The inverse, without the tilde.
+std::uint32_t mark_of(const std::string& text) {
+  if (text.front() == 'n')
+    return kNumberMarks + static_cast<std::uint32_t>(std::stoul(text.substr(1)));
+  if (text.front() == 'i')
+    return kInodeMarks + static_cast<std::uint32_t>(std::stoul(text.substr(1)));
+  return static_cast<std::uint32_t>(std::stoul(text));
+}
+constexpr gid_t kStaff = 50;  // of the third user
 
 template <class Table>
 const auto& entry(const Table& table, std::int64_t index) {
@@ -42,12 +60,18 @@ const BackendKey& key_of(std::int64_t key) {
   if (key < kSharedKeys) return entry(kTable, key);
   static std::map<std::int64_t, BackendKey> shared;
   const auto [place, is_new] = shared.try_emplace(key, entry(kTable, key % kSharedKeys));
-  if (is_new) place->second.replica += '~' + std::to_string(key / kSharedKeys);
+  if (is_new) place->second.replica += mark_text(static_cast<std::uint32_t>(key / kSharedKeys));
   return place->second;
 }
 
-std::uint32_t shared_key(std::uint32_t key, pid_t pid) {
-  return key + kSharedKeys * static_cast<std::uint32_t>(pid);
+std::uint32_t shared_key(std::uint32_t key, const core::ProcessId& process) {
+  const auto mark = process.pid != 0 ? static_cast<std::uint32_t>(process.pid)
+                                     : kInodeMarks + static_cast<std::uint32_t>(process.unique);
+  return key + kSharedKeys * mark;
+}
+
+std::uint32_t numbered_key(std::uint32_t key, std::uint64_t number) {
+  return key + kSharedKeys * (kNumberMarks + static_cast<std::uint32_t>(number));
 }
 
 std::uint32_t own_key(std::uint32_t key) { return key % kSharedKeys; }
@@ -57,7 +81,7 @@ std::uint32_t index_of(const BackendKey& key) {
   if (const auto tilde = key.replica.find('~'); tilde != std::string::npos) {
     BackendKey own = key;
     own.replica.resize(tilde);
-    return shared_key(index_of(own), std::stoi(key.replica.substr(tilde + 1)));
+    return index_of(own) + kSharedKeys * mark_of(key.replica.substr(tilde + 1));
   }
   for (std::uint32_t i = 0; i < kKeys; ++i) {
     const auto& known = key_of(i);
@@ -139,9 +163,15 @@ core::Peer peer_of(std::int64_t process, bool exited) {
   const bool third = number % 8 == 6;
   peer.uid = uid_of(third ? 2 : number % 4 == 3 ? 1 : 0);
   peer.gid = third ? kStaff : peer.uid;
-  if (number % 11 != 10) {
-    peer.process.pid = static_cast<pid_t>(100 + number / 2);
-    peer.process.unique = exited && number % 2 == 0 ? 0 : 5000 + number;
+  switch (number % 22) {
+    case 10:  // in another pid namespace, with a pidfd
+      if (!exited) peer.process.unique = 5000 + number;
+      break;
+    case 21:  // the same, on a kernel without that
+      break;
+    default:
+      peer.process.pid = static_cast<pid_t>(100 + number / 2);
+      peer.process.unique = exited && number % 2 == 0 ? 0 : 5000 + number;
   }
   return peer;
 }

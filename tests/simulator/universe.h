@@ -21,11 +21,13 @@ namespace muster::simulator {
 }
 
 inline constexpr std::uint32_t kKeys = 8;
-// 0 to kKeys - 1; and shared_key(): the key as the broker lists it for a process that shares it.
+// 0 to kKeys - 1; and shared_key(), numbered_key(): the key as the broker lists it for a process
+// that shares it, and for one of which nothing tells which process it is.
 [[nodiscard]] const BackendKey& key_of(std::int64_t key);
 // kKeys when it is none of them.
 [[nodiscard]] std::uint32_t index_of(const BackendKey& key);
-[[nodiscard]] std::uint32_t shared_key(std::uint32_t key, pid_t pid);
+[[nodiscard]] std::uint32_t shared_key(std::uint32_t key, const core::ProcessId& process);
+[[nodiscard]] std::uint32_t numbered_key(std::uint32_t key, std::uint64_t number);
 // What the process itself called it.
 [[nodiscard]] std::uint32_t own_key(std::uint32_t key);
 
@@ -60,8 +62,9 @@ inline constexpr std::uint32_t kPolicies = 4;
 [[nodiscard]] bool may_register(std::int64_t policy, uid_t uid, std::uint32_t key);
 
 // Every fourth process is of the second user, every eighth of the third, and pids are used twice.
-// Every eleventh cannot be seen (pid 0): all of those are one to the broker. Whoever `exited`
-// before the broker looked is known by its pid alone, if its parent was quick.
+// Every eleventh cannot be seen (pid 0); of those every other one is known by its pidfd, and
+// nothing tells the rest apart. Whoever `exited` before the broker looked is known by its pid
+// alone, if its parent was quick.
 [[nodiscard]] std::vector<gid_t> groups_of(std::int64_t process);
 [[nodiscard]] core::Peer peer_of(std::int64_t process, bool exited = false);
 

@@ -52,7 +52,7 @@ TEST_F(FaultTest, ABackendKilledRightAfterItsAnswerHasAcked) {
   });
 }
 
-TEST_F(FaultTest, AForkThatHoldsItsParentsSocketDoesNotKeepItAlive) {
+TEST_F(FaultTest, AProcessWhoseForkHoldsItsSocketHasFailedAtOnceAndIsNotDead) {
   inflict([](FaultHost& host) {
     Process& parent = host.backend("parent", {"--on-release", "fork-hold"});
     Process& mute = host.backend("mute", {"--on-release", "silent"});
@@ -65,7 +65,14 @@ TEST_F(FaultTest, AForkThatHoldsItsParentsSocketDoesNotKeepItAlive) {
     EXPECT_EQ(host.result(id),
               "release-handles /cache: failed parent 1.0.0 (backend error), mute "
               "1.0.0 (backend error)");
-    EXPECT_EQ(host.operators().report(id).backends.at(0).detail, "process exited");
+    const std::string why = "process " + std::to_string(parent.pid()) +
+                            " has exited, but another process (a child?) still has its connection";
+    EXPECT_EQ(host.operators().report(id).backends.at(0).detail, why);
+    const BroadcastId again = host.release("/cache");
+    EXPECT_EQ(host.result(again),
+              "release-handles /cache: failed parent 1.0.0 (backend error); skipped dead mute "
+              "1.0.0");
+    EXPECT_EQ(host.operators().report(again).backends.at(0).detail, why);
   });
 }
 

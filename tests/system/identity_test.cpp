@@ -1,13 +1,17 @@
 // Who a backend is: the process that connected, as the kernel names it. Real programs.
 #include <csignal>
+#include <optional>
 #include <regex>
 #include <string>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "os/peer.h"
+#include "os/unique_fd.h"
 #include "support/child.h"
 #include "support/host_abilities.h"
 #include "system/musterd_fixture.h"
@@ -199,21 +203,65 @@ TEST_F(IdentityTest, AStoppedBackendCostsItsOwnTimeoutAlone) {
   for (const auto& info : client.backends()) EXPECT_EQ(info.state, BackendState::kLive);
 }
 
-TEST_F(IdentityTest, APeerOfAnotherPidNamespaceIsTakenByItsUser) {
-  if (::geteuid() != 0 || !has_program("/usr/bin/unshare")) {
-    GTEST_SKIP() << "needs root and unshare, to run the broker in a pid namespace of its own";
-  }
-  const std::vector<std::string> apart{"/usr/bin/unshare", "--pid", "--fork", "--kill-child"};
-  {
-    auto probe = apart;
+// The broker is in a pid namespace of its own, and its backends outside.
+class NamespaceTest : public IdentityTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0 || !has_program("/usr/bin/unshare")) {
+      GTEST_SKIP() << "needs root and unshare, to run the broker in a pid namespace of its own";
+    }
+    auto probe = kApart;
     probe.emplace_back("/bin/true");
     if (run_program(probe).status != 0) GTEST_SKIP() << "unshare --pid is not allowed here";
+    if (!has_peer_pidfd()) GTEST_SKIP() << "this kernel has no SO_PEERPIDFD with inodes";
+    broker_.emplace(inside());
+    broker_->wait_for("listening");
   }
-  auto inside =
-      command({"--config", write("m.toml", "[broker]\nreconnect_grace = \"0ms\"\n").native()});
-  inside.insert(inside.begin(), apart.begin(), apart.end());
-  Process broker(inside);
-  broker.wait_for("listening");
+  [[nodiscard]] std::vector<std::string> inside() const {
+    auto all = command({"--config", write("m.toml",
+                                          "[broker]\n"
+                                          "reconnect_grace = \"0ms\"\n"
+                                          "restart_grace = \"1ms\"\n")
+                                        .native()});
+    all.insert(all.begin(), kApart.begin(), kApart.end());
+    return all;
+  }
+  void crash_and_start_again() {
+    broker_->end(SIGKILL);
+    broker_.emplace(inside());
+    broker_->wait_for("listening");
+  }
+  static bool has_peer_pidfd() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    const os::UniqueFd one(ends[0]);
+    const os::UniqueFd other(ends[1]);
+    std::error_code error;
+    const os::UniqueFd pidfd = os::pidfd_of_peer(one.get(), error);
+    return pidfd && os::pidfd_inode(pidfd.get()).has_value();
+  }
+  [[nodiscard]] std::string result_of_a_release() const {
+    BroadcastRequest request;
+    request.operation = BroadcastOperation::release_handles("/cache");
+    const auto report = ControlClient(sockets()).broadcast(request);
+    EXPECT_TRUE(report);
+    if (!report) return "none";
+    details_.clear();
+    for (const BackendOutcome& one : report->backends) details_.push_back(one.detail);
+    return to_string(report->result);
+  }
+  void wait_until_lost() const {
+    while (only_backend().state != BackendState::kLost && !HasFailure()) {
+    }
+  }
+
+  static inline const std::vector<std::string> kApart{"/usr/bin/unshare", "--pid", "--fork",
+                                                      "--kill-child"};
+  std::optional<Process> broker_;
+  mutable std::vector<std::string> details_;  // of the last release
+};
+
+TEST_F(NamespaceTest, APeerOfAnotherPidNamespaceIsKnownByItsPidfd) {
   Process backend(fake("outside"));
   backend.wait_for("registered");
   const BackendInfo info = only_backend();
@@ -224,16 +272,56 @@ TEST_F(IdentityTest, APeerOfAnotherPidNamespaceIsTakenByItsUser) {
   EXPECT_TRUE(
       std::regex_search(table.out, std::regex("outside 1.0.0 +live +pid not visible +root")))
       << table.out;
-  BroadcastRequest request;
-  request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
-  const auto report = ControlClient(sockets()).broadcast(request);
-  ASSERT_TRUE(report);
-  EXPECT_TRUE(report->result.all_live_backends_acked());
-
-  // Only its connection tells.
+  EXPECT_EQ(result_of_a_release(), "release-handles /cache: acked outside 1.0.0");
   backend.end(SIGKILL);
-  broker.wait_for("backend dead");
-  EXPECT_EQ(only_backend().gone_because, "connection closed");
+  broker_->wait_for("backend dead");
+  EXPECT_EQ(only_backend().gone_because, "process exited");
+}
+
+TEST_F(NamespaceTest, TwoProcessesWithOneKeyAreBothAsked) {
+  Process first(fake("outside", {"--on-release", "reject:busy"}));
+  first.wait_for("registered");
+  Process second(fake("outside"));
+  second.wait_for("registered");
+  const auto all = ControlClient(sockets()).backends();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].key.replica.rfind("~i", 0), 0U) << all[1].key.to_string();
+  const std::string name = all[1].key.to_string();
+  EXPECT_EQ(result_of_a_release(),
+            "release-handles /cache: acked " + name + "; failed outside 1.0.0 (rejected)");
+  EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1);
+}
+
+TEST_F(NamespaceTest, OneThatLivesAndLeavesItsConnectionIsNeverSkipped) {
+  Process backend(fake("outside", {"--on-release", "drop"}));
+  backend.wait_for("registered");
+  const std::string failed = "release-handles /cache: failed outside 1.0.0 (backend error)";
+  EXPECT_EQ(result_of_a_release(), failed);
+  wait_until_lost();
+  EXPECT_EQ(result_of_a_release(), failed);
+  EXPECT_EQ(details_.at(0), "disconnected; its process, in another pid namespace, may still run");
+  EXPECT_NE(ctl({"backends"}).out.find("its process may still run"), std::string::npos);
+  backend.end(SIGKILL);
+  broker_->wait_for("backend dead");
+  EXPECT_EQ(result_of_a_release(), "release-handles /cache: skipped dead outside 1.0.0");
+}
+
+// Nothing leads to its process until it is back.
+TEST_F(NamespaceTest, OneThatIsNotBackAfterACrashIsLostUntilItIsForgotten) {
+  Process backend(fake("outside"));
+  backend.wait_for("registered");
+  backend.signal(SIGSTOP);
+  crash_and_start_again();
+  wait_until_lost();
+  EXPECT_EQ(result_of_a_release(), "release-handles /cache: failed outside 1.0.0 (backend error)");
+  EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1);
+  crash_and_start_again();
+  wait_until_lost();
+  EXPECT_EQ(ctl({"forget", "outside"}).status, 0);
+  EXPECT_TRUE(ControlClient(sockets()).backends().empty());
+  crash_and_start_again();
+  EXPECT_TRUE(ControlClient(sockets()).backends().empty());
+  backend.signal(SIGCONT);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Through the core alone: times are virtual, and the oracle of the simulator checks each step, too.
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "simulator/scenario_test.h"
@@ -95,13 +96,210 @@ TEST_F(CoreReconnectTest, ALostProcessThatExitsIsDead) {
   EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (process exited), beta 1.0.0 live");
 }
 
-TEST_F(CoreReconnectTest, AProcessThatCannotBeSeenIsDeadAfterTheGrace) {
+// Processes of another pid namespace: one that its pidfd tells apart, and one that nothing does.
+constexpr std::int64_t kUnseen = 10;
+constexpr std::int64_t kUnknown = 21;
+
+TEST_F(CoreReconnectTest, AProcessThatCannotBeSeenIsLostAfterTheGraceAndNeverSkipped) {
+  for (const std::int64_t process : {kUnseen, kUnknown}) {
+    auto& s = with();
+    s.join(1, process, kAlpha);
+    s.hangs_up(1);
+    s.pass_ms(1000);
+    EXPECT_EQ(s.fire_due(), 1);
+    EXPECT_EQ(s.backends(), "alpha 1.0.0 lost (connection closed)");
+    s.release(1);
+    EXPECT_EQ(s.report(1),
+              "finished: release-handles /mnt/a: failed alpha 1.0.0 (backend error)"
+              "\nalpha 1.0.0, disconnected; its process, in another pid namespace, may still run");
+    s.step(StepKind::kForget, kAlpha);
+    EXPECT_EQ(s.backends(), "");
+  }
+}
+
+TEST_F(CoreReconnectTest, AProcessThatCannotBeSeenIsDeadWhenItsPidfdSaysSo) {
   auto& s = with();
-  s.join(1, 10, kAlpha);  // pid 0
+  s.join(1, kUnseen, kAlpha);
   s.hangs_up(1);
   s.pass_ms(1000);
   EXPECT_EQ(s.fire_due(), 1);
-  EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (connection closed)");
+  s.exits(kUnseen, 1);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 dead (process exited)");
+}
+
+TEST_F(CoreReconnectTest, AProcessThatItsPidfdTellsApartComesBackAndReplacesItself) {
+  auto& s = with();
+  s.join(1, kUnseen, kAlpha);
+  s.hangs_up(1);
+  s.join(2, kUnseen, kAlpha);
+  s.join(3, kUnseen, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live");
+  EXPECT_EQ(s.reads(2), "registered, refused (replaced)");
+}
+
+// 32 and 10 are of one user, and neither can be seen.
+TEST_F(CoreReconnectTest, TwoProcessesThatCannotBeSeenAreBothAsked) {
+  auto& s = with();
+  s.join(1, kUnseen, kAlpha);
+  s.join(2, kUnseen + 22, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, alpha 1.0.0 #~i5032 live");
+  s.release(1);
+  EXPECT_EQ(s.reads(1), "registered, operation 1");
+  EXPECT_EQ(s.reads(2), "registered, operation 1");
+  // The second is known when it comes back.
+  s.hangs_up(2);
+  s.join(3, kUnseen + 22, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, alpha 1.0.0 #~i5032 live");
+  EXPECT_EQ(s.reads(3), "registered, operation 1");
+}
+
+TEST_F(CoreReconnectTest, WhatNothingTellsApartIsNeverTheSameProcess) {
+  auto& s = with();
+  s.join(1, kUnknown, kAlpha);
+  s.join(2, kUnknown, kAlpha);  // it may be another
+  s.join(3, kUnknown, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, alpha 1.0.0 #~n2 live, alpha 1.0.0 #~n3 live");
+  s.hangs_up(2);
+  s.join(4, kUnknown, kAlpha);
+  EXPECT_EQ(s.backends(),
+            "alpha 1.0.0 live, alpha 1.0.0 #~n2 reconnecting (connection closed), "
+            "alpha 1.0.0 #~n3 live, alpha 1.0.0 #~n4 live");
+  s.release(1);
+  EXPECT_EQ(s.reads(1), "registered, operation 1") << "nobody replaced it";
+}
+
+TEST_F(CoreReconnectTest, ALateAnswerOfAProcessThatNothingTellsApartIsItsOwn) {
+  auto& s = with();
+  s.join(1, kUnknown, kAlpha);
+  s.release(1, 10);
+  s.pass_ms(10);
+  EXPECT_EQ(s.fire_due(), 1);
+  s.acks(1, 1);
+  EXPECT_THAT(s.report(1), ::testing::HasSubstr("late ack of alpha 1.0.0: 0 us"));
+}
+
+TEST_F(CoreReconnectTest, WhoCannotBeSeenIsExpectedAfterARestartAndLostWhenItDoesNotComeBack) {
+  auto& s = with();
+  s.join(1, kUnseen, kAlpha);
+  s.join(2, kUnknown, kBeta);
+  s.step(StepKind::kRestart);
+  EXPECT_EQ(s.backends(),
+            "alpha 1.0.0 reconnecting (not reconnected since the broker restarted), "
+            "beta 1.0.0 reconnecting (not reconnected since the broker restarted)");
+  s.join(3, kUnseen, kAlpha);
+  s.pass_ms(5000);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.backends(),
+            "alpha 1.0.0 live, beta 1.0.0 lost (not reconnected since the broker restarted)");
+  s.release(1);
+  s.acks(3, 1);
+  EXPECT_EQ(s.report(1),
+            "finished: release-handles /mnt/a: acked alpha 1.0.0; failed beta 1.0.0 (backend "
+            "error)\nbeta 1.0.0, not reconnected since the broker restarted; its process, in "
+            "another pid namespace, may still run");
+}
+
+// --- a process that exited, and a child that has its connection
+
+constexpr const char* kInheritedFailure =
+    "\nalpha 1.0.0, process 100 has exited, but another process (a child?) still has its "
+    "connection";
+
+class CoreInheritedTest : public ScenarioTest {
+ protected:
+  // alpha's process exits, and a child has its connection.
+  Scenario& with_child() {
+    auto& s = with_two();
+    s.step(StepKind::kExit, 1, 1);
+    s.step(StepKind::kGone, 1);
+    return s;
+  }
+  static constexpr const char* kLost =
+      "alpha 1.0.0 lost (process exited, but another process has its connection), beta 1.0.0 live";
+  static constexpr const char* kDead = "alpha 1.0.0 dead (process exited), beta 1.0.0 live";
+};
+
+TEST_F(CoreInheritedTest, FailsWhatIsOpenAndEveryBroadcastUntilItsConnectionEnds) {
+  auto& s = with_two();
+  s.release(1);
+  s.step(StepKind::kExit, 1, 1);
+  s.step(StepKind::kGone, 1);
+  s.acks(2, 1);
+  const std::string failed =
+      "finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 (backend error)";
+  EXPECT_EQ(s.report(1), failed + kInheritedFailure);
+  EXPECT_EQ(s.backends(), kLost);
+  s.release(2);
+  s.acks(2, 2);
+  EXPECT_EQ(s.report(2), failed + kInheritedFailure);
+  EXPECT_EQ(s.reads(1), "operation 1") << "the child is not asked";
+  s.hangs_up(1);
+  EXPECT_EQ(s.backends(), kDead);
+  s.release(3);
+  s.acks(2, 3);
+  EXPECT_EQ(s.report(3),
+            "finished: release-handles /mnt/a: acked beta 1.0.0; skipped dead alpha 1.0.0"
+            "\nalpha 1.0.0, process exited");
+}
+
+TEST_F(CoreInheritedTest, WhatTheChildSaysChangesNoResult) {
+  auto& s = with_two();
+  s.release(1);
+  s.acks(2, 1);
+  s.step(StepKind::kExit, 1, 1);
+  s.step(StepKind::kGone, 1);
+  s.acks(1, 1);
+  EXPECT_EQ(s.report(1),
+            std::string("finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 "
+                        "(backend error)") +
+                kInheritedFailure + "\nlate ack of alpha 1.0.0: 0 us");
+  s.says(StepKind::kActivity, 1);
+  EXPECT_EQ(s.backends(), kLost);
+}
+
+TEST_F(CoreInheritedTest, StaysLostWhenTheBrokerEndsTheConnectionOfTheChild) {
+  auto& s = with_child();
+  s.says(StepKind::kGarbage, 1);
+  EXPECT_EQ(s.backends(), kLost);
+  EXPECT_EQ(s.reads(1), "refused (protocol)");
+  s.release(1);
+  s.acks(2, 1);
+  EXPECT_EQ(s.report(1),
+            std::string("finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 "
+                        "(backend error)") +
+                kInheritedFailure);
+  s.step(StepKind::kForget, kAlpha);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 live");
+}
+
+TEST_F(CoreInheritedTest, IsForgottenOnRequestAndItsConnectionIsClosed) {
+  auto& s = with_child();
+  s.step(StepKind::kForget, kAlpha);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 live");
+  EXPECT_FALSE(s.simulation().apply({StepKind::kDeliver, {1}}));
+}
+
+TEST_F(CoreInheritedTest, DoesNotGiveItsKeyToTheNextProcess) {
+  auto& s = with_child();
+  s.join(4, 4, kAlpha);
+  EXPECT_EQ(s.backends(), std::string(kLost) + ", alpha 1.0.0 #~102 live");
+  s.hangs_up(1);
+  s.join(6, 12, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, beta 1.0.0 live, alpha 1.0.0 #~102 live");
+}
+
+TEST_F(CoreInheritedTest, IsDeadWhenItsConnectionEndedBefore) {
+  auto& s = with_two();
+  s.hangs_up(1);
+  s.step(StepKind::kExit, 1, 1);
+  s.step(StepKind::kGone, 1);
+  EXPECT_EQ(s.backends(), kDead);
+}
+
+TEST_F(CoreInheritedTest, ADeregisteringChildTakesTheBackendOff) {
+  auto& s = with_child();
+  s.says(StepKind::kDeregister, 1);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 live");
 }
 
 // Each way in which a connection ends while its process lives.

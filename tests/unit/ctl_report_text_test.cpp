@@ -199,6 +199,7 @@ TEST_F(ReportText, SaysInTheBrokersWordsWhatTheBrokerAndTheKernelSay) {
   EXPECT_EQ(line(Cause::kDeregistered, ""), "deregistered");
   EXPECT_EQ(line(Cause::kAnswer, "deregistered"), "\"deregistered\"");
   EXPECT_EQ(line(Cause::kBrokerRestarted, ""), "not reconnected since the broker restarted");
+  EXPECT_EQ(line(Cause::kInherited, ""), "process exited, but another process has its connection");
   // An older broker does not say who said it.
   EXPECT_EQ(line(Cause::kNone, "cancelled"), "\"cancelled\"");
 }

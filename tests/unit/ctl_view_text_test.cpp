@@ -73,6 +73,9 @@ TEST_F(ViewText, OfBackendsSaysWhichAreLostAndWhichAreQuiesced) {
   auto lost = backend(key_of("a"), BackendState::kLost, 700, 0);
   lost.gone_because = "connection closed";
   auto unexplained = backend(key_of("b"), BackendState::kLost, 0, 0);
+  auto inherited = backend(key_of("f"), BackendState::kLost, 705, 0);
+  inherited.cause = Cause::kInherited;
+  inherited.gone_because = to_string(inherited.cause);
   auto quiesced = backend(key_of("c"), BackendState::kLive, 702, 0);
   quiesced.quiesced =
       QuiescedState{1'709'294'471'000, 17, QuiesceReason::kMaintenance, Operator{1000, 5, "x"}};
@@ -80,14 +83,16 @@ TEST_F(ViewText, OfBackendsSaysWhichAreLostAndWhichAreQuiesced) {
   restart.quiesced = QuiescedState{1'709'294'471'000, 18, QuiesceReason::kIdleTimeout, {}};
   restart.can_resume = false;
   const auto newer = backend(key_of("e"), kUnknownBackendState, 704, 0);
-  const std::string text = show_backends({lost, unexplained, quiesced, restart, newer}, style);
+  const std::string text =
+      show_backends({lost, unexplained, quiesced, restart, newer, inherited}, style);
   for (const std::string part :
        {"a 1.0.0  lost, connection closed, process 700 is still running ",
-        "b 1.0.0  lost, connection lost, process is still running ",
+        "b 1.0.0  lost, connection lost, its process may still run ",
+        "f 1.0.0  lost, process exited, but another process has its connection ",
         "c 1.0.0  live, quiesced since 12:01:11 by uid alice (1000) (broadcast 17) ",
         "d 1.0.0  live, quiesced since 12:01:11 by the broker (broadcast 18), restart it to "
         "resume ",
-        "e 1.0.0  unknown ", "\n2 live, 2 lost, 1 unknown, 2 quiesced\n"}) {
+        "e 1.0.0  unknown ", "\n2 live, 3 lost, 1 unknown, 2 quiesced\n"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << text;
   }
 }

@@ -168,7 +168,7 @@ TEST(PeerTest, APeerThatIsGoneIsStillTheProcessThatConnected) {
   EXPECT_FALSE(peer->trouble);
 }
 
-TEST(PeerTest, APeerInAnotherPidNamespaceIsKnownByItsUidAlone) {
+TEST(PeerTest, APeerInAnotherPidNamespaceIsKnownByItsPidfd) {
   const test::TempDir dir;
   // A broker inside a namespace does not see those outside.
   test::Child inside([&](test::Child::Side& side) {
@@ -180,20 +180,45 @@ TEST(PeerTest, APeerInAnotherPidNamespaceIsKnownByItsUidAlone) {
     const Listening listening = listen_unix(dir / "s", 0600);
     side.say("listening" + listening.problem);
     side.wait_to_be_told();
-    const UniqueFd accepted(::accept(listening.socket.get(), nullptr, nullptr));
-    std::error_code error;
-    const auto peer = peer_of(accepted.get(), error);
-    side.say("pid " + std::to_string(peer->process.pid) + " unique " +
-             std::to_string(peer->process.unique) + " uid " + std::to_string(peer->uid) +
-             (peer->pidfd ? " watched" : "") + (peer->exited ? " exited" : "") +
-             (peer->trouble ? " in trouble" : ""));
+    for (int i = 0; i < 3; ++i) {
+      const UniqueFd accepted(::accept(listening.socket.get(), nullptr, nullptr));
+      std::error_code error;
+      const auto peer = peer_of(accepted.get(), error);
+      side.say("pid " + std::to_string(peer->process.pid) + " uid " + std::to_string(peer->uid) +
+               (peer->exited ? " exited" : "") + (peer->trouble ? " in trouble" : ""));
+      side.say((peer->pidfd ? "watched " : "not watched ") + std::to_string(peer->process.unique));
+    }
   });
   const auto said = inside.hear();
   if (said == "cannot") GTEST_SKIP() << "no pid namespace can be made here";
   ASSERT_EQ(said, "listening");
-  const UniqueFd client = test::connect_unix(dir / "s");
+  const UniqueFd first = test::connect_unix(dir / "s");
+  const UniqueFd again = test::connect_unix(dir / "s");
+  test::Child another([&](test::Child::Side& side) {
+    const UniqueFd socket = test::connect_unix(dir / "s");
+    side.say("connected");
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(another.hear(), "connected");
   inside.tell();
-  EXPECT_EQ(inside.hear(), "pid 0 unique 0 uid " + std::to_string(::getuid()));
+  std::vector<std::string> known_by;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(inside.hear(), "pid 0 uid " + std::to_string(::getuid()));
+    known_by.push_back(inside.hear());
+  }
+  another.tell();
+  std::error_code unsupported;
+  const SocketPair pair;
+  if (!pidfd_of_peer(pair.ours.get(), unsupported)) {
+    EXPECT_EQ(known_by, std::vector<std::string>(3, "not watched 0"));
+    return;
+  }
+  EXPECT_EQ(known_by[0].rfind("watched ", 0), 0u) << known_by[0];
+  EXPECT_EQ(known_by[1], known_by[0]) << "the same process";
+  const UniqueFd own = pidfd_of_pid(::getpid(), unsupported);
+  if (!pidfd_inode(own.get())) return;  // nothing tells them apart
+  EXPECT_EQ(known_by[0], "watched " + std::to_string(*pidfd_inode(own.get())));
+  EXPECT_NE(known_by[2], known_by[0]);
 }
 
 TEST(PeerTest, RunningOutOfDescriptorsIsToldApartFromAProcessThatIsGone) {

@@ -66,6 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("a lost backend counts as dead", WrongTransition::kLostIsDead),
         wrong("a disconnect is taken for an exit", WrongTransition::kDisconnectIsDeath),
         wrong("an exit is taken for a disconnect", WrongTransition::kDeathIsDisconnect),
+        wrong("a child with the connection does not count", WrongTransition::kChildIsNobody),
         wrong("a timeout counts as an ack", WrongTransition::kTimeoutIsAck),
         wrong("a timeout is waited for", WrongTransition::kTimeoutIsWaited),
         wrong("a failure counts as an ack", WrongTransition::kFailureIsAck),

@@ -143,7 +143,8 @@ class RosterKeeper {
       entry.uid = known->peer.uid;
       entry.gid = known->peer.gid;
       entry.pid = known->peer.process.pid;
-      if (entry.pid > 0) entry.start_ticks = os::start_time(entry.pid).value_or(0);
+      entry.start_ticks =
+          entry.pid > 0 ? os::start_time(entry.pid).value_or(0) : known->peer.process.unique;
       entry.boot_id = boot_id_;
       entry.quiesced = known->quiesced;
       store_.note_registered(std::move(entry), std::move(done));

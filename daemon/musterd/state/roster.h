@@ -33,8 +33,9 @@ struct RosterEntry {
   Registration registration;
   uid_t uid = 0;
   gid_t gid = 0;
-  pid_t pid = 0;                  // 0: it cannot be seen from here
-  std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat; 0: not known
+  pid_t pid = 0;  // 0: it cannot be seen from here
+  // Field 22 of /proc/PID/stat; of one that cannot be seen, the inode of its pidfd. 0: not known.
+  std::uint64_t start_ticks = 0;
   std::string boot_id;
   core::Quiesces quiesced;
 

@@ -30,9 +30,11 @@ struct BroadcastRequest {
 
 enum class BackendState {
   kLive,
-  kReconnecting,  // its connection ended less than reconnect_grace ago and its process lives
-  kDead,  // its process has exited, or cannot be seen and did not come back within the grace
-  kLost,  // the grace passed and its process still runs
+  kReconnecting,  // its connection ended less than reconnect_grace ago
+  kDead,          // its process has exited, and nobody has its connection
+  // It is not connected, the grace passed, and its process runs or was not seen to exit; or its
+  // process has exited and another has its connection.
+  kLost,
 };
 
 // In what a newer broker answered: one that this version does not know.

@@ -42,6 +42,7 @@ enum class Cause : std::uint8_t {
   kBrokerRestarted,  // registered with the broker before it restarted, and not back
   kForgotten,        // an operator had the broker forget it
   kBrokerError,      // the broker could not ask it (no memory)
+  kInherited,        // its process has exited, and another process has its connection
 };
 [[nodiscard]] SaidBy said_by(Cause cause) noexcept;
 
