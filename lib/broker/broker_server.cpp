@@ -63,15 +63,20 @@ void BrokerServer::Impl::shut_down(std::function<void()> done, bool quiesce) {
 }
 
 // Its connection is one that has ended: what remains of it is the watch on its process.
-bool BrokerServer::Impl::expect(RosterBackend backend) {
+Expected BrokerServer::Impl::expect(RosterBackend backend) {
   os::Peer peer;
   if (backend.pid > 0) {
     std::error_code error;
     peer.pidfd = os::pidfd_of_pid(backend.pid, error);
-    // After the pidfd: a pid that was used again by then has another start.
-    if (!peer.pidfd || os::start_time(backend.pid) != backend.start_ticks ||
-        os::pid_of_pidfd(peer.pidfd.get()) != backend.pid) {
-      return false;
+    if (error == std::errc::no_such_process) return Expected::kGone;
+    if (!peer.pidfd) return Expected::kNotNow;
+    // After the pidfd: a pid that was used again by then has another start. What cannot be read
+    // (hidepid=) proves nothing: then it is watched, whoever it is.
+    const auto started = os::start_time(backend.pid);
+    const auto pid = os::pid_of_pidfd(peer.pidfd.get());
+    if (pid == -1) return Expected::kGone;
+    if (started && backend.start_ticks != 0 && *started != backend.start_ticks) {
+      return Expected::kGone;
     }
     peer.process = os::identify(backend.pid, peer.pidfd.get());
   } else {
@@ -79,7 +84,9 @@ bool BrokerServer::Impl::expect(RosterBackend backend) {
   }
   core::Peer who{{peer.process.pid, peer.process.unique}, backend.uid, backend.gid};
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return false;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    return Expected::kNotNow;
+  }
   const os::UniqueFd other(ends[1]);
   const ConnectionId watch = transport->open(os::UniqueFd(ends[0]));
   try {
@@ -94,7 +101,7 @@ bool BrokerServer::Impl::expect(RosterBackend backend) {
     release(watch);
     throw;
   }
-  return true;
+  return Expected::kYes;
 }
 
 BrokerServer::BrokerServer(asio::io_context& context, ServerOptions options, EventSink& sink)
@@ -104,7 +111,9 @@ BrokerServer::~BrokerServer() = default;
 
 void BrokerServer::listen(os::UniqueFd listener) { impl_->acceptor.listen(std::move(listener)); }
 
-bool BrokerServer::expect(RosterBackend backend) { return impl_->expect(std::move(backend)); }
+Expected BrokerServer::expect(RosterBackend backend) {
+  return impl_->expect(std::move(backend));
+}
 
 void BrokerServer::measure_descriptors() {
   impl_->budget.measure(impl_->descriptors_of_backends());

@@ -76,6 +76,13 @@ struct RosterBackend {
   core::Quiesces quiesced;
 };
 
+// What became of a backend that the last broker knew.
+enum class Expected : std::uint8_t {
+  kYes,
+  kGone,    // its process has exited, for certain
+  kNotNow,  // it cannot be watched (no descriptor is free): to be tried again
+};
+
 class BrokerServer {
  public:
   // Throws std::runtime_error, with a text for people, when the transport cannot be had.
@@ -87,9 +94,9 @@ class BrokerServer {
   // Accepts backends on a listening, non-blocking Unix stream socket. May be called for several.
   void listen(os::UniqueFd listener);
 
-  // REQUIRES: before listen(). A backend whose process still lives, or cannot be seen, is expected
-  // to come back (core::Broker::expect()). False when its process has exited, or cannot be watched.
-  bool expect(RosterBackend backend);
+  // A backend whose process still lives, or cannot be seen, is expected to come back
+  // (core::Broker::expect()).
+  Expected expect(RosterBackend backend);
 
   // The operator's functions of the core; give them now().
   [[nodiscard]] core::Broker& core() noexcept;

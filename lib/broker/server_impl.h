@@ -85,7 +85,7 @@ struct BrokerServer::Impl final : core::Shell,
   void failed(std::string_view what, std::string_view why,
               std::optional<uid_t> user = std::nullopt) noexcept;
   void shut_down(std::function<void()> done, bool quiesce);
-  bool expect(RosterBackend backend);
+  Expected expect(RosterBackend backend);
   // Everything that is sent goes through here.
   void put(ConnectionId connection, std::string frame);
   void confirm(ConnectionId connection);

@@ -38,13 +38,8 @@ class RosterKeeper {
   // REQUIRES: before the server listens. Tells it whom to expect; the others are forgotten.
   void begin(broker::BrokerServer& server) {
     server_ = &server;
-    for (RosterEntry& entry : store_.load(boot_id_)) {
-      const BackendKey key = entry.registration.key;
-      const bool expected =
-          server.expect({std::move(entry.registration), entry.uid, entry.gid, entry.pid,
-                         entry.start_ticks, std::move(entry.quiesced)});
-      if (!expected && entry.pid > 0 && entry.start_ticks != 0) store_.note_gone(key);
-    }
+    unwatched_ = store_.load(boot_id_);
+    expect_unwatched();
   }
 
   void on_event(const Event& event) {
@@ -76,6 +71,7 @@ class RosterKeeper {
   void check() {
     if (server_ == nullptr) return;
     if (!server_->held().empty()) wait_for_disk();
+    expect_unwatched();
     if (!has_missed_) return;
     const std::vector<BackendInfo> all = server_->core().backends({});
     has_missed_ = false;
@@ -97,7 +93,23 @@ class RosterKeeper {
   // A look at /proc for each: a few of them a turn.
   static constexpr std::size_t kChangesOfATurn = 64;
 
+  // Those that cannot be watched now are tried again; until then they are known to be missing.
+  void expect_unwatched() {
+    for (auto at = unwatched_.begin(); at != unwatched_.end();) {
+      const RosterEntry& entry = *at;
+      const auto expected = server_->expect({entry.registration, entry.uid, entry.gid, entry.pid,
+                                             entry.start_ticks, entry.quiesced});
+      if (expected == broker::Expected::kNotNow) break;
+      const BackendKey key = entry.registration.key;
+      at = unwatched_.erase(at);
+      if (expected == broker::Expected::kGone) store_.note_gone(key);
+    }
+    store_.set_unwatched(unwatched_.size());
+  }
+
   void note(const BackendKey& key, bool gone) {
+    std::erase_if(unwatched_,
+                  [&](const RosterEntry& entry) { return entry.registration.key == key; });
     // In the order in which they came, so that no user's many delay another's one for long.
     try {
       if (!changed_.contains(key)) order_.push_back(key);
@@ -204,6 +216,7 @@ class RosterKeeper {
   broker::BrokerServer* server_ = nullptr;
   std::map<BackendKey, bool> changed_;  // true: it is gone
   std::deque<BackendKey> order_;        // has all of changed_
+  std::vector<RosterEntry> unwatched_;  // of the last broker's, not yet expected
   asio::steady_timer patience_;
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
   bool is_posted_ = false;

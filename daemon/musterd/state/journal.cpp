@@ -66,7 +66,7 @@ bool next_record(std::string_view& rest, std::string_view& payload) {
 bool is_long_enough(std::string_view rest) {
   if (rest.size() < kRecordHead) return false;
   const std::uint32_t length = get_u32(rest);
-  return length <= kMaxRecordBytes && rest.size() - kRecordHead >= length;
+  return length > kMaxRecordBytes || rest.size() - kRecordHead >= length;
 }
 
 // Records that stand somewhere behind what is none. A crash leaves none there: it cuts the end.

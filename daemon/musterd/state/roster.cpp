@@ -350,6 +350,11 @@ std::string RosterStore::problem() const {
     return "the roster is not up to date: writing " + file_ +
            " takes more than a second: repair the disk";
   }
+  if (unwatched_ != 0) {
+    return std::to_string(unwatched_) +
+           " backends of an earlier run cannot be watched: no file descriptor is free; raise the "
+           "limit (LimitNOFILE=)";
+  }
   if (lost_.empty()) return {};
   return "the roster of an earlier run could not be read: " + file_ + ' ' + lost_ +
          ": backends may be missing; look who uses files, then: musterctl forget --lost-roster";

@@ -85,7 +85,9 @@ class RosterStore {
   // False: a backend that registered since the host started may be missing, as the roster was
   // damaged or could not be written. That outlives the broker, until forget_lost() or a restart of
   // the host.
-  [[nodiscard]] bool knows_all() const noexcept { return lost_.empty(); }
+  [[nodiscard]] bool knows_all() const noexcept { return lost_.empty() && unwatched_ == 0; }
+  // So many backends of the last broker cannot be watched now, and are not in the registry.
+  void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
   // An operator says that nobody is missed.
   void forget_lost();
   // As Journal::check().
@@ -112,6 +114,7 @@ class RosterStore {
   // room for a name.
   std::filesystem::path marker_;
   std::string lost_;  // what could not be read
+  std::size_t unwatched_ = 0;
   bool is_late_ = false;
   std::string file_;
   std::unique_ptr<Journal> journal_;
