@@ -11,6 +11,7 @@
 #include "muster/socket_dir.h"
 
 #include "musterctl/bounded_child.h"
+#include "os/error_text.h"
 
 namespace muster::ctl {
 
@@ -41,7 +42,7 @@ bool same_file(const fs::path& one, const fs::path& other) {
 std::string not_the_users(const fs::path& path, uid_t uid, mode_t kind, bool roots_too) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
-    return escape_bytes(path.native()) + ": " + std::generic_category().message(errno);
+    return escape_bytes(path.native()) + ": " + os::error_text(errno);
   }
   const std::string name = escape_bytes(path.native());
   if ((status.st_mode & S_IFMT) != kind) {

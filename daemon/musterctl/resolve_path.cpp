@@ -20,6 +20,7 @@
 #include "muster/path.h"
 
 #include "musterctl/bounded_child.h"
+#include "os/error_text.h"
 
 namespace muster::ctl {
 
@@ -219,7 +220,7 @@ std::string problem_of(const std::string& written, const PathLookup& found,
     return say_unresolved(written, canonical_problem, "name a shorter path to the same place");
   }
   if (found.error != 0 && found.error != ENOENT) {
-    return say_unresolved(written, at + ": " + std::generic_category().message(found.error),
+    return say_unresolved(written, at + ": " + os::error_text(found.error),
                           what_to_do_about(found.error));
   }
   if (found.opaque_link) {

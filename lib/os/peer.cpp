@@ -18,6 +18,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "os/error_text.h"
 #include "os/unique_fd.h"
 
 namespace muster::os {
@@ -65,7 +66,7 @@ ProcessFacts facts_of(pid_t pid, int pidfd) {
     return facts;
   }
   if (error != 0) {
-    facts.exe_problem = std::generic_category().message(error);
+    facts.exe_problem = os::error_text(error);
   } else {
     facts.exe.assign(target.data(), static_cast<std::size_t>(size));
   }

@@ -18,6 +18,7 @@
 #include "muster/path.h"
 #include "muster/socket_dir.h"
 
+#include "os/error_text.h"
 #include "wire/framing.h"
 
 namespace muster {
@@ -137,7 +138,7 @@ bool ControlLink::read_some() {
   if (got == 0 || error == ECONNRESET || error == EPIPE) {
     end("closed the connection");
   } else if (error != EAGAIN && error != EINTR) {
-    end("cannot be read from (" + std::generic_category().message(error) + ")");
+    end("cannot be read from (" + os::error_text(error) + ")");
   }
   return false;
 }
@@ -188,7 +189,7 @@ std::string explain(int error, const std::string& path) {
       return "the broker at " + name +
              " does not accept connections: it hangs, is stopped or has too many waiting";
     default:
-      return "cannot connect to " + name + ": " + std::generic_category().message(error);
+      return "cannot connect to " + name + ": " + os::error_text(error);
   }
 }
 

@@ -22,6 +22,7 @@
 #include "musterd/config/policy_section.h"
 #include "musterd/config/toml.h"
 #include "musterd/config/values.h"
+#include "os/error_text.h"
 #include "os/unique_fd.h"
 
 namespace muster::daemon {
@@ -231,7 +232,7 @@ std::vector<ConfigError> parse_config(std::string_view text, Settings& settings,
 ConfigText read_config(const std::filesystem::path& file) {
   const auto failed = [](int error) -> ConfigText {
     ConfigText none;
-    none.problem = fmt::format("cannot be read: {}", std::generic_category().message(error));
+    none.problem = fmt::format("cannot be read: {}", os::error_text(error));
     none.missing = error == ENOENT;
     return none;
   };

@@ -13,6 +13,8 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-login.h>
 
+#include "os/error_text.h"
+
 namespace muster::daemon {
 namespace {
 
@@ -129,7 +131,7 @@ class ManagerBus {
 
   bool failed(const char* what, int error) {
     problem_ = what;
-    problem_ += ": " + std::generic_category().message(-error);
+    problem_ += ": " + os::error_text(-error);
     return false;
   }
 

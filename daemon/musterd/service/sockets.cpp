@@ -20,6 +20,7 @@
 
 #include "broker/broker_server.h"
 #include "musterd/control/control_plane.h"
+#include "os/error_text.h"
 
 namespace muster::daemon {
 namespace {
@@ -113,8 +114,7 @@ std::string make(os::SocketDirClaim& claim, std::string_view name, const SocketA
     if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0 ||
         ::chmod(path.c_str(), mode) != 0) {
       return fmt::format("cannot give {} to group {}: {}; run as root or as a member of it",
-                         escape_bytes(path.native()), group,
-                         std::generic_category().message(errno));
+                         escape_bytes(path.native()), group, os::error_text(errno));
     }
   }
   list.push_back(std::move(made.socket));
@@ -127,7 +127,7 @@ ServerSockets open_sockets(const SocketSettings& settings) {
   const PassedNames passed;
   if (passed.count() < 0) {
     return failed(fmt::format("the sockets that the service manager passed cannot be taken: {}",
-                              std::generic_category().message(-passed.count())));
+                              os::error_text(-passed.count())));
   }
   if (passed.count() > 0) return adopt(passed);
 

@@ -64,7 +64,7 @@ std::string make_private_directory(const std::filesystem::path& directory) {
     struct stat found {};
     const int error = errno;
     if (::stat(so_far.c_str(), &found) != 0) {
-      return "cannot make " + so_far.native() + ": " + std::generic_category().message(error);
+      return "cannot make " + so_far.native() + ": " + os::error_text(error);
     }
   }
   struct stat found {};
