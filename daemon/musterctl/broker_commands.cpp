@@ -210,8 +210,8 @@ class ForgetCommand : public Command {
         });
     declare_quiet(options, quiet_);
     options.epilogue(
-        "The process of a lost backend still runs. Once the backend is forgotten, no broadcast\n"
-        "fails because of it: make sure that its process does not use the files. The backend is\n"
+        "A process of a lost backend may still run. Once the backend is forgotten, no broadcast\n"
+        "fails because of it: make sure that no process of it uses the files. The backend is\n"
         "listed again when it registers again. The service alone is enough if only one backend of\n"
         "it is dead or lost.\n"
         "\n"

@@ -167,7 +167,7 @@ core::Peer peer_of(std::int64_t process, bool exited) {
     case 10:  // in another pid namespace, with a pidfd
       if (!exited) peer.process.unique = 5000 + number;
       break;
-    case 21:  // the same, on a kernel without that
+    case 8:  // the same, on a kernel without that
       break;
     default:
       peer.process.pid = static_cast<pid_t>(100 + number / 2);

@@ -256,9 +256,12 @@ TEST(PeerTypeTest, AProcessIsItsPidAndUniqueWhateverItsUser) {
   EXPECT_FALSE(peer.same_process({{10, 78}, 1000, 1000})) << "the pid was used again";
   EXPECT_FALSE(peer.same_process({{11, 77}, 1000, 1000}));
   EXPECT_TRUE(peer.same_process({{10, 77}, 1001, 1000})) << "it has dropped its privileges";
-  const Peer unseen{{0, 0}, 1000, 1000};
-  EXPECT_TRUE(unseen.same_process({{0, 0}, 1000, 1})) << "known by its user alone";
-  EXPECT_FALSE(unseen.same_process({{0, 0}, 1001, 1}));
+  const Peer unseen{{0, 77}, 1000, 1000};
+  EXPECT_TRUE(unseen.same_process({{0, 77}, 1001, 1})) << "known by its pidfd";
+  EXPECT_FALSE(unseen.same_process({{0, 78}, 1000, 1000}));
+  EXPECT_FALSE(unseen.same_process({{0, 0}, 1000, 1000}));
+  const Peer unknown{{0, 0}, 1000, 1000};
+  EXPECT_FALSE(unknown.same_process({{0, 0}, 1000, 1000})) << "nothing tells it apart from others";
 }
 
 }  // namespace

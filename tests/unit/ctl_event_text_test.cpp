@@ -54,7 +54,7 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
            about_soldr(Kind::kBackendReconnecting),
            about_soldr(Kind::kBackendDead, "process exited"),
            about_soldr(Kind::kBackendDeregistered),
-           about_soldr(Kind::kBackendLost),
+           about_soldr(Kind::kBackendLost, std::string(to_string(Cause::kInherited))),
            about_soldr(Kind::kBackendResumed),
            about_soldr(Kind::kBackendForgotten),
            refused,
@@ -81,8 +81,8 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) disconnected and may reconnect\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is dead: process exited\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) left\n"
-      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost: disconnected, and its process "
-      "still runs\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost, and not known to have ended: "
+      "process exited, but another process has its connection\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) may take work again\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) was forgotten\n"
       "12:02:11.042  a peer (pid 813, uid 1001) was refused: bad\\x0akey\n"

@@ -197,7 +197,7 @@ TEST(RandomScriptsCoverTest, EveryKindOfThingHappensOften) {
   Counters sum;
   Cases cases;
   std::set<StepKind> kinds;
-  for (std::uint64_t seed = 1; seed <= 3'000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 10'000; ++seed) {
     Script script;
     const auto outcome = run_seed(seed, &script);
     add(sum, outcome.counters);

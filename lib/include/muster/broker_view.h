@@ -188,7 +188,7 @@ struct Event {
     kUnmatchedAnswer,
     kBroadcastFinished,
     kShuttingDown,
-    kBackendLost,       // the grace passed and its process still runs
+    kBackendLost,       // see BackendState::kLost
     kBackendResumed,    // its quiesce ended
     kBackendForgotten,  // an operator had it forgotten
     kEventsLost,        // the watcher read too slowly; detail says how many are missing
