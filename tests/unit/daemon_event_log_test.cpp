@@ -2,6 +2,7 @@
 #include <chrono>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
@@ -15,6 +16,11 @@ namespace {
 using namespace std::chrono_literals;
 using Kind = Event::Kind;
 
+// Two users, neither of them root nor who runs this: those have a larger budget.
+const uid_t kUser = ::geteuid() / 2 == 500 ? 2000 : 1000;
+const uid_t kOtherUser = kUser + 1;
+const std::string kUid = std::to_string(kUser);
+
 class DaemonEventLogTest : public ::testing::Test {
  protected:
   explicit DaemonEventLogTest(LogLevel level = LogLevel::kInfo) { log_.set_level(level); }
@@ -24,7 +30,7 @@ class DaemonEventLogTest : public ::testing::Test {
     event.kind = kind;
     event.key = BackendKey{{}, "zccache", "1.4.2", ""};
     event.pid = 42;
-    event.uid = 1000;
+    event.uid = kUser;
     return event;
   }
   static Event outcome(OutcomeKind kind) {
@@ -33,7 +39,7 @@ class DaemonEventLogTest : public ::testing::Test {
     made.backend_outcome.emplace();
     made.backend_outcome->key = *made.key;
     made.backend_outcome->pid = 42;
-    made.backend_outcome->uid = 1000;
+    made.backend_outcome->uid = kUser;
     made.backend_outcome->outcome = kind;
     made.backend_outcome->latency = 1234us;
     return made;
@@ -53,20 +59,20 @@ class DaemonEventLogTest : public ::testing::Test {
 
 TEST_F(DaemonEventLogTest, ABackendsLifeIsTold) {
   EXPECT_EQ(line(event(Kind::kBackendRegistered)),
-            "<6>backend registered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend registered backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
   Event displacing = event(Kind::kBackendRegistered);
   displacing.detail = "takes the place of pid 41, which is asked no more";
-  EXPECT_EQ(line(displacing),
-            "<4>backend registered backend=\"zccache 1.4.2\" pid=42 uid=1000 why=\"takes the place "
-            "of pid 41, which is asked no more\"\n");
+  EXPECT_EQ(line(displacing), "<4>backend registered backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                                  " why=\"takes the place "
+                                  "of pid 41, which is asked no more\"\n");
   EXPECT_EQ(line(event(Kind::kBackendReturned)),
-            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
   Event dead = event(Kind::kBackendDead);
   dead.detail = "process exited";
-  EXPECT_EQ(line(dead),
-            "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=1000 why=\"process exited\"\n");
+  EXPECT_EQ(line(dead), "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                            " why=\"process exited\"\n");
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
-            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
 }
 
 TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
@@ -79,10 +85,11 @@ TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
   EXPECT_EQ(line(started),
             "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
             "skipped_dead=1\n");
-  started.asked_by = Operator{1000, 12, "prune \"x\""};
+  started.asked_by = Operator{kUser, 12, "prune \"x\""};
   EXPECT_EQ(line(started),
             "<6>broadcast started broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
-            "skipped_dead=1 pid=12 uid=1000 command=\"prune \\\"x\\\"\"\n");
+            "skipped_dead=1 pid=12 uid=" +
+                kUid + " command=\"prune \\\"x\\\"\"\n");
   now_ += 1500ms;
   Event finished = started;
   finished.kind = Kind::kBroadcastFinished;
@@ -98,22 +105,25 @@ TEST_F(DaemonEventLogTest, EachOutcomeThatIsNoAckHasALine) {
   EXPECT_EQ(line(outcome(OutcomeKind::kAck)), "");
   EXPECT_FALSE(events_.wants_every_outcome());
   EXPECT_EQ(line(outcome(OutcomeKind::kTimeout)),
-            "<4>backend timed out broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=1000 ms=1.234 "
-            "detail=\"\"\n");
+            "<4>backend timed out broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                " ms=1.234 "
+                "detail=\"\"\n");
   Event failed = outcome(OutcomeKind::kFailure);
   failed.backend_outcome->reason = BroadcastFailureReason::kRejected;
   failed.backend_outcome->detail = "busy\nrunning";
   EXPECT_EQ(line(failed),
-            "<4>backend failed broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=1000 ms=1.234 "
-            "detail=\"rejected: busy\\x0arunning\"\n");
+            "<4>backend failed broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                " ms=1.234 "
+                "detail=\"rejected: busy\\x0arunning\"\n");
 }
 
 TEST_F(DaemonEventLogTest, AtDebugAcksHaveALineToo) {
   log_.set_level(LogLevel::kDebug);
   EXPECT_TRUE(events_.wants_every_outcome());
   EXPECT_EQ(line(outcome(OutcomeKind::kAck)),
-            "<7>backend acked broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=1000 "
-            "ms=1.234 detail=\"\"\n");
+            "<7>backend acked broadcast=7 backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                " "
+                "ms=1.234 detail=\"\"\n");
   EXPECT_NE(line(event(Kind::kWorking)), "");
   EXPECT_NE(line(event(Kind::kDuplicateAnswer)), "");
 }
@@ -136,7 +146,7 @@ TEST_F(DaemonEventLogTest, NoUserCanDrownTheLogWhateverItDoes) {
                            outcome(OutcomeKind::kTimeout),
                            outcome(OutcomeKind::kFailure)};
   for (Event each : kEvents) {
-    each.uid += 1;  // a user of its own: nobody's lines before this
+    each.uid = kOtherUser;  // nobody's lines before this
     if (each.backend_outcome) each.backend_outcome->uid = each.uid;
     now_ += 1h;
     int lines = 0;
@@ -169,18 +179,21 @@ TEST_F(DaemonEventLogTest, WhatWasLeftOutIsToldWithTheUsersNextLine) {
   for (int i = 0; i < 1'000; ++i) (void)line(event(Kind::kPeerRefused));
   now_ += 1h;
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
-            "<4>log lines of a user dropped uid=1000 dropped_lines=950\n"
-            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<4>log lines of a user dropped uid=" + kUid +
+                " dropped_lines=950\n"
+                "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=" +
+                kUid + "\n");
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
-            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
 }
 
 TEST_F(DaemonEventLogTest, AFloodOfOneUserHidesNoLineOfAnother) {
   Event others = event(Kind::kBackendDead);
-  others.uid = 1001;
+  others.uid = kOtherUser;
   for (int i = 0; i < 40; ++i) {
     for (int k = 0; k < 100; ++k) (void)line(event(Kind::kPeerRefused));
-    EXPECT_EQ(line(others), "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=1001\n");
+    EXPECT_EQ(line(others), "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=" +
+                                std::to_string(kOtherUser) + "\n");
   }
 }
 
@@ -195,7 +208,7 @@ TEST_F(DaemonEventLogTest, RootHasALargerBudgetThanAUser) {
 TEST_F(DaemonEventLogTest, AnOperatorsBroadcastsCountAgainstTheOperator) {
   Event started = event(Kind::kBroadcastStarted);
   started.key.reset();
-  started.asked_by = Operator{1000, 12, "musterctl"};
+  started.asked_by = Operator{kUser, 12, "musterctl"};
   int beginnings = 0;
   int ends = 0;
   for (int i = 0; i < 1'000; ++i) {
@@ -219,7 +232,7 @@ TEST_F(DaemonEventLogTest, AnOperatorsBroadcastsCountAgainstTheOperator) {
 TEST_F(DaemonEventLogTest, LinesThatAreNotWrittenCostNothing) {
   for (int i = 0; i < 1'000; ++i) EXPECT_EQ(line(event(Kind::kDuplicateAnswer)), "") << "debug";
   EXPECT_EQ(line(event(Kind::kBackendReturned)),
-            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=1000\n");
+            "<6>backend reconnected backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
 }
 
 TEST(DaemonEventGate, LeavesOutWhatDoesNotFitAndTellsWhenHalfIsRead) {
