@@ -5,15 +5,20 @@
 //   muster-guard peers TURNS_FD SOCKET
 //
 // The broker prints what only the process itself can count. Exit status: 0 done, 1 it went wrong,
-// 2 usage, 77 this kernel does not have the transport.
+// 2 usage, 77 this kernel does not have the transport. Started by root it becomes the owner of the
+// socket's directory, so that its figures are those of any user.
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <grp.h>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -45,7 +50,19 @@ std::uint32_t number(std::string_view text) {
   ::_exit(0);
 }
 
+void become_owner_of(const std::filesystem::path& directory) {
+  struct stat found {};
+  if (::geteuid() != 0 || ::stat(directory.c_str(), &found) != 0 || found.st_uid == 0) return;
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(found.st_gid, found.st_gid, found.st_gid) != 0 ||
+      ::setresuid(found.st_uid, found.st_uid, found.st_uid) != 0) {
+    throw std::system_error(errno, std::generic_category(), "becoming the user of the directory");
+  }
+}
+
 int run(std::span<char*> arguments) {
+  if (arguments.size() >= 3) {
+    become_owner_of(std::filesystem::path(arguments[2]).parent_path());
+  }
   const std::string_view side = arguments.empty() ? std::string_view() : arguments[0];
   if (side == "peers" && arguments.size() == 3) {
     muster::guard::run_peers(static_cast<int>(number(arguments[1])), arguments[2]);
