@@ -14,27 +14,45 @@ GTEST = re.compile(r"^\S+:\d+: Skipped\n(.+?)\n(?:\n|\[)", re.DOTALL | re.MULTIL
 SCRIPT = re.compile(r"^(?:\S+: )?skipped: (.+)$", re.MULTILINE)
 
 
-def reasons_of(case):
+def skipped_reason(case):
+    """None when it ran."""
+    if case.get("status") != "notrun" and case.find("skipped") is None:
+        return None
     output = (case.findtext("system-out") or "") + "\n"
-    skipped = case.get("status") == "notrun" or case.find("skipped") is not None
-    if skipped:
-        found = [" ".join(text.split()) for text in GTEST.findall(output)]
-        return found[:1] or SCRIPT.findall(output)[:1] or ["no reason given"]
+    found = [" ".join(text.split()) for text in GTEST.findall(output)] or SCRIPT.findall(output)
+    return found[0] if found else "no reason given"
+
+
+def skipped_parts(case):
     # Only scripts: a program's tests may print anything.
-    return SCRIPT.findall(output) if case.get("name", "").startswith("docs") else []
+    if not case.get("name", "").startswith("docs"):
+        return []
+    return SCRIPT.findall(case.findtext("system-out") or "")
+
+
+def show(title, named):
+    """`named`: (reason, what was skipped for it)."""
+    if not named:
+        return
+    print(f"\n{title} ({len(named)}):")
+    for reason in dict.fromkeys(reason for reason, _ in named):
+        names = [name for other, name in named if other == reason]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        print(f"  {', '.join(names[:3])}{more}: {reason}")
 
 
 def main():
-    tests = {}
+    tests, parts = [], []
     for case in ElementTree.parse(sys.argv[1]).iter("testcase"):
-        for reason in reasons_of(case):
-            tests.setdefault(reason, []).append(case.get("name"))
-    if not tests:
-        return
-    print(f"\nSkipped, and why ({sum(map(len, tests.values()))}):")
-    for reason, names in tests.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        print(f"  {', '.join(names[:3])}{more}: {reason}")
+        reason = skipped_reason(case)
+        if reason is not None:
+            tests.append((reason, case.get("name")))
+            continue
+        for part in skipped_parts(case):
+            place, _, why = part.partition(": ")  # "README.md:12: why"
+            parts.append((why, place) if why else (part, case.get("name")))
+    show("Skipped, and why", tests)
+    show("Ran but for a part, and why", parts)
 
 
 main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./dev on a machine without a network that lacks packages: one sentence says so, and status 69.
-# Exits with 77 (skipped), and says why, where no network namespace can be made.
+# Exits with 77 (skipped), and says why, where that cannot be played.
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -10,8 +10,12 @@ cannot() {
 }
 ((EUID == 0)) || cannot "needs root, to run apt-get"
 command -v apt-get >/dev/null || cannot "there is no apt-get here"
+unshare --net true 2>/dev/null || cannot "no network namespace can be made here (CAP_SYS_ADMIN)"
+unshare --mount --propagation unchanged true 2>/dev/null ||
+  cannot "no mount namespace can be made here (CAP_SYS_ADMIN)"
 apart=(unshare --mount --net --propagation private)
-"${apart[@]}" true 2>/dev/null || cannot "no network namespace can be made here"
+"${apart[@]}" true 2>/dev/null ||
+  cannot "mounts cannot be made private here (the root of a chroot is no mount point)"
 
 scratch=$(mktemp -d /tmp/muster-offline.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT

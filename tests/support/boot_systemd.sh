@@ -56,7 +56,10 @@ clean_up() {
 trap clean_up EXIT
 mkdir "$work/io" "$work/root"
 
-unshare --mount true 2>/dev/null || cannot "mount namespaces are not allowed here"
+unshare --mount --propagation unchanged true 2>/dev/null ||
+  cannot "no mount namespace can be made here (CAP_SYS_ADMIN)"
+unshare --mount true 2>/dev/null ||
+  cannot "mounts cannot be made private here (the root of a chroot is no mount point)"
 # shellcheck disable=SC2016 # expanded by that shell
 unshare --mount sh -c 'cd "$1" && mkdir low up work all && mount -t tmpfs none up &&
   mkdir up/up up/work && mount -t overlay none all -o lowerdir=low,upperdir=up/up,workdir=up/work' \
