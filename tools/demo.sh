@@ -65,7 +65,7 @@ backend() {
 }
 
 title "A broker, and five backends that do not behave alike"
-"$bin/musterd" --state-dir "$dir/state" >"$dir/broker.log" 2>&1 &
+"$bin/musterd" --config /dev/null --state-dir "$dir/state" >"$dir/broker.log" 2>&1 &
 broker=$!
 backend zccache --version 1.4.2 --on-release ack --on-quiesce ack
 note "zccache   acknowledges at once"

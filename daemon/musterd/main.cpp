@@ -31,7 +31,7 @@ void make_absolute(std::filesystem::path& path) {
 
 // `check_reload`: and is one that the broker takes that runs with that state directory.
 int check_config(const musterd::Loaded& loaded, const musterd::Environment& environment,
-                 bool check_reload) {
+                 const std::filesystem::path& default_file, bool check_reload) {
   if (check_reload) {
     const auto running = musterd::policy_of_running_broker(
         musterd::find_state_dir(loaded.settings, environment, ::geteuid() == 0));
@@ -43,10 +43,14 @@ int check_config(const musterd::Loaded& loaded, const musterd::Environment& envi
       return musterd::kExitUsage;
     }
   }
-  const std::string file(loaded.file ? loaded.file->native()
-                                     : std::string(musterd::kDefaultConfigFile));
-  std::printf("%s: %s\n", file.c_str(),
-              loaded.file ? "ok" : "does not exist, using the defaults: ok");
+  if (loaded.file) {
+    std::printf("%s: ok\n", loaded.file->c_str());
+  } else if (!default_file.empty()) {
+    std::printf("%s: does not exist, using the defaults: ok\n", default_file.c_str());
+  } else {
+    std::puts(
+        "no configuration file: neither XDG_CONFIG_HOME nor HOME is set; using the defaults: ok");
+  }
   return std::fflush(stdout) == 0 ? musterd::kExitClean : musterd::kExitCannotRun;
 }
 
@@ -62,15 +66,16 @@ int main(int argc, char** argv) {
   if (parsed.line->config) make_absolute(*parsed.line->config);
 
   const musterd::Environment environment = musterd::read_environment();
+  const auto default_file = musterd::find_config_file(environment, ::geteuid() == 0);
   musterd::NameService names(std::chrono::seconds(1));
-  musterd::Loaded loaded = musterd::load_settings(
-      *parsed.line, environment, std::string(musterd::kDefaultConfigFile), names.bounded());
+  musterd::Loaded loaded =
+      musterd::load_settings(*parsed.line, environment, default_file, names.bounded());
   for (const std::string& problem : loaded.problems) {
     std::fprintf(stderr, "%s\n", problem.c_str());
   }
   if (!loaded.problems.empty()) return musterd::kExitUsage;
   if (parsed.line->check_config || parsed.line->check_reload) {
-    return check_config(loaded, environment, parsed.line->check_reload);
+    return check_config(loaded, environment, default_file, parsed.line->check_reload);
   }
 
   make_absolute(loaded.settings.sockets.dir);

@@ -145,6 +145,11 @@ std::string make_directory(const std::filesystem::path& directory) {
     if (::stat(directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) return {};
     return directory.native() + " is not a directory: name a directory for the sockets";
   }
+  struct stat parent {};
+  if (error == ENOENT && ::stat(directory.parent_path().c_str(), &parent) == 0) {
+    return "cannot make the directory " + directory.native() + ": the file system of " +
+           directory.parent_path().native() + " takes no directories; name another place";
+  }
   if (error == ENOENT) {
     return "cannot make the directory " + directory.native() + ": " +
            directory.parent_path().native() + " does not exist; create that first";

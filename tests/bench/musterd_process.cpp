@@ -1,7 +1,9 @@
 #include "bench/musterd_process.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -41,6 +43,13 @@ MusterdProcess::MusterdProcess(const MusterdCommand& command,
                                const std::filesystem::path& directory)
     : directory_(directory) {
   std::vector<std::string> words{command.program, "--socket-dir", directory};
+  if (std::find(command.arguments.begin(), command.arguments.end(), "--config") ==
+      command.arguments.end()) {
+    // Never this host's own. An empty file: a musterd of another version may take no /dev/null.
+    const std::filesystem::path none = directory / "none.toml";
+    std::ofstream{none}.close();
+    words.insert(words.end(), {"--config", none});
+  }
   words.insert(words.end(), command.arguments.begin(), command.arguments.end());
   const std::filesystem::path log = directory / "log";
   child_ = Child::run(words, log);

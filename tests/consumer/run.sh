@@ -76,7 +76,7 @@ fi
 
 start "$scratch/build/zccache"
 says running
-"$build/bin/musterd" >"$scratch/broker" 2>&1 &
+"$build/bin/musterd" --config /dev/null >"$scratch/broker" 2>&1 &
 pids+=("$!")
 # The backend comes when there is a broker.
 registered() { "$build/bin/musterctl" backends 2>/dev/null | grep -q "$1"; }

@@ -132,7 +132,7 @@ class Place:
         return process
 
     def start_broker(self):
-        broker = self.start(str(self.bin / "musterd"), "--log-level", "error")
+        broker = self.start(str(self.bin / "musterd"), "--config", "/dev/null", "--log-level", "error")
         self.wait_for("the broker answers", lambda: self.musterctl("ping").returncode == 0)
         return broker
 

@@ -8,7 +8,7 @@ exists, and that the README is short.
 Shell blocks run as written, in the tree, in a mount namespace of their own: what they write to the
 tree, /tmp and /var/lib is gone afterwards. Where that cannot be made they are skipped, with the
 reason. A reader's own time is played: after `musterd &` and after a backend is started, the next
-line waits until it is ready.
+line waits until it is ready, except in a block that waits by itself.
 """
 import os
 import pathlib
@@ -46,7 +46,7 @@ PROGRAMS = {"bench": "muster-bench"}
 PRELUDE = """
 #include <string_view>
 struct Cache { void close_files_below(std::string_view) {} };
-struct Server { void drain() {} void run() {} };
+struct Server { void drain() {} void resume() {} void run() {} };
 static Cache cache;
 static Server server;
 """
@@ -78,6 +78,11 @@ def run(command, **options):
     if result.returncode != 0:
         raise Failed(f"status {result.returncode}:\n{result.stdout}")
     return result.stdout
+
+
+def runs(command):
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
 
 
 def without_comment(line):
@@ -184,6 +189,7 @@ class Documentation:
 
     def shell(self, block):
         script, notes = [PLAYED_READER], []
+        plays = "until musterctl" not in block.text  # which can be pasted as a whole
         for line in block.text.splitlines():
             if described(line):
                 line = described(line)[1]
@@ -198,9 +204,9 @@ class Documentation:
                 continue
             script.append(line)
             service = re.search(r"--service (\S+).*&$", command)
-            if service:
+            if service and plays:
                 script.append(f"ready shows {service[1]}")
-            elif re.match(r"musterd\b.*&$", command):
+            elif plays and re.match(r"musterd\b.*&$", command):
                 script.append("ready musterctl ping")
         if len(script) > 1:
             if NAMESPACE_PROBLEM:
@@ -216,7 +222,7 @@ class Documentation:
         acked = re.search(r": (\d+) of \d+ acked", expected[0] if expected else "")
         if not acked or not command.startswith("$ musterctl "):
             raise Failed("only the report of a broadcast is compared")
-        lines = [f"{self.bin}/musterd --log-level error &", "ready musterctl ping"]
+        lines = [f"{self.bin}/musterd --config /dev/null --log-level error &", "ready musterctl ping"]
         behaviours = {"timed out": "--on-release silent --ack-timeout 600ms",
                       "rejected": "--on-release reject:'told to reject'", "skipped": ""}
         for line in expected:
@@ -278,8 +284,11 @@ def enter_namespace():
         NAMESPACE_PROBLEM = "needs root, to run in an overlay of the tree"
         return
     apart = ["unshare", "--mount", "--propagation", "private"]
-    if subprocess.run([*apart, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        NAMESPACE_PROBLEM = "no mount namespace can be made here"
+    if not runs([*apart, "true"]):
+        NAMESPACE_PROBLEM = "no mount namespace can be made here (CAP_SYS_ADMIN)"
+        if runs(["unshare", "--mount", "--propagation", "unchanged", "true"]):
+            NAMESPACE_PROBLEM = ("mounts cannot be made private here (the root of a chroot is no "
+                                 "mount point)")
         return
     os.environ["MUSTER_DOCS_INSIDE"] = "1"
     sys.stdout.flush()
@@ -312,6 +321,9 @@ def mount_scratch():
         raise problem
     overlay("tree", str(TREE), more)
     overlay("lib", "/var/lib", more)
+    # No block sees how this host's broker is configured.
+    if os.path.isdir("/etc/muster"):
+        run(["mount", "-t", "tmpfs", "none", "/etc/muster"])
     if not TREE.is_relative_to("/tmp"):
         run(["mount", "-t", "tmpfs", "none", "/tmp"])
     os.chdir(TREE)

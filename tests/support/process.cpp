@@ -1,9 +1,11 @@
 #include "support/process.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <iterator>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/ioctl.h>
@@ -80,6 +82,16 @@ std::array<os::UniqueFd, 2> make_terminal(unsigned short columns) {
 
 std::string program(const std::string& name) {
   return std::string(MUSTER_PROGRAM_DIR) + '/' + name;
+}
+
+std::vector<std::string> musterd(std::vector<std::string> arguments) {
+  std::vector<std::string> command{program("musterd")};
+  if (std::find(arguments.begin(), arguments.end(), "--config") == arguments.end()) {
+    command.insert(command.end(), {"--config", "/dev/null"});
+  }
+  command.insert(command.end(), std::make_move_iterator(arguments.begin()),
+                 std::make_move_iterator(arguments.end()));
+  return command;
 }
 
 Process::Process(std::vector<std::string> command, const ProcessOptions& options)

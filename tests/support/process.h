@@ -20,6 +20,9 @@ namespace muster::test {
 
 // Where a program of this build is.
 [[nodiscard]] std::string program(const std::string& name);
+// A musterd with these arguments that reads no file of this host: where they name no --config,
+// none.
+[[nodiscard]] std::vector<std::string> musterd(std::vector<std::string> arguments);
 
 struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> environment;  // added to the test's own

@@ -32,9 +32,7 @@ class MusterctlSessions : public test::Musterctl {
   }
   Process& session_broker(uid_t uid) {
     const fs::path sockets = sockets_of(uid);
-    processes.emplace_back(
-        std::vector<std::string>{test::program("musterd"), "--transport", test::test_transport()},
-        in(sockets));
+    processes.emplace_back(test::musterd({"--transport", test::test_transport()}), in(sockets));
     processes.back().wait_for("listening");
     return processes.back();
   }

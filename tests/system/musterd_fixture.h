@@ -37,10 +37,9 @@ class MusterdTest : public ::testing::Test {
   [[nodiscard]] std::filesystem::path backend_socket() const { return sockets() / "backend.sock"; }
 
   [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
-    std::vector<std::string> all{program("musterd"), "--socket-dir", sockets().native(),
-                                 "--transport", test_transport()};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    more.insert(more.begin(),
+                {"--socket-dir", sockets().native(), "--transport", test_transport()});
+    return musterd(std::move(more));
   }
   static ProcessOptions with_environment(
       std::vector<std::pair<std::string, std::string>> environment) {

@@ -138,8 +138,9 @@ class MusterdPassedSocketsTest : public MusterdTest {
     }
     return {"/bin/bash", "-c",
             "exec env LISTEN_PID=$$ LISTEN_FDS=" + std::to_string(passed.size()) +
-                " LISTEN_FDNAMES=" + names + " '" + program("musterd") + "' --state-dir '" +
-                (dir_ / "state").native() + "'" + redirections};
+                " LISTEN_FDNAMES=" + names + " '" + program("musterd") +
+                "' --config /dev/null --state-dir '" + (dir_ / "state").native() + "'" +
+                redirections};
   }
   ProcessOptions environment() const {
     return with_environment({{"MUSTER_SOCKET_DIR", sockets().native()}});

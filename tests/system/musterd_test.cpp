@@ -3,9 +3,11 @@
 #include <fstream>
 #include <string>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "support/host_abilities.h"
 #include "system/musterd_fixture.h"
 
 namespace muster::test {
@@ -60,8 +62,8 @@ TEST_F(MusterdTest, ASecondBrokerOnTheSameDirectoryIsRefused) {
 
 TEST_F(MusterdTest, ASecondBrokerWithTheSameStateIsRefusedAndLeavesNoSockets) {
   Process broker = start();
-  const Finished second = run_program({program("musterd"), "--socket-dir", (dir_ / "t").native(),
-                                       "--state-dir", sockets().native()});
+  const Finished second = run_program(
+      musterd({"--socket-dir", (dir_ / "t").native(), "--state-dir", sockets().native()}));
   EXPECT_EQ(second.status, 1);
   EXPECT_NE(second.err.find("another broker keeps its state in"), std::string::npos) << second.err;
   EXPECT_FALSE(std::filesystem::exists(dir_ / "t" / "backend.sock"));
@@ -95,7 +97,7 @@ TEST_F(MusterdTest, AfterAKillBroadcastsAreToldAsInterruptedAndIdsGoOn) {
 
 TEST_F(MusterdTest, ASocketPathThatIsTooLongIsToldBeforeAnythingIsMade) {
   const auto deep = dir_ / std::string(100, 'd');
-  const Finished finished = run_program({program("musterd"), "--socket-dir", deep.native()});
+  const Finished finished = run_program(musterd({"--socket-dir", deep.native()}));
   EXPECT_EQ(finished.status, 1);
   EXPECT_NE(finished.err.find("is too long for a socket address"), std::string::npos)
       << finished.err;
@@ -103,9 +105,16 @@ TEST_F(MusterdTest, ASocketPathThatIsTooLongIsToldBeforeAnythingIsMade) {
 }
 
 TEST_F(MusterdTest, ADirectoryThatCannotBeWrittenIsTold) {
-  const Finished proc = run_program({program("musterd"), "--socket-dir", "/proc/muster"});
+  const Finished proc = run_program(musterd({"--socket-dir", "/proc/muster"}));
   EXPECT_EQ(proc.status, 1);
-  EXPECT_NE(proc.err.find("cannot make the directory /proc/muster"), std::string::npos) << proc.err;
+  EXPECT_EQ(without_time(proc.err),
+            "error   cannot make the directory /proc/muster: the file system of /proc takes no "
+            "directories; name another place");
+  const Finished below = run_program(musterd({"--socket-dir", (dir_ / "none" / "s").native()}));
+  EXPECT_EQ(below.status, 1);
+  EXPECT_EQ(without_time(below.err),
+            "error   cannot make the directory " + (dir_ / "none" / "s").native() + ": " +
+                (dir_ / "none").native() + " does not exist; create that first");
   static_cast<void>(write("s", "in the way"));
   const Finished file = run();
   EXPECT_EQ(file.status, 1);
@@ -149,6 +158,36 @@ TEST_F(MusterdTest, AGoodConfigurationIsToldToBeGood) {
   EXPECT_EQ(finished.out, file.native() + ": ok\n");
   EXPECT_EQ(finished.err, "");
   EXPECT_FALSE(std::filesystem::exists(sockets()));
+}
+
+TEST_F(MusterdTest, ABrokerOfAUserReadsTheUsersFileAndNeverTheSystems) {
+  std::vector<std::string> check{program("musterd"), "--check-config"};
+  if (::geteuid() == 0) {
+    if (const auto why = why_not_several_users(); !why.empty()) GTEST_SKIP() << why;
+    ASSERT_EQ(::chown(dir_.path().c_str(), 65534, 65534), 0);
+    check.insert(check.begin(),
+                 {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  }
+  const auto checked = [&](const char* variable) {
+    const std::string nowhere = variable == std::string("HOME") ? "XDG_CONFIG_HOME" : "HOME";
+    return run_program(check, with_environment({{variable, dir_.path().native()},
+                                                {nowhere, ""},
+                                                {"MUSTER_SOCKET_DIR", sockets().native()}}));
+  };
+  const auto of_config_home = (dir_ / "muster" / "musterd.toml").native();
+  const auto of_home = (dir_ / ".config" / "muster" / "musterd.toml").native();
+  EXPECT_EQ(checked("XDG_CONFIG_HOME").out,
+            of_config_home + ": does not exist, using the defaults: ok\n");
+  EXPECT_EQ(checked("HOME").out, of_home + ": does not exist, using the defaults: ok\n");
+
+  std::filesystem::create_directories(dir_ / "muster");
+  std::filesystem::create_directories(dir_ / ".config" / "muster");
+  (void)write("muster/musterd.toml", "[log]\nlevel = \"debug\"\n");
+  (void)write(".config/muster/musterd.toml", "[log]\nlevel = 3\n");
+  EXPECT_EQ(checked("XDG_CONFIG_HOME").out, of_config_home + ": ok\n");
+  const Finished bad = checked("HOME");
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_TRUE(bad.err.starts_with(of_home + ":2:9: [log] level takes")) << bad.err;
 }
 
 TEST_F(MusterdTest, WrongUsageHasItsStatus) {
@@ -199,8 +238,8 @@ TEST_F(MusterdTest, TheStateIsKeptWhereItIsToldTo) {
 TEST_F(MusterdTest, WithoutStandardStreamsItServesAllTheSame) {
   NotifySocket manager(dir_ / "notify");
   Process shell({"/bin/sh", "-c",
-                 "exec '" + program("musterd") + "' --socket-dir '" + sockets().native() +
-                     "' --log-level debug <&- >&- 2>&-"},
+                 "exec '" + program("musterd") + "' --config /dev/null --socket-dir '" +
+                     sockets().native() + "' --log-level debug <&- >&- 2>&-"},
                 with_environment({{"NOTIFY_SOCKET", (dir_ / "notify").native()}}));
   manager.wait_for("READY=1");
   TestBackend a = join("a");

@@ -14,8 +14,7 @@ class MusterdTransportTest : public MusterdTest {
   std::string without_io_uring(const std::string& transport) {
     Child child([&](Child::Side& side) {
       forbid_io_uring();
-      Process broker(
-          {program("musterd"), "--socket-dir", sockets().native(), "--transport", transport});
+      Process broker(musterd({"--socket-dir", sockets().native(), "--transport", transport}));
       if (transport == "io_uring") {
         const Finished finished = broker.finish();
         return side.say(std::to_string(finished.status) + ' ' + without_time(finished.err));

@@ -19,8 +19,7 @@ class Programs {
   Programs() { start_broker(); }
 
   void start_broker() {
-    brokers_.emplace_back(
-        std::vector<std::string>{program("musterd"), "--transport", test_transport()}, options());
+    brokers_.emplace_back(musterd({"--transport", test_transport()}), options());
     brokers_.back().wait_for("listening");
     holdings_.emplace(dir_.path());
   }

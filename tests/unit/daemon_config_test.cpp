@@ -189,6 +189,12 @@ TEST(DaemonConfig, AnErrorStaysShortWhateverItIsAbout) {
   EXPECT_LT(errors_in(long_key).size(), 200U);
 }
 
+TEST(DaemonConfig, DevNullIsAnEmptyFile) {
+  const ConfigText read = read_config("/dev/null");
+  EXPECT_EQ(read.problem, "");
+  EXPECT_EQ(read.text, "");
+}
+
 TEST(DaemonConfig, AFileThatCannotBeReadIsAnError) {
   const test::TempDir dir;
   std::ofstream(dir / "large") << std::string((1 << 20) + 1, '#');

@@ -66,6 +66,43 @@ TEST(DaemonLoad, TheDefaultFileIsReadIfItIsThereAndANamedOneMustBe) {
   EXPECT_EQ(loaded.problems[0], "/nonexistent: cannot be read: No such file or directory");
 }
 
+TEST(DaemonLoad, WhereThereIsNoPlaceForAFileThereAreTheDefaults) {
+  const auto loaded = load_settings({}, {}, {});
+  EXPECT_EQ(loaded.file, std::nullopt);
+  EXPECT_TRUE(loaded.problems.empty());
+}
+
+TEST(DaemonLoad, OnlyTheSystemsBrokerReadsTheSystemsFile) {
+  constexpr std::string_view kOfSystem = "/etc/muster/musterd.toml";
+  constexpr std::string_view kOwn = "/home/a/.config/muster/musterd.toml";
+  Environment user;
+  EXPECT_EQ(find_config_file(user, false), "");
+  EXPECT_EQ(find_config_file(user, true), kOfSystem);
+  user.home = "relative";
+  EXPECT_EQ(find_config_file(user, false), "");
+  user.home = "/home/a";
+  EXPECT_EQ(find_config_file(user, false), kOwn);
+  user.socket_dir = "/tmp/s";
+  EXPECT_EQ(find_config_file(user, false), kOwn);
+  user.xdg_config_home = "relative";
+  EXPECT_EQ(find_config_file(user, false), kOwn);
+  user.xdg_config_home = "/home/a/c";
+  EXPECT_EQ(find_config_file(user, false), "/home/a/c/muster/musterd.toml");
+  EXPECT_EQ(find_config_file(user, true), kOfSystem);
+
+  // Service managers: the system's, and that of a session. A command that only checks the
+  // configuration of a service gets no sockets, but the state directory.
+  Environment service = user;
+  service.sockets_passed = true;
+  EXPECT_EQ(find_config_file(service, false), kOfSystem);
+  service.sockets_passed = false;
+  service.state_directory = "/var/lib/muster";
+  EXPECT_EQ(find_config_file(service, false), kOfSystem);
+  service.sockets_passed = true;
+  service.xdg_runtime_dir = "/run/user/1000";
+  EXPECT_EQ(find_config_file(service, false), "/home/a/c/muster/musterd.toml");
+}
+
 TEST(DaemonLoad, WordsOfTheCommandLineAreCheckedLikeThoseOfTheFile) {
   CommandLine line;
   line.log_level = "loud";

@@ -50,7 +50,10 @@ ParsedCommandLine parse_command_line(std::vector<std::string> arguments) {
                  "else $XDG_RUNTIME_DIR/muster)")
       ->type_name("DIR");
   app.add_option("--config", line.config,
-                 fmt::format("Configuration file (default: {}, if it exists)", kDefaultConfigFile))
+                 fmt::format("Configuration file (default, if it exists: {} for root and as a "
+                             "service of the system, else $XDG_CONFIG_HOME/muster/musterd.toml "
+                             "or ~/.config/muster/musterd.toml); /dev/null: none",
+                             kSystemConfigFile))
       ->type_name("FILE");
   app.add_flag("--check-config", line.check_config, "Check the configuration, and exit");
   app.add_flag(

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <system_error>
 #include <tuple>
 #include <unistd.h>
@@ -243,6 +244,7 @@ ConfigText read_config(const std::filesystem::path& file) {
   if (::fstat(fd.get(), &found) != 0) return failed(errno);
   if (S_ISDIR(found.st_mode)) return failed(EISDIR);
   ConfigText read;
+  if (S_ISCHR(found.st_mode) && found.st_rdev == makedev(1, 3)) return read;
   if (!S_ISREG(found.st_mode)) {
     read.problem = "is not a regular file: name a file that can be read at any time";
     return read;

@@ -11,7 +11,8 @@
 
 namespace muster::daemon {
 
-inline constexpr std::string_view kDefaultConfigFile = "/etc/muster/musterd.toml";
+// Of the system's broker.
+inline constexpr std::string_view kSystemConfigFile = "/etc/muster/musterd.toml";
 
 struct ConfigError {
   std::uint32_t line = 0;  // from 1; 0 when it is about the file as a whole
@@ -26,9 +27,10 @@ struct ConfigError {
 // with errors, `settings` is not good for anything. `file` is where rules say that they stand.
 [[nodiscard]] std::vector<ConfigError> parse_config(
     std::string_view text, Settings& settings,
-    const std::filesystem::path& file = kDefaultConfigFile);
+    const std::filesystem::path& file = kSystemConfigFile);
 
-// What stands in a file. Does not wait, whatever the file is.
+// What stands in a file. Does not wait, whatever the file is; of devices it takes /dev/null alone,
+// as an empty file.
 struct ConfigText {
   std::string text;      // valid when problem is empty
   std::string problem;   // a sentence's end

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <systemd/sd-daemon.h>
 
 #include "muster/path.h"
 
@@ -42,8 +43,24 @@ std::filesystem::path from_here(const std::filesystem::path& path) {
 }  // namespace
 
 Environment read_environment() {
-  return {variable("MUSTER_SOCKET_DIR"), variable("STATE_DIRECTORY"), variable("XDG_STATE_HOME"),
-          variable("HOME")};
+  return {variable("MUSTER_SOCKET_DIR"), variable("STATE_DIRECTORY"),
+          variable("XDG_STATE_HOME"),    variable("HOME"),
+          variable("XDG_CONFIG_HOME"),   variable("XDG_RUNTIME_DIR"),
+          ::sd_listen_fds(0) > 0};
+}
+
+std::filesystem::path find_config_file(const Environment& environment, bool is_root) {
+  // A service has STATE_DIRECTORY also where it only checks its configuration. A service manager of
+  // a session sets XDG_RUNTIME_DIR, too.
+  const bool is_service = environment.sockets_passed || !environment.state_directory.empty();
+  if (is_root || (is_service && environment.xdg_runtime_dir.empty())) return kSystemConfigFile;
+  if (environment.xdg_config_home.starts_with('/')) {
+    return std::filesystem::path(environment.xdg_config_home) / "muster/musterd.toml";
+  }
+  if (environment.home.starts_with('/')) {
+    return std::filesystem::path(environment.home) / ".config/muster/musterd.toml";
+  }
+  return {};
 }
 
 namespace {
@@ -51,6 +68,7 @@ namespace {
 // Only "there is no such file" means that there is none, and only where nobody named it.
 void read_file(const CommandLine& line, const std::filesystem::path& default_file, Loaded& loaded) {
   const std::filesystem::path file = line.config.value_or(default_file);
+  if (file.empty()) return;
   ConfigText read = read_config(file);
   if (read.missing && !line.config) return;
   loaded.file = file;

@@ -20,8 +20,15 @@ struct Environment {
   std::string state_directory;  // STATE_DIRECTORY: one or more, separated by colons
   std::string xdg_state_home;   // XDG_STATE_HOME
   std::string home;             // HOME
+  std::string xdg_config_home;  // XDG_CONFIG_HOME
+  std::string xdg_runtime_dir;  // XDG_RUNTIME_DIR
+  bool sockets_passed = false;  // LISTEN_FDS, for this process
 };
 [[nodiscard]] Environment read_environment();
+
+// The configuration file where the command line names none: /etc/muster/musterd.toml for root and
+// for a service of the system, else the user's own. Empty where there is no place for that.
+[[nodiscard]] std::filesystem::path find_config_file(const Environment& environment, bool is_root);
 
 struct Loaded {
   Settings settings;                          // good when there are no problems
@@ -30,8 +37,8 @@ struct Loaded {
   std::vector<std::string> problems;          // each ready to be printed
 };
 
-// `default_file` is read when the command line names none; that there is no such file is no error
-// then. Blocks for as long as `names` does.
+// `default_file`, if not empty, is read when the command line names none; that there is no such
+// file is no error then. Blocks for as long as `names` does.
 [[nodiscard]] Loaded load_settings(const CommandLine& line, const Environment& environment,
                                    const std::filesystem::path& default_file,
                                    const NameLookup& names = {});

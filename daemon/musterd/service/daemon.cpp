@@ -373,8 +373,9 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     Worker configuration(loop.get_executor());
     const NameLookup names = settings.names;
     LiveSettings::Reading reading{[line, environment, names] {
-                                    return load_settings(line, environment,
-                                                         std::string(kDefaultConfigFile), names);
+                                    return load_settings(
+                                        line, environment,
+                                        find_config_file(environment, ::geteuid() == 0), names);
                                   },
                                   [line, environment](const Loaded& before) {
                                     return look_up_again(before, line, environment);
