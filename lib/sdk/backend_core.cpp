@@ -188,6 +188,10 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
   change.incarnation = registered.incarnation;
   change.key = registered.key.service_name.empty() ? registration_.key : registered.key;
   enter(Phase::kRegistered, std::move(change));
+  if (over_) {
+    tell(HoldEnded{*over_, HoldEnd::kResumed});
+    over_.reset();
+  }
   if (activity_.raised()) activity_seen();
 }
 

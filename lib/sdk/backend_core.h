@@ -189,6 +189,10 @@ class BackendCore {
   StopAsked stop_;  // kLeaving
 
   std::string epoch_;  // what is remembered belongs to
+  // The quiesce of a broker that goes down: acked, or a handler is at it. No broker ends it: it is
+  // over with the registration in another epoch.
+  std::optional<BroadcastId> shutdown_quiesce_;
+  std::optional<BroadcastId> over_;  // and was not told yet
   RequestClock clock_;
   RequestSerial last_serial_ = 0;
   Running running_;  // handed over, not answered

@@ -12,6 +12,11 @@ constexpr std::chrono::milliseconds kActivityInterval{1000};
 constexpr std::size_t kMaxInHand = 2048;
 constexpr std::chrono::hours kNoLimit(24 * 365);
 
+bool is_of_shutdown(const Request::State& request) {
+  const auto* quiesce = request.message.operation.as_quiesce();
+  return quiesce != nullptr && quiesce->reason == QuiesceReason::kBrokerShutdown;
+}
+
 }  // namespace
 
 void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
@@ -111,6 +116,9 @@ void BackendCore::answered(RequestRef request, const Answer& answer) {
   answers_.remember(request.id, answer, with_broker() ? connection_ : 0);
   const InHand done = std::move(found->second);
   running_.erase(found);
+  if (is_of_shutdown(*done.state) && std::holds_alternative<Ack>(answer)) {
+    shutdown_quiesce_ = request.id;
+  }
   if (with_broker()) {
     if (done.unsent) port_.send({request.id, *done.unsent});
     send_answer(request.id, answer);
@@ -175,10 +183,14 @@ void BackendCore::new_epoch(const std::string& epoch) {
   // From here on nothing fails: what half belongs to the broker before would be taken for this
   // one's.
   drop_waiting();
-  for (const auto& [id, in_hand] : running_) ended.push_back(id);
+  for (const auto& [id, in_hand] : running_) {
+    ended.push_back(id);
+    if (is_of_shutdown(*in_hand.state)) shutdown_quiesce_ = id;
+  }
   drop_running();
   answers_.forget_all();
   epoch_ = std::move(now);
+  if (shutdown_quiesce_) over_ = std::exchange(shutdown_quiesce_, std::nullopt);
   for (const BroadcastId id : ended) tell(CancelSeen{id});
 }
 

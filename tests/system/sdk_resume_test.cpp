@@ -110,6 +110,21 @@ TEST_F(SdkResume, AQuiesceOutlivesTheBrokerAndEndsWithAResume) {
   EXPECT_FALSE(is_shown_as("quiesced"));
 }
 
+TEST_F(SdkResume, TheQuiesceOfABrokerThatStoppedEndsAtTheNextBroker) {
+  start(options("drains"));
+  EXPECT_EQ(programs.broker().end(SIGTERM).status, 0);
+  const std::string id = happened_.wait_for("drained by ").substr(11);
+  EXPECT_EQ(happened_.count("resumed"), 0u);
+  programs.start_broker();
+  EXPECT_EQ(happened_.wait_for("registered"), "registered");
+  EXPECT_EQ(happened_.wait_for("resumed"), "resumed " + id);
+  EXPECT_FALSE(is_shown_as("quiesced"));
+  // And it is asked as before.
+  const std::string second = quiesce();
+  EXPECT_EQ(programs.ctl({"resume"}).status, 0);
+  EXPECT_EQ(happened_.wait_for("resumed"), "resumed " + second);
+}
+
 TEST_F(SdkResume, WhoeverCannotResumeIsNamedAndCounted) {
   BackendOptions wanted = options("one-way");
   wanted.can_resume = false;

@@ -8,6 +8,7 @@
 //     cache.close_files_below(request.path_prefix());  // returning acknowledges
 //   });
 //   backend.on_quiesce([&](muster::Request& request) { server.drain(); });
+//   backend.on_hold_ended([&](const muster::HoldEnded&) { server.resume(); });
 //   backend.start();
 //
 // No broker is not an error: the backend connects when there is one, comes back when it restarts,
@@ -212,7 +213,8 @@ class Backend {
   // At each registration, before anything else; with an empty list when there are none.
   void on_active_holds(HoldsHandler handler);
   // `why` kResumed: the quiesce that this backend acked is over (hold_id is its broadcast),
-  // and it takes up its work again. If the backend was away then, this comes when it is back.
+  // and it takes up its work again. If the backend was away then, this comes when it is back. After
+  // the quiesce of a broker that goes down it comes with the registration at the next broker.
   void on_hold_ended(HoldEndHandler handler);
 
   // Begins to connect. Returns at once; once only (throws std::logic_error the second time). After
