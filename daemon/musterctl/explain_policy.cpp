@@ -3,18 +3,25 @@
 //
 // musterctl has one thread: the functions of the C library that want that are good enough.
 // NOLINTBEGIN(concurrency-mt-unsafe)
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdio>
+#include <filesystem>
 #include <grp.h>
 #include <limits>
 #include <map>
 #include <optional>
 #include <pwd.h>
 #include <string>
+#include <sys/stat.h>
+#include <utility>
 #include <vector>
 
 #include "muster/control.h"
 #include "muster/json.h"
 #include "muster/path.h"
+#include "muster/socket_dir.h"
 
 #include "model/operation_table.h"
 #include "musterctl/program.h"
@@ -107,6 +114,43 @@ std::string show_explanation(const PolicyQuestion& question, const PolicyExplana
   return text;
 }
 
+// Whether the permissions let that user do it: one of the bits of owner, group or others.
+bool permits(const struct stat& file, const PolicyQuestion& who, mode_t of_owner) {
+  if (who.uid == 0) return true;
+  if (who.uid == file.st_uid) return (file.st_mode & of_owner) != 0;
+  const bool is_member = who.gid == file.st_gid || std::find(who.groups.begin(), who.groups.end(),
+                                                             file.st_gid) != who.groups.end();
+  return (file.st_mode & (is_member ? of_owner >> 3U : of_owner >> 6U)) != 0;
+}
+
+// "the mode 0600 of /run/muster/backend.sock (user 0 root, group 0 root)"
+std::string shown_mode(const std::filesystem::path& path, const struct stat& file) {
+  std::array<char, 8> mode{};
+  std::snprintf(mode.data(), mode.size(), "%04o", static_cast<unsigned>(file.st_mode & 07777U));
+  const std::string owner = user_names_of_system()(file.st_uid);
+  return std::string("the mode ") + mode.data() + " of " + escape_bytes(path.native()) + " (user " +
+         std::to_string(file.st_uid) + (owner.empty() ? "" : ' ' + owner) + ", group " +
+         shown_group(file.st_gid) + ')';
+}
+
+// The kernel asks nobody: what directory and socket forbid, no rule allows.
+void look_at_sockets(const std::filesystem::path& dir, const PolicyQuestion& who,
+                     PolicyExplanation& explanation) {
+  for (PolicyStep& step : explanation.steps) {
+    for (const char* name : {kBackendSocketName, kControlSocketName}) {
+      if (!step.allowed || step.question != std::string("connect to ") + name) continue;
+      for (const auto& [path, bit] :
+           {std::pair(dir, mode_t{S_IXUSR}), std::pair(dir / name, mode_t{S_IWUSR})}) {
+        struct stat file {};
+        if (::stat(path.c_str(), &file) != 0 || permits(file, who, bit)) continue;
+        step.allowed = false;
+        step.rule = "policy allows it (" + step.rule + "), " + shown_mode(path, file) + " does not";
+        break;
+      }
+    }
+  }
+}
+
 class ExplainPolicyCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "explain-policy"; }
@@ -165,7 +209,9 @@ class ExplainPolicyCommand : public Command {
     declare_quiet(options, quiet_);
     options.epilogue(
         "The broker answers from the policy in force. Without a question it says whether the user\n"
-        "may connect at all. The exit status is 0 if the answer is yes, 1 if it is no.\n"
+        "may connect at all. The answer is no as well where the permissions of the socket or of "
+        "its\n"
+        "directory keep the user out. The exit status is 0 if the answer is yes, 1 if it is no.\n"
         "\n"
         "Examples:\n"
         "  musterctl explain-policy --uid zcc --service zccache\n"
@@ -176,7 +222,10 @@ class ExplainPolicyCommand : public Command {
   int run(const Invocation& invocation) override {
     question_.about = about();
     ControlClient client = make_client(invocation, !quiet_);
-    const PolicyExplanation explanation = client.explain_policy(question_);
+    PolicyExplanation explanation = client.explain_policy(question_);
+    if (const SocketDir dir = find_socket_dir(invocation.common.socket_dir); dir.problem.empty()) {
+      look_at_sockets(dir.path, question_, explanation);
+    }
     if (!quiet_) {
       invocation.console.out(invocation.common.json ? to_json(explanation) + '\n'
                                                     : show_explanation(question_, explanation));

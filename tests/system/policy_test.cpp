@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "support/host_abilities.h"
@@ -11,6 +12,10 @@
 
 namespace muster::test {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // nobody, and a group that has no name.
 constexpr char kNobody[] = "65534";
@@ -155,6 +160,42 @@ TEST_F(PolicyTest, TheBrokerExplainsWhichRuleDecidesAndWhereItStands) {
   EXPECT_EQ(nobody.status, 2);
   EXPECT_NE(nobody.err.find("there is no user \"no-such-user\" on this host"), std::string::npos)
       << nobody.err;
+}
+
+TEST_F(PolicyTest, WhatTheSocketsPermissionsForbidIsExplainedAsForbidden) {
+  Process broker = broker_with(
+      "[sockets]\nbackend_mode = \"0600\"\ncontrol_mode = \"0660\"\n"
+      "[[policy.register]]\nusers = \"*\"\n[[policy.control]]\nusers = \"*\"\nactions = \"*\"\n");
+  const auto explained = [&](std::vector<std::string> question) {
+    question.insert(question.begin(), "explain-policy");
+    const Finished finished = run_program(ctl(std::move(question)));
+    return std::to_string(finished.status) + ' ' + finished.out;
+  };
+  const std::vector<std::string> joins{"--uid", kNobody, "--service", "zccache"};
+  EXPECT_THAT(
+      explained(joins),
+      AllOf(StartsWith("1 uid 65534"),
+            HasSubstr(": denied\n  denied   connect to backend.sock: policy allows it (" +
+                      rule("register", 4) + "), the mode 0600 of " + backend_socket().native() +
+                      " (user 0 root, group 0 root) does not\n"
+                      "  allowed  register zccache: ")));
+  EXPECT_THAT(explained({"--uid", "0", "--service", "zccache"}), StartsWith("0 "));
+  ASSERT_EQ(::chmod(backend_socket().c_str(), 0602), 0);
+  EXPECT_THAT(explained(joins), StartsWith("0 "));
+
+  // Of the three, the bits of the one that the user is.
+  const auto control = (sockets() / "control.sock").native();
+  const std::vector<std::string> drains{"--uid", kNobody, "--gid", kGroup, "--quiesce"};
+  EXPECT_THAT(explained(drains), StartsWith("1 "));
+  ASSERT_EQ(::chown(control.c_str(), 0, 54321), 0);
+  EXPECT_THAT(explained(drains), StartsWith("0 "));
+  ASSERT_EQ(::chown(control.c_str(), 65534, 54321), 0);
+  ASSERT_EQ(::chmod(control.c_str(), 0066), 0);
+  EXPECT_THAT(explained(drains), StartsWith("1 "));
+
+  ASSERT_EQ(::chmod(sockets().c_str(), 0700), 0);
+  EXPECT_THAT(explained(joins),
+              AllOf(StartsWith("1 "), HasSubstr("the mode 0700 of " + sockets().native() + " (")));
 }
 
 TEST_F(PolicyTest, ASighupTakesTheNewRulesAndABadFileTakesNone) {
