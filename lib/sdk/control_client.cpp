@@ -140,9 +140,6 @@ struct ControlClient::Impl {
       }
       first_sign = kForever;
       if (auto* event = std::get_if<Event>(&*message)) {
-        if (event->broadcast_id != 0 && event->kind == Event::Kind::kBroadcastStarted) {
-          following = event->broadcast_id;
-        }
         if (on_event) on_event(*event);
       } else if (on_response(std::get<wire::ControlResponse>(std::move(*message)))) {
         return true;
@@ -223,7 +220,14 @@ std::optional<BroadcastReport> ControlClient::broadcast(const BroadcastRequest& 
   const TimePoint first_sign = on_event ? impl_->deadline() : kForever;
 
   std::optional<BroadcastReport> report;
-  impl_->follow(on_event, tick, first_sign, [&](wire::ControlResponse&& response) {
+  EventHandler note_id;
+  if (on_event) {
+    note_id = [&](const Event& event) {
+      if (event.kind == Event::Kind::kBroadcastStarted) impl_->following = event.broadcast_id;
+      on_event(event);
+    };
+  }
+  impl_->follow(note_id, tick, first_sign, [&](wire::ControlResponse&& response) {
     report = take<BroadcastReport>(std::move(response), impl_->link.name());
     return true;
   });

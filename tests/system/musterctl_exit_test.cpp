@@ -84,6 +84,19 @@ TEST_F(Musterctl, ExitsWithThreeWhenTheBrokerDiesAndNamesTheBroadcast) {
       << finished.err;
 }
 
+TEST_F(Musterctl, AWatchOfABrokerThatStopsNamesNoBroadcast) {
+  backend("acks");
+  Process watch = programs.start({"watch"});
+  watch.wait_for("watching");
+  EXPECT_EQ(programs.ctl({"quiesce", "-q"}).status, 0);
+  EXPECT_EQ(programs.broker().end(SIGTERM).status, 0);
+  const Finished finished = watch.finish();
+  EXPECT_EQ(finished.status, 3);
+  EXPECT_TRUE(finished.err.ends_with(
+      " closed the connection: it ended, or its log says why it closed the connection\n"))
+      << finished.err;
+}
+
 TEST_F(Musterctl, ExitsWithFourWhenTheBrokerRefuses) {
   backend("soldr");
   const Finished unknown = programs.ctl({"result", "1"});
