@@ -44,6 +44,7 @@ class BackendsCommand : public Command {
     ControlClient client = make_client(invocation, true);
     const std::vector<BackendInfo> backends = client.backends(selection_);
     ViewStyle style;
+    style.selective = !selection_.empty();
     style.paint = Paint(invocation.console.out_has_colour());
     style.now_unix_ms = unix_ms_now();
     invocation.console.out(invocation.common.json ? to_json(backends) + '\n'
@@ -181,8 +182,10 @@ BackendKey find_gone(ControlClient& client, const std::string& service) {
     found = backend.key;
   }
   if (!found) {
-    throw UsageError("forget: no backend of service \"" + escape_bytes(service) +
-                     "\" is dead or lost: see `musterctl backends`");
+    throw ControlFailure(
+        ControlFailure::Kind::kRefused,
+        {ControlError::Code::kNotFound, "no backend of service \"" + escape_bytes(service) +
+                                            "\" is dead or lost: see `musterctl backends`"});
   }
   return *found;
 }

@@ -104,6 +104,15 @@ class CommandLine {
 
   [[nodiscard]] std::string explain(const CLI::ParseError& error) const {
     const Command* command = chosen();
+    // Of musterctl itself: what stands after the command is the command's.
+    const auto before = app_.remaining();
+    if (command != nullptr && !before.empty() && before.front().starts_with('-')) {
+      const std::string option = before.front().substr(0, before.front().find('='));
+      return app_.get_subcommand(command->name())->get_option_no_throw(option) != nullptr
+                 ? "the option " + option + " stands after the command: musterctl " +
+                       command->name() + ' ' + option
+                 : "there is no option " + quote(option) + " (see musterctl --help)";
+    }
     if (command != nullptr) {
       return command->name() + ": " + escape_bytes(error.what()) + " (see musterctl " +
              command->name() + " --help)";

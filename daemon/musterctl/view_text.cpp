@@ -117,7 +117,7 @@ std::string totals(const std::vector<BackendInfo>& backends) {
 }  // namespace
 
 std::string show_backends(const std::vector<BackendInfo>& backends, const ViewStyle& style) {
-  if (backends.empty()) return "no backend\n";
+  if (backends.empty()) return style.selective ? "no backend is selected\n" : "no backend\n";
   const Row header{"BACKEND", "STATE", "PID", "USER", "SINCE", "INC", "OPEN", "EXE", "LABELS"};
   std::vector<Row> rows;
   rows.reserve(backends.size());

@@ -16,6 +16,7 @@ struct ViewStyle {
   Paint paint;
   UserName user = user_names_of_system();
   std::uint64_t now_unix_ms = 0;
+  bool selective = false;  // of some backends, not of all
 };
 
 [[nodiscard]] std::string show_backends(const std::vector<BackendInfo>& backends,

@@ -35,6 +35,30 @@ const std::string* value_of(std::string_view field, const BackendKey& key, const
   return label == labels.end() ? nullptr : &label->second;
 }
 
+// As fnmatch(3) reads it: each '[' has its ']', and nothing ends with a backslash. It would take
+// the
+// '[' as it stands and match nobody.
+bool is_whole(std::string_view glob) {
+  for (std::size_t i = 0; i < glob.size(); ++i) {
+    if (glob[i] == '\\') {
+      if (++i == glob.size()) return false;
+      continue;
+    }
+    if (glob[i] != '[') continue;
+    ++i;
+    if (i < glob.size() && (glob[i] == '!' || glob[i] == '^')) ++i;
+    if (i < glob.size() && glob[i] == ']') ++i;  // the first is one of the characters
+    for (; i < glob.size() && glob[i] != ']'; ++i) {
+      if (glob[i] == '\\') ++i;
+      const auto end =
+          glob.compare(i, 2, "[:") == 0 ? glob.find(":]", i + 2) : std::string_view::npos;
+      if (end != std::string_view::npos) i = end + 1;
+    }
+    if (i >= glob.size()) return false;
+  }
+  return true;
+}
+
 Selector::Parsed refused_selector(std::string sentence) { return {{}, std::move(sentence)}; }
 
 }  // namespace
@@ -48,6 +72,11 @@ Selector::Parsed Selector::from_terms(std::vector<SelectorTerm> terms) {
     if (!is_field(field)) {
       return refused_selector("the selector term " + shown + " names no field" +
                               std::string(kWanted));
+    }
+    if (!is_whole(glob)) {
+      return refused_selector("the glob of the selector term " + shown +
+                              " does not end: a '[' has no ']', or a backslash is the last; write "
+                              "\\[ or \\\\ for the character itself");
     }
     if (glob.size() > kMaxGlob || glob.find('\0') != std::string::npos) {
       return refused_selector("the glob of the selector term " + shown +

@@ -109,8 +109,8 @@ TEST_F(Commands, ForgetTakesAKeyAsItIsShownOrTheOnlyServiceThatIsGone) {
             "2 |  | musterctl: forget: several backends of service \"twice\" are dead or lost: "
             "give the whole KEY, as `musterctl backends` has it\n");
   EXPECT_EQ(said({"forget", "none"}),
-            "2 |  | musterctl: forget: no backend of service \"none\" is dead or lost: see "
-            "`musterctl backends`\n");
+            "4 |  | musterctl: the broker refused (not found): no backend of service \"none\" is "
+            "dead or lost: see `musterctl backends`\n");
   EXPECT_EQ(said({"forget", "a 1.0.0 r2"}).substr(0, 50),
             "2 |  | musterctl: forget: KEY: \"a 1.0.0 r2\" is not");
   EXPECT_EQ(said({"forget", ""}).substr(0, 7), "2 |  | ");

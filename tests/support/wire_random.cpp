@@ -72,7 +72,7 @@ Selection WireRandom::selection() {
   return some(3, [&] {
     auto terms = some(Selector::kMaxTerms, [&] {
       SelectorTerm term{chance() ? "service" : "label.x" + text(4), text(30)};
-      std::erase(term.glob, '\0');
+      for (const char never : {'\0', '[', '\\'}) std::erase(term.glob, never);
       return term;
     });
     return Selector::from_terms(std::move(terms)).selector;

@@ -231,7 +231,7 @@ TEST_F(Musterctl, ShowsBackendsAndStatus) {
                  "dead 1\\.0\\.0 +dead, process exited  [0-9]+ .* 0 +/.*/muster-fake-backend\n"
                  "1 live, 1 dead\n")))
       << table.out;
-  EXPECT_EQ(programs.ctl({"backends", "--select", "service=none"}).out, "no backend\n");
+  EXPECT_EQ(programs.ctl({"backends", "--select", "service=none"}).out, "no backend is selected\n");
   const Finished status = programs.ctl({"status"});
   EXPECT_EQ(status.status, 0);
   EXPECT_NE(status.out.find("sockets      " + programs.dir().native() + "\n"), std::string::npos)

@@ -32,7 +32,11 @@ class ViewText : public testing::Test {
   ViewStyle style;
 };
 
-TEST_F(ViewText, OfNoBackendIsOneLine) { EXPECT_EQ(show_backends({}, style), "no backend\n"); }
+TEST_F(ViewText, OfNoBackendIsOneLine) {
+  EXPECT_EQ(show_backends({}, style), "no backend\n");
+  style.selective = true;
+  EXPECT_EQ(show_backends({}, style), "no backend is selected\n") << "there may be others";
+}
 
 TEST_F(ViewText, OfBackendsIsAlignedAndSafe) {
   auto live = backend(key_of("zccache", "1.4.2"), BackendState::kLive, 812, 1000);

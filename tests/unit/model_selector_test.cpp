@@ -69,6 +69,21 @@ TEST(SelectorTest, BadInputIsRefusedInASentence) {
   EXPECT_EQ(Selector::parse("\x1b=x").problem.find('\x1b'), std::string::npos);
 }
 
+TEST(SelectorTest, AGlobThatDoesNotEndIsRefused) {
+  for (const auto* glob :
+       {"[a-", "[", "[]", "[!", "[!]", "a[b", "[a][b", "[[:alpha:]", "[a\\]", "\\", "a\\\\\\"}) {
+    const auto parsed = Selector::parse(std::string("service=") + glob);
+    EXPECT_NE(parsed.problem.find("does not end"), std::string::npos) << glob;
+    EXPECT_TRUE(parsed.selector.terms().empty()) << glob;
+  }
+  for (const auto* glob : {"[a-z]*", "[]]", "[!]a]", "[^a]", "[[:alpha:]]*", "[[:alpha:]_]", "[[]",
+                           "\\[", "a]", "[a\\]]", "\\\\", ""}) {
+    EXPECT_EQ(Selector::parse(std::string("label.tier=") + glob).problem, "") << glob;
+  }
+  EXPECT_TRUE(matches("label.tier=[[:alpha:]]ot"));
+  EXPECT_TRUE(matches("label.tier=\\[h", kKey, {{"tier", "[h"}}));
+}
+
 TEST(SelectorTest, TermsAndGlobsAreBounded) {
   EXPECT_EQ(Selector::parse("service=" + std::string(Selector::kMaxGlob, 'a')).problem, "");
   EXPECT_NE(Selector::parse("service=" + std::string(Selector::kMaxGlob + 1, 'a')).problem, "");
