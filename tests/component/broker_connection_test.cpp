@@ -143,7 +143,7 @@ TEST_F(ConnectionTest, ABrokerThatGoesDownTellsThoseWhoDeregistered) {
   backend.registers("zccache");
   backend.deregisters(9);
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendDeregistered));
-  server_->shut_down({});
+  server_->shut_down([this] { drained_ = true; });
   settle();
   EXPECT_EQ(backend.hears(), "registered");
   EXPECT_EQ(backend.hears(), "deregistered");
@@ -299,6 +299,7 @@ TEST_F(ConnectionTest, AProcessThatExitedIsNotDeadWhileAChildHasItsConnection) {
   });
   ASSERT_EQ(heard_from(child), "registered");
   const auto id = release_handles("/cache");
+  const pid_t pid = child.pid();
   child.reap();
   EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0") << "said before it exited";
   ASSERT_TRUE(run_until_told(Event::Kind::kBackendLost));
@@ -307,7 +308,7 @@ TEST_F(ConnectionTest, AProcessThatExitedIsNotDeadWhileAChildHasItsConnection) {
   const auto again = release_handles("/cache");
   EXPECT_EQ(result(again), "release-handles /cache: failed zccache 1.0.0 (backend error)");
   EXPECT_EQ(outcome(again, "zccache").detail,
-            "process " + std::to_string(child.pid()) +
+            "process " + std::to_string(pid) +
                 " has exited, but another process (a child?) still has its connection");
   EXPECT_EQ(server_->connection_count(), 1u);
   child.tell();

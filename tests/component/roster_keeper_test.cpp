@@ -22,7 +22,7 @@ class RosterKeeperTest : public BrokerFixture {
   void SetUp() override {
     BrokerFixture::SetUp();
     worker_.emplace(context_->get_executor());
-    store_.emplace(context_->get_executor(), *worker_, dir_->path(), log_);
+    store_.emplace(context_->get_executor(), *worker_, dir_->path(), log_, false);
     keeper_.emplace(context_->get_executor(), *store_);
     keeper_->begin(*server_);
     sink_.on_each = [this](const Event& event) { keeper_->on_event(event); };

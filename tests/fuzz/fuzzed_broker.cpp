@@ -267,6 +267,11 @@ void FuzzedBroker::wind_down() {
   for (int rounds = 0; next_deadline(); ++rounds) {
     must(rounds < 10'000, "deadlines are not armed for ever");
   }
+  // Of those nothing tells the end.
+  for (const BackendInfo& info : broker_.backends({})) {
+    if (info.state != BackendState::kLost) continue;
+    call([&] { must(!broker_.forget(info.key, at()), "a lost backend can be forgotten"); });
+  }
   const core::Inspection inside(broker_);
   must(inside.open_operations() == 0, "in the end nobody owes anything");
   must(inside.deadlines_armed() == 0, "in the end nothing is armed");
