@@ -163,10 +163,12 @@ void BroadcastOptions::declare(Options& options) {
       "more, up to the broker's max_ack_timeout (5m unless configured). Default: the backend's own "
       "timeout, else the broker's (5s unless configured)",
       timeout);
-  options.duration("--deadline",
-                   "Time for the whole broadcast, extensions included. Backends that have not "
-                   "answered by then are timed out. Default: none",
-                   deadline);
+  options.duration(
+      "--deadline",
+      "Time for the whole broadcast, extensions included. Backends that have not "
+      "answered by then are timed out. Default: none; a broadcast ends at the latest the "
+      "broker's max_ack_timeout (5m unless configured) after it began",
+      deadline);
   declare_select(options, selection);
   options.value("--key", "KEY",
                 "Name this request. A second request with the same key joins the first or gets its "

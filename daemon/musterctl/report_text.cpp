@@ -74,9 +74,9 @@ std::string outcome_reason(const BackendOutcome& outcome) {
   std::string text;
   switch (outcome.outcome) {
     case OutcomeKind::kOpen:
-      text = "no answer yet; it has " + show_exactly(outcome.ack_timeout);
+      text = "no answer yet; its time is " + show_exactly(outcome.ack_timeout);
       if (outcome.extensions > 0) {
-        text += " and got more " +
+        text += " and it got more " +
                 (outcome.extensions == 1 ? "once" : counted(outcome.extensions, "time"));
       }
       break;

@@ -78,7 +78,7 @@ TEST_F(ReportText, SaysThatAnOpenOneGotMoreTime) {
   open.extensions = 2;
   auto report = finished(release(), {open});
   report.state = BroadcastState::kRunning;
-  EXPECT_THAT(shown(report), HasSubstr("no answer yet; it has 5 s and got more 2 times\n"));
+  EXPECT_THAT(shown(report), HasSubstr("no answer yet; its time is 5 s and it got more 2 times\n"));
 }
 
 TEST_F(ReportText, NamesEachBackendThatDidNotAckAndWhy) {
@@ -149,12 +149,13 @@ TEST_F(ReportText, SaysThatNobodyWasAskedAndWhy) {
 TEST_F(ReportText, OfARunningBroadcastSaysWhoIsOpenAndWhatCanBeDone) {
   auto open = outcome_of("soldr", 814, OutcomeKind::kOpen);
   open.note = "flushing";
-  EXPECT_EQ(shown(finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms), open})),
-            "release-handles /var/cache/x: still running after 1.2 s: 1 of 2 acked, 1 open "
-            "(broadcast 17)\n"
-            "  open        soldr 1.0.0 (pid 814, uid 1000 alice): no answer yet; it has 2 s; last "
-            "said \"flushing\"\n"
-            "`musterctl result 17 --wait` waits for it, `musterctl cancel 17` stops it\n");
+  EXPECT_EQ(
+      shown(finished(release(), {outcome_of("zccache", 812, OutcomeKind::kAck, 3ms), open})),
+      "release-handles /var/cache/x: still running after 1.2 s: 1 of 2 acked, 1 open "
+      "(broadcast 17)\n"
+      "  open        soldr 1.0.0 (pid 814, uid 1000 alice): no answer yet; its time is 2 s; last "
+      "said \"flushing\"\n"
+      "`musterctl result 17 --wait` waits for it, `musterctl cancel 17` stops it\n");
 }
 
 TEST_F(ReportText, OfACancelledBroadcastSaysSo) {

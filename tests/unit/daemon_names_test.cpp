@@ -23,12 +23,12 @@ using core::Subject;
 
 constexpr uid_t kOwn = 77;
 
-// "late" cannot be looked up until it can; "nobody-here" does not exist.
+// "late" cannot be looked up until it can; "nobody-here" and "muster" do not exist.
 struct NameServiceOfTest {
   bool answers = false;
 
   [[nodiscard]] Lookup find(const std::string& name) const {
-    if (name == "nobody-here") return {};
+    if (name == "nobody-here" || name == "muster") return {};
     if (name == "late" && !answers) return {std::nullopt, "Input/output error"};
     return {id_t{1000}, {}};
   }
@@ -103,6 +103,18 @@ TEST_F(DaemonNamesTest, ANameThatDoesNotExistIsAnErrorAsEver) {
   EXPECT_EQ(parse("[sockets]\nbackend_group = \"nobody-here\"\n"),
             "[sockets] backend_group names the group \"nobody-here\", which this host does not "
             "have\n");
+}
+
+TEST_F(DaemonNamesTest, WhatMakesMustersOwnGroupAndUserIsTold) {
+  const std::string made =
+      "\"muster\", which this host does not have; once Muster is installed, `systemd-sysusers` "
+      "makes it\n";
+  EXPECT_EQ(parse("[[policy.register]]\ngroups = \"muster\"\n"),
+            "[[policy.register]] groups names the group " + made);
+  EXPECT_EQ(parse("[[policy.register]]\nusers = \"muster\"\n"),
+            "[[policy.register]] users names the user " + made);
+  EXPECT_EQ(parse("[sockets]\ncontrol_group = \"muster\"\n"),
+            "[sockets] control_group names the group " + made);
 }
 
 TEST_F(DaemonNamesTest, SocketGroupsAndQuotasOfUnknownNamesDoNotStopTheStart) {

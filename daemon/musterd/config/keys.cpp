@@ -124,7 +124,7 @@ Setter group(Field field) {
     if (!found.known()) {
       settings.unresolved.push_back({"group " + shown(value), "[sockets]", found.problem, false});
     } else if (!found.id) {
-      return fmt::format("names the group {}, which this host does not have", shown(value));
+      return missing_account("group", *name, shown(value));
     }
     field(settings) = found.id;
     return {};

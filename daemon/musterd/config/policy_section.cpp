@@ -148,8 +148,7 @@ class RuleReader {
       const Lookup found = sound ? find(name->get()) : Lookup{};
       if (!found.known()) return {};
       if (!found.id) {
-        return fmt::format("names the {} {}, which this host does not have", what,
-                           quote_start(name->get()));
+        return missing_account(what, name->get(), quote_start(name->get()));
       }
       ids.push_back(*found.id);
       return {};

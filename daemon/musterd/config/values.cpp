@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 namespace muster::daemon {
 namespace {
 
@@ -61,6 +63,12 @@ std::optional<mode_t> parse_mode(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   if (text.size() < 3 || text.size() > 4 || mode > 0777) return std::nullopt;
   return static_cast<mode_t>(mode);
+}
+
+std::string missing_account(std::string_view what, std::string_view name, std::string_view shown) {
+  std::string text = fmt::format("names the {} {}, which this host does not have", what, shown);
+  if (name == "muster") text += "; once Muster is installed, `systemd-sysusers` makes it";
+  return text;
 }
 
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known) {

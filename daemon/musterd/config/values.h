@@ -25,6 +25,11 @@ inline constexpr std::string_view kModeForm = R"(octal digits such as "0660")";
 // Permission bits, "0000" to "0777".
 [[nodiscard]] std::optional<mode_t> parse_mode(std::string_view text);
 
+// `names the group "x", which this host does not have`, and what makes it where that is known.
+// `shown` is the name as a sentence shows it.
+[[nodiscard]] std::string missing_account(std::string_view what, std::string_view name,
+                                          std::string_view shown);
+
 // The known word that `word` was probably meant to be: at most two typing errors away, and less
 // than half of it. Empty when there is none.
 [[nodiscard]] std::string_view nearest_word(std::string_view word,
