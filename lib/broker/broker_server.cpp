@@ -111,9 +111,7 @@ BrokerServer::~BrokerServer() = default;
 
 void BrokerServer::listen(os::UniqueFd listener) { impl_->acceptor.listen(std::move(listener)); }
 
-Expected BrokerServer::expect(RosterBackend backend) {
-  return impl_->expect(std::move(backend));
-}
+Expected BrokerServer::expect(RosterBackend backend) { return impl_->expect(std::move(backend)); }
 
 void BrokerServer::measure_descriptors() {
   impl_->budget.measure(impl_->descriptors_of_backends());

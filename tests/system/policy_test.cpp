@@ -207,7 +207,7 @@ TEST_F(PolicyTest, ASighupTakesTheNewRulesAndABadFileTakesNone) {
   broker.wait_for("configuration rejected");
   EXPECT_EQ(looks(), 0);
   (void)write("m.toml",
-              "[log]\nlevel = \"info\"\n[[policy.control]]\nusers = 1\nactions = \"*\"\n");
+              "[policy]\nnone = [\"register\"]\n[[policy.control]]\nusers = 1\nactions = \"*\"\n");
   broker.signal(SIGHUP);
   broker.wait_for("log level and policy apply now");
   EXPECT_EQ(looks(), 4);

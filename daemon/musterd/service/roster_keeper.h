@@ -97,8 +97,8 @@ class RosterKeeper {
   void expect_unwatched() {
     for (auto at = unwatched_.begin(); at != unwatched_.end();) {
       const RosterEntry& entry = *at;
-      const auto expected = server_->expect({entry.registration, entry.uid, entry.gid, entry.pid,
-                                             entry.start_ticks, entry.quiesced});
+      const auto expected = server_->expect(
+          {entry.registration, entry.uid, entry.gid, entry.pid, entry.start_ticks, entry.quiesced});
       if (expected == broker::Expected::kNotNow) break;
       const BackendKey key = entry.registration.key;
       at = unwatched_.erase(at);

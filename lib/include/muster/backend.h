@@ -36,10 +36,10 @@
 //
 // Connect after you fork: the broker knows a backend by the process that connected. When it exits
 // while another process still has the socket, every broadcast fails for it until that one closes
-// it. A child that fork() makes later lets go of its copy of the connection at once, and the Backend
-// does nothing there; see BackendOptions::follow_fork for a daemon that goes into the background.
-// posix_spawn() and vfork() do none of this. On a caller's io_context the Backend does nothing in a child, and may be
-// destroyed: make a new one there.
+// it. A child that fork() makes later lets go of its copy of the connection at once, and the
+// Backend does nothing there; see BackendOptions::follow_fork for a daemon that goes into the
+// background. posix_spawn() and vfork() do none of this. On a caller's io_context the Backend does
+// nothing in a child, and may be destroyed: make a new one there.
 #pragma once
 
 #include <chrono>
