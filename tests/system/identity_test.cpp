@@ -104,7 +104,7 @@ TEST_F(IdentityTest, AProgramThatMayNotBeReadIsSaidToBeSo) {
   EXPECT_NE(ctl({"backends"}).out.find("(Permission denied)"), std::string::npos);
 }
 
-TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) {
+TEST_F(IdentityTest, AProcessThatExitsFailsAtOnceAndIsNotDeadWhileItsChildHasTheSocket) {
   Process broker = start_patient();
   const auto socket = backend_socket();
   Child parent([&](Child::Side& side) {
@@ -114,11 +114,13 @@ TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) 
     if (::fork() == 0) {
       ::alarm(60);
       side.say("holds");
+      side.say(backend.hears());
       side.say(backend.hears());  // it has the socket, until the broker closes it
       ::_exit(0);
     }
     side.wait_to_be_told();
   });
+  const pid_t pid = parent.pid();
   ASSERT_EQ(parent.hear(), "holds");
   ControlClient client(sockets());
   BroadcastRequest request;
@@ -129,11 +131,14 @@ TEST_F(IdentityTest, AProcessThatExitsIsDeadAtOnceThoughItsChildKeepsTheSocket) 
   parent.tell();
 
   const BroadcastReport report = client.report(id, true);
-  EXPECT_EQ(report.backends.at(0).detail, "process exited");
-  const BackendInfo info = only_backend();
-  EXPECT_EQ(info.state, BackendState::kDead);
-  EXPECT_EQ(info.gone_because, "process exited");
-  EXPECT_EQ(client.status().connections, 0U) << "though the child has the socket";
+  EXPECT_EQ(report.backends.at(0).detail,
+            "process " + std::to_string(pid) +
+                " has exited, but another process (a child?) still has its connection");
+  EXPECT_EQ(report.backends.at(0).said_by, SaidBy::kKernel);
+  EXPECT_EQ(only_backend().state, BackendState::kLost);
+  EXPECT_EQ(ctl({"quiesce"}).status, 1);
+  EXPECT_EQ(ctl({"forget", "forks"}).status, 0);
+  EXPECT_EQ(parent.hear(), "end of stream");
 }
 
 TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
