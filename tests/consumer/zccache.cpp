@@ -22,6 +22,7 @@ struct Server {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   }
   void drain() { std::cout << "drained" << std::endl; }
+  void resume() { std::cout << "resumed" << std::endl; }
   void run() {
     std::cout << "running" << std::endl;
     int signal = 0;
@@ -46,6 +47,7 @@ int main() {
     cache.close_files_below(request.path_prefix());  // returning acknowledges
   });
   backend.on_quiesce([&](muster::Request&) { server.drain(); });
+  backend.on_hold_ended([&](const muster::HoldEnded&) { server.resume(); });
   backend.start();
   server.run();
 }
