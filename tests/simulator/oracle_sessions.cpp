@@ -336,58 +336,6 @@ void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
   tell(Event::Kind::kBackendReconnecting, backends_.back());
 }
 
-void Oracle::die(Backend& backend, Cause why, Now now) {
-  backend.state = BackendState::kDead;
-  backend.cause = why;
-  backend.holds.clear();
-  backend.resumed_away = false;
-  backend.since_unix_ms = now.unix_ms;
-  backend.died = now.steady;
-  backend.death = ++last_death_;
-  backend.idle_at.reset();
-  release(backend.connection);
-  tell(Event::Kind::kBackendDead, backend);
-  fail_open(backend.serial, why, now);
-  trim_dead(now);
-}
-
-// Over the number, the longest dead of a user who has the most goes; then all that are too old.
-void Oracle::trim_dead(Now now) {
-  for (;;) {
-    std::map<uid_t, std::size_t> dead;
-    std::size_t sum = 0;
-    for (const auto& backend : backends_) {
-      if (backend.state != BackendState::kDead) continue;
-      ++sum;
-      ++dead[backend.peer.uid];
-    }
-    const auto all = static_cast<std::size_t>(knobs_.max_dead);
-    if (sum <= all) break;
-    // Rule: root and the broker's own user have a reserve: a quarter.
-    const bool others = std::any_of(dead.begin(), dead.end(), [&](const auto& user) {
-      return !core::is_privileged(user.first) || user.second > all / 4;
-    });
-    std::size_t most = 0;
-    for (auto& [uid, count] : dead) {
-      if (others && core::is_privileged(uid) && count <= all / 4) count = 0;
-      most = std::max(most, count);
-    }
-    const Backend* victim = nullptr;
-    for (const auto& backend : backends_) {
-      if (backend.state != BackendState::kDead || dead[backend.peer.uid] != most) continue;
-      if (victim == nullptr || backend.death < victim->death) victim = &backend;
-    }
-    const auto serial = victim->serial;
-    std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
-  }
-  std::erase_if(backends_, [&](const Backend& backend) {
-    return backend.state == BackendState::kDead &&
-           backend.died + milliseconds(knobs_.dead_age) <= now.steady;
-  });
-}
-
-void Oracle::expire_dead(Now now) { trim_dead(now); }
-
 void Oracle::register_due(std::uint32_t connection, SteadyTime at) {
   const auto* who = known(connection);
   if (who == nullptr || who->registered || who->register_by != at) {
