@@ -217,6 +217,7 @@ BackendLoop::Wants BackendLoop::wants() {
   for (const auto& time : timers_) {
     if (time && (!wants.time || *time < *wants.time)) wants.time = time;
   }
+  if (reads_on_ && link_) wants.time = std::chrono::steady_clock::now();
   if (broken_) wants.time = std::chrono::steady_clock::now() + kAfterBreakdown;
   return wants;
 }
@@ -244,7 +245,8 @@ void BackendLoop::fire_timers() {
 // All that is there, before a handler sees anything of it: a CANCEL may follow its operation.
 void BackendLoop::read_socket() {
   const auto enough = std::chrono::steady_clock::now() + kReadingTurn;
-  for (bool more = true; more && std::chrono::steady_clock::now() < enough;) {
+  bool more = true;
+  while (more && std::chrono::steady_clock::now() < enough) {
     more = false;
     enter([&](BackendCore& core) {
       if (!link_) return;
@@ -265,6 +267,8 @@ void BackendLoop::read_socket() {
       core.received(frame_);
     });
   }
+  // What was received already makes no socket readable.
+  reads_on_ = more;
 }
 
 void BackendLoop::write_socket() {

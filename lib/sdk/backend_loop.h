@@ -134,7 +134,8 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
 
   std::mutex mutex_;  // all that follows
   bool abandoned_ = false;
-  bool broken_ = false;  // the core could not even be told that something failed
+  bool broken_ = false;    // the core could not even be told that something failed
+  bool reads_on_ = false;  // the turn ended before all was read that is here
   BackendCore core_;
   std::unique_ptr<BackendLink> link_;
   std::uint64_t connection_ = 0;

@@ -50,7 +50,7 @@ class CoreQuiescesTest : public CoreQuiescedTest {
     auto& s = with_two();
     for (std::int64_t id = 1; id <= 2; ++id) {
       s.step(StepKind::kStart, id, kQuiesce, -1);
-      for (std::uint32_t line : {1, 2}) {
+      for (const std::uint32_t line : {1U, 2U}) {
         s.acks(line, id);
         EXPECT_EQ(s.reads(line), "operation " + std::to_string(id));
       }

@@ -18,14 +18,14 @@ namespace {
 using test::KeepingShell;
 
 constexpr uid_t kRoot = 0;
-constexpr uid_t kAlice = 54'321;
-constexpr uid_t kBob = 54'322;
+constexpr uid_t kAnna = 54'321;
+constexpr uid_t kBert = 54'322;
 
 class CoreReportBytesTest : public ::testing::Test {
  protected:
   void start() { broker.emplace(config, shell); }
 
-  ConnectionId join(const std::string& service, bool is_large = false, uid_t uid = kAlice) {
+  ConnectionId join(const std::string& service, bool is_large = false, uid_t uid = kAnna) {
     const ConnectionId id{++last_slot_, 1};
     EXPECT_TRUE(
         broker->connection_opened(id, {{static_cast<pid_t>(last_slot_), 1}, uid, uid}, now));
@@ -96,29 +96,29 @@ TEST_F(CoreReportBytesTest, AUserOverItsBytesLosesItsOwnOldestReportsAndNobodyEl
   config.quotas.each.report_bytes = 8 * 1024;
   start();
   const auto a = join("a");
-  const BroadcastId of_bob = report(kBob, a);
+  const BroadcastId of_bob = report(kBert, a);
   BroadcastId first = 0;
   for (int i = 0; i < 20; ++i) {
-    const BroadcastId id = report(kAlice, a);
+    const BroadcastId id = report(kAnna, a);
     if (first == 0) first = id;
     EXPECT_TRUE(is_kept(id));
-    EXPECT_LE(bytes_of(kAlice).used, 8u * 1024);
+    EXPECT_LE(bytes_of(kAnna).used, 8u * 1024);
   }
   EXPECT_FALSE(is_kept(first));
   EXPECT_TRUE(is_kept(of_bob));
-  EXPECT_GT(bytes_of(kAlice).used, 6u * 1024) << "as many as fit are kept";
-  EXPECT_EQ(bytes_of(kAlice).quota, 8u * 1024);
-  EXPECT_GT(bytes_of(kBob).used, kReportBytes);
+  EXPECT_GT(bytes_of(kAnna).used, 6u * 1024) << "as many as fit are kept";
+  EXPECT_EQ(bytes_of(kAnna).quota, 8u * 1024);
+  EXPECT_GT(bytes_of(kBert).used, kReportBytes);
 }
 
 TEST_F(CoreReportBytesTest, TheNewestReportOfAUserStaysWhateverItsSizeIs) {
   config.quotas.each.report_bytes = 1;
   start();
   const auto a = join("a");
-  EXPECT_EQ(report(kAlice, a), 20u);
-  EXPECT_EQ(report(kBob, a), 21u);
+  EXPECT_EQ(report(kAnna, a), 20u);
+  EXPECT_EQ(report(kBert, a), 21u);
   EXPECT_EQ(kept(), "20 21");
-  EXPECT_EQ(report(kAlice, a), 22u);
+  EXPECT_EQ(report(kAnna, a), 22u);
   EXPECT_EQ(kept(), "21 22");
 }
 
@@ -126,9 +126,9 @@ TEST_F(CoreReportBytesTest, ABroadcastThatRunsIsKeptAndNotWeighed) {
   config.quotas.each.report_bytes = 4 * 1024;
   start();
   const auto a = join("a");
-  const BroadcastId running = ask(kAlice, "/" + std::string(4'000, 'x'));
-  EXPECT_EQ(bytes_of(kAlice).used, 0u);
-  for (int i = 0; i < 10; ++i) report(kAlice, a);
+  const BroadcastId running = ask(kAnna, "/" + std::string(4'000, 'x'));
+  EXPECT_EQ(bytes_of(kAnna).used, 0u);
+  for (int i = 0; i < 10; ++i) report(kAnna, a);
   EXPECT_TRUE(is_kept(running));
   broker->acked(a, running, {}, now);
   EXPECT_TRUE(is_kept(running)) << "somebody waits for it";
@@ -141,17 +141,17 @@ TEST_F(CoreReportBytesTest, ALateAnswerIsChargedAndCanPushOutAnOlderReport) {
   const auto a = join("a");
   std::vector<BroadcastId> ids;
   while (ids.empty() || is_kept(20)) {
-    ids.push_back(ask(kAlice));
+    ids.push_back(ask(kAnna));
     ASSERT_FALSE(broker->cancel_broadcast(ids.back(), now).index());
     now.steady += std::chrono::seconds(1);
   }
   const BroadcastId oldest = ids[1];
   ASSERT_TRUE(is_kept(oldest));
-  const auto before = bytes_of(kAlice).used;
+  const auto before = bytes_of(kAnna).used;
   broker->failed(a, ids.back(), {BroadcastFailureReason::kRejected, std::string(1024, 'd')}, now);
   EXPECT_FALSE(is_kept(oldest));
-  EXPECT_LE(bytes_of(kAlice).used, 7u * 1024);
-  EXPECT_LT(bytes_of(kAlice).used, before + 1024);
+  EXPECT_LE(bytes_of(kAnna).used, 7u * 1024);
+  EXPECT_LT(bytes_of(kAnna).used, before + 1024);
   EXPECT_EQ(broker->counters().late_answers, 1u);
 }
 
@@ -159,15 +159,15 @@ TEST_F(CoreReportBytesTest, WhoHasTheMostLosesAReportWhenThereAreTooMany) {
   config.max_reports = 6;
   start();
   const auto a = join("a");
-  for (int i = 0; i < 5; ++i) report(kAlice, a);  // 20 to 24
-  report(kBob, a);                                // 25
+  for (int i = 0; i < 5; ++i) report(kAnna, a);  // 20 to 24
+  report(kBert, a);                              // 25
   EXPECT_EQ(kept(), "20 21 22 23 24 25");
-  report(kBob, a);
-  report(kBob, a);
+  report(kBert, a);
+  report(kBert, a);
   EXPECT_EQ(kept(), "22 23 24 25 26 27");
-  report(kAlice, a);
+  report(kAnna, a);
   EXPECT_EQ(kept(), "23 24 25 26 27 28") << "of two who have as many, the oldest";
-  report(kBob, a);
+  report(kBert, a);
   EXPECT_EQ(kept(), "23 24 26 27 28 29");
 }
 
@@ -176,12 +176,12 @@ TEST_F(CoreReportBytesTest, ManyUsersDoNotPushOutWhatIsReservedForRoot) {
   start();
   const auto a = join("a");
   for (int i = 0; i < 4; ++i) report(kRoot, a);
-  for (uid_t i = 0; i < 40; ++i) report(kAlice + i, a);
+  for (uid_t i = 0; i < 40; ++i) report(kAnna + i, a);
   for (BroadcastId id = 20; id < 24; ++id) EXPECT_TRUE(is_kept(id)) << id;
   EXPECT_GT(bytes_of(kRoot).used, 0u);
   // What is over a quarter is not reserved.
   const BroadcastId more = report(kRoot, a);
-  for (uid_t i = 0; i < 40; ++i) report(kAlice + i, a);
+  for (uid_t i = 0; i < 40; ++i) report(kAnna + i, a);
   EXPECT_FALSE(is_kept(20));
   EXPECT_TRUE(is_kept(more));
 }
@@ -190,33 +190,33 @@ TEST_F(CoreReportBytesTest, InAllOneUserHasTheMemoryThatOthersLeave) {
   config.max_report_bytes = 64 * 1024;
   start();
   const auto a = join("a");
-  const BroadcastId of_bob = report(kBob, a);
-  for (int i = 0; i < 200; ++i) report(kAlice, a);
+  const BroadcastId of_bob = report(kBert, a);
+  for (int i = 0; i < 200; ++i) report(kAnna, a);
   EXPECT_TRUE(is_kept(of_bob));
-  EXPECT_LE(bytes_of(kAlice).used + bytes_of(kBob).used, 64u * 1024);
-  EXPECT_GT(bytes_of(kAlice).used, 50u * 1024);
+  EXPECT_LE(bytes_of(kAnna).used + bytes_of(kBert).used, 64u * 1024);
+  EXPECT_GT(bytes_of(kAnna).used, 50u * 1024);
 }
 
 TEST_F(CoreReportBytesTest, WhatABackendRegisteredWithIsChargedOnceForAllReportsOfAUser) {
   start();
   const auto a = join("a", true);
-  report(kAlice, a);
-  const auto one = bytes_of(kAlice).used;
+  report(kAnna, a);
+  const auto one = bytes_of(kAnna).used;
   EXPECT_GT(one, 16u * (64 + 64)) << "its labels among it";
-  report(kAlice, a);
-  const auto more = bytes_of(kAlice).used - one;
+  report(kAnna, a);
+  const auto more = bytes_of(kAnna).used - one;
   EXPECT_LT(more, 2 * kReportBytes) << "the registration is shared";
-  report(kBob, a);
-  EXPECT_EQ(bytes_of(kBob).used, one) << "another user's report may be the last that holds it";
+  report(kBert, a);
+  EXPECT_EQ(bytes_of(kBert).used, one) << "another user's report may be the last that holds it";
 
   // It comes back as another one, over and over: each registration is charged.
   auto backend = a;
   for (int i = 0; i < 10; ++i) {
     broker->deregister(backend, 2, now);
     backend = join("a", true);
-    report(kAlice, backend);
+    report(kAnna, backend);
   }
-  EXPECT_EQ(bytes_of(kAlice).used, one + more + 10 * one);
+  EXPECT_EQ(bytes_of(kAnna).used, one + more + 10 * one);
 }
 
 TEST_F(CoreReportBytesTest, LongSelectionsAndPathsAreCharged) {
@@ -225,8 +225,8 @@ TEST_F(CoreReportBytesTest, LongSelectionsAndPathsAreCharged) {
   for (int i = 0; i < 100; ++i) {
     selection.push_back(Selector::parse("service=" + std::string(200, 'x')).selector);
   }
-  ASSERT_NE(ask(kAlice, "/" + std::string(4'000, 'p'), selection), 0u);
-  EXPECT_GT(bytes_of(kAlice).used, 100u * 200 + 4'000);
+  ASSERT_NE(ask(kAnna, "/" + std::string(4'000, 'p'), selection), 0u);
+  EXPECT_GT(bytes_of(kAnna).used, 100u * 200 + 4'000);
 }
 
 TEST_F(CoreReportBytesTest, OfManyLongTextsTheBeginningsAreKeptAndNoBackendCrowdsOutAnother) {
@@ -234,7 +234,7 @@ TEST_F(CoreReportBytesTest, OfManyLongTextsTheBeginningsAreKeptAndNoBackendCrowd
   constexpr std::size_t kBackends = 200;
   std::vector<ConnectionId> backends;
   for (std::size_t i = 0; i < kBackends; ++i) backends.push_back(join("b" + std::to_string(i)));
-  const BroadcastId id = ask(kAlice);
+  const BroadcastId id = ask(kAnna);
   const auto failure_of = [](std::size_t i) {
     std::string text = "failure " + std::to_string(i) + ' ';
     return text.append(kMaxDetailBytes - text.size(), 'x');
@@ -299,7 +299,7 @@ TEST_F(CoreReportBytesTest, IsWhatAReportReallyTakes) {
         for (std::size_t i = 0; i < backends; ++i) {
           all.push_back(join("b" + std::to_string(i), says_much));
         }
-        const BroadcastId id = ask(kBob, says_much ? "/" + std::string(3'000, 'p') : "/cache");
+        const BroadcastId id = ask(kBert, says_much ? "/" + std::string(3'000, 'p') : "/cache");
         const Failure failure{BroadcastFailureReason::kRejected,
                               std::string(says_much ? kMaxDetailBytes : 0, 'd')};
         const Working working{std::chrono::seconds(1), 5,
@@ -315,7 +315,7 @@ TEST_F(CoreReportBytesTest, IsWhatAReportReallyTakes) {
         shell.next_id = id + 1;
       }
       const std::size_t real = ::mallinfo2().uordblks - before;
-      const std::size_t charged = bytes_of(kBob).used;
+      const std::size_t charged = bytes_of(kBert).used;
       // The broker's own tables (sessions, registry) are in what was measured.
       constexpr std::size_t kTablesOfAnEmptyBroker = 8 * 1024;
       const std::size_t tables = kTablesOfAnEmptyBroker + backends * kReports * 120;

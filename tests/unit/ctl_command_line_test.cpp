@@ -69,9 +69,11 @@ TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   };
   for (const Wrong& row : kRows) {
     const std::string& command = row.arguments.front();
-    EXPECT_EQ(said(row.arguments), "2 |  | musterctl: " + command + ": " + row.said +
-                                       " (see musterctl " + command + " --help)\n")
-        << command_of(row.arguments);
+    std::string expected = "2 |  | musterctl: ";
+    expected += command + ": ";
+    expected += row.said;
+    expected += " (see musterctl " + command + " --help)\n";
+    EXPECT_EQ(said(row.arguments), expected) << command_of(row.arguments);
   }
   const Wrong kWithoutCommand[] = {
       {{}, "name a command: " + commands},

@@ -1,7 +1,9 @@
 // What the backend lane refuses, and with which sentence; and what it lets pass.
 #include <functional>
+#include <initializer_list>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -173,16 +175,22 @@ TEST(WireStrictBackend, EachFrameIsTakenOrRefusedWithItsSentence) {
   for (const auto& row : kRows) EXPECT_EQ(by_broker(row.frame), row.said) << row.name;
 }
 
-const std::string kSetTwice = "the payload sets two fields of which exactly one must be set";
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all += part;
+  return all;
+}
+
+const std::string kBothFieldsSet = "the payload sets two fields of which exactly one must be set";
 
 // Two members of a oneof: Protobuf keeps the last, and somebody else may read the first.
 TEST(WireStrictBackend, TwoMessagesInOneAreRefusedWhateverTheyAreAndInWhateverOrder) {
   for (const auto& [first, first_kind] : messages_of_a_backend()) {
     for (const auto& [last, last_kind] : messages_of_a_backend()) {
       const std::string both = first.SerializeAsString() + last.SerializeAsString();
-      EXPECT_EQ(by_broker(last_kind, both), kSetTwice)
+      EXPECT_EQ(by_broker(last_kind, both), kBothFieldsSet)
           << first.message_case() << ' ' << last.message_case();
-      EXPECT_EQ(by_broker(first_kind, both), kSetTwice);
+      EXPECT_EQ(by_broker(first_kind, both), kBothFieldsSet);
       EXPECT_EQ(by_broker(last_kind, last.SerializeAsString()), "taken");
     }
   }
@@ -192,10 +200,10 @@ TEST(WireStrictBackend, AMessageBesideUnknownFieldsIsOneMessage) {
   const std::string one = ack().SerializeAsString();
   for (const std::string& unknown :
        {std::string("\x7a\x03new"), std::string("\xa0\x06\x01"), std::string("\x7b\x7c")}) {
-    EXPECT_EQ(by_broker(kResponse, unknown + one), "taken");
-    EXPECT_EQ(by_broker(kResponse, one + unknown), "taken");
-    EXPECT_EQ(by_broker(kResponse, one + unknown + one), kSetTwice);
-    EXPECT_EQ(by_broker(kResponse, unknown + one + one), kSetTwice);
+    EXPECT_EQ(by_broker(kResponse, joined({unknown, one})), "taken");
+    EXPECT_EQ(by_broker(kResponse, joined({one, unknown})), "taken");
+    EXPECT_EQ(by_broker(kResponse, joined({one, unknown, one})), kBothFieldsSet);
+    EXPECT_EQ(by_broker(kResponse, joined({unknown, one, one})), kBothFieldsSet);
   }
   // Field 3, a failure, as a number: nothing that Protobuf takes for one.
   EXPECT_EQ(by_broker(kResponse, one + "\x18\x01"), "taken");
@@ -215,7 +223,7 @@ TEST(WireStrictBackend, AFrameWithTwoPayloadsIsRefused) {
     BackendFrame out;
     BackendFrameDecoder decoder;
     EXPECT_EQ(said(decoder.decode(frame + rest, out)), "taken");
-    for (const std::string& both : {frame + second + rest, second + frame + rest}) {
+    for (const std::string& both : {joined({frame, second, rest}), joined({second, frame, rest})}) {
       EXPECT_EQ(said(decoder.decode(both, out)),
                 "the frame has two payloads: it must have at most one");
     }
