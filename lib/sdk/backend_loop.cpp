@@ -19,8 +19,10 @@
 namespace muster {
 namespace {
 
-// However much the broker sends: then timers, mail and handlers have their turn.
+// However much the broker sends: after so long, or so many frames, timers, mail and handlers have
+// their turn.
 constexpr std::chrono::milliseconds kReadingTurn{20};
+constexpr int kFramesOfATurn = 256;
 constexpr std::chrono::milliseconds kAfterBreakdown{100};
 
 std::string encoded(const wire::BackendFrame& frame) {
@@ -242,11 +244,13 @@ void BackendLoop::fire_timers() {
   }
 }
 
-// All that is there, before a handler sees anything of it: a CANCEL may follow its operation.
+// All that is there, as far as a turn goes, before a handler sees anything of it: a CANCEL may
+// follow its operation.
 void BackendLoop::read_socket() {
   const auto enough = std::chrono::steady_clock::now() + kReadingTurn;
   bool more = true;
-  while (more && std::chrono::steady_clock::now() < enough) {
+  for (int frames = 0; more && frames < kFramesOfATurn && std::chrono::steady_clock::now() < enough;
+       ++frames) {
     more = false;
     enter([&](BackendCore& core) {
       if (!link_) return;

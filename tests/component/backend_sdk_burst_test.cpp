@@ -13,6 +13,7 @@
 
 #include "component/backend_sdk_fixture.h"
 #include "support/sanitized.h"
+#include "wire/backend_lane.h"
 
 namespace muster::test {
 namespace {
@@ -44,6 +45,25 @@ class BackendSdkBurstTest : public BackendSdkTest {
 };
 INSTANTIATE_TEST_SUITE_P(Both, BackendSdkBurstTest,
                          ::testing::Values(Flavour::kOwnThread, Flavour::kCallersLoop), name_of);
+
+// A turn of the SDK ends after so many frames. What it has received by then and not come to makes
+// no socket readable: nobody else wakes it for that.
+TEST_P(BackendSdkBurstTest, AnOperationBehindMoreFramesThanATurnTakesIsHandledAtOnce) {
+  ScriptedPeer peer = joined([](Request&) {});
+  BroadcastId id = 7;
+  for (const int before : {0, 254, 255, 256, 257, 300, 511, 512, 513, 700}) {
+    std::string burst;  // short enough for one read
+    for (int i = 0; i < before; ++i) burst += wire::encode_cancel(wire::kBackendLane, 1);
+    OutgoingOperation operation;
+    operation.broadcast_id = ++id;
+    operation.operation = BroadcastOperation::release_handles("/cache");
+    operation.ack_timeout = 1h;
+    burst += wire::encode(operation);
+    ASSERT_LE(burst.size(), 16u * 1024);
+    peer.send(burst);
+    EXPECT_EQ(peer.next(), "Ack " + std::to_string(id)) << before;
+  }
+}
 
 TEST_P(BackendSdkBurstTest, WorkingFromAnotherThreadForABrokerThatDoesNotRead) {
   std::optional<PendingAnswer> owed;
