@@ -253,8 +253,8 @@ class ResumeCommand : public Command {
     options.epilogue(
         "Without ID and --select every quiesced backend resumes. With ID that one quiesce ends;\n"
         "a backend resumes when its last one has ended. The exit status is 1 if a backend has not\n"
-        "resumed: it is not connected and is told when it is back, another broadcast quiesces it,\n"
-        "or it declared at registration that it must be restarted.\n"
+        "resumed: because it is not connected (it resumes when it is back), because it is still\n"
+        "quiesced by another broadcast, or because it has to be restarted to resume.\n"
         "\n"
         "Examples:\n"
         "  musterctl resume\n"

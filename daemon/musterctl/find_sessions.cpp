@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What musterd keeps beside its sockets when it is told where they are.
+// With --socket-dir and no --state-dir, musterd keeps its roster in the directory of its sockets.
 constexpr char kRosterName[] = "roster";
 constexpr off_t kEmptyRosterBytes = sizeof("muster journal 1\n") - 1;
 

@@ -9,7 +9,8 @@
 int main(int argc, char** argv) {
   const auto streams = muster::ctl::reserve_standard_streams();
   muster::os::take_over_process(muster::os::ProgramKind::kCommand);
-  // A reader that went away and a file that may not grow are told as lost output.
+  // Then write() fails, and the console reports lost output, where the reader has gone or the file
+  // may not grow.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   muster::ctl::StandardConsole console(streams);

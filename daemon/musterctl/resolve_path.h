@@ -23,8 +23,8 @@ struct PathLookup {
   std::string stopped_at;  // what the error is about
   // A link's text leads elsewhere than the link (as in /proc): `path` is the spelling.
   bool opaque_link = false;
-  // Leads through /proc/self (as /dev/fd/3 does), which is another place for whoever looks:
-  // `stopped_at` is that link, and `path` means nothing.
+  // Leads through /proc/self (as /dev/fd/3 does), which is a different directory for each process.
+  // `stopped_at` is that link, and `path` is not to be used.
   bool process_link = false;
 };
 

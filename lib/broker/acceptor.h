@@ -92,11 +92,10 @@ class PeerGroups {
 // Takes connections from listening sockets, and says who connected.
 //
 // A bounded number for each time that a listener is readable, so that a storm of connections does
-// not starve those that are there. When descriptors or memory run out, or what is left of
-// descriptors is kept for others, it pauses, says so once, and goes on by itself: when it is told
-// that some came back, and every 100 ms, since others may give some back as well; a connection that
-// was accepted but whose process could not be looked up for want of a descriptor waits through that
-// pause. One thread, the io_context's.
+// not starve those that are there. It pauses when memory runs out, or when no descriptors are left
+// but those that are reserved, and says so once. It tries again when some are given back, and every
+// 100 ms, since others may give some back, too. A connection that was accepted waits as well when
+// there is no descriptor to look up its process. One thread, the io_context's.
 //
 // A process that connects again and again is looked up once. That is exact: a listener hands out
 // connections in the order in which they were made, so if a process that was accepted from it

@@ -70,8 +70,8 @@ Expected BrokerServer::Impl::expect(RosterBackend backend) {
     peer.pidfd = os::pidfd_of_pid(backend.pid, error);
     if (error == std::errc::no_such_process) return Expected::kGone;
     if (!peer.pidfd) return Expected::kNotNow;
-    // After the pidfd: a pid that was used again by then has another start. What cannot be read
-    // (hidepid=) proves nothing: then it is watched, whoever it is.
+    // After the pidfd: a pid that was used again by then has another start time. A start time that
+    // cannot be read (hidepid=) proves nothing: the process of that pid is watched.
     const auto started = os::start_time(backend.pid);
     const auto pid = os::pid_of_pidfd(peer.pidfd.get());
     if (pid == -1) return Expected::kGone;

@@ -37,8 +37,8 @@ struct Loaded {
   std::vector<std::string> problems;          // each ready to be printed
 };
 
-// `default_file`, if not empty, is read when the command line names none; that there is no such
-// file is no error then. Blocks for as long as `names` does.
+// Reads the file that the command line names, else `default_file`. A default file that does not
+// exist, or an empty name, means the defaults. Blocks for as long as `names` does.
 [[nodiscard]] Loaded load_settings(const CommandLine& line, const Environment& environment,
                                    const std::filesystem::path& default_file,
                                    const NameLookup& names = {});

@@ -44,7 +44,7 @@ class LineFormatter final : public spdlog::formatter {
 // What log lines of Log are called inside spdlog: their payload is rendered already.
 inline constexpr std::string_view kRenderedLogger = "musterd";
 
-// Writes log lines to a descriptor, never waiting for whoever reads it.
+// Writes log lines to a descriptor and never waits for its reader.
 //
 // What the descriptor does not take at once is lost, and counted; the first line that gets through
 // again is followed by one that says how many are missing. At most the rest of one line is kept.
