@@ -221,9 +221,10 @@ class ReportText {
   [[nodiscard]] std::string unknown_backends() const {
     if (!report_.backends_unknown) return {};
     return style_.paint.error(
-               "  the broker could not read its roster: backends that registered before may be "
-               "missing here, and were not asked") +
-           "\n  look who uses the files; after that: musterctl forget --lost-roster\n";
+               "  the broker does not know all backends: some that registered before may be "
+               "missing "
+               "here, and were not asked") +
+           "\n  `musterctl status` says why, and what to do\n";
   }
 
   // All of them say so themselves: nobody had the path open by that name.

@@ -34,7 +34,8 @@ TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
   run = start();
   EXPECT_EQ(services(run->roster->load(boot_)), "a ");
   EXPECT_FALSE(run->roster->knows_all());
-  run->roster->forget_lost();
+  EXPECT_TRUE(run->roster->forget_lost());
+  EXPECT_FALSE(run->roster->forget_lost()) << "there is none any more";
   EXPECT_TRUE(run->roster->knows_all());
   EXPECT_EQ(run->roster->problem(), "");
   EXPECT_TRUE(run->worker.close());

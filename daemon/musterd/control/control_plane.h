@@ -35,8 +35,8 @@ struct ControlFacts {
   // Adds what the daemon around it cannot do right now, a sentence each; null: nothing to add.
   std::function<void(std::vector<std::string>& problems)> add_problems = nullptr;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-  // The roster of before, which could not be read, matters no more; null: there is none.
-  std::function<void()> forget_lost_roster = nullptr;
+  // An operator says that nobody of a lost roster is missing. False: none was lost. Null: as false.
+  std::function<bool()> forget_lost_roster = nullptr;
   KeyStore* keys = nullptr;  // where operation keys are kept; null: nowhere
 };
 

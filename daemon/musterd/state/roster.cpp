@@ -150,11 +150,13 @@ void RosterStore::health_changed(const std::string& problem) {
       {{"file", file_}, {"why", problem}});
 }
 
-void RosterStore::forget_lost() {
+bool RosterStore::forget_lost() {
+  if (lost_.empty()) return false;
   lost_.clear();
   if (journal_->problem().empty()) {
     (void)worker_.run([marker = marker_] { remove_marker(marker); });
   }
+  return true;
 }
 
 std::vector<RosterEntry> RosterStore::load(std::string_view boot_id) {

@@ -88,8 +88,8 @@ class RosterStore {
   [[nodiscard]] bool knows_all() const noexcept { return lost_.empty() && unwatched_ == 0; }
   // So many backends of the last broker cannot be watched now, and are not in the registry.
   void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
-  // An operator says that nobody is missed.
-  void forget_lost();
+  // An operator says that nobody is missed. False: no roster was lost.
+  bool forget_lost();
   // As Journal::check().
   void check() { journal_->check(); }
   // Whether a record has waited for too long; problem() says so.

@@ -106,7 +106,8 @@ struct BroadcastReport {
   std::optional<Operator> asked_by;      // nothing: the broker itself
   std::optional<std::chrono::milliseconds> deadline;  // of the whole, as it was asked for
   bool id_not_durable = false;  // the disk failed: a crash could give the id out again
-  // The broker could not read its roster: backends of before may be missing here, and hold files.
+  // The broker could not read its roster, or not watch all who stand in it: backends of before may
+  // be missing here, and have files open. Never a yes.
   bool backends_unknown = false;
 
   explicit BroadcastReport(BroadcastOperation operation) : result(std::move(operation)) {}
