@@ -13,10 +13,10 @@ using core::Lane;
 using core::Principals;
 using core::RegisterRule;
 
-constexpr uid_t kFirst = 1000;
-constexpr uid_t kSecond = 1001;
+constexpr uid_t kFirst = kFirstUid;
+constexpr uid_t kSecond = kFirstUid + 1;
 constexpr uid_t kThird = 0;
-constexpr gid_t kFirstGroup = 1000;
+constexpr gid_t kFirstGroup = kFirstUid;
 
 Principals everybody() { return {true, {}, {}}; }
 Principals user(uid_t uid) { return {false, {uid}, {}}; }

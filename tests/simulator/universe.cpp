@@ -149,7 +149,7 @@ const std::string& operation_key_of(std::int64_t key) {
 
 uid_t uid_of(std::int64_t user) {
   user %= kUsers;
-  return user == 2 ? 0 : 1000 + static_cast<uid_t>(user);
+  return user == 2 ? 0 : kFirstUid + static_cast<uid_t>(user);
 }
 
 std::vector<gid_t> groups_of(std::int64_t process) {

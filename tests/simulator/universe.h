@@ -53,6 +53,8 @@ inline constexpr gid_t kGuests = 60;  // a supplementary group of the third user
 
 // The three who exist; the third is root.
 inline constexpr std::uint32_t kUsers = 3;
+// Two users that are not the one who runs this (whom the core favours), and root.
+inline constexpr uid_t kFirstUid = 54'000;
 [[nodiscard]] uid_t uid_of(std::int64_t user);
 
 // Policy 0 is none at all. may_connect() and may_register() say by hand what policy_of() means.

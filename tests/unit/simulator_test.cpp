@@ -118,7 +118,7 @@ deliver connection=1
     connection 1: refused 1 3
     connection 1: release 0
   reports
-    peer refused broadcast 0 key 8 pid 100 uid 1000 more 0
+    peer refused broadcast 0 key 8 pid 100 uid 54000 more 0
 save
 )");
 }
