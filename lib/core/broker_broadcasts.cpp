@@ -44,6 +44,15 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
                  "the operation key has " + std::to_string(request.operation_key.size()) +
                      " bytes; the most is " + std::to_string(kMaxOperationKeyBytes));
   }
+  if (!request.operation_key.empty()) {
+    if (const auto bytes = request_text(request).size(); bytes > OperationKeys::kMaxRequestText) {
+      return error(ControlError::Code::kInvalid,
+                   "the path and selectors of a request with an operation key are kept with it: "
+                   "they have " +
+                       std::to_string(bytes) + " bytes; the most is " +
+                       std::to_string(OperationKeys::kMaxRequestText));
+    }
+  }
   if (request.deadline) request.deadline = BroadcastPolicy(*request.deadline).ack_timeout;
   return std::nullopt;
 }
@@ -123,8 +132,10 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                   now.unix_ms};
     if (!state.keys.has_room(key->uid)) {
       return error(ControlError::Code::kBusy,
-                   "this user has " + std::to_string(OperationKeys::kMaxPerUser) +
-                       " operation keys in use, which are kept for an hour; try again later");
+                   "this user has as many operation keys in use as one may have (" +
+                       std::to_string(OperationKeys::kMaxPerUser) + " of them, or " +
+                       std::to_string(OperationKeys::kMaxBytesPerUser) +
+                       " bytes), and they are kept for an hour; try again later");
     }
   }
   State::Launch what;

@@ -16,20 +16,29 @@ const OperationKeys::Use* OperationKeys::find(uid_t uid, const std::string& key)
 }
 
 bool OperationKeys::has_room(uid_t uid) const {
-  const auto found = count_.find(uid);
-  return found == count_.end() || found->second < kMaxPerUser;
+  const auto found = shares_.find(uid);
+  return found == shares_.end() ||
+         (found->second.keys < kMaxPerUser && found->second.bytes < kMaxBytesPerUser);
 }
 
 void OperationKeys::add(UsedKey key, SteadyTime used) {
   Use use{key.broadcast, std::move(key.request), key.used_unix_ms, used};
-  const auto user = count_.try_emplace(key.uid).first;
+  const auto user = shares_.try_emplace(key.uid).first;
   try {
-    const bool is_new = uses_.try_emplace({key.uid, std::move(key.key)}, std::move(use)).second;
-    if (is_new) ++user->second;
+    const auto [place, is_new] = uses_.try_emplace({key.uid, std::move(key.key)}, std::move(use));
+    if (!is_new) return;
+    ++user->second.keys;
+    user->second.bytes += bytes_of(*place);
   } catch (...) {
-    if (user->second == 0) count_.erase(user);
+    if (user->second.keys == 0) shares_.erase(user);
     throw;
   }
+}
+
+void OperationKeys::give_back(const Uses::value_type& use) noexcept {
+  const auto user = shares_.find(use.first.first);
+  user->second.bytes -= bytes_of(use);
+  if (--user->second.keys == 0) shares_.erase(user);
 }
 
 // Looking up by a pair needs a key of its own; this runs when memory may have run out.
@@ -47,8 +56,8 @@ void OperationKeys::set_broadcast(uid_t uid, const std::string& key, BroadcastId
 void OperationKeys::remove(uid_t uid, const std::string& key) noexcept {
   const auto found = place_of(uid, key);
   if (found == uses_.end()) return;
+  give_back(*found);
   uses_.erase(found);
-  if (const auto user = count_.find(uid); --user->second == 0) count_.erase(user);
 }
 
 }  // namespace muster::core

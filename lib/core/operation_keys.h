@@ -34,8 +34,11 @@ struct UsedKey {
 
 class OperationKeys {
  public:
-  // Of one user: over it no more are taken until some have expired.
+  // Of one user: over them no more are taken until some have expired.
   static constexpr std::size_t kMaxPerUser = 4096;
+  static constexpr std::size_t kMaxBytesPerUser = 4UL << 20U;
+  // Of one request_text(): the longest path, each byte written as \xNN, and 8 KiB of selectors.
+  static constexpr std::size_t kMaxRequestText = 24UL * 1024;
 
   struct Use {
     BroadcastId broadcast = 0;
@@ -63,17 +66,27 @@ class OperationKeys {
         ++use;
         continue;
       }
-      if (const auto user = count_.find(use->first.first); --user->second == 0) count_.erase(user);
+      give_back(*use);
       use = uses_.erase(use);
     }
   }
 
  private:
   using Uses = std::map<std::pair<uid_t, std::string>, Use>;
+  struct Share {
+    std::size_t keys = 0;
+    std::size_t bytes = 0;
+
+    friend bool operator==(const Share&, const Share&) = default;
+  };
+  [[nodiscard]] static std::size_t bytes_of(const Uses::value_type& use) noexcept {
+    return use.first.second.size() + use.second.request.size();
+  }
   [[nodiscard]] Uses::iterator place_of(uid_t uid, const std::string& key) noexcept;
+  void give_back(const Uses::value_type& use) noexcept;
 
   Uses uses_;
-  std::unordered_map<uid_t, std::size_t> count_;
+  std::unordered_map<uid_t, Share> shares_;
 };
 
 }  // namespace muster::core

@@ -115,6 +115,45 @@ TEST_F(MusterdKeysTest, NothingIsSentTwiceForAKeyWheneverTheBrokerIsKilled) {
   for (const auto& [key, times] : sent) EXPECT_EQ(times, 1) << key;
 }
 
+// A key with a text that is too long for the file is refused, and harms no other key.
+TEST_F(MusterdKeysTest, AHugeRequestWithAKeyHarmsNoOtherKeyOverACrash) {
+  const auto is_refused = [&](std::size_t selectors) {
+    BroadcastRequest huge = request_of("huge");
+    for (std::size_t i = 0; i < selectors; ++i) {
+      huge.selection.push_back(Selector::parse("service=" + std::string(250, 's')).selector);
+    }
+    try {
+      ControlClient client(sockets());
+      (void)client.ping();  // the first message has a bound of its own
+      (void)client.start_broadcast(huge);
+      return false;
+    } catch (const ControlFailure& failure) {
+      return std::string_view(failure.what()).find("the most is 24576") != std::string_view::npos;
+    }
+  };
+  {
+    Process broker = start_on_disk();
+    TestBackend backend = join("a");
+    const auto first = ControlClient(sockets()).start_broadcast(request_of("kept"));
+    EXPECT_FALSE(first.joined);
+    for (const std::size_t selectors : {100U, 200U}) {
+      EXPECT_TRUE(is_refused(selectors)) << selectors;
+    }
+    EXPECT_FALSE(is_refused(90)) << "24 KiB or less";
+    EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
+  }
+  Process broker = start_on_disk();
+  EXPECT_THAT(ControlClient(sockets()).status().problems, ::testing::IsEmpty());
+  TestBackend backend = join("a");
+  try {
+    (void)ControlClient(sockets()).start_broadcast(request_of("kept"));
+    ADD_FAILURE() << "a key was forgotten, and its request is sent again";
+  } catch (const ControlFailure& failure) {
+    EXPECT_THAT(failure.what(), HasSubstr("so nothing is sent"));
+  }
+  EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
+}
+
 TEST_F(MusterdKeysTest, AFailingDiskStopsNobodyAndReportAndStatusSaySo) {
   Process broker = start_on_disk();
   TestBackend backend = join("a");

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "muster/path.h"
+
 #include "core/broker.h"
 #include "support/keeping_shell.h"
 
@@ -109,6 +111,24 @@ TEST_F(CoreSentencesTest, WhoComesWhileItGoesDownIsToldWhenToComeBack) {
   EXPECT_EQ(refusal(), "shutting down: the broker is shutting down");
   EXPECT_EQ(error(broker.start_broadcast(request(), now)),
             "shutting down: the broker is shutting down and starts no broadcast");
+}
+
+// Each key keeps the text of its request: for an hour, and on disk.
+TEST_F(CoreSentencesTest, ARequestWithAKeyHasABoundedText) {
+  BroadcastRequest much = request("/c", "kept");
+  while (request_text(much).size() <= OperationKeys::kMaxRequestText) {
+    much.selection.push_back(Selector::parse("service=" + std::string(200, 's')).selector);
+  }
+  EXPECT_EQ(error(broker.start_broadcast(much, now)),
+            "invalid: the path and selectors of a request with an operation key are kept with it: "
+            "they have " +
+                std::to_string(request_text(much).size()) + " bytes; the most is 24576");
+  much.operation_key.clear();
+  EXPECT_EQ(error(broker.start_broadcast(much, now)), "none") << "without a key nothing is kept";
+  // The longest path, of bytes that are written as four, still fits.
+  EXPECT_EQ(error(broker.start_broadcast(
+                request('/' + std::string(kMaxPathBytes - 1, '\xff'), "longest"), now)),
+            "none");
 }
 
 TEST_F(CoreSentencesTest, ARequestThatIsNotDoneSaysWhy) {

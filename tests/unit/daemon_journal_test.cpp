@@ -204,6 +204,20 @@ TEST_F(DaemonJournalTest, ARecordIsSaidToBeDurableWhenItIsOnDisk) {
   EXPECT_EQ(reopened().records, (Records{"a", "b", "c"}));
 }
 
+// It would be taken for damage, and with it what stands behind it.
+TEST_F(DaemonJournalTest, ARecordThatIsTooLongIsNeverWritten) {
+  const auto journal = open();
+  note(*journal, "a");
+  bool durable = true;
+  journal->append(std::string(kMaxRecordBytes + 1, 'x'), [&](bool is) { durable = is; });
+  EXPECT_FALSE(durable);
+  note(*journal, "b");
+  until([&] { return told_ == "a durable;b durable;"; });
+  EXPECT_EQ(journal->problem(), "");
+  EXPECT_EQ(reopened().records, (Records{"a", "b"}));
+  EXPECT_EQ(reopened().problem, "");
+}
+
 TEST_F(DaemonJournalTest, ADiskThatFailsIsToldOnceAndNothingIsMissingWhenItWorksAgain) {
   const auto journal = open();
   note(*journal, "before");

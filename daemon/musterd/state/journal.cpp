@@ -319,6 +319,10 @@ Journal::~Journal() = default;
 
 void Journal::append(std::string_view payload, Durable done) {
   State& state = *state_;
+  if (payload.size() > kMaxRecordBytes) {  // it could not be read again, nor what stands behind it
+    if (done) done(false);
+    return;
+  }
   if (state.closed || state.pending.size() + payload.size() > kMaxPendingBytes) {
     state.anew = true;
     state.pending.clear();

@@ -116,7 +116,7 @@ void KeyStore::intend(KeyEntry entry, const Journal::Durable& done) {
     return journal_->append(encode_key_entry(there->entry), std::move(told));
   }
   // Another key of the user is not given up for what may be refused.
-  if (count_of(entry.uid) >= kMostOfOneUser) return done(false);
+  if (!has_room(entry)) return done(false);
   entry.id = 0;
   const std::string record = encode_key_entry(entry);
   insert(std::move(entry), true);
@@ -161,6 +161,17 @@ void KeyStore::close() { journal_->close(); }
 std::size_t KeyStore::count_of(uid_t uid) const noexcept {
   return static_cast<std::size_t>(std::count_if(
       entries_.begin(), entries_.end(), [uid](const Known& one) { return one.entry.uid == uid; }));
+}
+
+// As the core's, which refuses what does not fit.
+bool KeyStore::has_room(const KeyEntry& entry) const noexcept {
+  using core::OperationKeys;
+  if (entry.request.size() > OperationKeys::kMaxRequestText) return false;
+  std::size_t bytes = 0;
+  for (const Known& one : entries_) {
+    if (one.entry.uid == entry.uid) bytes += one.entry.key.size() + one.entry.request.size();
+  }
+  return bytes < OperationKeys::kMaxBytesPerUser && count_of(entry.uid) < kMostOfOneUser;
 }
 
 void KeyStore::insert(KeyEntry entry, bool intended) {

@@ -24,6 +24,7 @@
 
 #include "muster/registration.h"
 
+#include "core/operation_keys.h"
 #include "musterd/log/log.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/state/journal.h"
@@ -50,7 +51,7 @@ class KeyStore {
  public:
   static constexpr std::chrono::milliseconds kKept = std::chrono::hours(1);
   // Of one user within the hour; beyond that the oldest of that user goes.
-  static constexpr std::size_t kMostOfOneUser = 4096;
+  static constexpr std::size_t kMostOfOneUser = core::OperationKeys::kMaxPerUser;
 
   // As RosterStore.
   KeyStore(const asio::any_io_executor& loop, Worker& worker,
@@ -92,6 +93,7 @@ class KeyStore {
   void insert(KeyEntry entry, bool intended = false);
   [[nodiscard]] Known* known(uid_t uid, std::string_view key) noexcept;
   [[nodiscard]] std::size_t count_of(uid_t uid) const noexcept;
+  [[nodiscard]] bool has_room(const KeyEntry& entry) const noexcept;
   void forget_before(std::uint64_t unix_ms);
 
   std::deque<Known> entries_;  // as they began
