@@ -22,25 +22,12 @@
 #include "os/listener.h"
 #include "os/unique_fd.h"
 #include "support/child.h"
+#include "support/sanitized.h"
 #include "support/scripted_broker.h"
 #include "support/temp_dir.h"
 
 namespace muster::test {
 namespace {
-
-bool under_thread_sanitizer() {
-#if defined(__SANITIZE_THREAD__)
-  return true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-  return true;
-#else
-  return false;
-#endif
-#else
-  return false;
-#endif
-}
 
 // How many of this process' descriptors are connected to a socket at `path`.
 int connections_to(const std::string& path) {
@@ -86,7 +73,7 @@ class BackendSdkForkTest : public ::testing::Test {
 };
 
 TEST_F(BackendSdkForkTest, WhenTheParentHasExitedTheChildIsTheBackendByItself) {
-  if (under_thread_sanitizer()) {
+  if (kThreadSanitized) {
     GTEST_SKIP() << "ThreadSanitizer forbids a thread after a fork, so the SDK makes none";
   }
   Child parent([&](Child::Side& side) {
@@ -126,7 +113,7 @@ TEST_F(BackendSdkForkTest, WhenTheParentHasExitedTheChildIsTheBackendByItself) {
 }
 
 TEST_F(BackendSdkForkTest, ADaemonThatForksTwiceGoesOnInTheLast) {
-  if (under_thread_sanitizer()) {
+  if (kThreadSanitized) {
     GTEST_SKIP() << "ThreadSanitizer forbids a thread after a fork, so the SDK makes none";
   }
   Child parent([&](Child::Side& side) {
@@ -196,7 +183,7 @@ TEST_F(BackendSdkForkTest, ByDefaultAChildDoesNothingAndHoldsNothing) {
 }
 
 TEST_F(BackendSdkForkTest, OneThatIsStartedAfterTheForkIsTheChildsAlone) {
-  if (under_thread_sanitizer()) {
+  if (kThreadSanitized) {
     GTEST_SKIP() << "ThreadSanitizer forbids a thread after a fork, so the SDK makes none";
   }
   Child parent([&](Child::Side& side) {

@@ -24,6 +24,7 @@
 
 #include "os/listener.h"
 #include "support/child.h"
+#include "support/sanitized.h"
 #include "system/musterd_fixture.h"
 
 namespace muster::test {
@@ -218,7 +219,13 @@ class SdkThousandTest : public SdkCrashTest, public ::testing::WithParamInterfac
   }
   // One that may not listen yet. Passed sockets are the service manager's, and outlive it.
   void start_broker() {
-    std::vector<std::string> all = command({"--state-dir", sockets().native()});
+    std::vector<std::string> options = {"--state-dir", sockets().native()};
+    if (kSanitized) {  // such a build needs longer than the default until a thousand are back
+      options.insert(
+          options.end(),
+          {"--config", write("slow.toml", "[broker]\nrestart_grace = \"60s\"\n").native()});
+    }
+    std::vector<std::string> all = command(std::move(options));
     if (GetParam() == Sockets::kPassed) {
       if (!control_) control_ = listening("control.sock");
       if (!backend_) backend_ = listening("backend.sock");
