@@ -7,6 +7,7 @@
 #include <string>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -192,7 +193,7 @@ TEST_F(ResolvePath, DoesNotBelieveALinkOfTheKernelThatLeadsElsewhere) {
 
 TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
   // A file system whose server never says a word.
-  const os::UniqueFd server(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  os::UniqueFd server(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   const std::string options =
       "fd=" + std::to_string(server.get()) + ",rootmode=40000,user_id=0,group_id=0";
   fs::create_directories(root + "/dead");
@@ -211,6 +212,10 @@ TEST_F(ResolvePath, DoesNotWaitForAFileSystemThatDoesNotAnswer) {
     EXPECT_LT(took, std::chrono::seconds(5));
   }
   EXPECT_EQ(::umount2((root + "/dead").c_str(), MNT_DETACH), 0);
+  // Who still waits for it was killed, and ends at the latest when the server does.
+  server = {};
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
 }
 
 }  // namespace
