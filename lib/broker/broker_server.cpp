@@ -95,7 +95,8 @@ Expected BrokerServer::Impl::expect(RosterBackend backend) {
     transport->hang_up(watch);
     clock.refresh();
     core.expect(watch,
-                {std::move(backend.registration), std::move(who), std::move(backend.quiesced)},
+                {std::move(backend.registration), std::move(who), std::move(backend.quiesced),
+                 backend.refused},
                 clock.now());
   } catch (...) {
     release(watch);

@@ -35,8 +35,8 @@ class EventSink {
   // The broadcast has ended and has a report: answer the operators that wait for it. Called after
   // its last event, which may be missing.
   virtual void on_ended(BroadcastId broadcast) noexcept { (void)broadcast; }
-  // A quiesce of this backend began or ended: see core::Shell.
-  virtual void on_quiesced_changed(const BackendKey& key) noexcept { (void)key; }
+  // What stands on disk of this backend is to be written anew: see core::Shell.
+  virtual void on_record_changed(const BackendKey& key) noexcept { (void)key; }
   // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
   // exception ended a connection. One sentence; worth a warning in the log. `user`: whose peer it
   // is about; nothing: no peer's that is known.
@@ -74,6 +74,7 @@ struct RosterBackend {
   // os::start_time() of it. Of one that cannot be seen, its os::ProcessIdentity::unique.
   std::uint64_t start_ticks = 0;
   core::Quiesces quiesced;
+  Cause refused = Cause::kNone;  // of one that was not registered: why
 };
 
 // What became of a backend that the last broker knew.

@@ -41,7 +41,7 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] bool last_id_is_durable() const noexcept override;
   [[nodiscard]] bool knows_all_backends() const noexcept override;
   void key_used(const core::UsedKey& key) override;
-  void quiesced_changed(const BackendKey& key) noexcept override;
+  void record_changed(const BackendKey& key) noexcept override;
   [[nodiscard]] std::vector<gid_t> groups_of(ConnectionId connection) override;
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;

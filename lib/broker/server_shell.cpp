@@ -25,8 +25,8 @@ void BrokerServer::Impl::key_used(const core::UsedKey& key) {
   if (options.key_used) options.key_used(key);
 }
 
-void BrokerServer::Impl::quiesced_changed(const BackendKey& key) noexcept {
-  sink.on_quiesced_changed(key);
+void BrokerServer::Impl::record_changed(const BackendKey& key) noexcept {
+  sink.on_record_changed(key);
 }
 
 std::vector<gid_t> BrokerServer::Impl::groups_of(ConnectionId connection) {

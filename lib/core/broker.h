@@ -41,11 +41,13 @@ enum class LossCause {
   kFailed,      // the broker could not go on with it
 };
 
-// A backend that was registered before the broker restarted, and whose process still lives.
+// A backend that was registered before the broker restarted, or refused, and whose process still
+// lives.
 struct ExpectedBackend {
   Registration registration;
   Peer peer;
   Quiesces quiesced;
+  Cause refused = Cause::kNone;  // why it was not registered, of one that was refused
 };
 
 // The result of start_broadcast().
@@ -89,7 +91,8 @@ class Broker {
   // At the start: the operation keys that were used before the broker restarted.
   void restore_keys(std::vector<UsedKey> keys, Now now);
   // At the start: a backend of the roster. `watch` is not a socket: process_exited() is reported
-  // for it. The backend is reconnecting until restart_grace has passed.
+  // for it. The backend is reconnecting until restart_grace has passed; one that was refused is as
+  // it was.
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
   // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
@@ -138,6 +141,10 @@ class Broker {
   // id 0: the newest. The rows are good until the next call that is not const.
   [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
+  // Whether processes were refused that may be in the way and are not listed.
+  [[nodiscard]] bool has_missed_refused() const noexcept;
+  // An operator says that none of them is. False: there was none.
+  bool forget_refused() noexcept;
   // Whose the connection is; nothing when it is not known (any more).
   [[nodiscard]] std::optional<uid_t> user_of(ConnectionId connection) const noexcept;
   // Fills in what the core knows: counters, backends, broadcasts, users.

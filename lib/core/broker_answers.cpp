@@ -142,7 +142,7 @@ void Broker::State::note_quiesced(const Broadcast& broadcast, Entry& entry, Now 
   const auto* quiesce = broadcast.request.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
   entry.quiesced.add({broadcast.id, quiesce->reason, false, now.unix_ms, broadcast.quiesced_by});
-  shell.quiesced_changed(entry.enrolment->key());
+  shell.record_changed(entry.enrolment->key());
 }
 
 void Broker::State::target_deadline(Broadcast& broadcast, std::uint32_t index, Now now) {

@@ -222,7 +222,7 @@ Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
     }
     if (entry.quiesced.end_one_of_many(id)) {
       ++done.still_quiesced;
-      state.shell.quiesced_changed(entry.enrolment->key());
+      state.shell.record_changed(entry.enrolment->key());
       return;
     }
     ++(entry.state == BackendState::kLive ? done.resumed : done.away);
@@ -244,12 +244,16 @@ std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {
                  key.to_string() + " is " + std::string(to_string(entry.state)) +
                      "; only a dead or a lost backend can be forgotten");
   }
-  if (entry.state == BackendState::kLost) {
-    state.fail_open(entry, Cause::kForgotten, now);
-    state.release(entry.connection);
-    state.accounts.give_back(Resource::kRegistration, who->peer.uid);
+  if (entry.is_refused()) {
+    state.drop_refused(id);
+  } else {
+    if (entry.state == BackendState::kLost) {
+      state.fail_open(entry, Cause::kForgotten, now);
+      state.release(entry.connection);
+      state.accounts.give_back(Resource::kRegistration, who->peer.uid);
+    }
+    state.registry.remove(id);
   }
-  state.registry.remove(id);
   state.tell(Event::Kind::kBackendForgotten, *who, now);
   return std::nullopt;
 }
@@ -333,6 +337,9 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.reports_kept = state_->log.kept();
   status.counters = state_->counters;
   status.users = state_->usage();
+  if (auto problem = state_->refused.problem(state_->config.max_refused); !problem.empty()) {
+    status.problems.push_back(std::move(problem));
+  }
 }
 
 }  // namespace muster::core

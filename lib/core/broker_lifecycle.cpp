@@ -54,6 +54,10 @@ void Broker::State::outlive(EntryId id, Now now) {
 void Broker::State::die(EntryId id, Cause cause, Now now) {
   auto& entry = registry.at(id);
   const auto who = entry.enrolment;
+  if (entry.is_refused()) {
+    drop_refused(id);  // it never was a backend that could be dead
+    return tell(Event::Kind::kBackendDead, *who, now, to_string(cause));
+  }
   entry.cause = cause;
   entry.quiesced.clear();
   disarm(entry.grace);
@@ -112,7 +116,7 @@ void Broker::State::end_quiesce(EntryId id, Now now) {
   auto& entry = registry.at(id);
   if (entry.state != BackendState::kLive) {
     entry.quiesced.end_while_away();
-    shell.quiesced_changed(entry.enrolment->key());
+    shell.record_changed(entry.enrolment->key());
     return;
   }
   HoldEnded ended;
@@ -120,7 +124,7 @@ void Broker::State::end_quiesce(EntryId id, Now now) {
   ended.why = HoldEnd::kResumed;
   shell.send(entry.connection, 0, ended);
   entry.quiesced.clear();
-  shell.quiesced_changed(entry.enrolment->key());
+  shell.record_changed(entry.enrolment->key());
   tell(Event::Kind::kBackendResumed, *entry.enrolment, now);
 }
 

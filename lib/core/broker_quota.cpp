@@ -29,14 +29,11 @@ bool Broker::State::has_room(ConnectionId connection, Now now) {
   return false;
 }
 
-bool Broker::State::has_room(ConnectionId connection, std::uint64_t request_id, Now now) {
-  auto over = accounts.refusal(Resource::kRegistration, find(connection)->peer.uid);
-  if (!over) return true;
-  refuse(
-      connection, request_id,
-      {RefusalCode::kQuota, *std::move(over) + "; try again when one is gone", kRegistrationRetry},
-      now);
-  return false;
+std::optional<Refusal> Broker::State::over_registrations(uid_t uid) const {
+  auto over = accounts.refusal(Resource::kRegistration, uid);
+  if (!over) return std::nullopt;
+  return Refusal{RefusalCode::kQuota, *std::move(over) + "; try again when one is gone",
+                 kRegistrationRetry};
 }
 
 void Broker::State::uncount(Session& session) {

@@ -13,14 +13,12 @@ namespace {
 constexpr std::chrono::seconds kTakenKeyRetry{5};
 constexpr std::chrono::milliseconds kShortestIdleTimeout = std::chrono::seconds(1);
 
-// What the broker appends to the replica of a process that shares its key. It stays the same while
-// the process lives, over restarts of the broker, too.
+}  // namespace
+
 std::string mark_of(const ProcessId& process) {
   if (process.pid != 0) return '~' + std::to_string(process.pid);
   return "~i" + std::to_string(process.unique);
 }
-
-}  // namespace
 
 using Phase = Session::Phase;
 
@@ -42,16 +40,25 @@ void Broker::State::release(ConnectionId connection) {
 }
 
 void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
-                           const Refusal& refusal, Now now, std::string_view why) {
+                           const Refusal& refusal, Now now, std::string_view why,
+                           EntryId watched_for) {
   auto& session = *find(connection);
   const bool answers_a_request = session.phase == Phase::kNew;
   ++counters.refusals;
   if (refusal.code == RefusalCode::kQuota) ++counters.over_quota;
   // Without memory it ends without last words.
   unless_out_of_memory([&] { shell.refuse(connection, request_id, refusal, answers_a_request); });
-  const Session refused = session;
-  if (session.phase == Phase::kNew) release(connection);
-  tell_refused(refused, refusal.reason, why, now);
+  const Session refused_one = session;
+  if (answers_a_request && watched_for != Registry::kNone) {
+    disarm(session.register_deadline);
+    session.phase = Phase::kLost;
+    session.entry = watched_for;
+    shell.hang_up(connection);
+    uncount(session);
+  } else if (answers_a_request) {
+    release(connection);
+  }
+  tell_refused(refused_one, refusal.reason, why, now);
 }
 
 bool Broker::connection_opened(ConnectionId connection, const Peer& peer, Now now) {
@@ -116,23 +123,29 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   bool adds = true;
   const std::size_t asked_replica = registration.key.replica.size();
   const auto known = state.place_for(registration.key, session->peer);
-  if (known != Registry::kNone && state.registry.at(known).state != BackendState::kDead) {
+  if (known != Registry::kNone && state.registry.at(known).is_registered()) {
     const auto& holder = *state.registry.at(known).enrolment;
     if (!holder.peer.same_process(session->peer)) {
-      state.refuse(connection, request_id,
-                   {RefusalCode::kDenied,
-                    registration.key.to_string() + " is registered by uid " +
-                        std::to_string(holder.peer.uid) + " (pid " +
-                        std::to_string(holder.peer.process.pid) +
-                        "); another user can register it when that one is gone",
-                    kTakenKeyRetry},
-                   now);
-      return;
+      const Refusal refusal{RefusalCode::kDenied,
+                            registration.key.to_string() + " is registered by uid " +
+                                std::to_string(holder.peer.uid) + " (pid " +
+                                std::to_string(holder.peer.process.pid) +
+                                "); another user can register it when that one is gone",
+                            kTakenKeyRetry};
+      return state.turn_away(connection, request_id, std::move(registration), std::move(facts),
+                             Cause::kRefusedKey, refusal, now);
     }
     returned = true;
     adds = holder.peer.uid != session->peer.uid;  // the process has changed its user
   }
-  if (adds && !state.has_room(connection, request_id, now)) return;
+  if (adds) {
+    if (const auto over = state.over_registrations(session->peer.uid)) {
+      // One that is there has an entry, whatever user it has become.
+      if (returned) return state.refuse(connection, request_id, *over, now);
+      return state.turn_away(connection, request_id, std::move(registration), std::move(facts),
+                             Cause::kRefusedQuota, *over, now);
+    }
+  }
   std::string shared_with;
   if (registration.key.replica.size() != asked_replica) {
     state.keys_are_shared = true;
@@ -151,7 +164,9 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     before = state.registry.at(known).state;
     uid_before = state.registry.at(known).enrolment->peer.uid;
   }
+  const auto refused_before = state.refused_at(known);
   const auto id = state.registry.put(std::move(enrolment));
+  if (refused_before.who) state.replace_refused(refused_before, id);
   // What throws from here on ends its connection, and it is seen as one that reconnects.
   if (returned) state.displace(state.registry.at(id), before);
   if (returned && adds) state.accounts.give_back(Resource::kRegistration, uid_before);
@@ -178,6 +193,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
              *entry.enrolment, now, shared_with);
+  if (!state.refused.empty()) state.drop_refused_of(*entry.enrolment);
   if (!returned) entry.quiesced.clear();  // another process
   if (entry.quiesced.ended()) state.end_quiesce(id, now);
   state.redeliver(entry, now);
@@ -185,7 +201,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
 
 EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
   const auto lives_as = [&](EntryId id) {
-    return id != Registry::kNone && registry.at(id).state != BackendState::kDead;
+    return id != Registry::kNone && registry.at(id).is_registered();
   };
   const auto is_free_for_peer = [&](EntryId id) {
     if (!lives_as(id)) return true;
@@ -207,10 +223,8 @@ EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
   if (is_free_for_peer(plain)) return plain;
   // Nothing tells whether it is one of those that are there: it is a backend of its own.
   EntryId shared = plain;
-  for (Incarnation number = last_incarnation + 1; lives_as(shared); ++number) {
-    own.replica = key.replica + "~n" + std::to_string(number);
-    shared = registry.find(own);
-  }
+  own = free_key(key);
+  shared = registry.find(own);
   key = std::move(own);
   return shared;
 }
@@ -220,6 +234,7 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   const auto known = state.registry.find(backend.registration.key);
   if (known != Registry::kNone) return state.shell.release(watch);  // one entry for a key
   if (watch.slot >= state.sessions.size()) state.sessions.resize(watch.slot + 1);
+  if (is_refusal(backend.refused)) return state.expect_refused(watch, std::move(backend), now);
   Enrolment enrolment;
   enrolment.registration = std::move(backend.registration);
   enrolment.peer = std::move(backend.peer);
@@ -257,7 +272,8 @@ std::optional<ExpectedBackend> Broker::registered(const BackendKey& key) const {
   const auto id = state_->registry.find(key);
   if (id == Registry::kNone) return std::nullopt;
   const Entry& entry = state_->registry.at(id);
-  return ExpectedBackend{entry.enrolment->registration, entry.enrolment->peer, entry.quiesced};
+  return ExpectedBackend{entry.enrolment->registration, entry.enrolment->peer, entry.quiesced,
+                         entry.is_refused() ? entry.cause : Cause::kNone};
 }
 
 void Broker::activity(ConnectionId connection, Now now) {
@@ -270,7 +286,7 @@ void Broker::activity(ConnectionId connection, Now now) {
   // A backend that was quiesced as idle is not idle any more.
   if (!entry->quiesced.empty() && entry->quiesced.newest().reason == QuiesceReason::kIdleTimeout) {
     entry->quiesced.clear();
-    state.shell.quiesced_changed(entry->enrolment->key());
+    state.shell.record_changed(entry->enrolment->key());
   }
   const auto idle = entry->enrolment->registration.idle_timeout;
   if (idle && !entry->idle.armed() && entry->state == BackendState::kLive) {

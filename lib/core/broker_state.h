@@ -2,6 +2,7 @@
 //   broker_sessions.cpp    connections: register, answer out of order, leave, be refused
 //   broker_policy.cpp      whether a peer may connect and register
 //   broker_quota.cpp       what each user has and may have
+//   broker_refused.cpp     processes that were refused and may be in the way
 //   broker_answers.cpp     what backends say of an operation
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_launch.cpp      how a broadcast is prepared and sent
@@ -20,6 +21,7 @@
 #include "core/deadlines.h"
 #include "core/operation_keys.h"
 #include "core/quota.h"
+#include "core/refused.h"
 #include "core/registry.h"
 #include "core/saved_state.h"
 
@@ -33,6 +35,12 @@ void unless_out_of_memory(Step step) {
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is left out
   }
 }
+
+// What the broker appends to the replica of a process that shares its key. It stays the same while
+// the process lives, over restarts of the broker, too.
+[[nodiscard]] std::string mark_of(const ProcessId& process);
+// The key as its process gave it.
+[[nodiscard]] BackendKey own_key(BackendKey key);
 
 struct Broker::State {
   State(Config c, Shell& s)
@@ -48,17 +56,20 @@ struct Broker::State {
   // The live entry of a connection that answers; null (and the peer refused) when it must not.
   Entry* answering(ConnectionId connection, std::string_view what, Now now);
   // `why` is for the log alone: what the peer need not know.
+  // `watched_for`: the entry that the connection of a peer that is not registered goes on for, to
+  // watch its process; none: it is released.
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal, Now now,
-              std::string_view why = {});
+              std::string_view why = {}, EntryId watched_for = Registry::kNone);
   // Whether policy lets the peer connect, or register `key`; else it is refused.
   [[nodiscard]] bool admits(ConnectionId connection, Now now);
   [[nodiscard]] bool admits(ConnectionId connection, std::uint64_t request_id,
                             const BackendKey& key, Now now);
   // Of the peer's groups, those that the policy mentions. REQUIRES: there is a policy.
   [[nodiscard]] std::vector<gid_t> groups_that_matter(ConnectionId connection);
-  // Takes one of the user's connections, looks for room for one more registration; else refuses.
+  // Takes one of the user's connections; else refuses.
   [[nodiscard]] bool has_room(ConnectionId connection, Now now);
-  [[nodiscard]] bool has_room(ConnectionId connection, std::uint64_t request_id, Now now);
+  // Nothing when there is room for one more registration of the user.
+  [[nodiscard]] std::optional<Refusal> over_registrations(uid_t uid) const;
   // Forgets the connection and lets the shell do so.
   void release(ConnectionId connection);
   // The shell has closed its socket: it does not count any more.
@@ -69,6 +80,29 @@ struct Broker::State {
   // Of what expires: nothing when it is armed already, or `at` is never. Where there is no memory
   // for it, it is tried again when the next one is about to expire.
   void arm_again(DeadlineId& id, Deadline::Kind kind, SteadyTime at) noexcept;
+
+  // --- processes that are refused
+  // Refuses a Register that policy allows. From then on its process is an entry, lost for `cause`,
+  // until it exits or registers.
+  void turn_away(ConnectionId connection, std::uint64_t request_id, Registration registration,
+                 ProcessFactsPtr facts, Cause cause, const Refusal& refusal, Now now);
+  // The entry that the connection is to watch for; none where another does, or there is no room.
+  EntryId list_refused(const Peer& peer, Registration registration, Cause cause, Now now);
+  // The entry of the refusal of that key, as the process gave it, of that process.
+  [[nodiscard]] EntryId refused_entry(const BackendKey& own_key, const Peer& peer) const;
+  struct RefusedEntry {
+    EnrolmentPtr who;  // null: none
+    ConnectionId watch;
+  };
+  [[nodiscard]] RefusedEntry refused_at(EntryId id) const;
+  // Another enrolment has its entry.
+  void replace_refused(const RefusedEntry& before, EntryId id);
+  void drop_refused(EntryId id);
+  // The process has registered that key.
+  void drop_refused_of(const Enrolment& registered);
+  void expect_refused(ConnectionId watch, ExpectedBackend backend, Now now);
+  // `key` with a mark, as no entry has it that is not dead.
+  [[nodiscard]] BackendKey free_key(const BackendKey& key) const;
 
   // --- one backend
   void lose(EntryId id, Cause cause, Now now);
@@ -148,6 +182,7 @@ struct Broker::State {
   Deadlines deadlines;
   BroadcastLog log;
   OperationKeys keys;
+  RefusedProcesses refused;
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

@@ -64,6 +64,14 @@ struct Entry {
   Quiesces quiesced;
   BroadcastId charged_to = 0;  // whose report is charged for its enrolment; 0: none yet
 
+  // It registered, and is not dead.
+  [[nodiscard]] bool is_registered() const noexcept {
+    return state != BackendState::kDead && !is_refused();
+  }
+  [[nodiscard]] bool is_refused() const noexcept {
+    return state == BackendState::kLost && is_refusal(cause);
+  }
+
   static constexpr std::size_t kEnrolmentUnit = 16;
   [[nodiscard]] std::size_t enrolment_bytes() const noexcept {
     return enrolment_units * kEnrolmentUnit;

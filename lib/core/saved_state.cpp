@@ -14,6 +14,7 @@ SavedState Broker::save() const {
   saved.deadlines = state.deadlines.save();
   saved.log = state.log.save();
   saved.keys = state.keys;
+  saved.refused = state.refused.save();
   saved.counters = state.counters;
   saved.sessions = state.sessions;
   saved.last_incarnation = state.last_incarnation;
@@ -31,6 +32,7 @@ void Broker::restore(SavedState saved) {
   state.registry.restore(std::move(saved.registry),
                          [&](BroadcastId id) { return state.log.find(id); });
   state.keys = std::move(saved.keys);
+  state.refused.restore(std::move(saved.refused));
   state.counters = saved.counters;
   state.sessions = std::move(saved.sessions);
   state.last_incarnation = saved.last_incarnation;
@@ -43,9 +45,10 @@ void Broker::restore(SavedState saved) {
   for (const Session& session : state.sessions) {
     if (session.counted) state.accounts.take(Resource::kConnection, session.peer.uid);
   }
-  state.registry.for_each([&](EntryId, const Entry& entry) {
-    if (entry.state == BackendState::kDead) return;
-    state.accounts.take(Resource::kRegistration, entry.enrolment->peer.uid);
+  state.registry.for_each([&](EntryId id, const Entry& entry) {
+    const Peer& peer = entry.enrolment->peer;
+    if (entry.is_refused()) state.refused.add(peer, id);
+    if (entry.is_registered()) state.accounts.take(Resource::kRegistration, peer.uid);
   });
   state.log.for_each_running([&](const Broadcast& broadcast) {
     if (broadcast.charged) state.accounts.take(Resource::kBroadcast, *broadcast.charged);

@@ -13,6 +13,7 @@
 #include "core/broadcast_log.h"
 #include "core/deadlines.h"
 #include "core/operation_keys.h"
+#include "core/refused.h"
 #include "core/registry.h"
 #include "core/types.h"
 
@@ -40,6 +41,7 @@ struct SavedState {
   Deadlines::Saved deadlines;
   BroadcastLog::Saved log;
   OperationKeys keys;
+  RefusedProcesses::Saved refused;
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

@@ -42,9 +42,9 @@ class Shell {
   // An operation key is in use from now on: to be kept over a restart.
   virtual void key_used(const UsedKey& /*key*/) {}
 
-  // A quiesce of this backend began or ended: Broker::registered() tells what is so now. It may be
-  // asked afterwards, not in this call.
-  virtual void quiesced_changed(const BackendKey& /*key*/) noexcept {}
+  // A quiesce of this backend began or ended, or it was refused, or is no refused one any more:
+  // Broker::registered() tells what is so now. It may be asked afterwards, not in this call.
+  virtual void record_changed(const BackendKey& /*key*/) noexcept {}
 
   // The supplementary groups of the peer, asked for when a decision needs them: they may be many,
   // and nobody keeps them.

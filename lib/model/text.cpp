@@ -79,6 +79,10 @@ std::string_view to_string(Cause cause) noexcept {
       return "the broker could not ask it: out of memory";
     case Cause::kInherited:
       return "process exited, but another process has its connection";
+    case Cause::kRefusedQuota:
+      return "not registered: its user has as many backends as its quota allows";
+    case Cause::kRefusedKey:
+      return "not registered: another user's process has its key";
   }
   return "?";
 }
@@ -102,6 +106,13 @@ std::string explain(Cause cause, pid_t pid) {
     case Cause::kInherited:
       text = pid == 0 ? "its process" : "process " + std::to_string(pid);
       return text + " has exited, but another process (a child?) still has its connection";
+    case Cause::kRefusedQuota:
+    case Cause::kRefusedKey:
+      text = to_string(cause);
+      if (pid == 0) {
+        return text + "; its process, in another pid namespace, may run and was not asked";
+      }
+      return text + "; process " + std::to_string(pid) + " is running and was not asked";
     default:
       return std::string(to_string(cause));
   }

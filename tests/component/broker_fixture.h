@@ -39,7 +39,7 @@ struct RecordingSink final : broker::EventSink {
     if (on_each) on_each(event);
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override { return every_outcome; }
-  void on_quiesced_changed(const BackendKey& key) noexcept override {
+  void on_record_changed(const BackendKey& key) noexcept override {
     if (on_quiesced) on_quiesced(key);
   }
   void on_trouble(std::string_view sentence, std::optional<uid_t> /*user*/) noexcept override {

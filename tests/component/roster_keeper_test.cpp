@@ -26,7 +26,7 @@ class RosterKeeperTest : public BrokerFixture {
     keeper_.emplace(context_->get_executor(), *store_);
     keeper_->begin(*server_);
     sink_.on_each = [this](const Event& event) { keeper_->on_event(event); };
-    sink_.on_quiesced = [this](const BackendKey& key) { keeper_->on_quiesced_changed(key); };
+    sink_.on_quiesced = [this](const BackendKey& key) { keeper_->on_record_changed(key); };
   }
   void TearDown() override {
     sink_.on_each = nullptr;
@@ -92,7 +92,7 @@ TEST_F(RosterKeeperTest, AQuiesceThatThereWasNoMemoryToNoteIsNotedLater) {
     const BroadcastId id = quiesce(a);
     {
       const FailingAllocation failing(failures + 1);
-      keeper_->on_quiesced_changed(key);
+      keeper_->on_record_changed(key);
       failed = failing.has_failed();
     }
     if (failed) ++failures;

@@ -30,6 +30,18 @@ enum class Case : std::uint8_t {
   kResumedWhileAway,
   kStillQuiesced,  // one of several quiesces ended
   kForgotten,
+  kRefusedListed,      // a process was refused, and is listed
+  kRefusedAgain,       // and tried again
+  kRefusedAnew,        // with another registration, or for another reason
+  kRefusedAsked,       // a broadcast began while it was listed
+  kRefusedRegistered,  // it registered
+  kRefusedInPlace,     // as it was listed
+  kRefusedExited,
+  kRefusedForgotten,
+  kRefusedExpected,  // it was refused before the broker restarted
+  kRefusedUnknown,   // nothing tells which process it is
+  kRefusedMissed,    // there was no room for it
+  kMissedAsked,      // and a broadcast began
   kWholeDeadline,    // the deadline of the whole passed
   kKeyAfterRestart,  // an operation key was used before the broker restarted
   kOtherUid,         // wanted a live key, and was denied

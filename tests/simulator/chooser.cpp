@@ -155,6 +155,7 @@ Step Chooser::operator_step(const Simulation& simulation) {
               {rng_.chance(50) ? 0 : std::int64_t(some_quiesce(simulation)),
                rng_.chance(70) ? 0 : rng_.below(kSelections)}};
     case 12:
+      if (rng_.chance(10)) return {StepKind::kForgetMissed, {}};
       return {StepKind::kForget, {some_entry(simulation)}};
     case 0:
       return {StepKind::kDryRun, {rng_.below(kOperations), rng_.below(kSelections)}};

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,6 +38,8 @@ struct Form {
   std::optional<milliseconds> idle_timeout;
   bool hot = false;
   bool bad = false;
+
+  friend bool operator==(const Form&, const Form&) = default;
 };
 
 class Oracle {
@@ -64,6 +67,13 @@ class Oracle {
     SteadyTime last_activity;           // live
     std::optional<SteadyTime> idle_at;  // when it is looked at next
     BroadcastId charged_to = 0;         // the last that was charged for what it registered with
+
+    [[nodiscard]] bool is_refused() const {
+      return state == BackendState::kLost && is_refusal(cause);
+    }
+    [[nodiscard]] bool is_registered() const {
+      return state != BackendState::kDead && !is_refused();
+    }
   };
   struct Asked {
     std::uint32_t key = 0;
@@ -93,6 +103,7 @@ class Oracle {
     std::optional<Operator> by;
     std::optional<uid_t> charged;
     bool own = false;  // an idle quiesce
+    bool backends_unknown = false;
     std::optional<milliseconds> deadline;
     SteadyTime started;
     std::uint64_t started_unix_ms = 0;
@@ -146,6 +157,7 @@ class Oracle {
   std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
   core::Resumed resume(BroadcastId id, std::int64_t selection, Now now);
   std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
+  bool forget_missed();
   void shut_down(BroadcastId next, bool restart, Now now);
 
   // --- deadlines; each throws a Violation if there is no such deadline at that time
@@ -176,6 +188,7 @@ class Oracle {
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::size_t open_targets() const;
   [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
+  [[nodiscard]] bool has_missed() const noexcept { return !missed_.empty(); }
   [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
   [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
   [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;
@@ -206,7 +219,12 @@ class Oracle {
   void tell(Event::Kind kind, const Backend& who);
   void tell(Event::Kind kind, const Cast& cast, const Asked& asked);
   void tell(Event::Kind kind, const Cast& cast);
-  void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code);
+  // `watched_for`: the backend, by serial, whose process the connection is there to watch.
+  void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code,
+              std::uint64_t watched_for = 0);
+  void turn_away(std::uint32_t connection, std::uint64_t request, const Form& form,
+                 RefusalCode code, Cause cause, Now now);
+  Backend* refused_of(std::uint32_t own_key, const core::Peer& peer);
   void release(std::uint32_t connection);
   void lose(Backend& backend, Cause why, Now now);
   void die(Backend& backend, Cause why, Now now);
@@ -247,6 +265,7 @@ class Oracle {
   Reports own_kept_;  // those of idle quiesces
   std::vector<Key> keys_;
   std::vector<Key> recorded_keys_;
+  std::set<uid_t> missed_;  // of whom a process was refused and is not listed
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;
   Incarnation last_incarnation_ = 0;

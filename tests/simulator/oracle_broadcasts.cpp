@@ -1,5 +1,6 @@
 // The oracle: what operators ask for, idle backends, going down.
 #include <algorithm>
+#include <utility>
 
 #include "simulator/oracle.h"
 #include "simulator/universe.h"
@@ -112,6 +113,9 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
   cast = std::move(what);
   cast.started = now.steady;
   cast.started_unix_ms = now.unix_ms;
+  // Rule: the broker knows of a process that was not asked, and cannot name it: never a yes.
+  cast.backends_unknown = !missed_.empty();
+  if (cast.backends_unknown) cases_.saw(Case::kMissedAsked);
   for (const auto& backend : backends_) {
     if (only && backend.serial != *only) continue;
     if (!selected(cast.selection, backend.form.key, backend.form.hot)) continue;
@@ -160,7 +164,8 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
   for (auto& asked : cast.asked) {
     const auto* backend = by_serial(asked.serial);
     if (asked.outcome != OutcomeKind::kOpen || backend->state != BackendState::kLost) continue;
-    cases_.saw(Case::kLostAsked);
+    // Rule: the broker knows of a process that was not asked, as it was refused: the same.
+    cases_.saw(backend->is_refused() ? Case::kRefusedAsked : Case::kLostAsked);
     settle(cast, asked, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
            backend->cause, now);
   }
@@ -275,7 +280,7 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   if (backend == nullptr) return Code::kNotFound;
   const bool lost = backend->state == BackendState::kLost;
   if (!lost && backend->state != BackendState::kDead) return Code::kInvalid;
-  cases_.saw(Case::kForgotten);
+  cases_.saw(backend->is_refused() ? Case::kRefusedForgotten : Case::kForgotten);
   const auto serial = backend->serial;
   if (lost) {
     fail_open(serial, Cause::kForgotten, now);
@@ -285,5 +290,7 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
   return std::nullopt;
 }
+
+bool Oracle::forget_missed() { return !std::exchange(missed_, {}).empty(); }
 
 }  // namespace muster::simulator

@@ -151,6 +151,16 @@ void Oracle::expire_reports(Now now) {
 }
 
 void Oracle::die(Backend& backend, Cause why, Now now) {
+  if (backend.is_refused()) {
+    // Rule: a process that was refused and has exited never was a backend: nobody is dead.
+    cases_.saw(Case::kRefusedExited);
+    release(backend.connection);
+    backend.cause = why;
+    tell(Event::Kind::kBackendDead, backend);
+    const auto serial = backend.serial;
+    std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
+    return;
+  }
   backend.state = BackendState::kDead;
   backend.cause = why;
   backend.holds.clear();

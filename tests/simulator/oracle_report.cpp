@@ -75,6 +75,16 @@ std::string detail_of(const Oracle::Asked& asked) {
       return (asked.peer.process.pid == 0 ? "its process"
                                           : "process " + std::to_string(asked.peer.process.pid)) +
              " has exited, but another process (a child?) still has its connection";
+    case Cause::kRefusedQuota:
+    case Cause::kRefusedKey:
+      return std::string("not registered: ") +
+             (asked.cause == Cause::kRefusedQuota
+                  ? "its user has as many backends as its quota allows"
+                  : "another user's process has its key") +
+             (asked.peer.process.pid == 0
+                  ? "; its process, in another pid namespace, may run and was not asked"
+                  : "; process " + std::to_string(asked.peer.process.pid) +
+                        " is running and was not asked");
     case Cause::kDeadline:
       return "no answer by the broadcast's deadline";
     case Cause::kNone:
@@ -138,6 +148,7 @@ BroadcastReport Oracle::report_of(const Cast& cast, SteadyTime now) const {
   report.operation_key = cast.operation_key;
   report.asked_by = cast.by;
   report.deadline = cast.deadline;
+  report.backends_unknown = cast.backends_unknown;
   return report;
 }
 

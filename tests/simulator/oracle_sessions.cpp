@@ -49,15 +49,93 @@ void Oracle::release(std::uint32_t connection) {
   send(connection, Sent::Kind::kRelease);
 }
 
-// The peer is told why. One that did not register yet is then gone.
-void Oracle::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code) {
-  const auto& who = connections_.at(connection);
+// The peer is told why. One that did not register yet is then gone, or its process is watched.
+void Oracle::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code,
+                    std::uint64_t watched_for) {
+  auto& who = connections_.at(connection);
   ++counters.refusals;
   if (code == RefusalCode::kQuota) ++counters.over_quota;
   send(connection, Sent::Kind::kRefused, request, Sent::refusal(code, !who.registered));
   const auto key = who.registered ? by_serial(who.serial)->key : kKeys;
   told.push_back({Event::Kind::kPeerRefused, 0, key, who.peer.process.pid, who.peer.uid, 0});
-  if (!who.registered) release(connection);
+  if (watched_for != 0) {
+    who.registered = who.lost = true;
+    who.serial = watched_for;
+    send(connection, Sent::Kind::kHangUp);
+  } else if (!who.registered) {
+    release(connection);
+  }
+}
+
+Oracle::Backend* Oracle::refused_of(std::uint32_t key, const core::Peer& peer) {
+  const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
+  for (auto& backend : backends_) {
+    if (!backend.is_refused() || own_key(backend.key) != key) continue;
+    // Where nothing tells processes apart, one entry stands for all of the user.
+    const bool same =
+        is_known ? backend.peer.process == peer.process : backend.key == user_key(key, peer.uid);
+    if (same) return &backend;
+  }
+  return nullptr;
+}
+
+// Rule: whenever the broker knows of a process that was not asked, the status is not 0 and the
+// report names it. So a process that policy lets register and that is refused is listed, beside the
+// backend that has its key and never in its place: lost, until it exits, registers or is forgotten.
+// Trying again changes nothing; wanting to be listed otherwise does. A user has a bounded number
+// of them; that there were more is remembered until an operator says otherwise.
+void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Form& form,
+                       RefusalCode code, Cause cause, Now now) {
+  const auto peer = connections_.at(connection).peer;
+  auto* listed = refused_of(form.key, peer);
+  if (listed != nullptr && listed->form == form && listed->cause == cause) {
+    cases_.saw(Case::kRefusedAgain);
+    return refuse(connection, request, code);
+  }
+  if (listed == nullptr) {
+    const auto count = std::count_if(backends_.begin(), backends_.end(), [&](const Backend& b) {
+      return b.is_refused() && b.peer.uid == peer.uid;
+    });
+    if (count >= knobs_.max_refused) {
+      cases_.saw(Case::kRefusedMissed);
+      missed_.insert(peer.uid);
+      return refuse(connection, request, code);
+    }
+    cases_.saw(Case::kRefusedListed);
+    const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
+    if (!is_known) cases_.saw(Case::kRefusedUnknown);
+    auto key = is_known ? shared_key(form.key, peer.process) : user_key(form.key, peer.uid);
+    const auto is_taken = [&](std::uint32_t one) {
+      const auto* has = by_key(one);
+      return has != nullptr && has->state != BackendState::kDead;
+    };
+    // A child still has the connection of an earlier process of that pid.
+    if (is_taken(key)) {
+      auto number = last_incarnation_ + 1;
+      while (is_taken(numbered_key(form.key, number))) ++number;
+      key = numbered_key(form.key, number);
+    }
+    listed = by_key(key);
+    if (listed == nullptr) {
+      backends_.emplace_back();
+      listed = &backends_.back();
+      listed->serial = ++last_serial_;
+      listed->key = key;
+    }
+  } else {
+    cases_.saw(Case::kRefusedAnew);
+    release(listed->connection);
+  }
+  listed->form = form;
+  listed->peer = peer;
+  listed->state = BackendState::kLost;
+  listed->cause = cause;
+  listed->connection = connection;
+  listed->incarnation = ++last_incarnation_;
+  listed->charged_to = 0;
+  listed->since_unix_ms = now.unix_ms;
+  refuse(connection, request, code, listed->serial);
+  tell(Event::Kind::kBackendLost, *listed);
 }
 
 void Oracle::opened(std::uint32_t connection, const core::Peer& peer, Now now) {
@@ -89,13 +167,16 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
     cases_.saw(Case::kMayNotRegister);
     return refuse(connection, request, RefusalCode::kDenied);
   }
+  // Rule: an idle timeout is at least 1 s.
+  Form as_taken = form;
+  if (form.idle_timeout) as_taken.idle_timeout = std::max(*form.idle_timeout, milliseconds(1000));
   // Rule: the same process registers the same key on a second connection: the new one replaces the
   // old. Rule: a process registers a key that another living process of the same user holds: both
   // stay registered, and the newcomer's replica gets its pid. Rule: the first one is dead: replaced
   // in place. Where nothing tells a process apart from others, it is never "the same process".
   const auto& peer = who->peer;
   const auto lives = [](const Backend* backend) {
-    return backend != nullptr && backend->state != BackendState::kDead;
+    return backend != nullptr && backend->is_registered();
   };
   const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
   const auto is_same = [&](const Backend* backend) {
@@ -117,18 +198,21 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   } else if (shares) {
     cases_.saw(Case::kUnknownShared);
     auto number = last_incarnation_ + 1;
-    while (lives(by_key(numbered_key(form.key, number)))) ++number;
+    const auto is_taken = [&](const Backend* backend) {
+      return backend != nullptr && backend->state != BackendState::kDead;
+    };
+    while (is_taken(by_key(numbered_key(form.key, number)))) ++number;
     key = numbered_key(form.key, number);
     holder = by_key(key);
   }
   const bool same_process = lives(holder) && is_same(holder);
   if (lives(holder) && !same_process) {
     cases_.saw(Case::kOtherUid);
-    return refuse(connection, request, RefusalCode::kDenied);
+    return turn_away(connection, request, as_taken, RefusalCode::kDenied, Cause::kRefusedKey, now);
   }
   if (!same_process && is_full(usage_of(peer.uid).registrations)) {
     cases_.saw(Case::kRegistrationsUsedUp);
-    return refuse(connection, request, RefusalCode::kQuota);
+    return turn_away(connection, request, as_taken, RefusalCode::kQuota, Cause::kRefusedQuota, now);
   }
   if (same_process) {
     if (holder->state == BackendState::kLive) {
@@ -143,6 +227,20 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
     if (holder->state == BackendState::kLost) cases_.saw(Case::kLostReturned);
     release(holder->connection);
   }
+  // Rule: when a process registers that was refused before, its backend takes the place of what
+  // was listed of it.
+  if (holder != nullptr && holder->is_refused()) {
+    cases_.saw(Case::kRefusedInPlace);
+    release(holder->connection);
+    holder->state = BackendState::kDead;
+  }
+  if (const auto* listed = is_known ? refused_of(form.key, peer) : nullptr) {
+    cases_.saw(Case::kRefusedRegistered);
+    release(listed->connection);
+    const auto serial = listed->serial;
+    std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
+    holder = by_key(key);
+  }
   if (holder == nullptr) {
     backends_.emplace_back();
     holder = &backends_.back();
@@ -153,11 +251,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   who = known(connection);
   who->registered = true;
   who->serial = holder->serial;
-  holder->form = form;
-  // Rule: an idle timeout is at least 1 s.
-  if (form.idle_timeout) {
-    holder->form.idle_timeout = std::max(*form.idle_timeout, milliseconds(1000));
-  }
+  holder->form = as_taken;
   holder->state = BackendState::kLive;
   holder->peer = who->peer;
   holder->connection = connection;
@@ -323,8 +417,9 @@ void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
   backend.form = before.form;
   backend.key = before.key;
   backend.serial = last_serial_;
-  backend.state = BackendState::kReconnecting;
-  backend.cause = Cause::kBrokerRestarted;
+  // Rule: a process that was refused still was not asked: it is lost as before.
+  backend.state = before.is_refused() ? BackendState::kLost : BackendState::kReconnecting;
+  backend.cause = before.is_refused() ? before.cause : Cause::kBrokerRestarted;
   backend.peer = before.peer;
   backend.holds = before.holds;
   backend.resumed_away = before.resumed_away;
@@ -332,8 +427,10 @@ void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
   backend.incarnation = ++last_incarnation_;
   backend.since_unix_ms = now.unix_ms;
   backend.grace_at = now.steady + milliseconds(knobs_.restart_grace);
+  if (before.is_refused()) cases_.saw(Case::kRefusedExpected);
   backends_.push_back(backend);
-  tell(Event::Kind::kBackendReconnecting, backends_.back());
+  tell(before.is_refused() ? Event::Kind::kBackendLost : Event::Kind::kBackendReconnecting,
+       backends_.back());
 }
 
 void Oracle::register_due(std::uint32_t connection, SteadyTime at) {

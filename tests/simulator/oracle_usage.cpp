@@ -16,7 +16,7 @@ UserUsage Oracle::usage_of(uid_t uid) const {
     if (backend.peer.uid != uid) continue;
     if (backend.state == BackendState::kDead) {
       ++usage.dead_backends;
-    } else {
+    } else if (backend.is_registered()) {
       ++usage.registrations.used;
     }
   }

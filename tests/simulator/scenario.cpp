@@ -66,6 +66,7 @@ std::string Scenario::report(BroadcastId id) const {
     if (backend.extensions != 0) more += ", extended " + std::to_string(backend.extensions);
     if (!more.empty()) text += "\n" + backend.key.to_string() + more;
   }
+  if (report.backends_unknown) text += "\nnot all backends are known";
   for (const auto& late : report.late_acks) {
     text += "\nlate ack of " + late.key.to_string() + ": " + std::to_string(late.lateness.count()) +
             " us";

@@ -26,6 +26,7 @@ constexpr std::array kFields = {
     Field{"max_report_bytes", &Knobs::max_report_bytes},
     Field{"max_dead", &Knobs::max_dead},
     Field{"dead_age", &Knobs::dead_age},
+    Field{"max_refused", &Knobs::max_refused},
     Field{"policy", &Knobs::policy},
     Field{"connections_each", &Knobs::connections_each},
     Field{"registrations_each", &Knobs::registrations_each},
@@ -89,6 +90,7 @@ Knobs random_knobs(Rng& rng) {
   if (rng.chance(30)) knobs.more = rng.between(1, 2);
   if (rng.chance(30)) knobs.first_id = rng.between(2, 1'000'000);
   if (rng.chance(20)) knobs.queue = rng.between(1, 4);
+  if (rng.chance(30)) knobs.max_refused = rng.between(0, 2);
   return knobs;
 }
 
@@ -118,6 +120,7 @@ core::Config config_of(const Knobs& knobs) {
   config.max_report_bytes = static_cast<std::size_t>(knobs.max_report_bytes);
   config.max_dead = static_cast<std::size_t>(knobs.max_dead);
   config.dead_age = milliseconds(knobs.dead_age);
+  config.max_refused = static_cast<std::size_t>(knobs.max_refused);
   const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
   auto& each = config.quotas.each;
   each.connections = count(knobs.connections_each);

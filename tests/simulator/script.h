@@ -27,6 +27,7 @@ struct Knobs {
   std::int64_t max_report_bytes = 1 << 28;
   std::int64_t max_dead = 4096;
   std::int64_t dead_age = 86'400'000;
+  std::int64_t max_refused = 64;
   std::int64_t policy = 0;  // see policy_of()
   // Of each user; the first has `more` of each.
   std::int64_t connections_each = 32'768;

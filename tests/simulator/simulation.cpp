@@ -47,6 +47,7 @@ void Simulation::save_and_restore() {
   if (oracle_->running() != 0) cases_.saw(Case::kSavedWhileRunning);
   auto saved = broker_->save();
   if (is_wrong(WrongTransition::kSaveForgetsKeys)) saved.keys = {};
+  if (is_wrong(WrongTransition::kSaveForgetsMissed)) saved.refused = {};
   if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
     for (auto& slot : saved.registry.slots) slot.quiesced.clear();
   }
@@ -82,10 +83,13 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
   });
   std::vector<std::uint32_t> process_of;
   std::vector<core::Quiesces> quiesces_of;  // as the roster has them
+  std::vector<Cause> refused_of;
   for (const auto& backend : before) {
     process_of.push_back(shell_.line(backend.connection)->process);
     auto known = broker_->registered(key_of(backend.key));
     auto& quiesces = quiesces_of.emplace_back();
+    refused_of.push_back(known ? known->refused : Cause::kNone);
+    if (is_wrong(WrongTransition::kRestartForgetsRefused)) refused_of.back() = Cause::kNone;
     if (known && !is_wrong(WrongTransition::kRestartForgetsQuiesces)) {
       quiesces = std::move(known->quiesced);
     }
@@ -112,7 +116,7 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
       if (is_wrong(WrongTransition::kRestartForgets)) return;
       broker_->expect(id,
                       {registration_of(before[i].form, before[i].key), before[i].peer,
-                       std::move(quiesces_of[i])},
+                       std::move(quiesces_of[i]), refused_of[i]},
                       at());
     });
   }
@@ -185,6 +189,8 @@ bool Simulation::do_step(const Step& step) {
       return resume(step);
     case StepKind::kForget:
       return forget(number);
+    case StepKind::kForgetMissed:
+      return forget_missed();
     case StepKind::kShortage:
       shortage_ = step.args[0] != 0;
       return true;

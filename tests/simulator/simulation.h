@@ -46,6 +46,9 @@ enum class WrongTransition : std::uint8_t {
   kSaveForgetsKeys,         // the core is saved: no key was ever used
   kSaveForgetsQuiesces,     // the core is saved: nobody is quiesced
   kSaveForgetsTime,         // the core is saved: all deadlines pass at once
+  kRefusedIsNobody,         // a process was refused: it has exited
+  kRestartForgetsRefused,   // the broker starts: who was refused was registered
+  kSaveForgetsMissed,       // the core is saved: everybody who was refused is listed
 };
 
 // Something that is wrong on purpose, to see that it is found.
@@ -135,6 +138,7 @@ class Simulation {
   bool shut_down(bool restart);
   bool resume(const Step& step);
   bool forget(std::uint32_t key);
+  bool forget_missed();
   void restart(bool keep_sockets, bool no_roster);
   void save_and_restore();
   [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }

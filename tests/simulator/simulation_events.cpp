@@ -70,8 +70,14 @@ void Simulation::dispatch(std::uint32_t connection, core::ConnectionId id, const
     case StepKind::kRegister: {
       const auto form = form_of(message);
       if (oracle) oracle_->registration(connection, request, form, now);
-      return call(
-          [&] { broker_->registration(id, request, registration_of(form, form.key), now); });
+      return call([&] {
+        broker_->registration(id, request, registration_of(form, form.key), now);
+        if (!oracle || !is_wrong(WrongTransition::kRefusedIsNobody)) return;
+        for (const auto& backend : oracle_->backends()) {
+          const bool of_this = backend.connection == connection && backend.is_refused();
+          if (of_this) return broker_->process_exited(id, now);
+        }
+      });
     }
     case StepKind::kAck:
       if (oracle) oracle_->answer(connection, broadcast, nullptr, now);

@@ -97,6 +97,12 @@ bool Simulation::forget(std::uint32_t key) {
   return true;
 }
 
+bool Simulation::forget_missed() {
+  const bool should = oracle_->forget_missed();
+  call([&] { must(broker_->forget_refused() == should, "forget: somebody was not listed"); });
+  return true;
+}
+
 bool Simulation::shut_down(bool restart) {
   oracle_->shut_down(shell_.next_id(), restart, at());
   call([&] { broker_->shut_down(at(), !restart); });

@@ -45,6 +45,7 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"shortage", {"on"}},
     {"accept", {"most"}},
     {"save", {}},
+    {"forget_missed", {}},
 }};
 
 std::string_view take_word(std::string_view& text) {

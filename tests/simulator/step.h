@@ -53,8 +53,10 @@ enum class StepKind : std::uint8_t {
   kAccept,    // how many of those that wait, the oldest first
   // The core is saved, destroyed, and restored in another one.
   kSave,
+  // An operator says that no process is in the way of those that were refused and are not listed.
+  kForgetMissed,
 };
-inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kSave) + 1;
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kForgetMissed) + 1;
 
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot

@@ -11,8 +11,10 @@ constexpr std::uint32_t kSharedKeys = 16;  // keys from here on have a mark
 // Marks, as numbers: a pid is itself.
 constexpr std::uint32_t kInodeMarks = 1'000'000;
 constexpr std::uint32_t kNumberMarks = 2'000'000;
+constexpr std::uint32_t kUserMarks = 3'000'000;
 
 std::string mark_text(std::uint32_t mark) {
+  if (mark >= kUserMarks) return "~u" + std::to_string(mark - kUserMarks);
   if (mark >= kNumberMarks) return "~n" + std::to_string(mark - kNumberMarks);
   if (mark >= kInodeMarks) return "~i" + std::to_string(mark - kInodeMarks);
   return '~' + std::to_string(mark);
@@ -20,6 +22,8 @@ std::string mark_text(std::uint32_t mark) {
 
 // The inverse, without the tilde.
 std::uint32_t mark_of(const std::string& text) {
+  if (text.front() == 'u')
+    return kUserMarks + static_cast<std::uint32_t>(std::stoul(text.substr(1)));
   if (text.front() == 'n')
     return kNumberMarks + static_cast<std::uint32_t>(std::stoul(text.substr(1)));
   if (text.front() == 'i')
@@ -72,6 +76,10 @@ std::uint32_t shared_key(std::uint32_t key, const core::ProcessId& process) {
 
 std::uint32_t numbered_key(std::uint32_t key, std::uint64_t number) {
   return key + kSharedKeys * (kNumberMarks + static_cast<std::uint32_t>(number));
+}
+
+std::uint32_t user_key(std::uint32_t key, uid_t uid) {
+  return key + kSharedKeys * (kUserMarks + uid);
 }
 
 std::uint32_t own_key(std::uint32_t key) { return key % kSharedKeys; }

@@ -28,6 +28,8 @@ inline constexpr std::uint32_t kKeys = 8;
 [[nodiscard]] std::uint32_t index_of(const BackendKey& key);
 [[nodiscard]] std::uint32_t shared_key(std::uint32_t key, const core::ProcessId& process);
 [[nodiscard]] std::uint32_t numbered_key(std::uint32_t key, std::uint64_t number);
+// That stands for all processes of a user of which nothing tells which they are.
+[[nodiscard]] std::uint32_t user_key(std::uint32_t key, uid_t uid);
 // What the process itself called it.
 [[nodiscard]] std::uint32_t own_key(std::uint32_t key);
 

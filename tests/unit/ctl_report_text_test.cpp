@@ -201,6 +201,13 @@ TEST_F(ReportText, SaysInTheBrokersWordsWhatTheBrokerAndTheKernelSay) {
   EXPECT_EQ(line(Cause::kAnswer, "deregistered"), "\"deregistered\"");
   EXPECT_EQ(line(Cause::kBrokerRestarted, ""), "not reconnected since the broker restarted");
   EXPECT_EQ(line(Cause::kInherited, ""), "process exited, but another process has its connection");
+  for (const Cause cause : {Cause::kRefusedQuota, Cause::kRefusedKey}) {
+    EXPECT_EQ(line(cause, explain(cause, 814)),
+              std::string(to_string(cause)) + "; process 814 is running and was not asked");
+    EXPECT_EQ(line(cause, explain(cause, 0)),
+              std::string(to_string(cause)) +
+                  "; its process, in another pid namespace, may run and was not asked");
+  }
   // An older broker does not say who said it.
   EXPECT_EQ(line(Cause::kNone, "cancelled"), "\"cancelled\"");
 }

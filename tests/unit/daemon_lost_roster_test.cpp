@@ -43,6 +43,22 @@ TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
   EXPECT_TRUE(start()->roster->knows_all()) << "also after a restart";
 }
 
+TEST_F(DaemonStoresTest, ACrashDoesNotForgetThatRefusedProcessesAreNotListed) {
+  auto run = start();
+  run->roster->set_missed_refused(true);
+  EXPECT_TRUE(run->roster->knows_all()) << "the core says so itself";
+  EXPECT_TRUE(run->worker.close());
+  run.reset();  // a crash
+  run = start();
+  EXPECT_FALSE(run->roster->knows_all());
+  EXPECT_TRUE(run->roster->forget_lost());
+  run->roster->set_missed_refused(true);
+  run->roster->set_missed_refused(false);
+  EXPECT_TRUE(run->worker.close());
+  run.reset();
+  EXPECT_TRUE(start()->roster->knows_all());
+}
+
 struct LostRoster {
   const char* name;
   std::function<void(const std::filesystem::path& roster)> lose;

@@ -43,6 +43,36 @@ TEST_F(DaemonStoresTest, ARosterEntryIsReadAsItIsWritten) {
   }
 }
 
+TEST_F(DaemonStoresTest, TheNextBrokerKnowsWhoWasRefusedAndWhy) {
+  auto run = start();
+  bool durable = false;
+  RosterEntry over_quota = entry_of("a");
+  over_quota.registration.key.replica = "~77";
+  over_quota.refused = Cause::kRefusedQuota;
+  RosterEntry key_taken = entry_of("b");
+  key_taken.refused = Cause::kRefusedKey;
+  RosterEntry registers = over_quota;
+  registers.registration.key = test::key_of("c");
+  run->roster->note_registered(over_quota);
+  run->roster->note_registered(key_taken);
+  run->roster->note_registered(registers);
+  registers.refused = Cause::kNone;
+  run->roster->note_registered(registers, [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();  // a crash
+  run = start();
+  EXPECT_EQ(run->roster->load(boot_), (std::vector<RosterEntry>{over_quota, key_taken, registers}));
+  EXPECT_EQ(run->roster->problem(), "");
+
+  const std::string record = encode_roster_change({key_taken, RosterChange::Kind::kRegistered});
+  for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    EXPECT_FALSE(decode_roster_change(record.substr(0, cut))) << cut;
+  }
+  std::string unknown_reason = record;
+  unknown_reason[8] = 3;  // after the kind
+  EXPECT_FALSE(decode_roster_change(unknown_reason));
+}
+
 TEST_F(DaemonStoresTest, TheNextBrokerExpectsWhoIsRegisteredInTheirOrder) {
   auto run = start();
   bool durable = false;

@@ -85,7 +85,10 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("who asked is not known", WrongTransition::kUserIsIgnored),
         wrong("saving forgets keys", WrongTransition::kSaveForgetsKeys),
         wrong("saving forgets quiesces", WrongTransition::kSaveForgetsQuiesces),
-        wrong("saving forgets times", WrongTransition::kSaveForgetsTime)));
+        wrong("saving forgets times", WrongTransition::kSaveForgetsTime),
+        wrong("a process that was refused is nobody", WrongTransition::kRefusedIsNobody),
+        wrong("a restart forgets that one was refused", WrongTransition::kRestartForgetsRefused),
+        wrong("saving forgets who is not listed", WrongTransition::kSaveForgetsMissed)));
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,
@@ -99,6 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         off_by("one target more in the reports", &core::Config::max_report_targets, 1U),
         off_by("bytes more in the reports", &core::Config::max_report_bytes, 700U),
         off_by("one dead entry more", &core::Config::max_dead, 1U),
+        off_by("one refused process more", &core::Config::max_refused, 1U),
         off_by("the dead stay longer", &core::Config::dead_age, milliseconds(1)),
         Planted{"no policy", {[](core::Config& config) { config.policy = nullptr; }}},
         Planted{"another policy", {[](core::Config& config) {

@@ -261,7 +261,8 @@ void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
 void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {
   if (request.lost_roster) {
     if (!context_->facts.forget_lost_roster || !context_->facts.forget_lost_roster()) {
-      return respond(id, ControlError{ControlError::Code::kNotFound, "no roster was lost"});
+      return respond(id, ControlError{ControlError::Code::kNotFound,
+                                      "no backend is missing: no roster was lost"});
     }
     context_->log.info("operator forgot the roster that could not be read",
                        {{"pid", static_cast<std::int64_t>(who_.pid)},

@@ -40,8 +40,8 @@ class EventFanout final : public broker::EventSink {
     tell([&] { memory_.noticed(); });
     if (failure) std::rethrow_exception(failure);
   }
-  void on_quiesced_changed(const BackendKey& key) noexcept override {
-    if (roster_ != nullptr) roster_->on_quiesced_changed(key);
+  void on_record_changed(const BackendKey& key) noexcept override {
+    if (roster_ != nullptr) roster_->on_record_changed(key);
   }
   void on_ended(BroadcastId broadcast) noexcept override { control_.on_ended(broadcast); }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {

@@ -44,7 +44,11 @@ class RosterKeeper {
 
   void on_event(const Event& event) {
     using Kind = Event::Kind;
-    if (server_ == nullptr || !event.key) return;
+    if (server_ == nullptr) return;
+    if (event.kind == Kind::kPeerRefused) {
+      store_.set_missed_refused(server_->core().has_missed_refused());
+    }
+    if (!event.key) return;
     switch (event.kind) {
       case Kind::kBackendRegistered:
       case Kind::kBackendReturned:
@@ -59,7 +63,7 @@ class RosterKeeper {
         return;
     }
   }
-  void on_quiesced_changed(const BackendKey& key) noexcept {
+  void on_record_changed(const BackendKey& key) noexcept {
     try {
       if (server_ != nullptr) note(key, false);
     } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): see check()
@@ -97,8 +101,8 @@ class RosterKeeper {
   void expect_unwatched() {
     for (auto at = unwatched_.begin(); at != unwatched_.end();) {
       const RosterEntry& entry = *at;
-      const auto expected = server_->expect(
-          {entry.registration, entry.uid, entry.gid, entry.pid, entry.start_ticks, entry.quiesced});
+      const auto expected = server_->expect({entry.registration, entry.uid, entry.gid, entry.pid,
+                                             entry.start_ticks, entry.quiesced, entry.refused});
       if (expected == broker::Expected::kNotNow) break;
       const BackendKey key = entry.registration.key;
       at = unwatched_.erase(at);
@@ -159,6 +163,7 @@ class RosterKeeper {
           entry.pid > 0 ? os::start_time(entry.pid).value_or(0) : known->peer.process.unique;
       entry.boot_id = boot_id_;
       entry.quiesced = known->quiesced;
+      entry.refused = known->refused;
       store_.note_registered(std::move(entry), std::move(done));
     }
     write_later();

@@ -24,7 +24,8 @@ bool same_process(const RosterEntry& a, const RosterEntry& b) {
 }
 
 bool same_but_quiesced(const RosterEntry& a, const RosterEntry& b) {
-  return same_process(a, b) && a.uid == b.uid && a.gid == b.gid && a.registration == b.registration;
+  return same_process(a, b) && a.uid == b.uid && a.gid == b.gid && a.refused == b.refused &&
+         a.registration == b.registration;
 }
 
 // Where nobody can tell, it is of this one.
@@ -142,7 +143,7 @@ void RosterStore::health_changed(const std::string& problem) {
   // them.
   if (!problem.empty()) (void)worker_.run([marker = marker_] { write_marker(marker); });
   if (problem.empty()) {
-    if (lost_.empty()) (void)worker_.run([marker = marker_] { remove_marker(marker); });
+    remove_marker_if_whole();
     return log_.info("the roster can be written again", {{"file", file_}});
   }
   log_.warning(
@@ -153,10 +154,22 @@ void RosterStore::health_changed(const std::string& problem) {
 bool RosterStore::forget_lost() {
   if (lost_.empty()) return false;
   lost_.clear();
-  if (journal_->problem().empty()) {
-    (void)worker_.run([marker = marker_] { remove_marker(marker); });
-  }
+  if (journal_->problem().empty()) remove_marker_if_whole();
   return true;
+}
+
+void RosterStore::set_missed_refused(bool missed) {
+  if (std::exchange(has_missed_refused_, missed) == missed) return;
+  if (missed) {
+    (void)worker_.run([marker = marker_] { write_marker(marker); });
+  } else if (journal_->problem().empty()) {
+    remove_marker_if_whole();
+  }
+}
+
+void RosterStore::remove_marker_if_whole() {
+  if (!lost_.empty() || has_missed_refused_) return;
+  (void)worker_.run([marker = marker_] { remove_marker(marker); });
 }
 
 std::vector<RosterEntry> RosterStore::load(std::string_view boot_id) {

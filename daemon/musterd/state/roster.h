@@ -1,4 +1,5 @@
-// The registered backends, on disk, so that a broker that starts knows whom to expect.
+// The registered backends, and the processes that were refused, on disk, so that a broker that
+// starts knows whom to expect.
 //
 // A backend hears that it is registered after its record is written. The kernel has it then, which
 // is enough for a broker that is killed; where the host goes down there is nobody left to expect.
@@ -38,6 +39,7 @@ struct RosterEntry {
   std::uint64_t start_ticks = 0;
   std::string boot_id;
   core::Quiesces quiesced;
+  Cause refused = Cause::kNone;  // of one that was not registered: why
 
   friend bool operator==(const RosterEntry&, const RosterEntry&) = default;
 };
@@ -53,7 +55,7 @@ struct RosterEntry {
 // A record of the journal.
 struct RosterChange {
   enum class Kind {
-    kRegistered,  // everything but `quiesced`; the backend is not quiesced
+    kRegistered,  // everything but `quiesced`; the backend is not quiesced. Or it was refused
     kGone,        // only the key counts
     kQuiesced,    // only the key and `quiesced`; of a backend whose record came before
   };
@@ -88,6 +90,9 @@ class RosterStore {
   [[nodiscard]] bool knows_all() const noexcept { return lost_.empty() && unwatched_ == 0; }
   // So many backends of the last broker cannot be watched now, and are not in the registry.
   void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
+  // Whether processes were refused that are in no list: the next broker must know that it misses
+  // them.
+  void set_missed_refused(bool missed);
   // An operator says that nobody is missed. False: no roster was lost.
   bool forget_lost();
   // As Journal::check().
@@ -107,6 +112,8 @@ class RosterStore {
   std::map<BackendKey, std::uint64_t> order_of_;
   std::uint64_t next_order_ = 0;
   void health_changed(const std::string& problem);
+  // Where nothing is missing, the marker goes. REQUIRES: the roster can be written.
+  void remove_marker_if_whole();
 
   Worker& worker_;
   Log& log_;
@@ -115,6 +122,7 @@ class RosterStore {
   std::filesystem::path marker_;
   std::string lost_;  // what could not be read
   std::size_t unwatched_ = 0;
+  bool has_missed_refused_ = false;
   bool is_late_ = false;
   std::string file_;
   std::unique_ptr<Journal> journal_;

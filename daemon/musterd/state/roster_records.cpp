@@ -14,8 +14,13 @@ namespace {
 // The first number of a record.
 constexpr std::uint64_t kEntryRecord = 1;
 constexpr std::uint64_t kGoneRecord = 2;
-constexpr std::uint64_t kQuiescedRecord =
-    3;  // a broker of before counts it as unknown, and goes on
+// A broker of before counts these as unknown, and goes on.
+constexpr std::uint64_t kQuiescedRecord = 3;
+constexpr std::uint64_t kRefusedRecord = 4;  // a kEntryRecord of one that was refused
+
+// In a kRefusedRecord.
+constexpr std::uint64_t kOverQuota = 1;
+constexpr std::uint64_t kKeyTaken = 2;
 
 std::string key_alone(const BackendKey& key) {
   Registration registration;
@@ -105,7 +110,11 @@ std::string encode_roster_change(const RosterChange& change) {
     put_quiesces(record, entry.quiesced);
     put_text(record, key_alone(entry.registration.key));
   } else {
-    put_number(record, kEntryRecord);
+    const bool is_refused = is_refusal(entry.refused);
+    put_number(record, is_refused ? kRefusedRecord : kEntryRecord);
+    if (is_refused) {
+      put_number(record, entry.refused == Cause::kRefusedQuota ? kOverQuota : kKeyTaken);
+    }
     put_number(record, entry.uid);
     put_number(record, entry.gid);
     put_number(record, static_cast<std::uint64_t>(entry.pid));
@@ -127,9 +136,14 @@ std::optional<RosterChange> decode_roster_change(std::string_view record) {
     auto quiesces = read_quiesces(reader);
     if (!quiesces) return std::nullopt;
     change.entry.quiesced = *std::move(quiesces);
-  } else if (kind != kEntryRecord) {
+  } else if (kind != kEntryRecord && kind != kRefusedRecord) {
     return std::nullopt;
   } else {
+    if (kind == kRefusedRecord) {
+      const std::uint64_t why = reader.number();
+      if (why != kOverQuota && why != kKeyTaken) return std::nullopt;
+      change.entry.refused = why == kOverQuota ? Cause::kRefusedQuota : Cause::kRefusedKey;
+    }
     change.entry.uid = static_cast<uid_t>(reader.number());
     change.entry.gid = static_cast<gid_t>(reader.number());
     change.entry.pid = static_cast<pid_t>(reader.number());

@@ -43,7 +43,13 @@ enum class Cause : std::uint8_t {
   kForgotten,        // an operator had the broker forget it
   kBrokerError,      // the broker could not ask it (no memory)
   kInherited,        // its process has exited, and another process has its connection
+  // Its process wanted to register and was refused: it runs, and is not asked.
+  kRefusedQuota,  // its user had as many backends as its quota allows
+  kRefusedKey,    // another user's process had its key
 };
+[[nodiscard]] constexpr bool is_refusal(Cause cause) noexcept {
+  return cause == Cause::kRefusedQuota || cause == Cause::kRefusedKey;
+}
 [[nodiscard]] SaidBy said_by(Cause cause) noexcept;
 
 // The operator: the process that asked for something, as the kernel reports it.

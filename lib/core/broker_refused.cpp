@@ -1,0 +1,165 @@
+// Processes that were refused and may be in the way: see refused.h.
+#include <new>
+#include <utility>
+
+#include "core/broker_state.h"
+
+namespace muster::core {
+
+BackendKey own_key(BackendKey key) {
+  const auto mark = key.replica.find('~');
+  if (mark != std::string::npos) key.replica.resize(mark);
+  return key;
+}
+
+BackendKey Broker::State::free_key(const BackendKey& key) const {
+  BackendKey marked = key;
+  const auto is_taken = [&](EntryId id) {
+    return id != Registry::kNone && registry.at(id).state != BackendState::kDead;
+  };
+  for (Incarnation number = last_incarnation + 1;; ++number) {
+    marked.replica = key.replica + "~n" + std::to_string(number);
+    if (!is_taken(registry.find(marked))) return marked;
+  }
+}
+
+void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
+                              Registration registration, ProcessFactsPtr facts, Cause cause,
+                              const Refusal& refusal, Now now) {
+  Peer peer = find(connection)->peer;
+  peer.facts = std::move(facts);
+  EntryId listed = Registry::kNone;
+  try {
+    listed = list_refused(peer, std::move(registration), cause, now);
+  } catch (const std::bad_alloc&) {
+    refused.miss(peer.uid);
+  }
+  refuse(connection, request_id, refusal, now, {}, listed);
+  if (listed == Registry::kNone) return;
+  Entry& entry = registry.at(listed);
+  entry.connection = connection;
+  shell.record_changed(entry.enrolment->key());
+  tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(cause));
+}
+
+EntryId Broker::State::list_refused(const Peer& peer, Registration registration, Cause cause,
+                                    Now now) {
+  const BackendKey own = own_key(registration.key);
+  registration.key = own;
+  const EntryId known = refused_entry(own, peer);
+  if (known == Registry::kNone) {
+    if (refused.listed(peer.uid) >= config.max_refused) {
+      refused.miss(peer.uid);
+      return Registry::kNone;
+    }
+    // Nothing tells processes apart that cannot be identified: one entry stands for all of a user.
+    registration.key.replica +=
+        peer.is_identified() ? mark_of(peer.process) : "~u" + std::to_string(peer.uid);
+    const EntryId taken = registry.find(registration.key);
+    const bool is_free =
+        taken == Registry::kNone || registry.at(taken).state == BackendState::kDead;
+    if (!is_free) registration.key = free_key(own);
+  } else {
+    const Entry& entry = registry.at(known);
+    registration.key = entry.enrolment->key();
+    // It tries again, and is told the same.
+    if (entry.cause == cause && entry.enrolment->registration == registration) {
+      return Registry::kNone;
+    }
+  }
+  const RefusedEntry before = refused_at(known);
+  Enrolment enrolment;
+  enrolment.registration = std::move(registration);
+  enrolment.peer = peer;
+  enrolment.incarnation = ++last_incarnation;
+  const EntryId id = registry.put(std::move(enrolment));
+  Entry& entry = registry.at(id);
+  if (before.who) replace_refused(before, id);
+  try {
+    refused.add(peer, id);
+  } catch (...) {
+    registry.remove(id);
+    throw;
+  }
+  entry.state = BackendState::kLost;
+  entry.cause = cause;
+  entry.since_unix_ms = now.unix_ms;
+  entry.quiesced.clear();
+  return id;
+}
+
+EntryId Broker::State::refused_entry(const BackendKey& own, const Peer& peer) const {
+  if (!peer.is_identified()) {
+    BackendKey key = own;
+    key.replica += "~u" + std::to_string(peer.uid);
+    const EntryId id = registry.find(key);
+    return id != Registry::kNone && registry.at(id).is_refused() ? id : Registry::kNone;
+  }
+  return refused.find(peer.process, Registry::kNone, [&](EntryId id) {
+    const Enrolment& who = *registry.at(id).enrolment;
+    return who.peer.same_process(peer) && own_key(who.key()) == own;
+  });
+}
+
+Broker::State::RefusedEntry Broker::State::refused_at(EntryId id) const {
+  if (id == Registry::kNone || !registry.at(id).is_refused()) return {};
+  return {registry.at(id).enrolment, registry.at(id).connection};
+}
+
+void Broker::State::replace_refused(const RefusedEntry& before, EntryId id) {
+  refused.remove(before.who->peer, id);
+  release(before.watch);
+}
+
+void Broker::State::drop_refused(EntryId id) {
+  const RefusedEntry entry = refused_at(id);
+  registry.remove(id);
+  replace_refused(entry, id);
+}
+
+void Broker::State::drop_refused_of(const Enrolment& registered) {
+  unless_out_of_memory([&] {
+    const EntryId id = refused_entry(own_key(registered.key()), registered.peer);
+    if (id == Registry::kNone || !registered.peer.is_identified()) return;
+    const EnrolmentPtr who = registry.at(id).enrolment;
+    drop_refused(id);
+    shell.record_changed(who->key());
+  });
+}
+
+void Broker::State::expect_refused(ConnectionId watch, ExpectedBackend backend, Now now) {
+  const uid_t uid = backend.peer.uid;
+  if (refused.listed(uid) >= config.max_refused) {
+    refused.miss(uid);
+    return shell.release(watch);
+  }
+  Enrolment enrolment;
+  enrolment.registration = std::move(backend.registration);
+  enrolment.peer = std::move(backend.peer);
+  enrolment.incarnation = ++last_incarnation;
+  const EntryId id = registry.put(std::move(enrolment));
+  Entry& entry = registry.at(id);
+  try {
+    refused.add(entry.enrolment->peer, id);
+  } catch (...) {
+    registry.remove(id);
+    throw;
+  }
+  entry.state = BackendState::kLost;
+  entry.cause = backend.refused;
+  entry.since_unix_ms = now.unix_ms;
+  entry.connection = watch;
+  Session& session = sessions[watch.slot];
+  session = Session{};
+  session.phase = Session::Phase::kLost;
+  session.generation = watch.generation;
+  session.entry = id;
+  session.peer = entry.enrolment->peer;
+  tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
+}
+
+bool Broker::has_missed_refused() const noexcept { return state_->refused.has_missed(); }
+
+bool Broker::forget_refused() noexcept { return state_->refused.forget_missed(); }
+
+}  // namespace muster::core

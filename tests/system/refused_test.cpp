@@ -1,0 +1,194 @@
+// Living processes that were refused, with real users: never a yes, until they are gone or asked.
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/child.h"
+#include "support/host_abilities.h"
+#include "system/musterd_fixture.h"
+
+namespace muster::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr uid_t kStranger = 54'000;
+constexpr uid_t kNobodyUid = 65'534;
+
+constexpr char kRefusedConfig[] = R"([sockets]
+backend_mode = "0666"
+[[policy.register]]
+users = [0, 65534]
+[[quota.uid]]
+uid = 65534
+registrations = 1
+)";
+
+class RefusedTest : public MusterdTest {
+ protected:
+  void SetUp() override {
+    if (const auto why = why_not_several_users(); !why.empty()) GTEST_SKIP() << why;
+    ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
+    ASSERT_EQ(::mkdir(state().c_str(), 0700), 0);
+  }
+  [[nodiscard]] std::filesystem::path state() const { return dir_ / "state"; }
+  [[nodiscard]] Process start_broker() {
+    return start(
+        {"--state-dir", state().native(), "--config", write("m.toml", kRefusedConfig).native()});
+  }
+  [[nodiscard]] Finished ctl(std::vector<std::string> more) const {
+    more.insert(more.begin(), {program("musterctl"), "--socket-dir", sockets().native()});
+    return run_program(std::move(more));
+  }
+  // With its report, and no session of a user beside.
+  [[nodiscard]] Finished release(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"release-handles", "/cache", "--no-sessions"});
+    return ctl(std::move(more));
+  }
+  [[nodiscard]] std::vector<std::string> fake(const std::string& service) const {
+    return {program("muster-fake-backend"), "--socket-dir", sockets().native(), "--service",
+            service};
+  }
+  // A process of that user which tries to register, says what it was told, and tries again each
+  // time that it is told to.
+  [[nodiscard]] Child tries(uid_t uid, const std::string& service) const {
+    const auto socket = backend_socket();
+    return Child([=](Child::Side& side) {
+      if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) return;
+      for (;;) {
+        TestBackend backend(socket);
+        backend.registers(service);
+        side.say(backend.hears());
+        side.wait_to_be_told();
+      }
+    });
+  }
+  // What the process is told, without the sentence.
+  static std::string code_of(const std::string& heard) { return heard.substr(0, heard.find(':')); }
+};
+
+TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
+  const Process broker = start_broker();
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  EXPECT_EQ(release().status, 0);
+  Child holder = tries(kNobodyUid, "cache");
+  ASSERT_THAT(holder.hear(), HasSubstr("denied"));
+  const std::string pid = std::to_string(holder.pid());
+
+  const Finished asked = release();
+  EXPECT_EQ(asked.status, 1) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("1 of 2 acked"));
+  EXPECT_THAT(asked.out, HasSubstr("not registered: another user's process has its key; process " +
+                                   pid + " is running and was not asked"));
+  EXPECT_EQ(ctl({"quiesce", "--select", "service=cache"}).status, 1);
+  EXPECT_EQ(release({"--select", "service=other"}).status, 5) << "it is selected by its key";
+  const Finished listed = ctl({"backends"});
+  EXPECT_THAT(listed.out, HasSubstr("#~" + pid));
+  EXPECT_THAT(listed.out, HasSubstr("not registered: another user's process has its key"));
+  EXPECT_THAT(ctl({"backends", "--json"}).out, HasSubstr("\"cause\":\"REFUSED_KEY\""));
+
+  holder.tell();  // it tries again, in vain
+  ASSERT_THAT(holder.hear(), HasSubstr("denied"));
+  EXPECT_THAT(release().out, HasSubstr("1 of 2 acked"));
+  holder.kill();
+  holder.reap();
+  while (ctl({"backends"}).out.find(pid) != std::string::npos) {
+  }
+  EXPECT_EQ(release().status, 0);
+}
+
+TEST_F(RefusedTest, OneOverItsUsersQuotaIsNamedUntilItIsRegisteredAndAsked) {
+  const Process broker = start_broker();
+  Child first = tries(kNobodyUid, "first");
+  ASSERT_EQ(first.hear(), "registered");
+  Child second = tries(kNobodyUid, "second");
+  ASSERT_THAT(second.hear(), HasSubstr("quota"));
+  const Finished asked = release({"--select", "service=second"});
+  EXPECT_EQ(asked.status, 1) << asked.out;
+  EXPECT_THAT(
+      asked.out,
+      HasSubstr("not registered: its user has as many backends as its quota allows; process " +
+                std::to_string(second.pid()) + " is running and was not asked"));
+  first.kill();
+  first.reap();
+  for (std::string heard; heard != "registered"; heard = second.hear()) second.tell();
+  const Finished listed = ctl({"backends", "--select", "service=second"});
+  EXPECT_THAT(listed.out, HasSubstr("live"));
+  EXPECT_THAT(listed.out, Not(HasSubstr("not registered")));
+}
+
+TEST_F(RefusedTest, TheNextBrokerKnowsOfItBeforeItTriesAgain) {
+  auto broker = std::make_optional(start_broker());
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  Child holder = tries(kNobodyUid, "cache");
+  ASSERT_THAT(holder.hear(), HasSubstr("denied"));
+  // It is written after it was refused.
+  const auto is_written = [&] {
+    std::ifstream file(state() / "roster");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    return text.find('~' + std::to_string(holder.pid())) != std::string::npos;
+  };
+  while (!is_written()) {
+  }
+  broker->end(SIGKILL);
+  broker.emplace(start_broker());
+  const Finished asked = release();
+  EXPECT_EQ(asked.status, 1) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("process " + std::to_string(holder.pid()) +
+                                   " is running and was not asked"));
+}
+
+TEST_F(RefusedTest, IsForgottenUntilItTriesAgain) {
+  const Process broker = start_broker();
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  Child holder = tries(kNobodyUid, "cache");
+  ASSERT_THAT(holder.hear(), HasSubstr("denied"));
+  const std::string key = "cache 1.0.0 #~" + std::to_string(holder.pid());
+  EXPECT_EQ(ctl({"forget", key}).status, 0);
+  EXPECT_EQ(release().status, 0);
+  holder.tell();
+  ASSERT_THAT(holder.hear(), HasSubstr("denied"));
+  EXPECT_EQ(release().status, 1);
+}
+
+TEST_F(RefusedTest, AStrangerDeniesNobodyItsYes) {
+  const Process broker = start_broker();
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  Child stranger = tries(kStranger, "cache");
+  ASSERT_THAT(stranger.hear(), HasSubstr("denied"));
+  const Finished asked = release();
+  EXPECT_EQ(asked.status, 0) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("1 of 1 acked"));
+}
+
+TEST_F(RefusedTest, ADaemonWithTheSdkIsAskedAsSoonAsTheReasonIsGone) {
+  Process broker = start_broker();
+  std::vector<std::string> zccache{"/usr/bin/setpriv", "--reuid=65534", "--regid=65534",
+                                   "--clear-groups", program("muster-zccache")};
+  auto of_that_version = fake("zccache");
+  of_that_version.insert(of_that_version.end(), {"--version", "1.4.2"});
+  Process owner(of_that_version);
+  owner.wait_for("registered");
+  Process daemon(zccache, with_environment({{"MUSTER_SOCKET_DIR", sockets().native()}}));
+  broker.wait_for("not registered: another user's process has its key");
+  EXPECT_EQ(release().status, 1);
+  owner.end(SIGTERM);
+  EXPECT_EQ(release().status, 1) << "it was not asked yet";
+  broker.wait_for("backend registered");
+  EXPECT_THAT(ctl({"backends"}).out, Not(HasSubstr("not registered")));
+}
+
+}  // namespace
+}  // namespace muster::test
