@@ -1,7 +1,14 @@
 // Its place in the file system: musterd notices that nobody can find it any more, within 2 s.
 #include <chrono>
+#include <csignal>
+#include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <sys/file.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -41,17 +48,129 @@ TEST_F(MusterdPlaceTest, MakesItsSocketsAgainWhateverWasTakenAway) {
   EXPECT_FALSE(std::filesystem::exists(backend_socket()));
 }
 
+// The first one is stopped: whether it has noticed yet does not count.
+TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhateverWasDoneToTheDirectory) {
+  const std::filesystem::path root = dir_ / "root";
+  const std::filesystem::path place = root / "s";
+  const auto broker_there = [&](const std::filesystem::path& directory, const std::string& state) {
+    return musterd({"--socket-dir", directory.native(), "--transport", test_transport(),
+                    "--state-dir", (dir_ / state).native()});
+  };
+  const auto remove = [](const std::filesystem::path& what) { std::filesystem::remove_all(what); };
+  const std::vector<std::pair<std::string, std::function<void()>>> cases = {
+      {"removed", [&] { remove(place); }},
+      {"its files removed",
+       [&] {
+         remove(place);
+         std::filesystem::create_directory(place);
+       }},
+      {"moved away", [&] { std::filesystem::rename(place, root / "moved"); }},
+      {"removed with its parent",
+       [&] {
+         remove(root);
+         std::filesystem::create_directory(root);
+       }},
+  };
+  for (const auto& [what, happens] : cases) {
+    SCOPED_TRACE(what);
+    std::filesystem::create_directories(root);
+    Process first(broker_there(place, "state"));
+    first.wait_for("listening");
+    TestBackend a(place / "backend.sock");
+    a.registers("a");
+    ASSERT_EQ(a.hears(), "registered");
+    first.signal(SIGSTOP);
+    happens();
+    const Finished second = run_program(broker_there(place, "other"));
+    EXPECT_EQ(second.status, 1);
+    EXPECT_EQ(without_time(second.err),
+              "error   another broker (pid " + std::to_string(first.pid()) + ") already serves " +
+                  place.native() + ": stop it first, or choose another directory");
+    EXPECT_FALSE(std::filesystem::exists(place / "control.sock")) << "nobody can ask the second";
+    first.signal(SIGCONT);
+    first.wait_for("sockets were deleted, made them again");
+    EXPECT_EQ(ControlClient(place).backends().front().key.service_name, "a");
+    EXPECT_EQ(first.end().status, 0);
+    remove(root);
+  }
+}
+
+TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhateverNameTheDirectoryHas) {
+  const std::filesystem::path real = dir_ / "real";
+  std::filesystem::create_directory(real);
+  std::filesystem::create_directory_symlink(real, dir_ / "link");
+  std::filesystem::create_directory_symlink(real / "s", sockets());
+  std::filesystem::create_directory(real / "s");
+  for (const auto& name : {dir_ / "link" / "s", real / "s", real / "s" / "", sockets()}) {
+    SCOPED_TRACE(name);
+    Process first = start({"--state-dir", (dir_ / "state").native()});
+    first.signal(SIGSTOP);
+    std::filesystem::remove_all(real / "s");
+    if (name == sockets()) std::filesystem::remove(sockets());
+    const Finished second = run_program(
+        musterd({"--socket-dir", name.native(), "--state-dir", (dir_ / "other").native()}));
+    EXPECT_EQ(second.status, 1);
+    EXPECT_NE(second.err.find("another broker (pid " + std::to_string(first.pid())),
+              std::string::npos)
+        << second.err;
+    first.signal(SIGCONT);
+    first.end(SIGKILL);
+    std::filesystem::create_directory(real / "s");
+  }
+}
+
+TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhoseStateDirectoryWasRemoved) {
+  Process first = start({"--state-dir", (dir_ / "state").native()});
+  first.signal(SIGSTOP);
+  std::filesystem::remove_all(dir_ / "state");
+  const Finished second = run_program(
+      musterd({"--socket-dir", (dir_ / "t").native(), "--state-dir", (dir_ / "state").native()}));
+  EXPECT_EQ(second.status, 1);
+  EXPECT_NE(second.err.find("another broker (pid " + std::to_string(first.pid()) +
+                            ") keeps its state in " + (dir_ / "state").native()),
+            std::string::npos)
+      << second.err;
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "t" / "control.sock")) << "it never let anybody in";
+  first.signal(SIGCONT);
+  first.wait_for("the broadcast ids were deleted, writing them again");
+  EXPECT_EQ(first.end().status, 0);
+}
+
+TEST_F(MusterdPlaceTest, ABrokerThatIsGoneKeepsNobodyAway) {
+  for (const int signal : {SIGKILL, SIGTERM}) {
+    Process first = start({"--state-dir", (dir_ / "state").native()});
+    first.end(signal);
+    std::filesystem::remove_all(sockets());
+    Process second = start({"--state-dir", (dir_ / "state").native()});
+    EXPECT_EQ(ping(), second.pid());
+  }
+}
+
+// One in another network namespace is not seen before it holds the lock of the new directory.
 TEST_F(MusterdPlaceTest, EndsWithAFailureWhenAnotherBrokerIsThereNow) {
   Process first = start({"--state-dir", (dir_ / "state").native()});
   std::filesystem::remove_all(sockets());
-  Process second = start({"--state-dir", (dir_ / "other").native()});
+  const auto second = os::SocketDirClaim::claim(sockets());
+  ASSERT_EQ(second.problem, "");
   const std::string why = first.wait_for("cannot be made again, exiting");
-  EXPECT_NE(why.find("another broker (pid " + std::to_string(second.pid()) + ")"),
-            std::string::npos)
+  EXPECT_NE(why.find("another broker (pid " + std::to_string(::getpid()) + ")"), std::string::npos)
       << why;
   EXPECT_EQ(first.finish().status, 1);
-  EXPECT_EQ(ping(), second.pid());
-  EXPECT_EQ(second.end().status, 0);
+}
+
+TEST_F(MusterdPlaceTest, EndsWithoutWritingWhereAnotherBrokerHasItsStateNow) {
+  const std::filesystem::path state = dir_ / "state";
+  Process first = start({"--state-dir", state.native()});
+  join("a").closes();  // all that a start writes is written by then
+  first.signal(SIGSTOP);
+  std::filesystem::remove_all(state);
+  std::filesystem::create_directory(state);
+  const os::UniqueFd other(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+  first.signal(SIGCONT);
+  first.wait_for("another broker uses the state directory, exiting without writing there");
+  EXPECT_EQ(first.finish().status, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(state));
 }
 
 TEST_F(MusterdPlaceTest, EndsWithAFailureWhenAForeignSocketIsInItsPlace) {

@@ -166,6 +166,23 @@ TEST_F(MusterdPassedSocketsTest, TakesThemByNameInAnyOrderAndLeavesThemInPlace) 
   EXPECT_FALSE(std::filesystem::exists(sockets() / "musterd.lock"));
 }
 
+TEST_F(MusterdPassedSocketsTest, KeepsASecondBrokerAwayWhenTheDirectoryIsRemoved) {
+  std::filesystem::create_directory(sockets());
+  const auto control = listening("s/control.sock");
+  const auto backend = listening("s/backend.sock");
+  Process broker(with({control.get(), backend.get()}, "control:backend"), environment());
+  broker.wait_for("passed=yes");
+  broker.signal(SIGSTOP);
+  std::filesystem::remove_all(sockets());
+  const Finished second = run({"--state-dir", (dir_ / "other").native()});
+  EXPECT_EQ(second.status, 1);
+  EXPECT_EQ(without_time(second.err),
+            "error   another broker (pid " + std::to_string(broker.pid()) + ") already serves " +
+                sockets().native() + ": stop it first, or choose another directory");
+  broker.signal(SIGCONT);
+  EXPECT_EQ(broker.finish().status, 3);
+}
+
 TEST_F(MusterdPassedSocketsTest, RefusesWhatItCannotUseWithASentence) {
   const auto control = listening("c");
   const auto backend = listening("b");

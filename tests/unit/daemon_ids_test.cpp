@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -269,7 +270,8 @@ TEST_F(DaemonIdsTest, TwoBrokersDoNotShareADirectory) {
   const auto run = start(kNow);
   const auto second = start(kNow);
   EXPECT_EQ(second->ids, nullptr);
-  EXPECT_EQ(problem_, "another broker keeps its state in " + state_dir_.native() +
+  EXPECT_EQ(problem_, "another broker (pid " + std::to_string(::getpid()) +
+                          ") keeps its state in " + state_dir_.native() +
                           ": two of them would give out the same broadcast ids; choose another "
                           "directory with --state-dir");
 }

@@ -206,6 +206,7 @@ class Daemon {
     socket_timer_.async_wait([this](std::error_code error) {
       if (error || stopping_) return;
       watch_sockets();  // first: what follows may throw
+      sockets_.place.let_go_of_others();
       look_at_place();
       roster_.check();
       look_at_state();
@@ -213,11 +214,19 @@ class Daemon {
     });
   }
 
-  // State that somebody deleted is written again, while all of it is known.
+  // State that somebody deleted is written again, while all of it is known, but not over that of
+  // another broker.
   void look_at_state() {
-    ids_.check([this] { record_policy(); });
-    roster_store_.check();
-    keys_.check();
+    ids_.check([this](BroadcastIds::Place place) {
+      if (place == BroadcastIds::Place::kTaken) {
+        log_.error("another broker uses the state directory, exiting without writing there",
+                   {{"directory", state_dir_.native()}});
+        std::_Exit(kExitCannotRun);
+      }
+      if (place == BroadcastIds::Place::kDeleted) record_policy();
+      roster_store_.check();
+      keys_.check();
+    });
   }
 
   // A failed task starts again by itself. Not twice in a row: only another process helps then.
@@ -360,11 +369,12 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
                Log& log) {
   const Settings& settings = loaded.settings;
   (void)os::raise_descriptor_limit();
-  ServerSockets sockets = open_sockets(settings.sockets);
+  ServerSockets sockets = claim_sockets(settings.sockets);
   if (!sockets.problem.empty()) {
     log.error(sockets.problem);
     return kExitCannotRun;
   }
+  if (!sockets.warning.empty()) log.warning(sockets.warning);
   asio::io_context loop(1);
   Worker worker(loop.get_executor());  // of files
   const auto state_dir = find_state_dir(settings, environment, ::geteuid() == 0);
@@ -372,6 +382,11 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
                                    [] { return broker::Clock().now().unix_ms; });
   if (!opened.problem.empty()) {
     log.error(opened.problem);
+    return kExitCannotRun;
+  }
+  // After the state is known to be nobody else's: nobody is let in by a broker that cannot run.
+  if (auto problem = make_sockets(sockets, settings.sockets); !problem.empty()) {
+    log.error(problem);
     return kExitCannotRun;
   }
   {

@@ -102,6 +102,20 @@ ServerSockets adopt(const PassedNames& passed) {
   return sockets;
 }
 
+// A sentence when another broker serves the directory, whether the directory is still there or not.
+std::string take_place(ServerSockets& sockets) {
+  if (sockets.dir.empty()) return {};  // passed sockets without names
+  auto taken = os::PlaceLock::take(sockets.dir, os::PlaceLock::Use::kSockets);
+  if (taken.holder) {
+    return fmt::format(
+        "another broker{} already serves {}: stop it first, or choose another directory",
+        os::in_parentheses(*taken.holder), escape_bytes(sockets.dir));
+  }
+  sockets.place = std::move(taken.lock);
+  sockets.warning = std::move(taken.warning);
+  return {};
+}
+
 // Nobody gets in before group and mode are right.
 std::string make(os::SocketDirClaim& claim, std::string_view name, const SocketAccess& access,
                  std::vector<os::UniqueFd>& list) {
@@ -123,27 +137,38 @@ std::string make(os::SocketDirClaim& claim, std::string_view name, const SocketA
 
 }  // namespace
 
-ServerSockets open_sockets(const SocketSettings& settings) {
+ServerSockets claim_sockets(const SocketSettings& settings) {
   const PassedNames passed;
   if (passed.count() < 0) {
     return failed(fmt::format("the sockets that the service manager passed cannot be taken: {}",
                               os::error_text(-passed.count())));
   }
-  if (passed.count() > 0) return adopt(passed);
-
+  if (passed.count() > 0) {
+    ServerSockets sockets = adopt(passed);
+    if (sockets.problem.empty()) sockets.problem = take_place(sockets);
+    return sockets;
+  }
   const SocketDir dir = socket_dir_to_serve(settings.dir);
   if (!dir.problem.empty()) return failed(dir.problem);
+  ServerSockets sockets;
+  sockets.dir = dir.path.native();
+  // Before anything is made there: the broker that has the place may be about to make it again.
+  sockets.problem = take_place(sockets);
+  if (!sockets.problem.empty()) return sockets;
   auto claimed = os::SocketDirClaim::claim(dir.path);
   if (!claimed.problem.empty()) return failed(claimed.problem);
-  ServerSockets sockets;
   sockets.claim = std::move(claimed.claim);
   sockets.dir = sockets.claim.directory().native();
+  return sockets;
+}
+
+std::string make_sockets(ServerSockets& sockets, const SocketSettings& settings) {
+  if (sockets.passed) return {};
   std::string problem = make(sockets.claim, kBackendSocketName, settings.backend, sockets.backend);
   if (problem.empty()) {
     problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
   }
-  if (!problem.empty()) return failed(problem);
-  return sockets;
+  return problem;
 }
 
 std::string misplaced(const ServerSockets& sockets) {

@@ -10,6 +10,7 @@
 #include "musterd/config/settings.h"
 #include "musterd/service/socket_permissions.h"
 #include "os/listener.h"
+#include "os/place_lock.h"
 #include "os/unique_fd.h"
 
 namespace muster::broker {
@@ -21,12 +22,14 @@ namespace muster::daemon {
 class ControlPlane;
 
 struct ServerSockets {
-  std::vector<os::UniqueFd> backend;  // at least one of each when problem is empty
+  std::vector<os::UniqueFd> backend;  // at least one of each after make_sockets()
   std::vector<os::UniqueFd> control;
+  os::PlaceLock place;       // keeps a second broker away, even when the directory is deleted
   os::SocketDirClaim claim;  // of those that we made: removes them at the end
   std::string dir;           // where they are
   bool passed = false;       // by a service manager
   std::string problem;       // a sentence
+  std::string warning;       // a sentence: what a second broker would not notice
   // Of those that were passed: what had their names at the start.
   struct Place {
     std::string path;
@@ -36,9 +39,11 @@ struct ServerSockets {
   std::vector<Place> places = {};
 };
 
-// With sockets from a service manager ($LISTEN_FDS, whose names are "backend" and "control") the
-// settings do not count.
-[[nodiscard]] ServerSockets open_sockets(const SocketSettings& settings);
+// Takes the place: nobody listens yet. With sockets from a service manager ($LISTEN_FDS, whose
+// names are "backend" and "control") the settings do not count.
+[[nodiscard]] ServerSockets claim_sockets(const SocketSettings& settings);
+// Listens there, unless the sockets were passed. A sentence when that fails.
+[[nodiscard]] std::string make_sockets(ServerSockets& sockets, const SocketSettings& settings);
 
 // Whether those who connect by the sockets' names still get here. A sentence's end when they do
 // not: what is gone or is somebody else's.

@@ -18,6 +18,7 @@
 #include "muster/path.h"
 
 #include "musterd/state/durable_file.h"
+#include "os/place_lock.h"
 #include "os/unique_fd.h"
 
 namespace muster::daemon {
@@ -172,33 +173,42 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
     });
   }
 
-  // Whoever deletes the directory takes its lock along: another broker would find it free.
-  void check(std::function<void()> deleted) {
+  // Whoever deletes the directory takes its lock along: another broker may have a new one.
+  void check(std::function<void(BroadcastIds::Place)> found) {
+    if (place) place.let_go_of_others();
     if (stopped || allocator.is_reserving()) return;
-    struct Found {
-      bool in_place = true;
+    struct Look {
+      BroadcastIds::Place place = BroadcastIds::Place::kOurs;
       os::UniqueFd lock;
     };
-    const auto found = std::make_shared<Found>();
-    const auto look = [found, directory = directory, old = lock.get()] {
+    const auto look = std::make_shared<Look>();
+    const auto work = [look, directory = directory, old = lock.get()] {
       struct stat is {};
       struct stat was {};
       const bool same_directory = ::stat(directory.c_str(), &is) == 0 && ::fstat(old, &was) == 0 &&
                                   is.st_dev == was.st_dev && is.st_ino == was.st_ino;
-      found->in_place = same_directory && ::access((directory / kIdFileName).c_str(), F_OK) == 0;
+      if (same_directory && ::access((directory / kIdFileName).c_str(), F_OK) == 0) return;
+      look->place = BroadcastIds::Place::kDeleted;
       if (same_directory || !make_private_directory(directory).empty()) return;
       os::UniqueFd fresh(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (fresh && ::flock(fresh.get(), LOCK_EX | LOCK_NB) == 0) found->lock = std::move(fresh);
+      if (!fresh) return;
+      if (::flock(fresh.get(), LOCK_EX | LOCK_NB) == 0) {
+        look->lock = std::move(fresh);
+      } else if (errno == EWOULDBLOCK) {
+        look->place = BroadcastIds::Place::kTaken;
+      }
     };
-    (void)worker.run(look, [self = weak_from_this(), found, deleted = std::move(deleted)](bool) {
+    (void)worker.run(work, [self = weak_from_this(), look, found = std::move(found)](bool) {
       const auto state = self.lock();
-      if (!state || state->stopped || found->in_place) return;
-      if (found->lock) state->lock = std::move(found->lock);
-      state->log.warning("the broadcast ids were deleted, writing them again",
-                         {{"file", state->file}});
-      state->allocator.mark_is_gone();
-      state->reserve_ahead();
-      deleted();
+      if (!state || state->stopped) return;
+      if (look->lock) state->lock = std::move(look->lock);
+      if (look->place == BroadcastIds::Place::kDeleted) {
+        state->log.warning("the broadcast ids were deleted, writing them again",
+                           {{"file", state->file}});
+        state->allocator.mark_is_gone();
+        state->reserve_ahead();
+      }
+      found(look->place);
     });
   }
 
@@ -225,6 +235,7 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
   IdAllocator allocator;
   BroadcastId next_at_start;
   os::UniqueFd lock;
+  os::PlaceLock place;
   std::string problem;
   bool covered = true;
   bool had_predecessor = false;
@@ -234,12 +245,21 @@ struct BroadcastIds::State : std::enable_shared_from_this<BroadcastIds::State> {
 OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
                              std::filesystem::path directory, Log& log, UnixMs unix_ms) {
   const std::string shown = escape_bytes(directory.native());
+  const auto shared_with = [&shown](const std::string& holder) {
+    return OpenedIds{nullptr, "another broker" + holder + " keeps its state in " + shown +
+                                  ": two of them would give out the same broadcast ids; choose "
+                                  "another directory with --state-dir"};
+  };
+  // First, as the one who has it may be about to make it again. Without a directory there is
+  // nothing to share.
+  os::PlaceLock::Result place;
+  if (!directory.empty()) place = os::PlaceLock::take(directory, os::PlaceLock::Use::kState);
+  if (place.holder) return shared_with(os::in_parentheses(*place.holder));
+  if (!place.warning.empty()) log.warning(place.warning);
   std::string problem = make_private_directory(directory);
   os::UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return {nullptr, "another broker keeps its state in " + shown +
-                         ": two of them would give out the same broadcast ids; choose another "
-                         "directory with --state-dir"};
+    return shared_with({});
   }
   ReadMark read;
   if (problem.empty()) {
@@ -250,6 +270,7 @@ OpenedIds BroadcastIds::open(const asio::any_io_executor& loop, Worker& worker,
   auto state =
       std::make_shared<State>(loop, worker, std::move(directory), log, read, std::move(unix_ms));
   state->lock = std::move(lock);
+  if (problem.empty()) state->place = std::move(place.lock);
   state->had_predecessor = read.mark || (problem.empty() && !read.problem.empty());
   if (!read.problem.empty() && problem.empty()) {
     log.warning("id file unusable: new broadcast ids are made from the clock",
@@ -279,7 +300,7 @@ const std::string& BroadcastIds::problem() const noexcept { return state_->probl
 
 bool BroadcastIds::had_predecessor() const noexcept { return state_->had_predecessor; }
 
-void BroadcastIds::check(std::function<void()> deleted) { state_->check(std::move(deleted)); }
+void BroadcastIds::check(std::function<void(Place)> found) { state_->check(std::move(found)); }
 
 void BroadcastIds::stop() {
   state_->stopped = true;

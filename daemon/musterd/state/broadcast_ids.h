@@ -129,9 +129,11 @@ class BroadcastIds {
   [[nodiscard]] const std::string& problem() const noexcept;
   // Whether an earlier broker left its ids in the directory.
   [[nodiscard]] bool had_predecessor() const noexcept;
-  // Looks, on the worker, whether the directory and the file are still there; makes them again when
-  // not, and calls `deleted`.
-  void check(std::function<void()> deleted);
+  // What became of the directory: still ours; ours again, with the ids written anew; or used by
+  // another broker since it was deleted, so that nothing of ours may be written there.
+  enum class Place { kOurs, kDeleted, kTaken };
+  // Looks, on the worker, and says what it found, unless a write is under way.
+  void check(std::function<void(Place)> found);
   // Arms nothing any more: the loop may end.
   void stop();
   // Writes down the exact next id; nothing is given out after that.
