@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <utility>
 
+#include "os/listener.h"
+
 namespace muster::broker {
 namespace {
 
@@ -30,9 +32,13 @@ Acceptor::Acceptor(asio::io_context& context, Transport& transport, Events& even
 Acceptor::~Acceptor() { stop(); }
 
 void Acceptor::listen(os::UniqueFd listener) {
+  const auto lost = std::find_if(listeners_.begin(), listeners_.end(),
+                                 [](const Listener& one) { return !one.socket; });
+  const auto number = static_cast<std::size_t>(lost - listeners_.begin());
   listeners_.reserve(listeners_.size() + 1);
-  const auto watch = transport_.watch(listener.get(), *this, listeners_.size());
-  listeners_.push_back({std::move(listener), watch});
+  const auto watch = transport_.watch(listener.get(), *this, number);
+  if (number == listeners_.size()) listeners_.emplace_back();
+  listeners_[number] = {std::move(listener), watch};
 }
 
 void Acceptor::readable(std::uint64_t token) {
@@ -45,11 +51,28 @@ void Acceptor::readable(std::uint64_t token) {
 
 bool Acceptor::is_serving() const noexcept {
   return !listeners_.empty() &&
-         (paused_ || std::all_of(listeners_.begin(), listeners_.end(),
-                                 [](const Listener& one) { return one.watch.generation != 0; }));
+         std::all_of(listeners_.begin(), listeners_.end(), [this](const Listener& one) {
+           return one.socket && (paused_ || one.watch.generation != 0);
+         });
+}
+
+bool Acceptor::has_lost_listener() noexcept {
+  bool any = false;
+  for (Listener& listener : listeners_) {
+    drop_if_shut_down(listener);
+    any = any || !listener.socket;
+  }
+  return any;
+}
+
+void Acceptor::drop_if_shut_down(Listener& listener) noexcept {
+  if (!listener.socket || !os::is_shut_down(listener.socket.get())) return;
+  transport_.unwatch(std::exchange(listener.watch, {}));
+  listener.socket.reset();
 }
 
 void Acceptor::accept_batch(std::size_t number) {
+  if (!listeners_[number].socket) return;
   const int listener = listeners_[number].socket.get();
   for (int i = 0; i < kBatch; ++i) {
     if (pauses_for_shortage()) return;
@@ -59,7 +82,10 @@ void Acceptor::accept_batch(std::size_t number) {
       continue;
     }
     const std::error_code error(errno, std::generic_category());
-    if (error.value() == EAGAIN || error.value() == EWOULDBLOCK) break;
+    if (error.value() == EAGAIN || error.value() == EWOULDBLOCK) {
+      if (i == 0) drop_if_shut_down(listeners_[number]);
+      break;
+    }
     if (error.value() == ECONNABORTED || error.value() == EINTR) continue;
     return pause(error.message());
   }
@@ -166,7 +192,7 @@ void Acceptor::resume() {
 void Acceptor::watch_all() {
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     Listener& listener = listeners_[i];
-    if (listener.watch.generation != 0) continue;
+    if (!listener.socket || listener.watch.generation != 0) continue;
     listener.watch = transport_.watch(listener.socket.get(), *this, i);
   }
 }

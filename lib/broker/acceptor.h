@@ -121,10 +121,13 @@ class Acceptor final : Transport::Watcher {
   Acceptor(asio::io_context& context, Transport& transport, Events& events);
   ~Acceptor() override;
 
-  // REQUIRES: a listening, non-blocking Unix stream socket. Throws std::system_error.
+  // REQUIRES: a listening, non-blocking Unix stream socket. Throws std::system_error. It takes the
+  // place of one that was lost, if there is one.
   void listen(os::UniqueFd listener);
   // Looks soon, not from here, whether it can go on.
   void descriptors_came_back() noexcept;
+  // Whether another process shut one of them down, which is closed here then. Looks at all of them.
+  [[nodiscard]] bool has_lost_listener() noexcept;
   // Whether each listener is watched, or will be when a pause is over.
   [[nodiscard]] bool is_serving() const noexcept;
   [[nodiscard]] bool is_paused() const noexcept { return paused_; }
@@ -136,12 +139,14 @@ class Acceptor final : Transport::Watcher {
   static constexpr std::chrono::milliseconds kPause{100};
 
   struct Listener {
-    os::UniqueFd socket;
+    os::UniqueFd socket;  // none: it is lost
     Transport::WatchId watch;
   };
 
   void readable(std::uint64_t token) override;
   void accept_batch(std::size_t listener);
+  // Closes it when it was shut down. Watched, it would be readable for ever.
+  void drop_if_shut_down(Listener& listener) noexcept;
   // False when it must wait for descriptors. `listener`: the number of the one it came from.
   bool introduce(os::UniqueFd socket, std::size_t listener);
   void pause(const std::string& why);

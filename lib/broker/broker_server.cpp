@@ -136,6 +136,8 @@ bool BrokerServer::is_serving() const noexcept {
   return !impl_->stopped && impl_->acceptor.is_serving();
 }
 
+bool BrokerServer::has_lost_listener() noexcept { return impl_->acceptor.has_lost_listener(); }
+
 std::size_t BrokerServer::connection_count() const noexcept {
   return impl_->transport->open_count();
 }

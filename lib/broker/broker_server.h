@@ -107,6 +107,9 @@ class BrokerServer {
   void measure_descriptors();
   // What measure_descriptors() found, and what backends have open.
   [[nodiscard]] DescriptorUsage descriptors() const;
+  // Whether another process that has one of the sockets shut it down. It is closed then, and the
+  // next one that is given to listen() takes its place.
+  [[nodiscard]] bool has_lost_listener() noexcept;
   // Whether somebody accepts backends on every socket. False for good means that the process is to
   // end.
   [[nodiscard]] bool is_serving() const noexcept;

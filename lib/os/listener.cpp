@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -101,6 +102,11 @@ Listening listen_unix(const std::filesystem::path& where, mode_t mode) {
     return {{}, "cannot set up the socket " + path + ": " + error_text(error)};
   }
   return {std::move(socket), {}};
+}
+
+bool is_shut_down(int listener) noexcept {
+  pollfd state{listener, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP)) != 0;
 }
 
 std::string adopt_listener(int fd) {

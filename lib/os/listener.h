@@ -78,6 +78,10 @@ struct SocketDirClaim::Result {
 // that own the path by other means.
 [[nodiscard]] Listening listen_unix(const std::filesystem::path& path, mode_t mode);
 
+// Whether another process that has the same socket shut it down: nobody can connect any more, and
+// accept(2) only ever says that nobody waits.
+[[nodiscard]] bool is_shut_down(int listener) noexcept;
+
 // Checks a socket that was passed to us (by a service manager): a listening Unix stream socket?
 // Makes it non-blocking and close-on-exec. One sentence, or nothing when all is well.
 [[nodiscard]] std::string adopt_listener(int fd);

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <string>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -55,6 +56,54 @@ TEST_F(DescriptorTest, WhenDescriptorsRunOutAcceptingPausesSaysSoOnceAndRecovers
   settle();
   EXPECT_THAT(sink_.troubles,
               ElementsAre(HasSubstr("cannot accept connections"), "accepting connections again"));
+}
+
+// As a service manager can, which has the socket, too.
+TEST_F(DescriptorTest, AListenerThatAnotherProcessShutDownIsNoticedAndReplaced) {
+  for (const int how : {SHUT_RDWR, SHUT_RD}) {
+    SCOPED_TRACE(how);
+    const auto path = *dir_ / ("second" + std::to_string(how));
+    auto second = os::listen_unix(path, 0600);
+    ASSERT_EQ(second.problem, "");
+    const os::UniqueFd shared(::dup(second.socket.get()));
+    server_->listen(std::move(second.socket));
+    EXPECT_FALSE(server_->has_lost_listener());
+    const auto pump = [this] { return run_one(); };
+    TestBackend early(path, pump);  // waits to be accepted
+    early.registers("early");
+    ::shutdown(shared.get(), how);
+    EXPECT_EQ(early.hears(), "registered") << "it had connected before";
+    settle();
+    EXPECT_FALSE(server_->is_serving());
+    EXPECT_TRUE(server_->has_lost_listener());
+    EXPECT_EQ(context_->poll(), 0U) << "a socket that is readable for ever keeps the loop busy";
+    connect().registers("late");
+    EXPECT_EQ(backends_.back().hears(), "registered") << "the other one is served";
+
+    auto third = os::listen_unix(path, 0600);
+    ASSERT_EQ(third.problem, "");
+    server_->listen(std::move(third.socket));
+    EXPECT_FALSE(server_->has_lost_listener());
+    EXPECT_TRUE(server_->is_serving());
+    TestBackend again(path, pump);
+    again.registers("again");
+    EXPECT_EQ(again.hears(), "registered");
+    EXPECT_THAT(sink_.troubles, ElementsAre());
+  }
+}
+
+TEST_F(DescriptorTest, AListenerThatIsShutDownWhileDescriptorsAreShortIsNoticedAtTheNextLook) {
+  auto second = os::listen_unix(*dir_ / "second.sock", 0600);
+  ASSERT_EQ(second.problem, "");
+  const os::UniqueFd shared(::dup(second.socket.get()));
+  server_->listen(std::move(second.socket));
+  connect();
+  const Shortage none(0);
+  ASSERT_TRUE(run_until([&] { return !sink_.troubles.empty(); }));
+  EXPECT_FALSE(server_->has_lost_listener());
+  ::shutdown(shared.get(), SHUT_RDWR);
+  EXPECT_TRUE(server_->has_lost_listener());
+  EXPECT_FALSE(server_->is_serving());
 }
 
 TEST_F(DescriptorTest, AConnectionWhoseProcessCannotBeLookedUpYetWaits) {

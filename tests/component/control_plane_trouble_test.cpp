@@ -216,6 +216,36 @@ TEST_F(ControlPlaneTest, OneOperatorAtATimeIsLetInOnTheLastDescriptor) {
   EXPECT_EQ(second.hears(), "1 pong");
 }
 
+TEST_F(ControlPlaneTest, AListenerThatAnotherProcessShutDownIsNoticedAndReplaced) {
+  start();
+  for (const int how : {SHUT_RDWR, SHUT_RD}) {
+    SCOPED_TRACE(how);
+    auto second = os::listen_unix(*dir_ / ("second" + std::to_string(how)), 0600);
+    ASSERT_EQ(second.problem, "");
+    const os::UniqueFd shared(::dup(second.socket.get()));
+    control_->listen(std::move(second.socket));
+    settle();
+    EXPECT_FALSE(control_->has_lost_listener());
+    EXPECT_TRUE(control_->is_serving());
+    ::shutdown(shared.get(), how);
+    EXPECT_TRUE(control_->has_lost_listener());
+    EXPECT_FALSE(control_->is_serving());
+    settle();
+    EXPECT_EQ(context_->poll(), 0U);
+    expect_it_answers();  // the other one is served
+
+    auto third = os::listen_unix(*dir_ / ("second" + std::to_string(how)), 0600);
+    ASSERT_EQ(third.problem, "");
+    control_->listen(std::move(third.socket));
+    EXPECT_FALSE(control_->has_lost_listener());
+    EXPECT_TRUE(control_->is_serving());
+    TestOperator op(*dir_ / ("second" + std::to_string(how)), [this] { return run_one(); });
+    op.asks(1, wire::Ping{});
+    EXPECT_EQ(op.hears(), "1 pong");
+    EXPECT_EQ(server_->core().counters().task_failures, 0U);
+  }
+}
+
 TEST_F(ControlPlaneTest, ABroadcastOverItsUsersQuotaIsRefusedUntilOneHasEnded) {
   options_.core.quotas.each.broadcasts = 1;
   start();

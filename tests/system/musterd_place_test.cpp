@@ -5,7 +5,11 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -27,6 +31,24 @@ class MusterdPlaceTest : public MusterdTest {
     EXPECT_LT(steady_clock::now() - since, std::chrono::seconds(kSanitized ? 10 : 2));
     EXPECT_EQ(ping(), broker.pid());
     join("late").closes();
+  }
+  // The socket that `process` has at `path`.
+  static os::UniqueFd listener_of(pid_t process, const std::string& path) {
+    const os::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+    for (int number = 0; number < 1024; ++number) {
+      os::UniqueFd taken(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+      sockaddr_un address{};
+      socklen_t size = sizeof(address);
+      int listens = 0;
+      socklen_t of_flag = sizeof(listens);
+      if (taken && ::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+          address.sun_family == AF_UNIX && path == address.sun_path &&
+          ::getsockopt(taken.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &of_flag) == 0 &&
+          listens == 1) {
+        return taken;
+      }
+    }
+    return {};
   }
 };
 
@@ -90,7 +112,7 @@ TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhateverWasDoneToTheDirectory) {
     first.signal(SIGCONT);
     first.wait_for("sockets were deleted, made them again");
     EXPECT_EQ(ControlClient(place).backends().front().key.service_name, "a");
-    EXPECT_EQ(first.end().status, 0);
+    first.end(SIGKILL);  // it would wait for the backend
     remove(root);
   }
 }
@@ -171,6 +193,34 @@ TEST_F(MusterdPlaceTest, EndsWithoutWritingWhereAnotherBrokerHasItsStateNow) {
   first.wait_for("another broker uses the state directory, exiting without writing there");
   EXPECT_EQ(first.finish().status, 1);
   EXPECT_TRUE(std::filesystem::is_empty(state));
+}
+
+// By a process that got the descriptor, as the service manager or a tracer can.
+TEST_F(MusterdPlaceTest, MakesASocketAgainThatAnotherProcessShutDown) {
+  for (const std::string_view transport : {"epoll", "io_uring"}) {
+    Process broker(musterd({"--socket-dir", sockets().native(), "--transport",
+                            std::string(transport), "--state-dir", (dir_ / "state").native()}));
+    if (broker.wait_for("listening").find("transport=" + std::string(transport)) ==
+        std::string::npos) {
+      GTEST_SKIP() << "no io_uring here";
+    }
+    TestBackend a = join("a");
+    for (const char* name : {"backend.sock", "control.sock"}) {
+      SCOPED_TRACE(std::string(transport) + ' ' + name);
+      const auto since = steady_clock::now();
+      const os::UniqueFd shared = listener_of(broker.pid(), (sockets() / name).native());
+      ASSERT_TRUE(shared);
+      ASSERT_EQ(::shutdown(shared.get(), SHUT_RDWR), 0);
+      EXPECT_NE(broker.wait_for("sockets were shut down by another process, made them again")
+                    .find("gone=" + (sockets() / name).native()),
+                std::string::npos);
+      EXPECT_LT(steady_clock::now() - since, std::chrono::seconds(kSanitized ? 10 : 2));
+      EXPECT_EQ(ping(), broker.pid());
+      join("late").closes();
+    }
+    EXPECT_EQ(ControlClient(sockets()).backends().front().key.service_name, "a");
+    broker.end(SIGKILL);  // it would wait for the backend
+  }
 }
 
 TEST_F(MusterdPlaceTest, EndsWithAFailureWhenAForeignSocketIsInItsPlace) {

@@ -183,6 +183,28 @@ TEST_F(MusterdPassedSocketsTest, KeepsASecondBrokerAwayWhenTheDirectoryIsRemoved
   EXPECT_EQ(broker.finish().status, 3);
 }
 
+TEST_F(MusterdPassedSocketsTest, EndsWhenTheProcessThatSharesASocketShutsItDown) {
+  for (const char* name : {"backend.sock", "control.sock"}) {
+    SCOPED_TRACE(name);
+    std::filesystem::remove_all(sockets());
+    std::filesystem::create_directory(sockets());
+    const auto control = listening("s/control.sock");
+    const auto backend = listening("s/backend.sock");
+    Process broker(with({control.get(), backend.get()}, "control:backend"), environment());
+    broker.wait_for("passed=yes");
+    const auto since = std::chrono::steady_clock::now();
+    ::shutdown((name[0] == 'b' ? backend : control).get(), SHUT_RDWR);
+    const std::string line = broker.wait_for("cannot be made again, exiting");
+    EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(kSanitized ? 10 : 2));
+    EXPECT_EQ(without_time(line),
+              "error   sockets shut down by another process and cannot be made again, exiting "
+              "gone=" +
+                  (sockets() / name).native() +
+                  " why=\"the service manager made them: restart the socket units, too\"");
+    EXPECT_EQ(broker.finish().status, 3) << "the service manager is to make them again";
+  }
+}
+
 TEST_F(MusterdPassedSocketsTest, RefusesWhatItCannotUseWithASentence) {
   const auto control = listening("c");
   const auto backend = listening("b");

@@ -114,6 +114,28 @@ backend_says 'operation * release-handles /srv/end'
 [[ $heard != */srv/kept* ]] || fail "it was sent again: $heard"
 kill "$backend"
 
+# --- a process that has one of the sockets shuts it down: the same
+start_backend --socket-dir /run/muster --service zccache
+backend_says 'registered*'
+pid=$(property musterd.service MainPID)
+python3 - "$pid" <<'SHUT_DOWN' || fail "the broker's socket cannot be shut down from here"
+import ctypes, os, socket, sys
+PIDFD_GETFD, FIRST_PASSED = 438, 3
+process = os.pidfd_open(int(sys.argv[1]))
+shared = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, FIRST_PASSED, 0)
+if shared < 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+socket.socket(fileno=shared).shutdown(socket.SHUT_RDWR)
+SHUT_DOWN
+backend_says 'registered*'
+not_asked "a socket that was shut down"
+(($(property musterd.service MainPID) != pid)) || fail "it is the same broker"
+journal | grep -q 'sockets shut down by another process and cannot be made again, exiting' ||
+  fail "it does not say why"
+musterctl release-handles /srv/cache || fail "release-handles: exit status $?"
+backend_says 'operation * release-handles /srv/cache'
+kill "$backend"
+
 # --- the broker of a user's own service manager
 if [[ -e /usr/lib/systemd/user/dbus.socket ]]; then
   useradd --create-home dev

@@ -12,7 +12,8 @@ namespace muster::daemon {
 inline constexpr int kExitClean = 0;
 inline constexpr int kExitCannotRun = 1;  // a socket, a directory, a second broker
 inline constexpr int kExitUsage = 2;      // the command line or the configuration
-// The names of sockets that a service manager passed are gone: it is to make them again.
+// The names of sockets that a service manager passed are gone, or the sockets were shut down: it is
+// to make them again.
 inline constexpr int kExitSocketsGone = 3;
 
 // musterd's command line. Pure but for what CLI11 does.

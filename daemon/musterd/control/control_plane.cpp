@@ -21,6 +21,7 @@
 #include "musterd/control/control_session.h"
 #include "musterd/control/retry_turns.h"
 #include "net/spawn.h"
+#include "os/listener.h"
 #include "os/peer.h"
 
 namespace muster::daemon {
@@ -47,6 +48,7 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
     Acceptor acceptor;
     asio::steady_timer pause;
     bool served = false;  // the task runs, or is about to be started again
+    bool lost = false;    // another process shut it down: the task ends
   };
 
   void serve_listener(const std::shared_ptr<Listener>& listener);
@@ -98,6 +100,9 @@ void ControlPlane::serve(broker::BrokerServer& server) { state_->context->server
 void ControlPlane::listen(os::UniqueFd socket) {
   auto listener = std::make_shared<State::Listener>(state_->context->loop);
   listener->acceptor.assign(asio::local::stream_protocol(), socket.release());
+  const auto lost = std::find_if(state_->listeners.begin(), state_->listeners.end(),
+                                 [](const auto& one) { return one->lost; });
+  if (lost != state_->listeners.end()) state_->listeners.erase(lost);
   state_->listeners.push_back(listener);
   state_->serve_listener(listener);
 }
@@ -105,8 +110,22 @@ void ControlPlane::listen(os::UniqueFd socket) {
 bool ControlPlane::is_serving() const noexcept {
   const auto& listeners = state_->listeners;
   return !listeners.empty() && std::all_of(listeners.begin(), listeners.end(), [](const auto& one) {
-    return one->served && one->acceptor.is_open();
+    return one->served && !one->lost && one->acceptor.is_open();
   });
+}
+
+bool ControlPlane::has_lost_listener() {
+  bool any = false;
+  for (const auto& one : state_->listeners) {
+    if (!one->lost && os::is_shut_down(one->acceptor.native_handle())) {
+      one->lost = true;
+      std::error_code ignored;
+      one->acceptor.close(ignored);
+      one->pause.cancel();
+    }
+    any = any || one->lost;
+  }
+  return any;
 }
 
 void ControlPlane::State::serve_listener(const std::shared_ptr<Listener>& listener) {
@@ -124,7 +143,7 @@ void ControlPlane::State::accepting_failed(const std::shared_ptr<Listener>& list
   try {
     listener->pause.expires_after(kAcceptPause);
     listener->pause.async_wait([self = shared_from_this(), listener](std::error_code cancelled) {
-      if (cancelled || self->closing) return;
+      if (cancelled || self->closing || listener->lost) return;
       try {
         self->serve_listener(listener);
       } catch (const std::exception& e) {
@@ -140,10 +159,10 @@ asio::awaitable<void> ControlPlane::State::accept_all(std::shared_ptr<State> sel
                                                       std::shared_ptr<Listener> listener) {
   Acceptor& acceptor = listener->acceptor;
   bool failing = false;
-  while (!self->closing) {
+  while (!self->closing && !listener->lost) {
     // Not async_accept(): where there is no memory for a socket of Asio's, it ends the loop.
     auto [error] = co_await acceptor.async_wait(Acceptor::wait_read, net::kUseTuple);
-    if (self->closing) break;
+    if (self->closing || listener->lost) break;
     os::UniqueFd socket(
         ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) error = {errno, std::system_category()};

@@ -65,6 +65,9 @@ class ControlPlane {
   // Whether somebody accepts operators on every socket. False for good means that a task failed and
   // could not be started again: the process is to end.
   [[nodiscard]] bool is_serving() const noexcept;
+  // Whether another process that has one of the sockets shut it down. It is closed then, and the
+  // next one that is given to listen() takes its place.
+  [[nodiscard]] bool has_lost_listener();
   [[nodiscard]] std::size_t session_count() const noexcept;
 
   // Stops accepting, sends what is queued, for a second at most, and closes.

@@ -239,12 +239,15 @@ class Daemon {
   }
 
   void look_at_place() {
-    misplaced_ = misplaced(sockets_);
+    const LostSockets lost{server_.has_lost_listener(), control_.has_lost_listener()};
+    misplaced_ = misplaced(sockets_, lost);
     if (misplaced_.empty()) return;
-    not_put_back_ = put_back(sockets_, socket_settings_);
+    not_put_back_ = put_back(sockets_, socket_settings_, lost);
     if (!not_put_back_.empty()) {
       // Backends go on with the broker that is there now, or with the next one.
-      log_.error("sockets deleted and cannot be made again, exiting",
+      log_.error(lost.any()
+                     ? "sockets shut down by another process and cannot be made again, exiting"
+                     : "sockets deleted and cannot be made again, exiting",
                  {{"gone", misplaced_}, {"why", not_put_back_}});
       end_at_once(sockets_.passed ? kExitSocketsGone : kExitCannotRun);
     }
@@ -256,7 +259,9 @@ class Daemon {
     }
     sockets_.backend.clear();
     sockets_.control.clear();
-    log_.warning("sockets were deleted, made them again", {{"gone", misplaced_}});
+    log_.warning(lost.any() ? "sockets were shut down by another process, made them again"
+                            : "sockets were deleted, made them again",
+                 {{"gone", misplaced_}});
     misplaced_.clear();
   }
 

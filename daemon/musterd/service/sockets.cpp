@@ -1,5 +1,6 @@
 #include "musterd/service/sockets.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -171,7 +172,7 @@ std::string make_sockets(ServerSockets& sockets, const SocketSettings& settings)
   return problem;
 }
 
-std::string misplaced(const ServerSockets& sockets) {
+std::string misplaced(const ServerSockets& sockets, LostSockets lost) {
   std::vector<std::string> gone;
   for (const auto& place : sockets.places) {
     struct stat there {};
@@ -187,10 +188,16 @@ std::string misplaced(const ServerSockets& sockets) {
       if (!sockets.claim.is_in_place(name)) gone.push_back(escape_bytes((dir / name).native()));
     }
   }
+  const auto add_lost = [&](const char* name) {
+    std::string path = escape_bytes((std::filesystem::path(sockets.dir) / name).native());
+    if (std::find(gone.begin(), gone.end(), path) == gone.end()) gone.push_back(std::move(path));
+  };
+  if (lost.backend) add_lost(kBackendSocketName);
+  if (lost.control) add_lost(kControlSocketName);
   return fmt::format("{}", fmt::join(gone, ", "));
 }
 
-std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
+std::string put_back(ServerSockets& sockets, const SocketSettings& settings, LostSockets lost) {
   if (!sockets.claim) {
     return "the service manager made them: restart the socket units, too";
   }
@@ -200,10 +207,10 @@ std::string put_back(ServerSockets& sockets, const SocketSettings& settings) {
     sockets.claim = std::move(claimed.claim);
   }
   std::string problem;
-  if (!sockets.claim.is_in_place(kBackendSocketName)) {
+  if (lost.backend || !sockets.claim.is_in_place(kBackendSocketName)) {
     problem = make(sockets.claim, kBackendSocketName, settings.backend, sockets.backend);
   }
-  if (problem.empty() && !sockets.claim.is_in_place(kControlSocketName)) {
+  if (problem.empty() && (lost.control || !sockets.claim.is_in_place(kControlSocketName))) {
     problem = make(sockets.claim, kControlSocketName, settings.control, sockets.control);
   }
   return problem;

@@ -45,12 +45,21 @@ struct ServerSockets {
 // Listens there, unless the sockets were passed. A sentence when that fails.
 [[nodiscard]] std::string make_sockets(ServerSockets& sockets, const SocketSettings& settings);
 
+// What another process shut down.
+struct LostSockets {
+  bool backend = false;
+  bool control = false;
+  [[nodiscard]] bool any() const noexcept { return backend || control; }
+};
+
 // Whether those who connect by the sockets' names still get here. A sentence's end when they do
-// not: what is gone or is somebody else's.
-[[nodiscard]] std::string misplaced(const ServerSockets& sockets);
-// Makes sockets anew whose name is gone, and puts them into `backend` and `control`. A sentence
-// when that cannot be done: the service manager made them, or another broker is there now.
-[[nodiscard]] std::string put_back(ServerSockets& sockets, const SocketSettings& settings);
+// not: what is gone, is somebody else's, or was shut down.
+[[nodiscard]] std::string misplaced(const ServerSockets& sockets, LostSockets lost);
+// Makes sockets anew that are lost or whose name is gone, and puts them into `backend` and
+// `control`. A sentence when that cannot be done: the service manager made them, or another broker
+// is there now.
+[[nodiscard]] std::string put_back(ServerSockets& sockets, const SocketSettings& settings,
+                                   LostSockets lost);
 
 // Of those that are files.
 [[nodiscard]] std::vector<SocketPermissions> permissions_of(const ServerSockets& sockets);
