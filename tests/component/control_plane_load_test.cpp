@@ -2,12 +2,17 @@
 #include <algorithm>
 #include <ctime>
 #include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "component/control_plane_fixture.h"
 #include "os/process_setup.h"
 #include "support/allocations.h"
+#include "support/child.h"
 
 namespace muster::test {
 namespace {
@@ -98,6 +103,41 @@ TEST_F(ControlPlaneLoadTest, APingIsAnsweredWhileALongListIsMade) {
   EXPECT_EQ(other.hears(), "1 pong");
   EXPECT_EQ(lister.has_heard(), "nothing") << "it was answered before: this shows nothing";
   EXPECT_EQ(lister.hears(), "1 backends");
+}
+
+// Each turn is short, but so many connections take it one after the other.
+TEST_F(ControlPlaneLoadTest, TheConnectionsOfOneUserKeepAnotherWaitingForOneTurnTogether) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";
+  constexpr uid_t kNobody = 65534;
+  constexpr std::size_t kConnections = 30;
+  ASSERT_EQ(::chmod(dir_->path().c_str(), 0711), 0);
+  ASSERT_EQ(::chmod((*dir_ / "control.sock").c_str(), 0666), 0);
+  Child crowd([&](Child::Side& side) {
+    if (::setresuid(kNobody, kNobody, kNobody) != 0) return;
+    std::vector<os::UniqueFd> all;
+    wire::ControlRequestFrame list;
+    list.message = wire::ListBackends{};
+    for (std::size_t i = 0; i < kConnections; ++i) {
+      all.push_back(connect_unix(*dir_ / "control.sock"));
+      for (list.request_id = 1; list.request_id <= 5; ++list.request_id) {
+        const std::string frame = wire::encode(list);
+        if (::send(all.back().get(), frame.data(), frame.size(), 0) < 0) return;
+      }
+    }
+    side.say("asked");
+    side.wait_to_be_told();
+  });
+  TestOperator& other = connect();
+  ASSERT_EQ(crowd.hear(), "asked");
+  while (control_->session_count() < kConnections + 1) ASSERT_TRUE(run_one());
+  nanoseconds longest{};
+  for (int i = 1; i <= 20; ++i) {
+    other.asks(static_cast<std::uint64_t>(i), wire::Ping{});
+    const auto before = thread_cpu_time();
+    EXPECT_EQ(other.hears(), std::to_string(i) + " pong");
+    longest = std::max(longest, thread_cpu_time() - before);
+  }
+  EXPECT_LT(longest.count(), bound().count());
 }
 
 TEST_F(ControlPlaneLoadTest, TheTermsOfARequestAreBoundedOverAllItsSelectors) {

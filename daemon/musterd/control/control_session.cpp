@@ -6,8 +6,6 @@
 #include <utility>
 #include <variant>
 
-#include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "muster/path.h"
@@ -19,9 +17,6 @@ namespace muster::daemon {
 namespace {
 
 constexpr std::chrono::milliseconds kLook{10};
-
-// How long a request may keep the loop before others have a turn.
-constexpr std::chrono::milliseconds kTurn{1};
 
 net::StreamLimits limits_for(const ControlSettings& settings, const AnswerAccount& account) {
   net::StreamLimits limits;
@@ -102,6 +97,7 @@ ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::Uniq
       who_(std::move(who)),
       place_(std::move(place)),
       answers_(std::move(answers)),
+      turn_(context_->turns, who_.uid),
       last_request_(std::chrono::steady_clock::now()),
       missing_timer_(context_->loop),
       linger_timer_(context_->loop),
@@ -121,7 +117,11 @@ bool ControlSession::is_idle(std::chrono::steady_clock::time_point now) const no
 
 asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) {
   while (!self->finishing_) {
+    self->turn_.end();
     const net::Received received = co_await self->stream_.receive();
+    if (self->finishing_) break;
+    // Before anything is done for it: even to read what a request says takes its time.
+    co_await UserTurns::Turn::begin(self->turn_);
     if (self->finishing_) break;
     if (received.error == net::Errc::kBadFrame) {
       self->protocol_error(0, received.problem);
@@ -162,6 +162,7 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
     if (!failure.empty()) self->request_failed(id, failure);
     if (!goes_on) break;
   }
+  self->turn_.end();
   self->missing_timer_.cancel();
   self->finish();
   // Nothing tells when what was said last is written; mostly it is by now.
@@ -191,8 +192,10 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
       intended && self->context_->facts.keys != nullptr) {
     intended->started_unix_ms = self->context_->server->now().unix_ms;
     key.emplace(*self->context_->facts.keys, *intended);
+    self->turn_.end();
     const bool is_kept = co_await keep_key(self, std::move(*intended));
     at_risk = !is_kept;
+    co_await UserTurns::Turn::begin(self->turn_);
     if (self->finishing_ || !self->stream_.has_peer()) co_return false;
   }
   if (self->selected_) {
@@ -242,14 +245,10 @@ asio::awaitable<bool> ControlSession::keep_key(std::shared_ptr<ControlSession> s
 
 asio::awaitable<void> ControlSession::select(std::shared_ptr<ControlSession> self) {
   const auto& core = self->context_->server->core();
-  auto turn_ends = std::chrono::steady_clock::now() + kTurn;
-  const std::function<bool()> turn_is_over = [&turn_ends] {
-    return std::chrono::steady_clock::now() >= turn_ends;
-  };
+  const std::function<bool()> turn_is_over = [turn = &self->turn_] { return turn->is_over(); };
   while (core.look_on(*self->selected_, turn_is_over)) {
-    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    co_await UserTurns::Turn::begin(self->turn_);
     if (self->finishing_) co_return;
-    turn_ends = std::chrono::steady_clock::now() + kTurn;
   }
 }
 
@@ -258,7 +257,6 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
   const core::BackendSnapshot backends = self->context_->server->core().snapshot(*self->selected_);
   std::string bytes;
   std::vector<BackendInfo> part;
-  auto turn_ends = std::chrono::steady_clock::now() + kTurn;
   for (std::size_t i = 0; i < backends.size(); ++i) {
     part.push_back(backends.info(i));
     if (part.size() < kRowsBetweenLooks && i + 1 < backends.size()) continue;
@@ -267,12 +265,9 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
     if (self->answers_ != nullptr && !self->answers_->has_room_for(bytes.size())) {
       co_return self->no_room(id);
     }
-    if (bytes.size() > wire::kMaxControlBody || std::chrono::steady_clock::now() < turn_ends) {
-      continue;
-    }
-    co_await asio::post(self->context_->loop, asio::use_awaitable);
+    if (bytes.size() > wire::kMaxControlBody || !self->turn_.is_over()) continue;
+    co_await UserTurns::Turn::begin(self->turn_);
     if (self->finishing_) co_return;
-    turn_ends = std::chrono::steady_clock::now() + kTurn;
   }
   const auto around = wire::list_around(id, bytes.size());
   if (!around) co_return self->respond(id, wire::too_large_list(bytes.size()));
@@ -287,6 +282,7 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
 
 void ControlSession::finish() noexcept {
   finishing_ = true;
+  turn_.cancel();
   try {
     key_timer_.cancel();
     stream_.close_after_flush();
@@ -302,6 +298,7 @@ void ControlSession::finish() noexcept {
 
 void ControlSession::close() noexcept {
   finishing_ = true;
+  turn_.cancel();
   key_timer_.cancel();
   stream_.close();
 }

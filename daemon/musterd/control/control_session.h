@@ -20,6 +20,7 @@
 #include "musterd/config/settings.h"
 #include "musterd/control/control_plane.h"
 #include "musterd/control/event_delivery.h"
+#include "musterd/control/user_turns.h"
 #include "musterd/log/log.h"
 #include "musterd/state/operation_keys.h"
 #include "net/framed_stream.h"
@@ -47,6 +48,7 @@ struct ControlContext {
   std::size_t followers = 0;    // requests that get events
   std::size_t connections = 0;  // open descriptors of operators
   wire::ReportKeys report_keys{};
+  std::shared_ptr<UserTurns> turns = std::make_shared<UserTurns>(loop);
 };
 
 // Of the groups of the peer of `socket`, those that the policy mentions: it may have 65,536.
@@ -178,6 +180,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   OperatorPeer who_;
   const core::Taken place_;
   const AnswerAccount answers_;
+  UserTurns::Turn turn_;
   wire::ControlRequestDecoder decoder_;
   std::vector<Open> requests_;
   std::optional<core::SelectionWork> selected_;  // of the request that is served now
