@@ -157,7 +157,7 @@ TEST_F(DaemonIdsTest, ACleanRestartGoesOnWithTheNextId) {
   auto run = start(kNow);
   EXPECT_EQ(run->ids->next(), kNow);
   EXPECT_EQ(run->ids->next(), kNow + 1);
-  run->ids->close();
+  EXPECT_TRUE(run->ids->close(std::chrono::hours(1)));
   run.reset();
   run = start(kNow);
   EXPECT_EQ(run->ids->next_at_start(), kNow + 2);
@@ -235,7 +235,7 @@ TEST_F(DaemonIdsTest, ADirectoryThatCannotBeMadeIsToldOnceAndStopsNobody) {
   const std::string why = "cannot make " + state_dir_.native() + ": Not a directory";
   EXPECT_EQ(run->ids->problem(), "broadcast ids cannot be written: " + file().native() + ' ' + why +
                                      ": make room or repair the disk");
-  run->ids->close();
+  EXPECT_TRUE(run->ids->close(std::chrono::hours(1)));
   EXPECT_EQ(logged(),
             "<4>cannot write broadcast ids: when the reserved ones are used up, ids come from the "
             "clock and are not durable file=" +
@@ -253,7 +253,7 @@ TEST_F(DaemonIdsTest, WritingThatWorksAgainIsToldAndCoversWhatWasGivenOut) {
   EXPECT_NE(logged().find("<6>broadcast ids can be written again"), std::string::npos) << logged();
   EXPECT_TRUE(run->ids->last_is_durable());
   EXPECT_GT(parse_mark(contents(file()))->next, bare);
-  run->ids->close();
+  EXPECT_TRUE(run->ids->close(std::chrono::hours(1)));
   EXPECT_EQ(parse_mark(contents(file())), (IdMark{bare, bare + 1}));
 }
 

@@ -30,7 +30,8 @@ Exit status:
   0   stopped as asked (or the configuration is good)
   1   cannot start: a socket or directory cannot be made, or another broker is there
   2   wrong usage or configuration
-  3   sockets that the service manager passed were deleted or shut down)";
+  3   sockets that the service manager passed were deleted or shut down
+  4   stopped as asked, but the disk did not answer: the state directory is not up to date)";
 
 }  // namespace
 

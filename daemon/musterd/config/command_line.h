@@ -15,6 +15,7 @@ inline constexpr int kExitUsage = 2;      // the command line or the configurati
 // The names of sockets that a service manager passed are gone, or the sockets were shut down: it is
 // to make them again.
 inline constexpr int kExitSocketsGone = 3;
+inline constexpr int kExitStateNotWritten = 4;  // stopped as asked, but the disk did not answer
 
 // musterd's command line. Pure but for what CLI11 does.
 

@@ -29,6 +29,7 @@ struct Worker::State {
       if (waiting.empty()) break;
       Job job = std::move(waiting.front());
       waiting.pop_front();
+      working = true;
       lock.unlock();
       bool finished = true;
       try {
@@ -38,6 +39,8 @@ struct Worker::State {
       }
       job.work = {};  // what it holds goes on this thread, not under the lock
       lock.lock();
+      working = false;
+      wake.notify_all();
       if (job.done && !closing) post(std::move(job.done), finished);
     }
     ended = true;
@@ -58,6 +61,7 @@ struct Worker::State {
   std::condition_variable wake;
   std::deque<Job> waiting;
   std::optional<std::thread> thread;
+  bool working = false;
   bool closing = false;
   bool ended = false;
 };
@@ -105,6 +109,12 @@ bool Worker::run_and_wait(Work work, std::chrono::milliseconds patience) {
   std::unique_lock lock(waiting->mutex);
   waiting->wake.wait_for(lock, patience, [&] { return waiting->over; });
   return waiting->finished;
+}
+
+bool Worker::wait_until_idle(std::chrono::milliseconds patience) {
+  std::unique_lock lock(state_->mutex);
+  return state_->wake.wait_for(lock, patience,
+                               [this] { return state_->waiting.empty() && !state_->working; });
 }
 
 bool Worker::close(std::chrono::milliseconds patience) {

@@ -37,6 +37,8 @@ class Worker {
   [[nodiscard]] bool run(Work work, Done done = {});
   // As run(), and waits for it. False: not taken, it threw, or it took too long.
   [[nodiscard]] bool run_and_wait(Work work, std::chrono::milliseconds patience);
+  // Waits until all that was given to it is done. False: it took too long.
+  [[nodiscard]] bool wait_until_idle(std::chrono::milliseconds patience);
   // Takes nothing more, finishes what waits and joins. False: the thread did not end in time and
   // is left behind.
   bool close(std::chrono::milliseconds patience = std::chrono::seconds(5));

@@ -71,6 +71,11 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
   return options;
 }
 
+// At the end of the process, for all that is still to be written: a disk that takes longer does not
+// answer at all.
+constexpr std::chrono::seconds kLastWrites{5};
+constexpr std::chrono::seconds kDiskIsSlow{1};
+
 // Whoever connects by name must get here, or hear of it, within 2 s.
 constexpr std::chrono::seconds kLookAtSocketsEvery{1};
 
@@ -144,11 +149,18 @@ class Daemon {
     roster_.finish();
     roster_store_.close();
     keys_.close();
-    ids_.close();  // waits for the worker, which has done the others by then
-    std::_Exit(status);
+    (void)ids_.close(kLastWrites);  // waits for the worker, which has done the others by then
+    leave(status);
   }
 
  private:
+  // A thread that the disk keeps in the kernel outlives this, and with it every open descriptor:
+  // clients would go on connecting to sockets that nobody serves.
+  [[noreturn]] static void leave(int status) {
+    (void)::close_range(STDERR_FILENO + 1, ~0U, 0);
+    std::_Exit(status);
+  }
+
   void await_signal() {
     signals_.async_wait([this](std::error_code error, int signal) {
       if (error) return;
@@ -221,7 +233,7 @@ class Daemon {
       if (place == BroadcastIds::Place::kTaken) {
         log_.error("another broker uses the state directory, exiting without writing there",
                    {{"directory", state_dir_.native()}});
-        std::_Exit(kExitCannotRun);
+        leave(kExitCannotRun);
       }
       if (place == BroadcastIds::Place::kDeleted) record_policy();
       roster_store_.check();
@@ -416,8 +428,19 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     }
     configuration.close(std::chrono::milliseconds(100));
   }
-  opened.ids->close();
-  if (!worker.close()) log.warning("a write to the state directory hangs, exiting without it");
+  const std::string shown = state_dir.native();
+  if (!worker.wait_until_idle(kDiskIsSlow)) {
+    log.warning("stopping: waiting for the disk, 5 s at most", {{"directory", shown}});
+  }
+  if (!opened.ids->close(kLastWrites - kDiskIsSlow)) {
+    (void)worker.close(std::chrono::milliseconds::zero());
+    log.error(
+        "the disk did not answer for 5 s, exiting: the state directory is not up to date: look at "
+        "its file system",
+        {{"directory", shown}});
+    return kExitStateNotWritten;
+  }
+  (void)worker.close();
   log.info("stopped");
   return kExitClean;
 }

@@ -115,8 +115,6 @@ void IdAllocator::reservation_failed() { under_way_ = false; }
 namespace {
 
 constexpr std::chrono::seconds kRetryMarkAfter{1};
-// At the end of the process: a disk that takes longer does not answer at all.
-constexpr std::chrono::seconds kLastWrite{5};
 
 }  // namespace
 
@@ -307,18 +305,19 @@ void BroadcastIds::stop() {
   state_->retry.cancel();
 }
 
-void BroadcastIds::close() {
+bool BroadcastIds::close(std::chrono::milliseconds patience) {
   stop();
   const auto failed = std::make_shared<std::string>("cannot be written: the disk does not answer");
   // Behind what the worker has of it already. Without a thread there is nobody to race with.
   const auto write = [failed, directory = state_->directory, mark = state_->allocator.exact()] {
     *failed = write_mark(directory, mark);
   };
-  if (state_->worker.run_and_wait(write, kLastWrite)) {
+  if (state_->worker.run_and_wait(write, patience)) {
     state_->tell(*failed);
-  } else {
-    state_->tell("cannot be written: the disk does not answer");
+    return true;
   }
+  state_->tell("cannot be written: the disk does not answer");
+  return false;
 }
 
 }  // namespace muster::daemon

@@ -1,6 +1,7 @@
 // Broadcast ids, unique across restarts.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -136,8 +137,9 @@ class BroadcastIds {
   void check(std::function<void(Place)> found);
   // Arms nothing any more: the loop may end.
   void stop();
-  // Writes down the exact next id; nothing is given out after that.
-  void close();
+  // Writes down the exact next id; nothing is given out after that. Waits for the worker, and so
+  // for all that it was given before. False: that took longer than `patience`.
+  bool close(std::chrono::milliseconds patience);
 
  private:
   struct State;
