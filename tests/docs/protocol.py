@@ -195,11 +195,16 @@ def with_real_broker(source, build):
         broker.wait()
         broker = at.start_broker()
         at.ask(0, r"1 of 1 acked", "release-handles", "/srv")
+        broker.terminate()  # it quiesces its backends
+        broker.wait()
+        at.start_broker()
+        at.wait_for("it resumes with the next broker", lambda: at.said().endswith("quiesce\nresumed\n"))
+        at.ask(0, r"1 of 1 acked", "release-handles", "/srv")
         backend.send_signal(signal.SIGTERM)
         must(backend.wait(PATIENCE) == 0, "SIGTERM does not end the backend with status 0")
         must("pyback" not in at.musterctl("backends").stdout, "the backend did not deregister")
         must(at.said().split("\n") == ["release-handles /var/cache/x"] * 2 +
-             ["quiesce", "resumed", "release-handles /srv", ""], f"the backend said {at.said()}")
+             ["quiesce", "resumed", "release-handles /srv"] * 2 + [""], f"the backend said {at.said()}")
 
 
 # --- the backend, with a broker that is played
@@ -252,6 +257,9 @@ class PlayedBroker:
     def release(self, request_id, path):
         self.send(REQUEST, field(3, field(1, field(1, path)) + field(3, 60000)), request_id)
 
+    def quiesce(self, request_id, reason):
+        self.send(REQUEST, field(3, field(2, field(1, reason)) + field(3, 60000)), request_id)
+
     def receive(self):
         header = self.peer.recv(5, socket.MSG_WAITALL)
         must(len(header) == 5, "the backend closed the connection")
@@ -264,7 +272,7 @@ class PlayedBroker:
 
 
 def ack(request_id, released=0):
-    return frame(RESPONSE, field(2, field(1, released)), request_id)
+    return frame(RESPONSE, field(2, b"" if released is None else field(1, released)), request_id)
 
 
 def with_played_broker(source, build):
@@ -308,6 +316,27 @@ def with_played_broker(source, build):
         broker.register(b"g" * 16)
         broker.release(50, b"/var/cache")
         broker.expect("after another epoch the handler runs again", ack(50))
+
+        # A broker that shuts down, or loses the connection: the same one is no reason to resume.
+        broker.quiesce(60, 2)
+        broker.expect("the quiesce of a broker that shuts down", ack(60, None))
+        broker.peer.close()
+        broker.register(b"g" * 16)
+        broker.release(61, b"/srv")
+        broker.expect("an operation of the same broker", ack(61))
+        must(at.said().endswith("quiesce\nrelease-handles /srv\n"), f"it said {at.said()}")
+        broker.peer.close()
+        broker.register(b"h" * 16)
+        broker.release(62, b"/srv")
+        broker.expect("an operation of the next broker", ack(62))
+        must(at.said().endswith("resumed\nrelease-handles /srv\n"), f"it said {at.said()}")
+        broker.quiesce(63, 9)  # a reason that it does not know: it stays at work
+        broker.receive()
+        broker.peer.close()
+        broker.register(b"i" * 16)
+        broker.release(64, b"/srv")
+        broker.expect("an operation of one more", ack(64))
+        must(at.said().count("resumed") == 1, f"it said {at.said()}")
 
         # Its time is over: nothing comes; the next one is answered.
         broker.peer.sendall(golden["Operation, release handles"])
