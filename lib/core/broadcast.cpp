@@ -11,7 +11,8 @@ bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, S
   if (settled.outcome != OutcomeKind::kOpen) return false;
   settled.outcome = outcome;
   settled.cause = cause;
-  settled.settled_at = when;
+  settled.said_by = said_by(cause);
+  settled.latency = std::chrono::duration_cast<std::chrono::microseconds>(when - started);
   switch (outcome) {
     case OutcomeKind::kAck:
       ++acks;

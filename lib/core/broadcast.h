@@ -22,25 +22,15 @@
 
 namespace muster::core {
 
-struct Target {
-  EnrolmentPtr who;  // the incarnation that was asked last
-  EntryId entry = 0;
-  DeadlineId deadline;  // armed while it is open
-  SteadyTime deadline_at;
-  SteadyTime settled_at;
-  std::chrono::duration<std::uint32_t, std::milli> budget{};  // that it was asked with
-  std::uint32_t text = kNoText;                               // index in Broadcast::texts
-  std::uint32_t extensions = 0;
-  std::uint16_t redeliveries = 0;
-  OutcomeKind outcome = OutcomeKind::kOpen;
-  BroadcastFailureReason reason = BroadcastFailureReason::kBackendError;
-  Cause cause = Cause::kNone;
+// A row of the report, and what the core needs beside it; first what fits behind the row.
+struct Target : OutcomeRow {
   bool answered = false;  // by the backend itself, in time or late
   bool sent = false;      // to some incarnation
-  // How many handles its ack says it released; kNotSaid where it does not.
-  std::uint64_t released = kNotSaid;
-
-  static constexpr std::uint64_t kNotSaid = ~std::uint64_t{0};
+  EntryId entry = 0;
+  std::uint32_t text = kNoText;  // index in Broadcast::texts
+  EnrolmentPtr who;              // the incarnation that was asked last
+  DeadlineId deadline;           // armed while it is open
+  SteadyTime deadline_at;
 
   static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
 

@@ -8,22 +8,23 @@ Duration between(SteadyTime from, SteadyTime to) {
   return std::chrono::duration_cast<Duration>(to - from);
 }
 
-OutcomeRow describe(const Enrolment& who) {
-  OutcomeRow row;
-  row.key = &who.key();
-  row.incarnation = who.incarnation;
-  row.pid = who.peer.process.pid;
-  row.uid = who.peer.uid;
-  return row;
+OutcomeView view_of(const OutcomeRow& row, const Enrolment& who) {
+  OutcomeView view{row};
+  view.key = &who.key();
+  view.incarnation = who.incarnation;
+  view.pid = who.peer.process.pid;
+  view.uid = who.peer.uid;
+  return view;
 }
 
-OutcomeRow describe(const SkippedTarget& skipped) {
-  OutcomeRow row = describe(*skipped.who);
+OutcomeView view_of(const SkippedTarget& skipped) {
+  OutcomeRow row;
   row.outcome = OutcomeKind::kSkippedDead;
   row.cause = skipped.cause;
   row.said_by = said_by(skipped.cause);
-  row.detail = to_string(skipped.cause);
-  return row;
+  OutcomeView view = view_of(row, *skipped.who);
+  view.detail = to_string(skipped.cause);
+  return view;
 }
 
 }  // namespace
@@ -45,46 +46,39 @@ ReportHead BroadcastRows::head() const {
   return head;
 }
 
-OutcomeRow BroadcastRows::target(std::uint32_t index) const {
-  const Target& target = broadcast_->targets[index];
-  OutcomeRow row = describe(*target.who);
-  row.outcome = target.outcome;
-  row.ack_timeout = target.budget;
-  row.in_force = between<std::chrono::milliseconds>(broadcast_->started, target.deadline_at);
-  if (target.outcome != OutcomeKind::kOpen) {
-    row.latency = between<std::chrono::microseconds>(broadcast_->started, target.settled_at);
-  }
-  if (target.outcome == OutcomeKind::kFailure) row.reason = target.reason;
-  row.extensions = target.extensions;
-  row.redeliveries = target.redeliveries;
-  row.cause = target.cause;
-  row.said_by = said_by(target.cause);
-  if (target.released != Target::kNotSaid) row.released = target.released;
+void BroadcastRows::visit_target(const Target& target, auto&& visit) const {
+  OutcomeView view = view_of(target, *target.who);
+  view.in_force = between<std::chrono::milliseconds>(broadcast_->started, target.deadline_at);
   if (target.text != Target::kNoText) {
     const TargetText& text = broadcast_->texts[target.text];
-    if (target.cause == Cause::kAnswer) row.detail = text.detail;
-    row.note = text.note;
-    row.percent = text.percent;
+    if (target.cause == Cause::kAnswer) view.detail = text.detail;
+    view.note = text.note;
+    view.percent = text.percent;
   }
-  if (target.cause != Cause::kAnswer && target.cause != Cause::kNone) {
-    row.detail = explain(target.cause, row.pid);
-  }
-  return row;
+  if (target.cause == Cause::kAnswer || target.cause == Cause::kNone) return visit(view);
+  const std::string why = explain(target.cause, view.pid);
+  view.detail = why;
+  visit(view);
 }
 
-void BroadcastRows::for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const {
-  const auto& skipped = broadcast_->skipped;
-  const auto count = static_cast<std::uint32_t>(broadcast_->targets.size());
-  auto dead = skipped.begin();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint64_t order = broadcast_->targets[i].who->order;
-    for (; dead != skipped.end() && dead->who->order < order; ++dead) visit(describe(*dead));
-    visit(target(i));
-  }
-  for (; dead != skipped.end(); ++dead) visit(describe(*dead));
+BackendOutcome BroadcastRows::outcome(std::uint32_t target) const {
+  BackendOutcome value;
+  visit_target(broadcast_->targets[target],
+               [&](const OutcomeView& view) { value = to_value(view); });
+  return value;
 }
 
-void BroadcastRows::for_each_late(const std::function<void(const LateRow&)>& visit) const {
+void BroadcastRows::for_each_backend(const std::function<void(const OutcomeView&)>& visit) const {
+  auto dead = broadcast_->skipped.begin();
+  const auto end = broadcast_->skipped.end();
+  for (const Target& target : broadcast_->targets) {
+    for (; dead != end && dead->who->order < target.who->order; ++dead) visit(view_of(*dead));
+    visit_target(target, visit);
+  }
+  for (; dead != end; ++dead) visit(view_of(*dead));
+}
+
+void BroadcastRows::for_each_late(const std::function<void(const LateView&)>& visit) const {
   for (const LateRecord& record : broadcast_->late) {
     visit({&broadcast_->targets[record.target].who->key(), record.lateness, record.reason,
            record.detail});

@@ -12,12 +12,14 @@ class BroadcastRows final : public ReportSource {
   BroadcastRows(const Broadcast& broadcast, SteadyTime now) : broadcast_(&broadcast), now_(now) {}
 
   [[nodiscard]] ReportHead head() const override;
-  void for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const override;
-  void for_each_late(const std::function<void(const LateRow&)>& visit) const override;
+  void for_each_backend(const std::function<void(const OutcomeView&)>& visit) const override;
+  void for_each_late(const std::function<void(const LateView&)>& visit) const override;
 
-  [[nodiscard]] OutcomeRow target(std::uint32_t index) const;
+  [[nodiscard]] BackendOutcome outcome(std::uint32_t target) const;
 
  private:
+  void visit_target(const Target& target, auto&& visit) const;
+
   const Broadcast* broadcast_;
   SteadyTime now_;
 };

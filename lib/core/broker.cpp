@@ -176,7 +176,7 @@ void Broker::State::tell_outcome(Event::Kind kind, const Broadcast& broadcast, s
                                  Now now) {
   unless_out_of_memory([&] {
     auto event = about(kind, broadcast, now);
-    event.backend_outcome = to_value(BroadcastRows(broadcast, now.steady).target(target));
+    event.backend_outcome = BroadcastRows(broadcast, now.steady).outcome(target);
     event.key = event.backend_outcome->key;
     event.pid = event.backend_outcome->pid;
     event.uid = event.backend_outcome->uid;

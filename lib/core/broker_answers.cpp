@@ -32,7 +32,7 @@ void Broker::acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now 
   auto& broadcast = *open->broadcast;
   auto& target = broadcast.targets[open->target];
   target.answered = true;
-  if (ack.released) target.released = *ack.released;
+  target.released = ack.released;
   state.note_quiesced(broadcast, *entry, now);
   state.settle(broadcast, open->target, OutcomeKind::kAck, Cause::kAnswer, now);
 }
@@ -120,7 +120,8 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   ++counters.late_answers;
   if (failure == nullptr) note_quiesced(*broadcast, entry, now);
   // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
-  const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at : target.settled_at;
+  const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at
+                                                           : broadcast->started + target.latency;
   const std::size_t late_before = broadcast->late.size();
   unless_out_of_memory([&] {
     LateRecord& record = broadcast->late.emplace_back();
@@ -183,7 +184,7 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
   if (outcome != OutcomeKind::kAck || shell.wants_every_outcome()) {
     tell_outcome(Event::Kind::kOutcome, broadcast, index, now);
   }
-  if (broadcast.complete()) finish(broadcast, now);
+  if (broadcast.state != BroadcastState::kRunning) finish(broadcast, now);  // it was the last
 }
 
 void Broker::State::finish(Broadcast& broadcast, Now now) {

@@ -51,7 +51,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
     Target& target = broadcast.targets.emplace_back();
     target.who = entry.enrolment;
     target.entry = id;
-    target.budget = budget;
+    target.ack_timeout = budget;
     target.deadline_at = now.steady + budget;
     if (is_kept) entry.quiesced.reserve();  // for its ack
     if (entry.open.size() == entry.open.capacity()) entry.open.reserve(2 * entry.open.size() + 1);
@@ -86,9 +86,11 @@ void Broker::State::charge_enrolments(Broadcast& broadcast) noexcept {
 // it comes back and is asked then.
 void Broker::State::ask(Broadcast& broadcast, std::uint32_t index, Now now) {
   auto& target = broadcast.targets[index];
-  auto& entry = registry.at(target.entry);
-  if (entry.state == BackendState::kLost) {
-    return settle(broadcast, index, OutcomeKind::kFailure, entry.cause, now);
+  if (!target.sent) {  // else it is live
+    const auto& entry = registry.at(target.entry);
+    if (entry.state == BackendState::kLost) {
+      return settle(broadcast, index, OutcomeKind::kFailure, entry.cause, now);
+    }
   }
   try {
     Deadline deadline;
@@ -123,7 +125,8 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
     auto& entry = registry.at(target.entry);
     entry.open.push_back({broadcast.id, &broadcast, i});  // has room: see prepare()
     if (entry.state != BackendState::kLive) continue;
-    if (outgoing.ack_timeout != target.budget) broadcast.set_budget(outgoing, target.budget);
+    if (outgoing.ack_timeout != target.ack_timeout)
+      broadcast.set_budget(outgoing, target.ack_timeout);
     try {
       shell.send(entry.connection, outgoing);
       target.sent = true;

@@ -101,7 +101,7 @@ void Broker::State::redeliver(Entry& entry, Now now) {
     target.who = entry.enrolment;
     log.charge_enrolments(*open.broadcast, 0, entry.enrolment_bytes());
     entry.charged_to = open.id;
-    shell.send(entry.connection, open.broadcast->outgoing(target.budget));
+    shell.send(entry.connection, open.broadcast->outgoing(target.ack_timeout));
     if (!std::exchange(target.sent, true)) {  // it was away when the broadcast began
       ++counters.operations_sent;
       continue;

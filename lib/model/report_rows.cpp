@@ -6,46 +6,69 @@
 namespace muster {
 namespace {
 
-void add_to(BroadcastResult& result, const OutcomeRow& row) {
-  switch (row.outcome) {
+void add_to(BroadcastResult& result, const OutcomeView& view) {
+  switch (view.outcome) {
     case OutcomeKind::kOpen:
       return;
     case OutcomeKind::kAck:
-      result.acks.push_back({*row.key});
+      result.acks.push_back({*view.key});
       return;
     case OutcomeKind::kTimeout:
-      result.timeouts.push_back({*row.key, row.in_force});
+      result.timeouts.push_back({*view.key, view.in_force});
       return;
     case OutcomeKind::kFailure:
       result.failures.push_back(
-          {*row.key, row.reason.value_or(BroadcastFailureReason::kBackendError)});
+          {*view.key, view.reason.value_or(BroadcastFailureReason::kBackendError)});
       return;
     case OutcomeKind::kSkippedDead:
-      result.skipped_dead.push_back(*row.key);
+      result.skipped_dead.push_back(*view.key);
       return;
   }
 }
 
 }  // namespace
 
-BackendOutcome to_value(const OutcomeRow& row) {
+OutcomeView view_of(const BackendOutcome& outcome) {
+  OutcomeView view{outcome};
+  view.key = &outcome.key;
+  view.incarnation = outcome.incarnation;
+  view.pid = outcome.pid;
+  view.uid = outcome.uid;
+  view.detail = outcome.detail;
+  view.note = outcome.note;
+  view.percent = outcome.percent;
+  return view;
+}
+
+LateView view_of(const LateAnswer& late) {
+  return {&late.key, late.lateness, late.reason, late.detail};
+}
+
+ReportHead head_of(const BroadcastReport& report) {
+  ReportHead head;
+  head.broadcast_id = report.broadcast_id;
+  head.state = report.state;
+  head.operation = &report.result.operation;
+  head.started_unix_ms = report.started_unix_ms;
+  head.duration = report.duration;
+  head.operation_key = report.operation_key;
+  if (report.asked_by) head.asked_by = &*report.asked_by;
+  head.deadline = report.deadline;
+  head.id_not_durable = report.id_not_durable;
+  head.backends_unknown = report.backends_unknown;
+  return head;
+}
+
+BackendOutcome to_value(const OutcomeView& view) {
   BackendOutcome outcome;
-  outcome.key = *row.key;
-  outcome.incarnation = row.incarnation;
-  outcome.pid = row.pid;
-  outcome.uid = row.uid;
-  outcome.outcome = row.outcome;
-  outcome.reason = row.reason;
-  outcome.detail = row.detail;
-  outcome.ack_timeout = row.ack_timeout;
-  outcome.latency = row.latency;
-  outcome.note = row.note;
-  outcome.percent = row.percent;
-  outcome.extensions = row.extensions;
-  outcome.redeliveries = row.redeliveries;
-  outcome.said_by = row.said_by;
-  outcome.cause = row.cause;
-  outcome.released = row.released;
+  static_cast<OutcomeRow&>(outcome) = view;
+  outcome.key = *view.key;
+  outcome.incarnation = view.incarnation;
+  outcome.pid = view.pid;
+  outcome.uid = view.uid;
+  outcome.detail = view.detail;
+  outcome.note = view.note;
+  outcome.percent = view.percent;
   return outcome;
 }
 
@@ -61,13 +84,13 @@ BroadcastReport to_value(const ReportSource& source) {
   report.deadline = head.deadline;
   report.id_not_durable = head.id_not_durable;
   report.backends_unknown = head.backends_unknown;
-  source.for_each_backend([&](const OutcomeRow& row) {
-    report.backends.push_back(to_value(row));
-    add_to(report.result, row);
+  source.for_each_backend([&](const OutcomeView& view) {
+    report.backends.push_back(to_value(view));
+    add_to(report.result, view);
   });
-  source.for_each_late([&](const LateRow& row) {
-    auto& list = row.reason ? report.late_failures : report.late_acks;
-    list.push_back({*row.key, row.lateness, row.reason, std::string(row.detail)});
+  source.for_each_late([&](const LateView& late) {
+    auto& list = late.reason ? report.late_failures : report.late_acks;
+    list.push_back({*late.key, late.lateness, late.reason, std::string(late.detail)});
   });
   return report;
 }

@@ -1,6 +1,7 @@
 // The report of a broadcast, read row by row from where it is kept, without a copy.
 //
-// What a row points at is good until what keeps it changes.
+// What a view points at is good until what keeps it changes; of one that is visited, until the
+// visit ends.
 #pragma once
 
 #include <chrono>
@@ -14,29 +15,21 @@
 
 namespace muster {
 
-// One backend's BackendOutcome.
-struct OutcomeRow {
+// A BackendOutcome: its row, and where its name and its texts are.
+struct OutcomeView : OutcomeRow {
   const BackendKey* key = nullptr;
   Incarnation incarnation = 0;
   pid_t pid = 0;
   uid_t uid = 0;
-  OutcomeKind outcome = OutcomeKind::kOpen;
-  std::optional<BroadcastFailureReason> reason;
-  std::string detail;  // made from the cause, unless the backend said it
-  std::chrono::milliseconds ack_timeout{};
-  std::chrono::milliseconds in_force{};  // that, and what it was given beyond it
-  std::chrono::microseconds latency{};
-  std::string_view note;
-  std::optional<std::uint32_t> percent;
-  std::uint32_t extensions = 0;
-  std::uint32_t redeliveries = 0;
-  SaidBy said_by = SaidBy::kBroker;
-  Cause cause = Cause::kNone;
-  std::optional<std::uint64_t> released;
+  std::string_view detail{};
+  std::string_view note{};
+  std::optional<std::uint32_t> percent{};
+  // ack_timeout, and what it was given beyond it. A report has it in its result, of timeouts.
+  std::chrono::milliseconds in_force{};
 };
 
-// One LateAnswer.
-struct LateRow {
+// A LateAnswer.
+struct LateView {
   const BackendKey* key = nullptr;
   std::chrono::microseconds lateness{};
   std::optional<BroadcastFailureReason> reason;
@@ -63,16 +56,20 @@ class ReportSource {
 
   [[nodiscard]] virtual ReportHead head() const = 0;
   // In registration order.
-  virtual void for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const = 0;
+  virtual void for_each_backend(const std::function<void(const OutcomeView&)>& visit) const = 0;
   // In order of arrival.
-  virtual void for_each_late(const std::function<void(const LateRow&)>& visit) const = 0;
+  virtual void for_each_late(const std::function<void(const LateView&)>& visit) const = 0;
 
  protected:
   ReportSource(const ReportSource&) = default;
   ReportSource& operator=(const ReportSource&) = default;
 };
 
-[[nodiscard]] BackendOutcome to_value(const OutcomeRow& row);
+[[nodiscard]] OutcomeView view_of(const BackendOutcome& outcome);
+[[nodiscard]] LateView view_of(const LateAnswer& late);
+[[nodiscard]] ReportHead head_of(const BroadcastReport& report);
+
+[[nodiscard]] BackendOutcome to_value(const OutcomeView& view);
 [[nodiscard]] BroadcastReport to_value(const ReportSource& report);
 
 }  // namespace muster

@@ -21,20 +21,6 @@ std::string_view to_string(QuiesceReason reason) noexcept {
   return "?";
 }
 
-SaidBy said_by(Cause cause) noexcept {
-  switch (cause) {
-    case Cause::kAnswer:
-    case Cause::kDeregistered:
-      return SaidBy::kBackend;
-    case Cause::kProcessExited:
-    case Cause::kClosed:
-    case Cause::kInherited:
-      return SaidBy::kKernel;
-    default:
-      return SaidBy::kBroker;
-  }
-}
-
 std::string_view to_string(SaidBy who) noexcept {
   switch (who) {
     case SaidBy::kBroker:

@@ -15,8 +15,8 @@ class FieldWriter {
  public:
   FieldWriter(Texts texts, MessageWriter& out) : texts_(texts), out_(out) {}
 
-  // A BackendOutcome or an OutcomeRow, but for its key.
-  void outcome(const auto& outcome) {
+  // But for its key.
+  void outcome(const OutcomeView& outcome) {
     using Field = v1::BackendOutcome;
     out_.number(Field::kIncarnationFieldNumber, outcome.incarnation);
     pid(Field::kPidFieldNumber, outcome.pid);
@@ -40,8 +40,8 @@ class FieldWriter {
     if (outcome.released) out_.present_number(Field::kReleasedFieldNumber, *outcome.released);
   }
 
-  // A LateAnswer or a LateRow, but for its key.
-  void late(const auto& answer) {
+  // But for its key.
+  void late(const LateView& answer) {
     using Field = v1::LateAnswer;
     out_.real(Field::kLatenessMsFieldNumber, to_fractional_ms(answer.lateness));
     reason(Field::kReasonFieldNumber, answer.reason);
@@ -92,14 +92,27 @@ class FieldWriter {
       text(Field::kCommandFieldNumber, who.command);
     });
   }
-  void deadline(unsigned field, const std::optional<std::chrono::milliseconds>& deadline) {
-    if (deadline) out_.present_number(field, to_ms(*deadline));
-  }
-
   void operation(unsigned field, const BroadcastOperation& operation) {
     v1::ReportedOperation message;
     to_proto(operation, message);
     out_.present_text(field, serialize(message));
+  }
+
+  // A report's fields before its lists, and those after.
+  void before_lists(const ReportHead& head) {
+    using Field = v1::BroadcastReport;
+    out_.number(Field::kBroadcastIdFieldNumber, head.broadcast_id);
+    enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, head.state));
+  }
+  void after_lists(const ReportHead& head) {
+    using Field = v1::BroadcastReport;
+    out_.number(Field::kStartedUnixMsFieldNumber, head.started_unix_ms);
+    out_.real(Field::kDurationMsFieldNumber, to_fractional_ms(head.duration));
+    text(Field::kOperationKeyFieldNumber, head.operation_key);
+    if (head.asked_by != nullptr) asked_by(Field::kAskedByFieldNumber, *head.asked_by);
+    if (head.deadline) out_.present_number(Field::kDeadlineMsFieldNumber, to_ms(*head.deadline));
+    out_.number(Field::kIdNotDurableFieldNumber, head.id_not_durable ? 1 : 0);
+    out_.number(Field::kBackendsUnknownFieldNumber, head.backends_unknown ? 1 : 0);
   }
 
  protected:
@@ -123,7 +136,7 @@ class EventWriter : FieldWriter {
     if (event.backend_outcome) {
       out_.message(Field::kBackendOutcomeFieldNumber, [&] {
         key(v1::BackendOutcome::kKeyFieldNumber, event.backend_outcome->key);
-        outcome(*event.backend_outcome);
+        outcome(view_of(*event.backend_outcome));
       });
     }
     out_.number(Field::kTargetsFieldNumber, event.targets);
@@ -144,37 +157,30 @@ class ReportWriter : FieldWriter {
 
   void report(const BroadcastReport& report) {
     using Field = v1::BroadcastReport;
-    out_.number(Field::kBroadcastIdFieldNumber, report.broadcast_id);
-    enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, report.state));
+    const ReportHead head = head_of(report);
+    before_lists(head);
     out_.message(Field::kResultFieldNumber, [&] { result(report.result); });
-    for (const auto& backend : report.backends) {
+    for (const BackendOutcome& backend : report.backends) {
       out_.message(Field::kBackendsFieldNumber, [&] {
         key(v1::BackendOutcome::kKeyFieldNumber, backend.key);
-        outcome(backend);
+        outcome(view_of(backend));
       });
     }
-    for (const auto& answer : report.late_acks) {
-      out_.message(Field::kLateAcksFieldNumber, [&] {
-        key(v1::LateAnswer::kKeyFieldNumber, answer.key);
-        late(answer);
-      });
-    }
-    for (const auto& answer : report.late_failures) {
-      out_.message(Field::kLateFailuresFieldNumber, [&] {
-        key(v1::LateAnswer::kKeyFieldNumber, answer.key);
-        late(answer);
-      });
-    }
-    out_.number(Field::kStartedUnixMsFieldNumber, report.started_unix_ms);
-    out_.real(Field::kDurationMsFieldNumber, to_fractional_ms(report.duration));
-    text(Field::kOperationKeyFieldNumber, report.operation_key);
-    if (report.asked_by) asked_by(Field::kAskedByFieldNumber, *report.asked_by);
-    deadline(Field::kDeadlineMsFieldNumber, report.deadline);
-    out_.number(Field::kIdNotDurableFieldNumber, report.id_not_durable ? 1 : 0);
-    out_.number(Field::kBackendsUnknownFieldNumber, report.backends_unknown ? 1 : 0);
+    late(Field::kLateAcksFieldNumber, report.late_acks);
+    late(Field::kLateFailuresFieldNumber, report.late_failures);
+    after_lists(head);
   }
 
  private:
+  void late(unsigned field, const std::vector<LateAnswer>& answers) {
+    for (const LateAnswer& answer : answers) {
+      out_.message(field, [&] {
+        key(v1::LateAnswer::kKeyFieldNumber, answer.key);
+        FieldWriter::late(view_of(answer));
+      });
+    }
+  }
+
   void result(const BroadcastResult& result) {
     using Field = v1::BroadcastResult;
     operation(Field::kOperationFieldNumber, result.operation);
@@ -204,31 +210,30 @@ class RowsWriter {
  public:
   RowsWriter(Texts texts, ReportKeys& keys) : texts_(texts), keys_(keys) {}
 
-  void add(const OutcomeRow& row) {
-    const std::string_view key = keys_.find(row.incarnation, [&] { return written(*row.key); });
-    add_to_result(row, key);
+  void add(const OutcomeView& view) {
+    const std::string_view key = keys_.find(view.incarnation, [&] { return written(*view.key); });
+    add_to_result(view, key);
     backends_.message(v1::BroadcastReport::kBackendsFieldNumber, [&] {
       backends_.present_text(v1::BackendOutcome::kKeyFieldNumber, key);
-      FieldWriter(texts_, backends_).outcome(row);
+      FieldWriter(texts_, backends_).outcome(view);
     });
   }
 
-  void add(const LateRow& row) {
+  void add(const LateView& answer) {
     using Field = v1::BroadcastReport;
-    const std::string_view key = written(*row.key);
-    MessageWriter& list = row.reason ? late_failures_ : late_acks_;
-    list.message(row.reason ? Field::kLateFailuresFieldNumber : Field::kLateAcksFieldNumber, [&] {
+    const std::string_view key = written(*answer.key);
+    const bool failed = answer.reason.has_value();
+    MessageWriter& list = failed ? late_failures_ : late_acks_;
+    list.message(failed ? Field::kLateFailuresFieldNumber : Field::kLateAcksFieldNumber, [&] {
       list.present_text(v1::LateAnswer::kKeyFieldNumber, key);
-      FieldWriter(texts_, list).late(row);
+      FieldWriter(texts_, list).late(answer);
     });
   }
 
   void finish(const ReportHead& head, MessageWriter& out) {
-    using Field = v1::BroadcastReport;
     FieldWriter fields(texts_, out);
-    out.number(Field::kBroadcastIdFieldNumber, head.broadcast_id);
-    fields.enumerator(Field::kStateFieldNumber, proto_of(kBroadcastStates, head.state));
-    out.message(Field::kResultFieldNumber, [&] {
+    fields.before_lists(head);
+    out.message(v1::BroadcastReport::kResultFieldNumber, [&] {
       fields.operation(v1::BroadcastResult::kOperationFieldNumber, *head.operation);
       for (MessageWriter* list : {&acks_, &timeouts_, &failures_, &dead_}) {
         out.fields(list->view());
@@ -237,13 +242,7 @@ class RowsWriter {
     for (MessageWriter* list : {&backends_, &late_acks_, &late_failures_}) {
       out.fields(list->view());
     }
-    out.number(Field::kStartedUnixMsFieldNumber, head.started_unix_ms);
-    out.real(Field::kDurationMsFieldNumber, to_fractional_ms(head.duration));
-    fields.text(Field::kOperationKeyFieldNumber, head.operation_key);
-    if (head.asked_by != nullptr) fields.asked_by(Field::kAskedByFieldNumber, *head.asked_by);
-    fields.deadline(Field::kDeadlineMsFieldNumber, head.deadline);
-    out.number(Field::kIdNotDurableFieldNumber, head.id_not_durable ? 1 : 0);
-    out.number(Field::kBackendsUnknownFieldNumber, head.backends_unknown ? 1 : 0);
+    fields.after_lists(head);
   }
 
  private:
@@ -253,9 +252,9 @@ class RowsWriter {
     return key_.view();
   }
 
-  void add_to_result(const OutcomeRow& row, std::string_view key) {
+  void add_to_result(const OutcomeView& view, std::string_view key) {
     using Field = v1::BroadcastResult;
-    switch (row.outcome) {
+    switch (view.outcome) {
       case OutcomeKind::kOpen:
         return;
       case OutcomeKind::kAck:
@@ -264,13 +263,13 @@ class RowsWriter {
       case OutcomeKind::kTimeout:
         return timeouts_.message(Field::kTimeoutsFieldNumber, [&] {
           timeouts_.present_text(v1::BroadcastTimeout::kKeyFieldNumber, key);
-          timeouts_.number(v1::BroadcastTimeout::kTimeoutMsFieldNumber, to_ms(row.in_force));
+          timeouts_.number(v1::BroadcastTimeout::kTimeoutMsFieldNumber, to_ms(view.in_force));
         });
       case OutcomeKind::kFailure:
         return failures_.message(Field::kFailuresFieldNumber, [&] {
           failures_.present_text(v1::BroadcastFailure::kKeyFieldNumber, key);
           FieldWriter(texts_, failures_)
-              .reason(v1::BroadcastFailure::kReasonFieldNumber, row.reason);
+              .reason(v1::BroadcastFailure::kReasonFieldNumber, view.reason);
         });
       case OutcomeKind::kSkippedDead:
         return dead_.present_text(Field::kSkippedDeadFieldNumber, key);
@@ -329,8 +328,8 @@ void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
 void write(const RowsOfReport& report, Texts texts, MessageWriter& out) {
   report.keys.begin_report();
   RowsWriter rows(texts, report.keys);
-  report.report.for_each_backend([&](const OutcomeRow& row) { rows.add(row); });
-  report.report.for_each_late([&](const LateRow& row) { rows.add(row); });
+  report.report.for_each_backend([&](const OutcomeView& view) { rows.add(view); });
+  report.report.for_each_late([&](const LateView& answer) { rows.add(answer); });
   rows.finish(report.report.head(), out);
 }
 

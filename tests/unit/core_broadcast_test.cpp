@@ -37,7 +37,7 @@ class BroadcastTest : public ::testing::Test {
            milliseconds budget = milliseconds(50)) {
     Target target;
     target.who = enrolment(service, order);
-    target.budget = budget;
+    target.ack_timeout = budget;
     target.deadline_at = kStart + budget;
     broadcast.targets.push_back(target);
   }
@@ -46,7 +46,7 @@ class BroadcastTest : public ::testing::Test {
     return to_value(BroadcastRows(broadcast, now));
   }
   [[nodiscard]] BackendOutcome outcome_of(std::uint32_t target) const {
-    return to_value(BroadcastRows(broadcast, kStart).target(target));
+    return BroadcastRows(broadcast, kStart).outcome(target);
   }
 
   Broadcast broadcast;

@@ -79,7 +79,7 @@ class CoreReportBytesTest : public ::testing::Test {
     std::vector<std::string> texts;
     const auto report = broker->report(id, now);
     std::get<BroadcastRows>(report).for_each_backend(
-        [&](const OutcomeRow& row) { texts.emplace_back(row.detail); });
+        [&](const OutcomeView& view) { texts.emplace_back(view.detail); });
     return texts;
   }
 
@@ -281,6 +281,13 @@ TEST_F(CoreReportBytesTest, ANoteThatIsReplacedGivesItsRoomBack) {
   EXPECT_EQ(broadcast.pool_used, 1024 - Broadcast::kTextBeginning);
   broadcast.keep(note, {});
   EXPECT_EQ(broadcast.pool_used, 0u);
+}
+
+// A report of 10,000 backends is kept for an hour: what a row takes is a decision, not an accident.
+TEST_F(CoreReportBytesTest, ATargetIsARowAndLittleMore) {
+  EXPECT_EQ(sizeof(OutcomeRow), 48u);
+  EXPECT_LE(sizeof(Target), 88u);
+  EXPECT_LE(sizeof(SkippedTarget), 24u);
 }
 
 // What is charged is what the allocator gives, or a little more: of backends that have left, that

@@ -143,16 +143,16 @@ class ListedRows final : public ReportSource {
     head.operation_key = "nightly";
     return head;
   }
-  void for_each_backend(const std::function<void(const OutcomeRow&)>& visit) const override {
+  void for_each_backend(const std::function<void(const OutcomeView&)>& visit) const override {
     std::for_each(backends.begin(), backends.end(), visit);
   }
-  void for_each_late(const std::function<void(const LateRow&)>& visit) const override {
+  void for_each_late(const std::function<void(const LateView&)>& visit) const override {
     std::for_each(late.begin(), late.end(), visit);
   }
 
   BroadcastOperation operation = BroadcastOperation::release_handles("/a/\xFF");
-  std::vector<OutcomeRow> backends;
-  std::vector<LateRow> late;
+  std::vector<OutcomeView> backends;
+  std::vector<LateView> late;
 };
 
 TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
@@ -163,7 +163,7 @@ TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
   const std::string detail(2000, 'd');
   ListedRows rows;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    OutcomeRow row;
+    OutcomeView row;
     row.key = &keys[i];
     row.incarnation = std::uint64_t{i} << 40;
     row.pid = static_cast<pid_t>(i) - 150;
@@ -216,7 +216,7 @@ TEST(WireReportEncode, AKeyThatIsRememberedIsThatOfItsIncarnation) {
     for (const auto& [begin, end] : kReports) {
       ListedRows rows;
       for (std::size_t i = begin; i < end; ++i) {
-        OutcomeRow row;
+        OutcomeView row;
         row.key = &keys[(i + step) % keys.size()];
         row.incarnation = step * 100'000'000 + (i + 1) * step;
         rows.backends.push_back(row);

@@ -34,7 +34,7 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   event.broadcast_id = head.broadcast_id;
   event.operation = head.operation->to_string();
   if (head.asked_by != nullptr) event.asked_by = *head.asked_by;
-  report.for_each_backend([&](const OutcomeRow& backend) {
+  report.for_each_backend([&](const OutcomeView& backend) {
     event.acks += backend.outcome == OutcomeKind::kAck ? 1 : 0;
     event.timeouts += backend.outcome == OutcomeKind::kTimeout ? 1 : 0;
     event.failures += backend.outcome == OutcomeKind::kFailure ? 1 : 0;

@@ -14,7 +14,7 @@
 
 namespace muster {
 
-enum class OutcomeKind {
+enum class OutcomeKind : std::uint8_t {
   kOpen,  // asked, no outcome yet: only in the report of a broadcast that still runs
   kAck,
   kTimeout,
@@ -23,7 +23,7 @@ enum class OutcomeKind {
 };
 
 // Who a statement comes from.
-enum class SaidBy { kBroker, kBackend, kKernel };
+enum class SaidBy : std::uint8_t { kBroker, kBackend, kKernel };
 
 // Why an outcome is what it is, or why a backend is not connected. Texts are made from it; no text
 // is ever compared to find it.
@@ -50,7 +50,19 @@ enum class Cause : std::uint8_t {
 [[nodiscard]] constexpr bool is_refusal(Cause cause) noexcept {
   return cause == Cause::kRefusedQuota || cause == Cause::kRefusedKey;
 }
-[[nodiscard]] SaidBy said_by(Cause cause) noexcept;
+[[nodiscard]] constexpr SaidBy said_by(Cause cause) noexcept {
+  switch (cause) {
+    case Cause::kAnswer:
+    case Cause::kDeregistered:
+      return SaidBy::kBackend;
+    case Cause::kProcessExited:
+    case Cause::kClosed:
+    case Cause::kInherited:
+      return SaidBy::kKernel;
+    default:
+      return SaidBy::kBroker;
+  }
+}
 
 // The operator: the process that asked for something, as the kernel reports it.
 struct Operator {
@@ -64,24 +76,31 @@ struct Operator {
 // In what a newer broker answered: a kind that this version does not know. Not an ack.
 inline constexpr OutcomeKind kUnknownOutcome = static_cast<OutcomeKind>(255);
 
-// What became of one backend in one broadcast.
-struct BackendOutcome {
+// The outcome of one backend in one broadcast, without its name and its texts. A broker keeps one
+// for each backend of each report: the largest members stand first, so that there are no gaps.
+struct OutcomeRow {
+  std::optional<std::uint64_t> released;    // of an ack: how many handles were released
+  std::chrono::milliseconds ack_timeout{};  // the budget that it was asked with
+  std::chrono::microseconds latency{};      // from the start to the outcome
+  std::uint32_t extensions = 0;             // Working messages that moved its deadline
+  std::uint32_t redeliveries = 0;           // sent again to a new incarnation
+  OutcomeKind outcome = OutcomeKind::kOpen;
+  SaidBy said_by = SaidBy::kBroker;
+  Cause cause = Cause::kNone;
+  std::optional<BroadcastFailureReason> reason;  // of a failure
+
+  friend bool operator==(const OutcomeRow&, const OutcomeRow&) = default;
+};
+
+// What became of one backend in one broadcast: its row, its name and its texts.
+struct BackendOutcome : OutcomeRow {
   BackendKey key;
   Incarnation incarnation = 0;  // the one that the outcome is of
   pid_t pid = 0;
   uid_t uid = 0;
-  OutcomeKind outcome = OutcomeKind::kOpen;
-  std::optional<BroadcastFailureReason> reason;  // of a failure
-  std::string detail;                            // of a failure: why, in words
-  std::chrono::milliseconds ack_timeout{};       // the budget that it was asked with
-  std::chrono::microseconds latency{};           // from the start to the outcome
-  std::string note;                              // its last Working note
-  std::optional<std::uint32_t> percent;          // its last Working percent
-  std::uint32_t extensions = 0;                  // Working messages that moved its deadline
-  std::uint32_t redeliveries = 0;                // sent again to a new incarnation
-  SaidBy said_by = SaidBy::kBroker;
-  Cause cause = Cause::kNone;
-  std::optional<std::uint64_t> released;  // of an ack: how many handles were released
+  std::string detail;                    // of a failure: why, in words
+  std::string note;                      // its last Working note
+  std::optional<std::uint32_t> percent;  // its last Working percent
 
   friend bool operator==(const BackendOutcome&, const BackendOutcome&) = default;
 };

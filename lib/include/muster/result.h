@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@
 
 namespace muster {
 
-enum class BroadcastFailureReason {
+enum class BroadcastFailureReason : std::uint8_t {
   kUnsupportedOperation,  // the backend has no handler for the operation
   kRejected,              // the backend will not do it (or the operator cancelled)
   kBackendError,          // the backend failed, went away or was lost
