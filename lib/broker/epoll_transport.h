@@ -22,8 +22,8 @@
 #include "broker/frame_splitter.h"
 #include "broker/handler_memory.h"
 #include "broker/send_queue.h"
-#include "broker/slot_table.h"
 #include "broker/transport.h"
+#include "core/slot_table.h"
 
 namespace muster::broker {
 
@@ -92,8 +92,8 @@ class EpollTransport final : public Transport {
   HandlerMemory& memory_;
   const std::size_t max_queued_bytes_;
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> epoll_;
-  SlotTable<ConnectionId, Connection> connections_;
-  SlotTable<WatchId, Watch> watches_;
+  core::SlotTable<ConnectionId, Connection> connections_;
+  core::SlotTable<WatchId, Watch> watches_;
   std::size_t open_ = 0;
   bool stopped_ = false;
 

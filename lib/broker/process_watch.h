@@ -15,8 +15,8 @@
 #include <asio/io_context.hpp>
 
 #include "broker/handler_memory.h"
-#include "broker/slot_table.h"
 #include "broker/transport.h"
+#include "core/slot_table.h"
 #include "os/peer.h"
 
 namespace muster::broker {
@@ -86,7 +86,7 @@ class ProcessWatch final : Transport::Watcher {
   Transport& transport_;
   HandlerMemory& memory_;
   std::function<void(ConnectionId)> exited_;
-  SlotTable<ProcessId, Process> processes_;
+  core::SlotTable<ProcessId, Process> processes_;
   std::unordered_map<os::ProcessIdentity, ProcessId, IdentityHash> by_identity_;
   std::vector<Link> links_;
   std::vector<ProcessId> gone_;  // exited, some of their connections not reported yet

@@ -16,9 +16,9 @@
 #include "broker/handler_memory.h"
 #include "broker/io_ring.h"
 #include "broker/send_queue.h"
-#include "broker/slot_table.h"
 #include "broker/transport.h"
 #include "broker/watch_set.h"
+#include "core/slot_table.h"
 #include "core/types.h"
 
 namespace muster::broker {
@@ -150,7 +150,7 @@ class UringTransport final : public Transport {
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> wake_;
   IoRing ring_;
   WatchSet watches_;
-  SlotTable<ConnectionId, Connection> connections_;
+  core::SlotTable<ConnectionId, Connection> connections_;
   std::size_t open_ = 0;
   bool stopped_ = false;
 

@@ -13,8 +13,8 @@
 #include <asio/posix/basic_stream_descriptor.hpp>
 
 #include "broker/handler_memory.h"
-#include "broker/slot_table.h"
 #include "broker/transport.h"
+#include "core/slot_table.h"
 
 namespace muster::broker {
 
@@ -64,7 +64,7 @@ class WatchSet {
   HandlerMemory& memory_;
   std::function<void()> ready_;
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> epoll_;
-  SlotTable<WatchId, Watch> watches_;
+  core::SlotTable<WatchId, Watch> watches_;
   bool waiting_ = false;
 };
 

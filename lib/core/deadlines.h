@@ -1,7 +1,7 @@
 // The meaning of each armed deadline. The shell knows only its number.
 //
-// A slot is used again with a higher generation, so an event for a deadline that was cancelled, or
-// that passed while its cancellation was on its way, is told apart and ignored.
+// An event for a deadline that was cancelled, or that passed while its cancellation was on its way,
+// has a number that is not in use any more, and is ignored.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "core/broadcast_log.h"
 #include "core/registry.h"
+#include "core/slot_table.h"
 #include "core/types.h"
 
 namespace muster::core {
@@ -26,7 +27,6 @@ struct Deadline {
   };
   Kind kind = Kind::kFree;
   std::uint32_t index = 0;
-  std::uint32_t generation = 0;
   Broadcast* broadcast = nullptr;
   ConnectionId connection;
   SteadyTime at;
@@ -34,11 +34,11 @@ struct Deadline {
 
 class Deadlines {
  public:
-  [[nodiscard]] DeadlineId add(Deadline what);
+  [[nodiscard]] DeadlineId add(const Deadline& what) { return table_.insert(what); }
   // Null when the id is not in use (any more).
-  [[nodiscard]] const Deadline* find(DeadlineId id) const noexcept;
-  void remove(DeadlineId id) noexcept;
-  [[nodiscard]] std::size_t in_use() const noexcept { return slots_.size() - free_.size(); }
+  [[nodiscard]] const Deadline* find(DeadlineId id) const noexcept { return table_.find(id); }
+  void remove(DeadlineId id) noexcept { table_.erase(id); }
+  [[nodiscard]] std::size_t in_use() const noexcept { return table_.size(); }
 
   // As values, with the id of a broadcast for its address.
   struct Saved {
@@ -63,8 +63,7 @@ class Deadlines {
                const std::function<void(DeadlineId, SteadyTime)>& armed);
 
  private:
-  std::vector<Deadline> slots_;
-  std::vector<std::uint32_t> free_;
+  SlotTable<DeadlineId, Deadline, std::vector> table_;
 };
 
 }  // namespace muster::core

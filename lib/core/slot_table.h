@@ -1,7 +1,8 @@
 // Things in numbered slots that are used again, each use told apart by a generation.
 //
-// Id is a struct {uint32 slot; uint32 generation} with generation 0 meaning "none". References stay
-// good until erase(): the table grows without moving what is in it. One thread.
+// Id is a struct {uint32 slot; uint32 generation} with generation 0 meaning "none". One thread.
+// In a StableVector references stay good until erase(): the table grows without moving what is in
+// it. With std::vector for `Storage` they are good until the next insert(), and looked up faster.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +12,9 @@
 
 #include "core/stable_vector.h"
 
-namespace muster::broker {
+namespace muster::core {
 
-template <class Id, class T>
+template <class Id, class T, template <class...> class Storage = StableVector>
 class SlotTable {
  public:
   Id insert(T value) {
@@ -63,6 +64,30 @@ class SlotTable {
 
   [[nodiscard]] std::size_t size() const noexcept { return slots_.size() - free_.size(); }
 
+  // --- what the same ids will be given of
+
+  // Calls visit(std::uint32_t generation, const T*) for each slot; null: it is free.
+  template <class Visit>
+  void for_each_slot(Visit&& visit) const {
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+      const Slot& place = slots_[slot];
+      visit(place.generation, place.used ? &place.value : nullptr);
+    }
+  }
+  // The free slots; the last is used next.
+  [[nodiscard]] const std::vector<std::uint32_t>& free() const noexcept { return free_; }
+  // A slot behind all others. REQUIRES: set_free() follows.
+  void append_slot(std::uint32_t generation, bool used, T value) {
+    Slot& place = slots_.emplace_back();
+    place.value = std::move(value);
+    place.generation = generation;
+    place.used = used;
+  }
+  void set_free(const std::vector<std::uint32_t>& free) {
+    free_.reserve(2 * slots_.size() + 1);
+    free_ = free;
+  }
+
  private:
   struct Slot {
     T value{};
@@ -70,8 +95,8 @@ class SlotTable {
     bool used = false;
   };
 
-  core::StableVector<Slot> slots_;
+  Storage<Slot> slots_;
   std::vector<std::uint32_t> free_;
 };
 
-}  // namespace muster::broker
+}  // namespace muster::core
