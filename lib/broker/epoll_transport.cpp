@@ -4,8 +4,6 @@
 
 #include <cerrno>
 #include <exception>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <system_error>
 #include <utility>
@@ -24,22 +22,11 @@ constexpr std::uint64_t pack(std::uint32_t slot, std::uint32_t generation) noexc
   return static_cast<std::uint64_t>(generation) << 32 | slot;
 }
 
-[[noreturn]] void throw_errno(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
-
 }  // namespace
 
 EpollTransport::EpollTransport(asio::io_context& context, std::size_t max_queued_bytes,
                                Events& events)
-    : context_(context),
-      events_(events),
-      memory_(asio::use_service<HandlerMemory>(context)),
-      max_queued_bytes_(max_queued_bytes),
-      epoll_(context, make_epoll()),
-      broken_(context, events,
-              [this](ConnectionId id, core::LossCause cause) { return end(id, cause); }),
-      buffer_(std::make_unique<char[]>(kBufferBytes)) {
+    : SocketTransport(context, max_queued_bytes, events), epoll_(context, make_epoll()) {
   wait();
 }
 
@@ -51,21 +38,14 @@ void EpollTransport::post(void (EpollTransport::*step)()) {
 
 // --- who is watched
 
-int EpollTransport::socket_of(ConnectionId connection) const noexcept {
-  const Connection* const found = connections_.find(connection);
-  return found == nullptr ? -1 : found->socket.get();
-}
-
 ConnectionId EpollTransport::open(os::UniqueFd socket) {
   const int fd = socket.get();
   const ConnectionId id = connections_.insert({});
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = pack(id.slot, id.generation);
-  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    const int error = errno;
+  try {
+    watch_readable(epoll_.native_handle(), fd, pack(id.slot, id.generation));
+  } catch (...) {
     connections_.erase(id);
-    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+    throw;
   }
   connections_.find(id)->socket = std::move(socket);
   ++open_;
@@ -74,13 +54,11 @@ ConnectionId EpollTransport::open(os::UniqueFd socket) {
 
 Transport::WatchId EpollTransport::watch(int fd, Watcher& watcher, std::uint64_t token) {
   const WatchId id = watches_.insert({fd, &watcher, token});
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = pack(id.slot | kWatchBit, id.generation);
-  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    const int error = errno;
+  try {
+    watch_readable(epoll_.native_handle(), fd, pack(id.slot | kWatchBit, id.generation));
+  } catch (...) {
     watches_.erase(id);
-    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+    throw;
   }
   return id;
 }
@@ -98,7 +76,9 @@ void EpollTransport::want_write(ConnectionId id, Connection& connection, bool wa
   event.events = EPOLLIN | (wanted ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
   event.data.u64 = pack(id.slot, id.generation);
   const int fd = connection.socket.get();
-  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, fd, &event) != 0) throw_errno("epoll_ctl");
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
   connection.wants_to_write = wanted;
 }
 
@@ -154,14 +134,14 @@ void EpollTransport::read_everybody() {
 // Inline: each answer goes through here.
 inline void EpollTransport::handle_connection(ConnectionId id, std::uint32_t events) {
   guarded(events_, id, [&] {
-    Connection* const connection = connections_.find(id);
-    if (connection == nullptr || !connection->socket) return;
+    Connection* const connection = find_open(id);
+    if (connection == nullptr) return;
     if ((events & EPOLLOUT) != 0) flush(id, *connection);
     if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
     const std::size_t before = received_;
-    if (read(id, *connection) == Read::kEnd) return lose(id, core::LossCause::kClosed);
+    if (!receive(id, *connection)) return lose(id, core::LossCause::kClosed);
     // More than one recv takes may have come before a deadline that passed.
-    if (draining_ && received_ - before == kBufferBytes) read_all(id);
+    if (draining_ && received_ - before == kBufferBytes) read_rest(id);
   });
 }
 
@@ -182,83 +162,19 @@ void EpollTransport::handle(const epoll_event& event) {
 
 // --- reading
 
-EpollTransport::Read EpollTransport::read(ConnectionId id, Connection& connection) {
-  const ssize_t size = ::recv(connection.socket.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT);
-  if (size < 0) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? Read::kNothing : Read::kEnd;
-  }
-  if (size == 0) return Read::kEnd;
-  received_ += static_cast<std::size_t>(size);
-  const std::string_view bytes(buffer_.get(), static_cast<std::size_t>(size));
-  auto problem =
-      split_frames(connection.partial, bytes, wire::kMaxBackendBody, [&](std::string_view body) {
-        events_.frame_arrived(id, body);
-        const Connection* const still = connections_.find(id);
-        return still != nullptr && static_cast<bool>(still->socket);
-      });
-  if (Connection* const still = connections_.find(id); still != nullptr && still->socket) {
-    if (!still->partial.has_room()) break_later(id, *still, core::LossCause::kUserQuota);
-  }
-  if (!problem.empty()) {
-    events_.stream_broken(id, std::move(problem));
-    Connection* const still = connections_.find(id);
-    if (still != nullptr && still->socket) close(*still);
-  }
-  return Read::kSome;
-}
-
-void EpollTransport::read_all(ConnectionId id) {
-  std::size_t queued = 0;
-  const std::size_t before = received_;
-  for (bool first = true;; first = false) {
-    Connection* const connection = connections_.find(id);
-    if (connection == nullptr || !connection->socket) return;
-    if (first) {
-      // Somebody may go on writing: a child that inherited the socket. That is not for this call.
-      int bytes = 0;
-      if (::ioctl(connection->socket.get(), SIOCINQ, &bytes) != 0 || bytes <= 0) return;
-      queued = static_cast<std::size_t>(bytes);
-    }
-    if (read(id, *connection) != Read::kSome || received_ - before >= queued) return;
-  }
-}
-
 void EpollTransport::drain(ConnectionId id) {
-  guarded(events_, id, [&] { read_all(id); });
+  guarded(events_, id, [&] { read_rest(id); });
 }
 
-// --- the end of a connection
+// --- the end
 
-bool EpollTransport::has_peer(ConnectionId id) const noexcept {
-  const Connection* const connection = connections_.find(id);
-  return connection != nullptr && connection->socket && broker::has_peer(connection->socket.get());
-}
-
-void EpollTransport::lose(ConnectionId id, core::LossCause cause) {
-  Connection* connection = connections_.find(id);
-  if (connection == nullptr || !connection->socket) return;
-  if (cause == core::LossCause::kClosed) close(*connection);
-  events_.lost(id, cause);
-  hang_up(id);
-}
-
-void EpollTransport::close(Connection& connection) noexcept {
-  const int fd = connection.socket.get();
+void EpollTransport::forget(int socket) noexcept {
   // Closing alone would leave it in the set if a forked child still had it.
-  if (epoll_.is_open()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, fd, nullptr);
-  connection = Connection{};
-  --open_;
-}
-
-void EpollTransport::release(ConnectionId id) noexcept {
-  hang_up(id);
-  connections_.erase(id);
+  if (epoll_.is_open()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket, nullptr);
 }
 
 void EpollTransport::stop() noexcept {
-  if (std::exchange(stopped_, true)) return;
-  broken_.forget();
-  connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
+  if (!stop_connections()) return;
   std::error_code ignored;
   (void)epoll_.close(ignored);
 }

@@ -3,9 +3,7 @@
 #include "broker/uring_transport.h"
 
 #include <cerrno>
-#include <linux/sockios.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -35,20 +33,13 @@ void require_socket(int fd) {
 
 UringTransport::UringTransport(asio::io_context& context, std::size_t max_queued_bytes,
                                Events& events)
-    : context_(context),
-      events_(events),
-      memory_(asio::use_service<HandlerMemory>(context)),
-      max_queued_bytes_(max_queued_bytes),
+    : SocketTransport(context, max_queued_bytes, events),
       wake_(context, make_eventfd()),
       ring_(wake_.native_handle()),
-      watches_(context,
-               [this] {
-                 events_.turn_begins();
-                 watches_.serve(events_);
-               }),
-      broken_(context, events,
-              [this](ConnectionId id, core::LossCause cause) { return end(id, cause); }),
-      buffer_(std::make_unique<char[]>(kBufferBytes)) {
+      watches_(context, [this] {
+        events_.turn_begins();
+        watches_.serve(events_);
+      }) {
   // What a handler sends may bring completions, and has no memory to ask for: all that the ring
   // holds, and as many that wait for their turn.
   inbox_.reserve(std::size_t{2} * IoRing::kCompletions);
@@ -59,16 +50,6 @@ UringTransport::UringTransport(asio::io_context& context, std::size_t max_queued
 UringTransport::~UringTransport() { stop(); }
 
 // --- who is there
-
-UringTransport::Connection* UringTransport::find_open(ConnectionId id) noexcept {
-  Connection* const connection = connections_.find(id);
-  return connection != nullptr && connection->socket ? connection : nullptr;
-}
-
-int UringTransport::socket_of(ConnectionId connection) const noexcept {
-  const Connection* const found = connections_.find(connection);
-  return found == nullptr ? -1 : found->socket.get();
-}
 
 ConnectionId UringTransport::open(os::UniqueFd socket) {
   require_socket(socket.get());
@@ -168,9 +149,8 @@ void UringTransport::handle(const Completion& completion) {
   if (tag.kind == Tag::Kind::kReceive) return handle_received(tag.connection, completion);
   guarded(events_, tag.connection, [&] {
     Connection* const connection = find_open(tag.connection);
-    if (connection != nullptr && connection->queue != nullptr) {
-      write_queue(tag.connection, *connection);
-    }
+    if (connection == nullptr || connection->queue == nullptr) return;
+    if (!write_queue(tag.connection, *connection)) wait_writable(tag.connection, *connection);
   });
 }
 
@@ -201,21 +181,6 @@ void UringTransport::arm(ConnectionId id, const Connection& connection) {
   throw std::system_error(ENOMEM, std::generic_category(), "io_uring");
 }
 
-void UringTransport::deliver(ConnectionId id, Connection& connection, std::string_view bytes) {
-  received_ += bytes.size();
-  auto problem =
-      split_frames(connection.partial, bytes, wire::kMaxBackendBody, [&](std::string_view body) {
-        events_.frame_arrived(id, body);
-        return find_open(id) != nullptr;
-      });
-  if (Connection* const still = find_open(id)) {
-    if (!still->partial.has_room()) break_later(id, *still, core::LossCause::kUserQuota);
-  }
-  if (problem.empty()) return;
-  events_.stream_broken(id, std::move(problem));
-  if (Connection* const still = find_open(id)) close(*still);
-}
-
 void UringTransport::drain(ConnectionId id) {
   guarded(events_, id, [&] {
     take_completions();
@@ -229,61 +194,20 @@ void UringTransport::drain(ConnectionId id) {
       inbox_[i] = {};  // of no connection
       handle_received(id, completion);
     }
-    read_rest(id);
+    read_rest(id);  // what the ring did not receive yet
   });
 }
 
-// What the ring did not receive yet.
-void UringTransport::read_rest(ConnectionId id) {
-  const Connection* const first = find_open(id);
-  if (first == nullptr) return;
-  // Somebody may go on writing: a child that inherited the socket. That is not for this call.
-  int queued = 0;
-  if (::ioctl(first->socket.get(), SIOCINQ, &queued) != 0) return;
-  while (queued > 0) {
-    Connection* const connection = find_open(id);
-    if (connection == nullptr) return;
-    const ssize_t size =
-        ::recv(connection->socket.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT);
-    if (size <= 0) return;
-    queued -= static_cast<int>(size);
-    deliver(id, *connection, {buffer_.get(), static_cast<std::size_t>(size)});
-  }
-}
+// --- the end
 
-// --- the end of a connection
-
-bool UringTransport::has_peer(ConnectionId id) const noexcept {
-  const Connection* const connection = connections_.find(id);
-  return connection != nullptr && connection->socket && broker::has_peer(connection->socket.get());
-}
-
-void UringTransport::lose(ConnectionId id, core::LossCause cause) {
-  Connection* const connection = find_open(id);
-  if (connection == nullptr) return;
-  if (cause == core::LossCause::kClosed) close(*connection);
-  events_.lost(id, cause);
-  hang_up(id);
-}
-
-void UringTransport::close(Connection& connection) noexcept {
-  const int fd = connection.socket.get();
-  ring_.forget(fd);
+void UringTransport::forget(int socket) noexcept {
+  ring_.forget(socket);
   // The armed receive keeps the socket; this is the end all the same, for the peer and for it.
-  ::shutdown(fd, SHUT_RDWR);
-  connection = Connection{};
-  --open_;
-}
-
-void UringTransport::release(ConnectionId id) noexcept {
-  hang_up(id);
-  connections_.erase(id);
+  ::shutdown(socket, SHUT_RDWR);
 }
 
 void UringTransport::stop() noexcept {
-  if (std::exchange(stopped_, true)) return;
-  broken_.forget();
-  connections_.for_each([&](ConnectionId id, Connection&) { release(id); });
+  if (!stop_connections()) return;
   watches_.stop();
   std::error_code ignored;
   (void)wake_.close(ignored);

@@ -3,8 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,13 +10,9 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/basic_stream_descriptor.hpp>
 
-#include "broker/frame_splitter.h"
-#include "broker/handler_memory.h"
 #include "broker/io_ring.h"
-#include "broker/send_queue.h"
-#include "broker/transport.h"
+#include "broker/socket_transport.h"
 #include "broker/watch_set.h"
-#include "core/slot_table.h"
 #include "core/types.h"
 
 namespace muster::broker {
@@ -73,7 +67,7 @@ constexpr Tag unpack(std::uint64_t bits) noexcept {
 //
 // One turn takes at most kEventsATurn completions and about kBytesATurn bytes. Listeners and pidfds
 // are in a WatchSet.
-class UringTransport final : public Transport {
+class UringTransport final : public SocketTransport {
  public:
   // Throws std::system_error, with a text for people, where io_uring cannot be used.
   UringTransport(asio::io_context& context, std::size_t max_queued_bytes, Events& events);
@@ -81,35 +75,18 @@ class UringTransport final : public Transport {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "io_uring"; }
   [[nodiscard]] ConnectionId open(os::UniqueFd socket) override;
-  [[nodiscard]] int socket_of(ConnectionId connection) const noexcept override;
-  void charge(ConnectionId connection, core::QueueAccount& account) noexcept override;
   void send(ConnectionId connection, const FramePtr& frame) override;
   void send(ConnectionId connection, std::string frame) override;
   void flush() override;
   void drain(ConnectionId connection) override;
   void drain_all() override;
-  [[nodiscard]] bool has_peer(ConnectionId connection) const noexcept override;
-  void hang_up(ConnectionId connection) noexcept override;
-  void release(ConnectionId connection) noexcept override;
   [[nodiscard]] WatchId watch(int fd, Watcher& watcher, std::uint64_t token) override;
   void unwatch(WatchId watch) noexcept override;
-  [[nodiscard]] std::size_t open_count() const noexcept override { return open_; }
   void stop() noexcept override;
 
  private:
-  static constexpr std::size_t kEventsATurn = 512;
-  static constexpr std::size_t kBytesATurn = 1024 * 1024;
   static constexpr std::size_t kSendsAtOnce = 256;
-  static constexpr std::size_t kBufferBytes = 64 * 1024;
 
-  struct Connection {
-    os::UniqueFd socket;      // empty: closed, the slot waits for release()
-    bool broken = false;      // writing failed, or the stream is no frames: a lost() is on its way
-    std::uint32_t batch = 0;  // the last in which something was sent to it
-    std::unique_ptr<SendQueue> queue;
-    core::QueueAccount* account = nullptr;  // its user's; charged by the queue
-    PartialFrame partial;
-  };
   struct Outbound {
     ConnectionId connection;
     std::uint32_t frame = 0;  // of frames_
@@ -125,11 +102,7 @@ class UringTransport final : public Transport {
   void handle(const Completion& completion);
   void handle_received(ConnectionId id, const Completion& completion);
   void arm(ConnectionId id, const Connection& connection);
-  void deliver(ConnectionId id, Connection& connection, std::string_view bytes);
-  void read_rest(ConnectionId id);
-  void lose(ConnectionId id, core::LossCause cause);
-  void close(Connection& connection) noexcept;
-  [[nodiscard]] Connection* find_open(ConnectionId id) noexcept;
+  void forget(int socket) noexcept override;
 
   // uring_transport_send.cpp: what leaves
   void put(ConnectionId id, Connection& connection, const FramePtr& frame);
@@ -137,27 +110,15 @@ class UringTransport final : public Transport {
   void request_sends() noexcept;
   void take_completions();
   void sent_less(std::size_t index, std::int32_t result);
-  void enqueue(ConnectionId id, Connection& connection, FramePtr frame, std::size_t written);
-  void write_queue(ConnectionId id, Connection& connection);
-  void wait_writable(ConnectionId id, const Connection& connection);
-  void break_later(ConnectionId id, Connection& connection, core::LossCause cause);
-  bool end(ConnectionId id, core::LossCause cause);
+  void wait_writable(ConnectionId id, Connection& connection) override;
+  void send_held_back(const Connection& connection) noexcept override;
 
-  asio::io_context& context_;
-  Events& events_;
-  HandlerMemory& memory_;
-  const std::size_t max_queued_bytes_;
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> wake_;
   IoRing ring_;
   WatchSet watches_;
-  core::SlotTable<ConnectionId, Connection> connections_;
-  std::size_t open_ = 0;
-  bool stopped_ = false;
-
   bool waiting_ = false;         // for the ring's descriptor
   bool turn_scheduled_ = false;  // posted
   bool in_turn_ = false;
-  std::size_t received_ = 0;  // bytes, in this turn
 
   // Taken from the ring and not handled yet.
   std::vector<Completion> inbox_;
@@ -166,10 +127,9 @@ class UringTransport final : public Transport {
   std::vector<Outbound> outbox_;
   std::vector<FramePtr> frames_;
   std::size_t requested_ = 0;  // of outbox_: handed to the ring
-  std::uint32_t batch_ = 1;    // what is in the outbox; a connection is in it once
-
-  BrokenConnections broken_;
-  std::unique_ptr<char[]> buffer_;  // for what is read without the ring
+  // What is in the outbox; a connection is in it once. One that meets an old number again when the
+  // count comes round is sent to a little sooner than it had to be.
+  std::uint16_t batch_ = 1;
 };
 
 }  // namespace muster::broker

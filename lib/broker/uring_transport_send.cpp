@@ -1,5 +1,5 @@
 // Sending: gathered in the outbox, handed to the kernel together; what a socket does not take goes
-// to a bounded queue; and the last words of a connection that is hung up.
+// to a bounded queue.
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -11,19 +11,6 @@
 #include "broker/uring_transport.h"
 
 namespace muster::broker {
-namespace {
-
-FramePtr bytes_of(const FramePtr& frame) { return frame; }
-
-}  // namespace
-
-void UringTransport::charge(ConnectionId id, core::QueueAccount& account) noexcept {
-  Connection* const connection = connections_.find(id);
-  if (connection == nullptr) return;
-  connection->account = &account;
-  connection->partial.charge(account);
-}
-
 void UringTransport::send(ConnectionId id, const FramePtr& frame) {
   Connection* const connection = find_open(id);
   if (connection == nullptr || connection->broken) return;
@@ -44,7 +31,7 @@ void UringTransport::put(ConnectionId id, Connection& connection, const FramePtr
     if (connection.queue == nullptr && connection.batch == batch_ && !exchange(false)) {
       return break_later(id, connection, core::LossCause::kClosed);
     }
-    if (connection.queue != nullptr) return enqueue(id, connection, bytes_of(frame), 0);
+    if (connection.queue != nullptr) return enqueue(id, connection, frame, 0);
     if (connection.broken) return;
     if (frames_.empty() || frames_.back() != frame) frames_.push_back(frame);
     outbox_.push_back({id, static_cast<std::uint32_t>(frames_.size() - 1)});
@@ -110,34 +97,14 @@ void UringTransport::sent_less(std::size_t number, std::int32_t result) {
   Connection* const connection = find_open(item.connection);
   if (connection == nullptr) return;
   if (result >= 0 || result == -EAGAIN || result == -EINTR) {
-    enqueue(item.connection, *connection, bytes_of(frames_[item.frame]),
+    enqueue(item.connection, *connection, frames_[item.frame],
             static_cast<std::size_t>(std::max(result, 0)));
   } else {
     break_later(item.connection, *connection, core::LossCause::kClosed);
   }
 }
 
-void UringTransport::enqueue(ConnectionId id, Connection& connection, FramePtr frame,
-                             std::size_t written) {
-  try {
-    if (!connection.broken) {
-      const auto refusal = refusal_to_queue(connection.queue.get(), connection.account,
-                                            frame->bytes.size() - written, max_queued_bytes_);
-      if (refusal) return break_later(id, connection, *refusal);
-    }
-    if (connection.queue == nullptr) {
-      wait_writable(id, connection);
-      connection.queue = std::make_unique<SendQueue>(connection.account);
-    }
-    connection.queue->push(std::move(frame), written);
-  } catch (const std::exception&) {
-    // Half a frame may be out: nothing that follows would make sense to the peer.
-    connection.queue.reset();
-    break_later(id, connection, core::LossCause::kClosed);
-  }
-}
-
-void UringTransport::wait_writable(ConnectionId id, const Connection& connection) {
+void UringTransport::wait_writable(ConnectionId id, Connection& connection) {
   const std::uint64_t tag = pack({Tag::Kind::kWritable, id});
   const int fd = connection.socket.get();
   if (!ring_.wait_writable(fd, tag) && (!ring_.submit() || !ring_.wait_writable(fd, tag))) {
@@ -146,30 +113,8 @@ void UringTransport::wait_writable(ConnectionId id, const Connection& connection
   schedule_turn();  // which submits it
 }
 
-void UringTransport::write_queue(ConnectionId id, Connection& connection) {
-  const auto state = connection.queue->flush(connection.socket.get());
-  if (state == SendQueue::State::kBlocked) return wait_writable(id, connection);
-  connection.queue.reset();
-  if (state == SendQueue::State::kBroken) break_later(id, connection, core::LossCause::kClosed);
-}
-
-void UringTransport::break_later(ConnectionId id, Connection& connection, core::LossCause cause) {
-  if (!std::exchange(connection.broken, true)) broken_.add(id, cause);
-}
-
-bool UringTransport::end(ConnectionId id, core::LossCause cause) {
-  if (stopped_) return false;
-  drain(id);  // an answer that is there counts, whatever became of its sender
-  guarded(events_, id, [&] { lose(id, cause); });
-  return !stopped_;
-}
-
-void UringTransport::hang_up(ConnectionId id) noexcept {
-  Connection* const connection = find_open(id);
-  if (connection == nullptr) return;
-  if (connection->batch == batch_) (void)exchange(false);
-  say_last_words(connection->socket.get(), connection->queue.get());
-  close(*connection);
+void UringTransport::send_held_back(const Connection& connection) noexcept {
+  if (connection.batch == batch_) (void)exchange(false);
 }
 
 }  // namespace muster::broker

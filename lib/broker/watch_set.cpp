@@ -1,6 +1,5 @@
 #include "broker/watch_set.h"
 
-#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -14,13 +13,11 @@ WatchSet::WatchSet(asio::io_context& context, std::function<void()> ready)
 
 WatchSet::WatchId WatchSet::add(int fd, Transport::Watcher& watcher, std::uint64_t token) {
   const WatchId id = watches_.insert({fd, &watcher, token});
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = static_cast<std::uint64_t>(id.generation) << 32 | id.slot;
-  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    const int error = errno;
+  try {
+    watch_readable(epoll_.native_handle(), fd, std::uint64_t{id.generation} << 32 | id.slot);
+  } catch (...) {
     watches_.erase(id);
-    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+    throw;
   }
   return id;
 }

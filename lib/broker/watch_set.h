@@ -25,6 +25,16 @@ namespace muster::broker {
   return fd;
 }
 
+// `data` comes back with each event. Throws std::system_error.
+inline void watch_readable(int epoll, int fd, std::uint64_t data) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = data;
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
+
 // Descriptors that are watched until they are readable: listeners and pidfds.
 //
 // An epoll set of its own, level-triggered, watched by Asio through one descriptor. For a transport
