@@ -51,20 +51,9 @@ std::string timeout_reason(const BackendOutcome& outcome) {
 }  // namespace
 
 std::string_view outcome_word(const BackendOutcome& outcome) {
-  switch (outcome.outcome) {
-    case OutcomeKind::kOpen:
-      return "open";
-    case OutcomeKind::kAck:
-      return "acked";
-    case OutcomeKind::kTimeout:
-      return "timed out";
-    case OutcomeKind::kSkippedDead:
-      return "skipped";
-    case OutcomeKind::kFailure:
-      break;
-    default:
-      return "unknown";
-  }
+  if (outcome.outcome == OutcomeKind::kSkippedDead) return "skipped";  // the reason says the rest
+  if (outcome.outcome == kUnknownOutcome) return "unknown";
+  if (outcome.outcome != OutcomeKind::kFailure) return to_string(outcome.outcome);
   if (outcome.cause == Cause::kCancelled) return "cancelled";
   if (outcome.reason == BroadcastFailureReason::kUnsupportedOperation) return "unsupported";
   return outcome.reason == BroadcastFailureReason::kRejected ? "rejected" : "failed";

@@ -48,16 +48,11 @@ std::string hex(std::uint32_t number) {
 
 }  // namespace
 
-struct EnvelopeReader::Fields {
+// An Envelope whose kind is not known to be one, and what is checked and not kept.
+struct EnvelopeReader::Fields : Envelope {
   std::uint32_t version = 0;
-  std::int32_t kind = 0;
-  std::uint32_t lane = 0;
+  std::int32_t kind_number = 0;
   std::int32_t encoding = 0;
-  std::uint64_t request_id = 0;
-  std::uint64_t deadline_unix_ms = 0;
-  std::string_view payload;
-  std::string_view traceparent;
-  std::string_view tracestate;
   int payloads = 0;
 };
 
@@ -85,7 +80,7 @@ bool EnvelopeReader::read_plain(std::string_view body, Fields& out) noexcept {
         break;
       case 2 << 3 | 0:
         good = read_varint(at, end, kNumber, number);
-        out.kind = static_cast<std::int32_t>(number);
+        out.kind_number = static_cast<std::int32_t>(number);
         break;
       case 3 << 3 | 0:
         good = read_varint(at, end, kNumber, number);
@@ -126,7 +121,7 @@ bool EnvelopeReader::read_any(std::string_view body, Fields& out) {
   if (!may_be_parsed(kPlainShape, body) || !parse(frame, body)) return false;
   out.payloads = set_twice(kFrame, body).empty() ? 1 : 2;
   out.version = frame.envelope_version();
-  out.kind = frame.kind();
+  out.kind_number = frame.kind();
   out.lane = frame.payload_protocol();
   out.encoding = frame.payload_encoding();
   out.request_id = frame.request_id();
@@ -158,20 +153,15 @@ std::string EnvelopeReader::read(std::string_view body, std::uint32_t lane, Enve
     return "payload encoding " + std::to_string(fields.encoding) +
            " is not supported: it must be NONE, 0";
   }
-  if (!v1::FrameKind_IsValid(fields.kind)) {
-    return "frame kind " + std::to_string(fields.kind) + " is not known";
+  if (!v1::FrameKind_IsValid(fields.kind_number)) {
+    return "frame kind " + std::to_string(fields.kind_number) + " is not known";
   }
-  out.kind = static_cast<FrameKind>(fields.kind);
+  fields.kind = static_cast<FrameKind>(fields.kind_number);
+  out = fields;
   if (out.kind == FrameKind::kCancel && !fields.payload.empty()) {
     return "a CANCEL frame must have no payload; this one's length is " +
            std::to_string(fields.payload.size());
   }
-  out.lane = fields.lane;
-  out.request_id = fields.request_id;
-  out.deadline_unix_ms = fields.deadline_unix_ms;
-  out.payload = fields.payload;
-  out.traceparent = fields.traceparent;
-  out.tracestate = fields.tracestate;
   return {};
 }
 
