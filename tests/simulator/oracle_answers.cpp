@@ -1,5 +1,6 @@
 // The oracle: what becomes of answers, and of deadlines of those who do not answer.
 #include <algorithm>
+#include <utility>
 
 #include "simulator/oracle.h"
 #include "simulator/universe.h"
@@ -65,6 +66,8 @@ void Oracle::quiesced(Backend& backend, const Cast& cast, Now now) {
   cases_.saw(Case::kQuiesced);
   const bool is_idle = quiesce->reason == QuiesceReason::kIdleTimeout;
   auto& holds = backend.holds;
+  // Rule: what ended while it was not connected is over; a quiesce that it acks after that goes on.
+  if (std::exchange(backend.resumed_away, false)) holds.clear();
   // Rule: an idle quiesce ends with the next activity: it does not count beside an operator's, and
   // gives way to one.
   const auto is_of_operator = [](const auto& hold) {
