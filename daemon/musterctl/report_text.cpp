@@ -210,9 +210,8 @@ class ReportText {
   [[nodiscard]] std::string unknown_backends() const {
     if (!report_.backends_unknown) return {};
     return style_.paint.error(
-               "  the broker does not know all backends: some that registered before may be "
-               "missing "
-               "here, and were not asked") +
+               "  the broker does not know all backends: some may be missing here, and were not "
+               "asked") +
            "\n  `musterctl status` says why, and what to do\n";
   }
 

@@ -112,6 +112,13 @@ Verdict AccessPolicy::may_register(const Subject& who, const BackendKey& key) co
   });
 }
 
+bool AccessPolicy::may_register_something(const Subject& who) const {
+  const Verdict verdict = decide(registration, who, [](const RegisterRule& rule) {
+    return rule.effect == Effect::kAllow || (rule.services.empty() && rule.instances.empty());
+  });
+  return verdict.allowed;
+}
+
 std::string AccessPolicy::group_that_may_connect(const Subject& who, Lane lane) const {
   return group_that_helps(connect, who,
                           [&](const Subject& member) { return may_connect(member, lane).allowed; });

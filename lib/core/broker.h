@@ -144,7 +144,7 @@ class Broker {
   // Whether processes were refused that may be in the way and are not listed.
   [[nodiscard]] bool has_missed_refused() const noexcept;
   // An operator says that none of them is. False: there was none.
-  bool forget_refused() noexcept;
+  bool forget_refused();
   // Whose the connection is; nothing when it is not known (any more).
   [[nodiscard]] std::optional<uid_t> user_of(ConnectionId connection) const noexcept;
   // Fills in what the core knows: counters, backends, broadcasts, users.

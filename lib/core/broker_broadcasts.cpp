@@ -337,9 +337,7 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.reports_kept = state_->log.kept();
   status.counters = state_->counters;
   status.users = state_->usage();
-  if (auto problem = state_->refused.problem(state_->config.max_refused); !problem.empty()) {
-    status.problems.push_back(std::move(problem));
-  }
+  state_->refused.add_problems(status.problems, state_->config.max_refused);
 }
 
 }  // namespace muster::core

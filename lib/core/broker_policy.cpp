@@ -47,6 +47,13 @@ bool Broker::State::admits(ConnectionId connection, Now now) {
   return false;
 }
 
+bool Broker::State::may_register_something(ConnectionId connection) {
+  if (!config.policy) return true;
+  const auto& peer = find(connection)->peer;
+  const auto groups = groups_that_matter(connection);
+  return config.policy->may_register_something({peer.uid, peer.gid, groups});
+}
+
 bool Broker::State::admits(ConnectionId connection, std::uint64_t request_id, const BackendKey& key,
                            Now now) {
   if (!config.policy) return true;

@@ -22,10 +22,10 @@ bool Broker::State::has_room(ConnectionId connection, Now now) {
     return true;
   }
   // By then those that do not register are gone.
-  refuse(connection, 0,
-         {RefusalCode::kQuota, *std::move(over) + "; try again when one has ended",
-          config.register_timeout},
-         now);
+  turn_away_unknown(connection, 0,
+                    {RefusalCode::kQuota, *std::move(over) + "; try again when one has ended",
+                     config.register_timeout},
+                    now);
   return false;
 }
 

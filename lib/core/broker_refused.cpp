@@ -34,12 +34,46 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   } catch (const std::bad_alloc&) {
     refused.miss(peer.uid);
   }
+  if (listed == Registry::kNone) return refuse(connection, request_id, refusal, now);
   refuse(connection, request_id, refusal, now, {}, listed);
-  if (listed == Registry::kNone) return;
   Entry& entry = registry.at(listed);
   entry.connection = connection;
   shell.record_changed(entry.enrolment->key());
   tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(cause));
+}
+
+void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t request_id,
+                                      const Refusal& refusal, Now now) {
+  const Peer peer = find(connection)->peer;
+  bool is_watched = false;
+  try {
+    const bool is_known = refused.find_unknown(peer.process, [&](ConnectionId watch) {
+      return find(watch)->peer.same_process(peer);
+    }) != ConnectionId{};
+    if (!is_known && may_register_something(connection)) {
+      // What nothing tells apart from others would be there a second time with each try.
+      const bool has_room = refused.unknown(peer.uid) < config.max_refused;
+      if (has_room && peer.is_identified()) {
+        refused.add_unknown(peer, connection);
+        is_watched = true;
+      } else {
+        refused.miss(peer.uid);
+      }
+    }
+  } catch (const std::bad_alloc&) {
+    refused.miss(peer.uid);
+  }
+  if (!is_watched) return refuse(connection, request_id, refusal, now);
+  refuse(connection, request_id, refusal, now, {}, Registry::kNone);
+}
+
+void Broker::State::drop_unknown_of(const Peer& peer) {
+  if (!refused.has_unknown()) return;
+  const ConnectionId watch = refused.find_unknown(
+      peer.process, [&](ConnectionId one) { return find(one)->peer.same_process(peer); });
+  if (watch == ConnectionId{}) return;
+  refused.remove_unknown(find(watch)->peer, watch);
+  release(watch);
 }
 
 EntryId Broker::State::list_refused(const Peer& peer, Registration registration, Cause cause,
@@ -74,7 +108,11 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
   enrolment.incarnation = ++last_incarnation;
   const EntryId id = registry.put(std::move(enrolment));
   Entry& entry = registry.at(id);
-  if (before.who) replace_refused(before, id);
+  if (before.who) {
+    replace_refused(before, id);
+  } else {
+    drop_unknown_of(peer);
+  }
   try {
     refused.add(peer, id);
   } catch (...) {
@@ -160,6 +198,14 @@ void Broker::State::expect_refused(ConnectionId watch, ExpectedBackend backend, 
 
 bool Broker::has_missed_refused() const noexcept { return state_->refused.has_missed(); }
 
-bool Broker::forget_refused() noexcept { return state_->refused.forget_missed(); }
+bool Broker::forget_refused() {
+  bool had = state_->refused.forget_missed();
+  for (const ConnectionId watch : state_->refused.all_unknown()) {
+    state_->refused.remove_unknown(state_->find(watch)->peer, watch);
+    state_->release(watch);
+    had = true;
+  }
+  return had;
+}
 
 }  // namespace muster::core

@@ -41,7 +41,7 @@ void Broker::State::release(ConnectionId connection) {
 
 void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
                            const Refusal& refusal, Now now, std::string_view why,
-                           EntryId watched_for) {
+                           std::optional<EntryId> watched_for) {
   auto& session = *find(connection);
   const bool answers_a_request = session.phase == Phase::kNew;
   ++counters.refusals;
@@ -49,10 +49,10 @@ void Broker::State::refuse(ConnectionId connection, std::uint64_t request_id,
   // Without memory it ends without last words.
   unless_out_of_memory([&] { shell.refuse(connection, request_id, refusal, answers_a_request); });
   const Session refused_one = session;
-  if (answers_a_request && watched_for != Registry::kNone) {
+  if (answers_a_request && watched_for) {
     disarm(session.register_deadline);
-    session.phase = Phase::kLost;
-    session.entry = watched_for;
+    session.phase = *watched_for == Registry::kNone ? Phase::kTurnedAway : Phase::kLost;
+    session.entry = *watched_for;
     shell.hang_up(connection);
     uncount(session);
   } else if (answers_a_request) {
@@ -96,7 +96,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
                           Registration registration, Now now, ProcessFactsPtr facts) {
   auto& state = *state_;
   auto* session = state.find(connection);
-  if (session == nullptr || session->phase == Phase::kLost) return;
+  if (session == nullptr || !session->is_open()) return;
   if (session->phase == Phase::kRegistered) {
     protocol_error(connection, request_id,
                    "a second Register came on this connection; one connection is one backend", now);
@@ -109,8 +109,8 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     return;
   }
   if (auto problem = registration.problem()) {
-    state.refuse(connection, request_id, {RefusalCode::kInvalid, std::move(*problem), {}}, now);
-    return;
+    return state.turn_away_unknown(connection, request_id,
+                                   {RefusalCode::kInvalid, std::move(*problem), {}}, now);
   }
   if (!state.admits(connection, request_id, registration.key, now)) return;
 
@@ -193,7 +193,10 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
              *entry.enrolment, now, shared_with);
-  if (!state.refused.empty()) state.drop_refused_of(*entry.enrolment);
+  if (!state.refused.empty()) {
+    state.drop_refused_of(*entry.enrolment);
+    if (!returned) state.drop_unknown_of(entry.enrolment->peer);
+  }
   if (!returned) entry.quiesced.clear();  // another process
   if (entry.quiesced.ended()) state.end_quiesce(id, now);
   state.redeliver(entry, now);
@@ -314,7 +317,7 @@ void Broker::protocol_error(ConnectionId connection, std::uint64_t request_id, s
                             Now now) {
   auto& state = *state_;
   auto* session = state.find(connection);
-  if (session == nullptr || session->phase == Phase::kLost) return;
+  if (session == nullptr || !session->is_open()) return;
   ++state.counters.protocol_errors;
   const auto id = session->entry;
   const bool registered = session->phase == Phase::kRegistered;
@@ -324,7 +327,7 @@ void Broker::protocol_error(ConnectionId connection, std::uint64_t request_id, s
 
 Entry* Broker::State::answering(ConnectionId connection, std::string_view what, Now now) {
   auto* session = find(connection);
-  if (session == nullptr || session->phase == Phase::kLost) return nullptr;
+  if (session == nullptr || !session->is_open()) return nullptr;
   if (session->phase == Phase::kRegistered) return &registry.at(session->entry);
   ++counters.protocol_errors;
   refuse(connection, 0,
@@ -336,7 +339,7 @@ Entry* Broker::State::answering(ConnectionId connection, std::string_view what, 
 void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) {
   auto& state = *state_;
   const auto* session = state.find(connection);
-  if (session == nullptr || session->phase == Phase::kLost) return;
+  if (session == nullptr || !session->is_open()) return;
   auto why = Cause::kClosed;
   if (cause == LossCause::kSlowReader) why = Cause::kSlowReader;
   if (cause == LossCause::kUserQuota) why = Cause::kUserQuota;
@@ -359,6 +362,10 @@ void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
   auto& state = *state_;
   const auto* session = state.find(connection);
   if (session == nullptr) return;
+  if (session->phase == Phase::kTurnedAway) {
+    state.refused.remove_unknown(session->peer, connection);
+    return state.release(connection);
+  }
   if (session->phase == Phase::kNew) {
     state.release(connection);
     return;

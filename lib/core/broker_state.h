@@ -57,13 +57,14 @@ struct Broker::State {
   Entry* answering(ConnectionId connection, std::string_view what, Now now);
   // `why` is for the log alone: what the peer need not know.
   // `watched_for`: the entry that the connection of a peer that is not registered goes on for, to
-  // watch its process; none: it is released.
+  // watch its process (Registry::kNone: without an entry); nothing: it is released.
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal, Now now,
-              std::string_view why = {}, EntryId watched_for = Registry::kNone);
+              std::string_view why = {}, std::optional<EntryId> watched_for = std::nullopt);
   // Whether policy lets the peer connect, or register `key`; else it is refused.
   [[nodiscard]] bool admits(ConnectionId connection, Now now);
   [[nodiscard]] bool admits(ConnectionId connection, std::uint64_t request_id,
                             const BackendKey& key, Now now);
+  [[nodiscard]] bool may_register_something(ConnectionId connection);
   // Of the peer's groups, those that the policy mentions. REQUIRES: there is a policy.
   [[nodiscard]] std::vector<gid_t> groups_that_matter(ConnectionId connection);
   // Takes one of the user's connections; else refuses.
@@ -86,6 +87,12 @@ struct Broker::State {
   // until it exits or registers.
   void turn_away(ConnectionId connection, std::uint64_t request_id, Registration registration,
                  ProcessFactsPtr facts, Cause cause, const Refusal& refusal, Now now);
+  // Refuses a peer whose key is not known. From then on its process is watched, if policy lets it
+  // register something.
+  void turn_away_unknown(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
+                         Now now);
+  // Its key is known now.
+  void drop_unknown_of(const Peer& peer);
   // The entry that the connection is to watch for; none where another does, or there is no room.
   EntryId list_refused(const Peer& peer, Registration registration, Cause cause, Now now);
   // The entry of the refusal of that key, as the process gave it, of that process.

@@ -30,7 +30,8 @@ struct Config {
   // Over it, the oldest dead entry of the user with the most dead entries is removed.
   std::size_t max_dead = 4096;
   std::chrono::milliseconds dead_age = std::chrono::hours(24);
-  // Of one user, the processes that were refused and are listed.
+  // Of one user, the processes that were refused and are listed, and as many of which the key is
+  // not known.
   std::size_t max_refused = 64;
 
   // Of one user's share of all of the above and of what waits in the shell's queues.

@@ -1,8 +1,9 @@
 // Processes that were refused and may be in the way: they run, and no broadcast asks them.
 //
 // One whose key is known has an entry in the registry: lost, with the cause of the refusal, and
-// with the mark of its process in the key, so that it is beside the backend that has the key. This
-// is the index of those entries, by process and by user. A user has a bounded number of them;
+// with the mark of its process in the key, so that it is beside the backend that has the key. One
+// whose key is not known is watched, and makes every answer incomplete, until it exits or says who
+// it is. This is the index of both, by process and by user. A user has a bounded number of each;
 // that there were more makes every answer incomplete until an operator says otherwise.
 #pragma once
 
@@ -48,7 +49,49 @@ class RefusedProcesses {
     if (--user->second == 0) listed_.erase(user);
   }
 
-  [[nodiscard]] bool empty() const noexcept { return by_process_.empty(); }
+  // A process whose key is not known is watched by that connection. Strong.
+  void add_unknown(const Peer& peer, ConnectionId watch) {
+    std::size_t& of_user = unknown_of_[peer.uid];
+    try {
+      unknown_.emplace(hash(peer.process), watch);
+    } catch (...) {
+      if (of_user == 0) unknown_of_.erase(peer.uid);
+      throw;
+    }
+    ++of_user;
+  }
+  // Nothing happens when it was not added.
+  void remove_unknown(const Peer& peer, ConnectionId watch) noexcept {
+    const auto [begin, end] = unknown_.equal_range(hash(peer.process));
+    for (auto at = begin; at != end; ++at) {
+      if (at->second != watch) continue;
+      unknown_.erase(at);
+      const auto user = unknown_of_.find(peer.uid);
+      if (--user->second == 0) unknown_of_.erase(user);
+      return;
+    }
+  }
+  [[nodiscard]] std::size_t unknown(uid_t uid) const noexcept {
+    const auto user = unknown_of_.find(uid);
+    return user == unknown_of_.end() ? 0 : user->second;
+  }
+  [[nodiscard]] bool has_unknown() const noexcept { return !unknown_.empty(); }
+  // A connection that watches that process, or one with the same hash, for which `is_meant` holds.
+  template <class Predicate>
+  [[nodiscard]] ConnectionId find_unknown(const ProcessId& process, Predicate is_meant) const {
+    const auto [begin, end] = unknown_.equal_range(hash(process));
+    for (auto at = begin; at != end; ++at) {
+      if (is_meant(at->second)) return at->second;
+    }
+    return {};
+  }
+  [[nodiscard]] std::vector<ConnectionId> all_unknown() const {
+    std::vector<ConnectionId> all;
+    for (const auto& [process, watch] : unknown_) all.push_back(watch);
+    return all;
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return by_process_.empty() && unknown_.empty(); }
   [[nodiscard]] std::size_t listed(uid_t uid) const noexcept {
     const auto user = listed_.find(uid);
     return user == listed_.end() ? 0 : user->second;
@@ -73,6 +116,8 @@ class RefusedProcesses {
     }
   }
   [[nodiscard]] bool has_missed() const noexcept { return missed_somebody_ || !missed_.empty(); }
+  // Whether all that may be in the way have entries.
+  [[nodiscard]] bool knows_all() const noexcept { return !has_missed() && !has_unknown(); }
   // An operator knows that none of them is in the way. False: there was none.
   bool forget_missed() noexcept {
     const bool had = has_missed();
@@ -80,22 +125,25 @@ class RefusedProcesses {
     missed_somebody_ = false;
     return had;
   }
-  // A sentence, and what to do. Empty when nobody was missed.
-  [[nodiscard]] std::string problem(std::size_t most) const {
-    if (!has_missed()) return {};
-    std::string users;
-    std::size_t named = 0;
-    for (const uid_t uid : missed_) {
-      if (named++ == kNamedUsers) break;
-      users += (users.empty() ? "uid " : ", uid ") + std::to_string(uid);
+  // Sentences, with what to do.
+  void add_problems(std::vector<std::string>& all, std::size_t most) const {
+    if (has_missed()) {
+      std::string users;
+      for (const uid_t uid : missed_) name_user(users, uid);
+      if (users.empty()) users = "an unknown user";
+      all.push_back(users + " had more refused backends than the broker lists (" +
+                    std::to_string(most) +
+                    " of a user): they may run and are not asked; look who uses files, then: "
+                    "musterctl forget --lost-roster");
     }
-    if (missed_.size() > kNamedUsers) {
-      users += " and " + std::to_string(missed_.size() - kNamedUsers) + " more users";
+    if (has_unknown()) {
+      std::string users;
+      for (const auto& [uid, count] : unknown_of_) name_user(users, uid);
+      all.push_back("processes (" + std::to_string(unknown_.size()) + " of " + users +
+                    ") were refused before the broker knew which backends they are: they run and "
+                    "are not asked; stop them, or let them register (see the log, and "
+                    "`connections` in [quota])");
     }
-    if (users.empty()) users = "an unknown user";
-    return users + " had more refused backends than the broker lists (" + std::to_string(most) +
-           " of a user): they may run and are not asked; look who uses files, then: musterctl "
-           "forget --lost-roster";
   }
 
   struct Saved {
@@ -112,14 +160,24 @@ class RefusedProcesses {
   }
 
  private:
-  static constexpr std::size_t kNamedUsers = 8;
+  static constexpr std::size_t kMostNames = 200;  // characters
 
+  static void name_user(std::string& users, uid_t uid) {
+    if (users.ends_with("others")) return;
+    if (users.size() > kMostNames) {
+      users += " and others";
+    } else {
+      users += (users.empty() ? "uid " : ", uid ") + std::to_string(uid);
+    }
+  }
   static std::uint64_t hash(const ProcessId& process) noexcept {
     return process.unique * 0x9E37'79B9'7F4A'7C15ULL ^ static_cast<std::uint64_t>(process.pid);
   }
 
   std::unordered_multimap<std::uint64_t, EntryNumber> by_process_;
   std::map<uid_t, std::size_t> listed_;
+  std::unordered_multimap<std::uint64_t, ConnectionId> unknown_;
+  std::map<uid_t, std::size_t> unknown_of_;
   std::set<uid_t> missed_;
   bool missed_somebody_ = false;  // of whom, there was no memory to say
 };

@@ -45,6 +45,11 @@ void Broker::restore(SavedState saved) {
   for (const Session& session : state.sessions) {
     if (session.counted) state.accounts.take(Resource::kConnection, session.peer.uid);
   }
+  for (std::uint32_t slot = 0; slot < state.sessions.size(); ++slot) {
+    const Session& session = state.sessions[slot];
+    if (session.phase != Session::Phase::kTurnedAway) continue;
+    state.refused.add_unknown(session.peer, {slot, session.generation});
+  }
   state.registry.for_each([&](EntryId id, const Entry& entry) {
     const Peer& peer = entry.enrolment->peer;
     if (entry.is_refused()) state.refused.add(peer, id);

@@ -25,6 +25,7 @@ struct Session {
     kNew,         // must register
     kRegistered,  // live
     kLost,        // the socket is closed, the process is still watched for its entry
+    kTurnedAway,  // the same, without an entry: it was refused before its key was known
   };
   Phase phase = Phase::kFree;
   bool counted = false;  // in its user's account: its socket is open
@@ -32,6 +33,11 @@ struct Session {
   EntryId entry = Registry::kNone;
   DeadlineId register_deadline;
   Peer peer;
+
+  // Its socket is open, and something may come from it.
+  [[nodiscard]] bool is_open() const noexcept {
+    return phase == Phase::kNew || phase == Phase::kRegistered;
+  }
 
   friend bool operator==(const Session&, const Session&) = default;
 };

@@ -41,6 +41,10 @@ enum class Case : std::uint8_t {
   kRefusedExpected,  // it was refused before the broker restarted
   kRefusedUnknown,   // nothing tells which process it is
   kRefusedMissed,    // there was no room for it
+  kTurnedAway,       // a process was refused, and its key is not known
+  kTurnedAwayAgain,
+  kTurnedAwayExited,
+  kTurnedAwayRegistered,
   kMissedAsked,      // and a broadcast began
   kWholeDeadline,    // the deadline of the whole passed
   kKeyAfterRestart,  // an operation key was used before the broker restarted

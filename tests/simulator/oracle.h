@@ -188,7 +188,8 @@ class Oracle {
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::size_t open_targets() const;
   [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
-  [[nodiscard]] bool has_missed() const noexcept { return !missed_.empty(); }
+  // Whether some process may be in the way that has no entry.
+  [[nodiscard]] bool misses_somebody() const;
   [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
   [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
   [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;
@@ -201,6 +202,7 @@ class Oracle {
   struct Connection {
     bool registered = false;
     bool lost = false;
+    bool turned_away = false;  // before its key was known; its process is watched
     core::Peer peer;
     SteadyTime register_by;
     std::uint64_t serial = 0;  // of its backend
@@ -222,6 +224,8 @@ class Oracle {
   // `watched_for`: the backend, by serial, whose process the connection is there to watch.
   void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code,
               std::uint64_t watched_for = 0);
+  void turn_away_unknown(std::uint32_t connection, std::uint64_t request, RefusalCode code);
+  void drop_unknown_of(const core::Peer& peer);
   void turn_away(std::uint32_t connection, std::uint64_t request, const Form& form,
                  RefusalCode code, Cause cause, Now now);
   Backend* refused_of(std::uint32_t own_key, const core::Peer& peer);

@@ -114,7 +114,7 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
   cast.started = now.steady;
   cast.started_unix_ms = now.unix_ms;
   // Rule: the broker knows of a process that was not asked, and cannot name it: never a yes.
-  cast.backends_unknown = !missed_.empty();
+  cast.backends_unknown = misses_somebody();
   if (cast.backends_unknown) cases_.saw(Case::kMissedAsked);
   for (const auto& backend : backends_) {
     if (only && backend.serial != *only) continue;
@@ -291,6 +291,20 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   return std::nullopt;
 }
 
-bool Oracle::forget_missed() { return !std::exchange(missed_, {}).empty(); }
+bool Oracle::misses_somebody() const {
+  return !missed_.empty() || std::any_of(connections_.begin(), connections_.end(),
+                                         [](const auto& one) { return one.second.turned_away; });
+}
+
+bool Oracle::forget_missed() {
+  const bool had = misses_somebody();
+  missed_.clear();
+  std::vector<std::uint32_t> watches;
+  for (const auto& [number, connection] : connections_) {
+    if (connection.turned_away) watches.push_back(number);
+  }
+  for (const auto number : watches) release(number);
+  return had;
+}
 
 }  // namespace muster::simulator

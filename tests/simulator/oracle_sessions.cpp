@@ -67,77 +67,6 @@ void Oracle::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode
   }
 }
 
-Oracle::Backend* Oracle::refused_of(std::uint32_t key, const core::Peer& peer) {
-  const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
-  for (auto& backend : backends_) {
-    if (!backend.is_refused() || own_key(backend.key) != key) continue;
-    // Where nothing tells processes apart, one entry stands for all of the user.
-    const bool same =
-        is_known ? backend.peer.process == peer.process : backend.key == user_key(key, peer.uid);
-    if (same) return &backend;
-  }
-  return nullptr;
-}
-
-// Rule: whenever the broker knows of a process that was not asked, the status is not 0 and the
-// report names it. So a process that policy lets register and that is refused is listed, beside the
-// backend that has its key and never in its place: lost, until it exits, registers or is forgotten.
-// Trying again changes nothing; wanting to be listed otherwise does. A user has a bounded number
-// of them; that there were more is remembered until an operator says otherwise.
-void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Form& form,
-                       RefusalCode code, Cause cause, Now now) {
-  const auto peer = connections_.at(connection).peer;
-  auto* listed = refused_of(form.key, peer);
-  if (listed != nullptr && listed->form == form && listed->cause == cause) {
-    cases_.saw(Case::kRefusedAgain);
-    return refuse(connection, request, code);
-  }
-  if (listed == nullptr) {
-    const auto count = std::count_if(backends_.begin(), backends_.end(), [&](const Backend& b) {
-      return b.is_refused() && b.peer.uid == peer.uid;
-    });
-    if (count >= knobs_.max_refused) {
-      cases_.saw(Case::kRefusedMissed);
-      missed_.insert(peer.uid);
-      return refuse(connection, request, code);
-    }
-    cases_.saw(Case::kRefusedListed);
-    const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
-    if (!is_known) cases_.saw(Case::kRefusedUnknown);
-    auto key = is_known ? shared_key(form.key, peer.process) : user_key(form.key, peer.uid);
-    const auto is_taken = [&](std::uint32_t one) {
-      const auto* has = by_key(one);
-      return has != nullptr && has->state != BackendState::kDead;
-    };
-    // A child still has the connection of an earlier process of that pid.
-    if (is_taken(key)) {
-      auto number = last_incarnation_ + 1;
-      while (is_taken(numbered_key(form.key, number))) ++number;
-      key = numbered_key(form.key, number);
-    }
-    listed = by_key(key);
-    if (listed == nullptr) {
-      backends_.emplace_back();
-      listed = &backends_.back();
-      listed->serial = ++last_serial_;
-      listed->key = key;
-    }
-  } else {
-    cases_.saw(Case::kRefusedAnew);
-    release(listed->connection);
-  }
-  listed->form = form;
-  listed->peer = peer;
-  listed->state = BackendState::kLost;
-  listed->cause = cause;
-  listed->connection = connection;
-  listed->incarnation = ++last_incarnation_;
-  listed->charged_to = 0;
-  listed->since_unix_ms = now.unix_ms;
-  refuse(connection, request, code, listed->serial);
-  tell(Event::Kind::kBackendLost, *listed);
-}
-
 void Oracle::opened(std::uint32_t connection, const core::Peer& peer, Now now) {
   ++counters.connections_accepted;
   Connection added;
@@ -152,7 +81,7 @@ void Oracle::opened(std::uint32_t connection, const core::Peer& peer, Now now) {
   const auto share = usage_of(peer.uid).connections;  // this one among them
   if (share.used > share.quota) {
     cases_.saw(Case::kConnectionsUsedUp);
-    refuse(connection, 0, RefusalCode::kQuota);
+    turn_away_unknown(connection, 0, RefusalCode::kQuota);
   }
 }
 
@@ -161,7 +90,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   auto* who = known(connection);
   if (who == nullptr || who->lost) return;
   if (who->registered) return garbage(connection, request, now);
-  if (form.bad) return refuse(connection, request, RefusalCode::kInvalid);
+  if (form.bad) return turn_away_unknown(connection, request, RefusalCode::kInvalid);
 
   if (!may_register(knobs_.policy, who->peer.uid, form.key)) {
     cases_.saw(Case::kMayNotRegister);
@@ -241,6 +170,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
     std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
     holder = by_key(key);
   }
+  if (!same_process) drop_unknown_of(peer);
   if (holder == nullptr) {
     backends_.emplace_back();
     holder = &backends_.back();
@@ -360,7 +290,8 @@ void Oracle::lost(std::uint32_t connection, core::LossCause cause, Now now) {
 void Oracle::exited(std::uint32_t connection, bool inherited, Now now) {
   const auto* who = known(connection);
   if (who == nullptr) return;
-  if (!who->registered) return release(connection);
+  if (who->turned_away) cases_.saw(Case::kTurnedAwayExited);
+  if (!who->registered || who->turned_away) return release(connection);
   auto& backend = *by_serial(who->serial);
   // Rule: the process exits after the send: a failure, BackendError, at once; nobody waits.
   if (!inherited || who->lost) return die(backend, Cause::kProcessExited, now);

@@ -101,4 +101,11 @@ bool may_register(std::int64_t policy, uid_t uid, std::uint32_t key) {
   }
 }
 
+bool may_register_something(std::int64_t policy, uid_t uid) {
+  for (std::uint32_t key = 0; key < kKeys; ++key) {
+    if (may_register(policy, uid, key)) return true;
+  }
+  return false;
+}
+
 }  // namespace muster::simulator

@@ -48,6 +48,7 @@ enum class WrongTransition : std::uint8_t {
   kSaveForgetsTime,         // the core is saved: all deadlines pass at once
   kRefusedIsNobody,         // a process was refused: it has exited
   kRestartForgetsRefused,   // the broker starts: who was refused was registered
+  kTurnedAwayIsNobody,      // a process was refused before its key was known: it has exited
   kSaveForgetsMissed,       // the core is saved: everybody who was refused is listed
 };
 

@@ -144,7 +144,7 @@ void Simulation::check_status() const {
        "status: not as many are reconnecting");
   must(status.shutting_down == oracle_->shutting_down(), "status: it goes down, or does not");
   must(status.counters == oracle_->counters, "status: other counters");
-  must(status.problems.empty() != oracle_->has_missed(),
+  must(status.problems.empty() != oracle_->misses_somebody(),
        "status: that processes are not listed is a problem, and nothing else is");
   check_usage(status.users);
 }

@@ -72,7 +72,14 @@ void Simulation::dispatch(std::uint32_t connection, core::ConnectionId id, const
       if (oracle) oracle_->registration(connection, request, form, now);
       return call([&] {
         broker_->registration(id, request, registration_of(form, form.key), now);
-        if (!oracle || !is_wrong(WrongTransition::kRefusedIsNobody)) return;
+        if (!oracle) return;
+        const auto known = oracle_->connections().find(connection);
+        const bool is_turned_away =
+            known != oracle_->connections().end() && known->second.turned_away;
+        if (is_turned_away && is_wrong(WrongTransition::kTurnedAwayIsNobody)) {
+          return broker_->process_exited(id, now);
+        }
+        if (!is_wrong(WrongTransition::kRefusedIsNobody)) return;
         for (const auto& backend : oracle_->backends()) {
           const bool of_this = backend.connection == connection && backend.is_refused();
           if (of_this) return broker_->process_exited(id, now);

@@ -64,6 +64,8 @@ inline constexpr std::uint32_t kPolicies = 4;
 [[nodiscard]] core::AccessPolicyPtr policy_of(std::int64_t policy);
 [[nodiscard]] bool may_connect(std::int64_t policy, uid_t uid);
 [[nodiscard]] bool may_register(std::int64_t policy, uid_t uid, std::uint32_t key);
+// One key at least.
+[[nodiscard]] bool may_register_something(std::int64_t policy, uid_t uid);
 
 // Every fourth process is of the second user, every eighth of the third, and pids are used twice.
 // Every eleventh cannot be seen (pid 0); of those every other one is known by its pidfd, and

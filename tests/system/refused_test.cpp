@@ -1,6 +1,7 @@
 // Living processes that were refused, with real users: never a yes, until they are gone or asked.
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -23,13 +24,16 @@ using ::testing::Not;
 constexpr uid_t kStranger = 54'000;
 constexpr uid_t kNobodyUid = 65'534;
 
-constexpr char kRefusedConfig[] = R"([sockets]
+constexpr char kRefusedConfig[] = R"([broker]
+register_timeout = "1h"
+[sockets]
 backend_mode = "0666"
 [[policy.register]]
 users = [0, 65534]
 [[quota.uid]]
 uid = 65534
 registrations = 1
+connections = 2
 )";
 
 class RefusedTest : public MusterdTest {
@@ -57,6 +61,16 @@ class RefusedTest : public MusterdTest {
     return {program("muster-fake-backend"), "--socket-dir", sockets().native(), "--service",
             service};
   }
+  // A process of the second user which connects and says nothing.
+  [[nodiscard]] std::function<void(Child::Side&)> holds_connection() const {
+    return [socket = backend_socket()](Child::Side& side) {
+      if (::setresgid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
+      if (::setresuid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
+      const TestBackend silent(socket);
+      side.say("connected");
+      side.wait_to_be_told();
+    };
+  }
   // A process of that user which tries to register, says what it was told, and tries again each
   // time that it is told to.
   [[nodiscard]] Child tries(uid_t uid, const std::string& service) const {
@@ -71,8 +85,6 @@ class RefusedTest : public MusterdTest {
       }
     });
   }
-  // What the process is told, without the sentence.
-  static std::string code_of(const std::string& heard) { return heard.substr(0, heard.find(':')); }
 };
 
 TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
@@ -160,6 +172,44 @@ TEST_F(RefusedTest, IsForgottenUntilItTriesAgain) {
   holder.tell();
   ASSERT_THAT(holder.hear(), HasSubstr("denied"));
   EXPECT_EQ(release().status, 1);
+}
+
+TEST_F(RefusedTest, OneThatWasRefusedBeforeItSaidWhoItIsMakesNoAnswerComplete) {
+  const Process broker = start_broker();
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  std::optional<Child> first(std::in_place, holds_connection());
+  ASSERT_EQ(first->hear(), "connected");
+  Child second(holds_connection());
+  ASSERT_EQ(second.hear(), "connected");
+  Child third = tries(kNobodyUid, "third");
+  ASSERT_THAT(third.hear(), HasSubstr("quota"));
+  const Finished asked = release({"--select", "service=cache"});
+  EXPECT_EQ(asked.status, 1) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("1 of 1 acked"));
+  EXPECT_THAT(asked.out, HasSubstr("`musterctl status` says why"));
+  EXPECT_THAT(ctl({"status"}).out,
+              HasSubstr("processes (1 of uid 65534) were refused before the broker knew which "
+                        "backends they are"));
+  first.reset();
+  for (std::string heard; heard != "registered"; heard = third.hear()) third.tell();
+  EXPECT_EQ(release({"--select", "service=cache"}).status, 0);
+}
+
+TEST_F(RefusedTest, OneWhoseRegisterIsNotValidMakesNoAnswerCompleteUntilItExits) {
+  const Process broker = start_broker();
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  Child stranger = tries(kStranger, "Not Valid");
+  ASSERT_THAT(stranger.hear(), HasSubstr("denied"));
+  EXPECT_EQ(release().status, 0);
+  Child wrong = tries(kNobodyUid, "Not Valid");
+  ASSERT_THAT(wrong.hear(), HasSubstr("invalid"));
+  EXPECT_EQ(release().status, 1);
+  wrong.kill();
+  wrong.reap();
+  while (release().status != 0) {
+  }
 }
 
 TEST_F(RefusedTest, AStrangerDeniesNobodyItsYes) {

@@ -69,6 +69,21 @@ TEST(AccessPolicyTest, TheFirstRuleThatMatchesDecides) {
   EXPECT_EQ(said(policy.may_register({8, 101, {}}, key("a"))), "line 3 denies");
 }
 
+TEST(AccessPolicyTest, WhoMayRegisterSomethingIsWhomSomeRuleAllowsBeforeAllIsDenied) {
+  const AccessPolicy policy = registering(
+      {{rule(1, Effect::kDeny, users({1000})), one_of("service", {"a"}), {}},
+       {rule(2, Effect::kDeny, users({1001})), {}, {}},
+       {rule(3, Effect::kAllow, users({1002})), {}, one_of("instance", {"shared"})},
+       {rule(4, Effect::kDeny, users({1002, 1003})), {}, {}},
+       {rule(5, Effect::kAllow, users({1000, 1001, 1003})), one_of("service", {"b"}), {}}});
+  std::string may;
+  for (const uid_t uid : {1000U, 1001U, 1002U, 1003U, 1004U}) {
+    if (policy.may_register_something({uid, uid, {}})) may += std::to_string(uid) + ' ';
+  }
+  EXPECT_EQ(may, "1000 1002 ");
+  EXPECT_FALSE(AccessPolicy{}.may_register_something({0, 0, {}}));
+}
+
 TEST(AccessPolicyTest, ASupplementaryGroupCountsLikeTheFirst) {
   const auto policy = registering({{rule(1, Effect::kAllow, groups({100})), {}, {}}});
   const std::vector<gid_t> supplementary{20, 100};

@@ -205,6 +205,90 @@ TEST_F(CoreRefusedTest, IsStillOneAfterARestartOfTheBroker) {
   EXPECT_EQ(s.backends(), "beta 1.0.0 live, alpha 1.0.0 live");
 }
 
+constexpr const char* kSomebodyIsMissing = "\nnot all backends are known";
+
+class CoreTurnedAwayTest : public ScenarioTest {
+ protected:
+  // The first user has two connections and may not have more: process 4 (pid 102) is turned away.
+  Scenario& with_turned_away(std::int64_t max_refused = 64) {
+    Knobs knobs;
+    knobs.connections_each = 2;
+    knobs.max_refused = max_refused;
+    auto& s = with_two(knobs);
+    s.step(StepKind::kConnect, 3, 4);
+    EXPECT_EQ(s.reads(3), "refused (quota)");
+    return s;
+  }
+  // Of both, or of beta alone.
+  static std::string asked(Scenario& s, BroadcastId id) {
+    s.release(static_cast<std::int64_t>(id));
+    for (const int connection : {1, 2}) {
+      if (s.reads(connection).ends_with(std::to_string(id))) {
+        s.acks(connection, static_cast<std::int64_t>(id));
+      }
+    }
+    return s.report(id);
+  }
+};
+
+TEST_F(CoreTurnedAwayTest, OneWhoseKeyIsNotKnownMakesNoAnswerCompleteUntilItExits) {
+  auto& s = with_turned_away();
+  EXPECT_EQ(s.backends(), kBoth);
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.step(StepKind::kConnect, 4, 4);
+  s.step(StepKind::kSave);
+  EXPECT_EQ(asked(s, 2), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.exits(4, 3);
+  EXPECT_EQ(asked(s, 3), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatIsRegisteredIsKnown) {
+  auto& s = with_turned_away();
+  s.hangs_up(1);
+  s.join(4, 4, 5);
+  s.fire_due();
+  s.release(1);
+  s.acks(2, 1);
+  s.acks(4, 1);
+  EXPECT_EQ(s.report(1).find(kSomebodyIsMissing), std::string::npos) << s.report(1);
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatIsRefusedByItsKeyIsNamedByIt) {
+  auto& s = with_turned_away();
+  s.hangs_up(1);
+  s.join(4, 4, kBeta);
+  s.says(StepKind::kDeregister, 4);
+  s.join(5, kOfSecond, 5);
+  s.join(6, 4, 5);
+  s.release(1);
+  EXPECT_NE(s.report(1).find("gamma 2.0.0-rc.1 [explicit:X] #~102, not registered"),
+            std::string::npos)
+      << s.report(1);
+  EXPECT_EQ(s.report(1).find(kSomebodyIsMissing), std::string::npos) << s.report(1);
+}
+
+TEST_F(CoreTurnedAwayTest, OneWhoseRegisterIsNotValidIsNotKnownEither) {
+  auto& s = with_two();
+  s.step(StepKind::kConnect, 3, 4);
+  s.step(StepKind::kRegister, 3, 5, -1, -1, kBad);
+  s.step(StepKind::kDeliver, 3);
+  EXPECT_EQ(s.reads(3), "refused (invalid)");
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.join(4, 4, 5);
+  s.says(StepKind::kDeregister, 4);
+  EXPECT_EQ(asked(s, 2), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, MoreThanAreWatchedAreMissedUntilAnOperatorSaysOtherwise) {
+  auto& s = with_turned_away(1);
+  s.step(StepKind::kConnect, 4, 12);
+  s.exits(4, 3);
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing) << "process 12 is there";
+  s.step(StepKind::kConnect, 5, 16);
+  s.step(StepKind::kForgetMissed);
+  EXPECT_EQ(asked(s, 2), kBothAcked);
+}
+
 TEST_F(CoreRefusedTest, OneThatNothingTellsApartStandsForAllOfItsUser) {
   constexpr int kUnknown = 8;  // of the first user: no pid, and no pidfd that says which it is
   auto& s = with();

@@ -87,6 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("saving forgets quiesces", WrongTransition::kSaveForgetsQuiesces),
         wrong("saving forgets times", WrongTransition::kSaveForgetsTime),
         wrong("a process that was refused is nobody", WrongTransition::kRefusedIsNobody),
+        wrong("one that was turned away is nobody", WrongTransition::kTurnedAwayIsNobody),
         wrong("a restart forgets that one was refused", WrongTransition::kRestartForgetsRefused),
         wrong("saving forgets who is not listed", WrongTransition::kSaveForgetsMissed)));
 

@@ -96,12 +96,12 @@ class Daemon {
               [this](core::AccessPolicyPtr policy) { take(std::move(policy)); }),
         started_(broker::Clock().now().unix_ms),
         policy_(effective_policy(loaded.settings.policy, ::geteuid())),
-        control_(
-            loop.get_executor(), loaded.settings.control,
-            ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
-                         [this](std::vector<std::string>& all) { add_problems(all); },
-                         std::chrono::steady_clock::now(), [this] { return forget_lost(); }, &keys},
-            log),
+        control_(loop.get_executor(), loaded.settings.control,
+                 ControlFacts{MUSTER_VERSION, sockets.dir, started_, policy_,
+                              [this](std::vector<std::string>& all) { add_problems(all); },
+                              std::chrono::steady_clock::now(),
+                              [this] { return roster_.forget_lost(); }, &keys},
+                 log),
         memory_(loop.get_executor(),
                 [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
         roster_store_(roster),
@@ -194,12 +194,6 @@ class Daemon {
         [this, problems](bool) {
           for (const std::string& problem : *problems) log_.warning(problem);
         });
-  }
-
-  bool forget_lost() {
-    const bool were_refused = server_.core().forget_refused();
-    roster_store_.set_missed_refused(false);
-    return roster_store_.forget_lost() || were_refused;
   }
 
   void add_problems(std::vector<std::string>& all) const {

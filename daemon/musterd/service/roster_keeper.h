@@ -70,6 +70,14 @@ class RosterKeeper {
     }
   }
 
+  // An operator says that nobody is missed: of those in a roster that was lost, and of those who
+  // were refused and are not listed. False: there was none.
+  bool forget_lost() {
+    const bool were_refused = server_ != nullptr && server_->core().forget_refused();
+    store_.set_missed_refused(false);
+    return store_.forget_lost() || were_refused;
+  }
+
   // From time to time: an event may have been lost for want of memory, and with it that somebody
   // waits, or what was to be written down.
   void check() {

@@ -131,8 +131,8 @@ struct BroadcastReport {
   std::optional<Operator> asked_by;      // nothing: the broker itself
   std::optional<std::chrono::milliseconds> deadline;  // of the whole, as it was asked for
   bool id_not_durable = false;  // the disk failed: a crash could give the id out again
-  // The broker could not read its roster, or not watch all who stand in it: backends of before may
-  // be missing here, and have files open. Never a yes.
+  // Backends may be missing here, and have files open: the broker could not read its roster, or not
+  // watch all who stand in it, or it refused processes that it does not list. Never a yes.
   bool backends_unknown = false;
 
   explicit BroadcastReport(BroadcastOperation operation) : result(std::move(operation)) {}
