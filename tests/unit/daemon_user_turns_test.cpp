@@ -116,6 +116,20 @@ TEST_F(DaemonUserTurnsTest, ATurnIsOverWhenItsUserHasUsedItUp) {
   EXPECT_TRUE(other.turn.is_over()) << "the other connection used the rest";
 }
 
+// A long step is over: whoever of that user asks next, after the loop has looked at its sockets,
+// is no crowd.
+TEST_F(DaemonUserTurnsTest, WhatWasUsedUpCountsUntilTheLoopHasLookedAtItsSocketsAgain) {
+  ask(kAnna, 'a', 1, 1, microseconds(20'000));
+  loop_.run();
+  loop_.restart();
+  ask(kBert, 'b', 1, 1, microseconds(10));
+  const auto handlers = loop_.run();
+  loop_.restart();
+  ask(kAnna, 'c', 1, 1, microseconds(10));
+  EXPECT_EQ(loop_.run(), handlers) << "it waited, and the other did not";
+  EXPECT_EQ(order_, "abc");
+}
+
 TEST_F(DaemonUserTurnsTest, WhoLeavesWhileItWaitsHoldsNobodyUp) {
   ask(kAnna, 'a', 3, 2, microseconds(1000));
   ASSERT_GT(loop_.poll_one() + loop_.poll_one() + loop_.poll_one(), 0U);

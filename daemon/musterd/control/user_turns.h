@@ -49,6 +49,7 @@ class UserTurns : public std::enable_shared_from_this<UserTurns> {
   using Users = std::map<uid_t, User>;
 
   void run_later();
+  void begin_anew() noexcept;
   void run();
   void let_next_go(User& user) noexcept;
   // A turn that was waited for has ended: its user's next one follows while there is time left.

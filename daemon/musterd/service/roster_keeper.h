@@ -9,11 +9,11 @@
 #include <cstddef>
 #include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -227,8 +227,8 @@ class RosterKeeper {
   RosterStore& store_;
   std::string boot_id_;
   broker::BrokerServer* server_ = nullptr;
-  std::map<BackendKey, bool> changed_;  // true: it is gone
-  std::deque<BackendKey> order_;        // has all of changed_
+  std::unordered_map<BackendKey, bool, BackendKeyHash> changed_;  // true: it is gone
+  std::deque<BackendKey> order_;                                  // has all of changed_
   std::vector<RosterEntry> unwatched_;  // of the last broker's, not yet expected
   asio::steady_timer patience_;
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
