@@ -29,7 +29,7 @@ void add_to(BroadcastResult& result, const OutcomeView& view) {
 }  // namespace
 
 OutcomeView view_of(const BackendOutcome& outcome) {
-  OutcomeView view{outcome};
+  OutcomeView view{static_cast<const OutcomeRow&>(outcome)};
   view.key = &outcome.key;
   view.incarnation = outcome.incarnation;
   view.pid = outcome.pid;
@@ -61,7 +61,7 @@ ReportHead head_of(const BroadcastReport& report) {
 
 BackendOutcome to_value(const OutcomeView& view) {
   BackendOutcome outcome;
-  static_cast<OutcomeRow&>(outcome) = view;
+  static_cast<OutcomeRow&>(outcome) = static_cast<const OutcomeRow&>(view);
   outcome.key = *view.key;
   outcome.incarnation = view.incarnation;
   outcome.pid = view.pid;

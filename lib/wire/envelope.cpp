@@ -157,7 +157,7 @@ std::string EnvelopeReader::read(std::string_view body, std::uint32_t lane, Enve
     return "frame kind " + std::to_string(fields.kind_number) + " is not known";
   }
   fields.kind = static_cast<FrameKind>(fields.kind_number);
-  out = fields;
+  out = static_cast<const Envelope&>(fields);
   if (out.kind == FrameKind::kCancel && !fields.payload.empty()) {
     return "a CANCEL frame must have no payload; this one's length is " +
            std::to_string(fields.payload.size());
