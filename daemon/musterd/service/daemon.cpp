@@ -34,6 +34,7 @@
 #include "musterd/service/roster_keeper.h"
 #include "musterd/service/service_job.h"
 #include "musterd/service/socket_permissions.h"
+#include "musterd/service/socket_watch.h"
 #include "musterd/service/sockets.h"
 #include "musterd/state/broadcast_ids.h"
 #include "musterd/state/operation_keys.h"
@@ -77,7 +78,7 @@ constexpr std::chrono::seconds kLastWrites{5};
 constexpr std::chrono::seconds kDiskIsSlow{1};
 
 // Whoever connects by name must get here, or hear of it, within 2 s.
-constexpr std::chrono::seconds kLookAtSocketsEvery{1};
+constexpr std::chrono::seconds kLookEvery{1};
 
 class Daemon {
  public:
@@ -88,7 +89,6 @@ class Daemon {
         log_(log),
         ids_(ids),
         sockets_(sockets),
-        socket_settings_(loaded.settings.sockets),
         files_(files),
         state_dir_(std::move(state_dir)),
         configuration_(configuration),
@@ -113,7 +113,8 @@ class Daemon {
         service_(loop.get_executor()),
         stop_reason_(loop.get_executor()),
         signals_(loop),
-        socket_timer_(loop) {
+        socket_watch_(sockets, loaded.settings.sockets, server_, control_, log),
+        look_timer_(loop) {
     warn_of_permissions();
     control_.serve(server_);
     roster_.begin(server_);
@@ -133,12 +134,10 @@ class Daemon {
       log.info("io_uring unavailable, using epoll", {{"why", why}});
     }
     service_.ready(status_ = fmt::format("Listening in {}", where));
-    service_.start_watchdog([this] {
-      return stopping_ || (misplaced_.empty() && not_served(server_, control_).empty());
-    });
+    service_.start_watchdog([this] { return stopping_ || socket_watch_.all_served(); });
     live_.tell_unresolved();
     record_policy();
-    watch_sockets();
+    look_again();
   }
 
   // A handler of the loop threw.
@@ -201,22 +200,17 @@ class Daemon {
     if (auto problem = roster_store_.problem(); !problem.empty()) all.push_back(std::move(problem));
     if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
     live_.add_problems(all);
-    if (!misplaced_.empty()) {
-      all.push_back(fmt::format("clients cannot connect to {}: {}", misplaced_, not_put_back_));
-    }
-    if (auto what = not_served(server_, control_); !what.empty()) all.push_back(std::move(what));
+    socket_watch_.add_problems(all);
   }
 
-  void watch_sockets() {
-    socket_timer_.expires_after(kLookAtSocketsEvery);
-    socket_timer_.async_wait([this](std::error_code error) {
+  void look_again() {
+    look_timer_.expires_after(kLookEvery);
+    look_timer_.async_wait([this](std::error_code error) {
       if (error || stopping_) return;
-      watch_sockets();  // first: what follows may throw
-      sockets_.place.let_go_of_others();
-      look_at_place();
+      look_again();  // first: what follows may throw
+      if (const auto status = socket_watch_.look()) end_at_once(*status);
       roster_.check();
       look_at_state();
-      look_at_tasks();
     });
   }
 
@@ -233,42 +227,6 @@ class Daemon {
       roster_store_.check();
       keys_.check();
     });
-  }
-
-  // A failed task starts again by itself. Not twice in a row: only another process helps then.
-  void look_at_tasks() {
-    const std::string what = not_served(server_, control_);
-    const bool was_served = std::exchange(is_served_, what.empty());
-    if (what.empty() || was_served) return;
-    log_.error("a socket is no longer served, exiting", {{"why", what}});
-    end_at_once(kExitCannotRun);
-  }
-
-  void look_at_place() {
-    const LostSockets lost{server_.has_lost_listener(), control_.has_lost_listener()};
-    misplaced_ = misplaced(sockets_, lost);
-    if (misplaced_.empty()) return;
-    not_put_back_ = put_back(sockets_, socket_settings_, lost);
-    if (!not_put_back_.empty()) {
-      // Backends go on with the broker that is there now, or with the next one.
-      log_.error(lost.any()
-                     ? "sockets shut down by another process and cannot be made again, exiting"
-                     : "sockets deleted and cannot be made again, exiting",
-                 {{"gone", misplaced_}, {"why", not_put_back_}});
-      end_at_once(sockets_.passed ? kExitSocketsGone : kExitCannotRun);
-    }
-    for (auto& socket : sockets_.backend) {
-      if (socket) server_.listen(std::move(socket));
-    }
-    for (auto& socket : sockets_.control) {
-      if (socket) control_.listen(std::move(socket));
-    }
-    sockets_.backend.clear();
-    sockets_.control.clear();
-    log_.warning(lost.any() ? "sockets were shut down by another process, made them again"
-                            : "sockets were deleted, made them again",
-                 {{"gone", misplaced_}});
-    misplaced_.clear();
   }
 
   void take(core::AccessPolicyPtr policy) {
@@ -302,7 +260,7 @@ class Daemon {
       return;
     }
     live_.stop();
-    socket_timer_.cancel();
+    look_timer_.cancel();
     if (number != SIGTERM || !is_run_by_systemd()) {
       log_.info("stopping", {{"signal", signal}});
       return shut_down(true);
@@ -349,7 +307,6 @@ class Daemon {
   Log& log_;
   BroadcastIds& ids_;
   ServerSockets& sockets_;
-  const SocketSettings socket_settings_;  // of the start: a reload changes none of them
   Worker& files_;
   const std::filesystem::path state_dir_;
   Worker& configuration_;
@@ -366,11 +323,9 @@ class Daemon {
   ServiceManager service_;
   ServiceJobQuestion stop_reason_;
   asio::signal_set signals_;
-  asio::steady_timer socket_timer_;
-  std::string misplaced_;     // where nobody who connects gets here; empty: all is well
-  std::string not_put_back_;  // why
-  std::string status_;        // what the service manager shows
-  bool is_served_ = true;     // at the last look
+  SocketWatch socket_watch_;
+  asio::steady_timer look_timer_;
+  std::string status_;  // what the service manager shows
   bool stopping_ = false;
 };
 
