@@ -56,6 +56,8 @@ TEST_F(WatchdogTest, IsFedOnlyWhileAllIsWell) {
   manager_->ready("the end");
   EXPECT_EQ(asked, 4);
   EXPECT_EQ(notify_.wait_for(""), "WATCHDOG=1") << "for the third time that it was asked";
+  EXPECT_EQ(notify_.wait_for(""), "WATCHDOG=1; EXTEND_TIMEOUT_USEC=10000000")
+      << "once more at the end, for the state that is still to be written";
   EXPECT_EQ(notify_.wait_for(""), "READY=1; STATUS=the end") << "and not for the others";
 }
 

@@ -1,5 +1,7 @@
 // Who a backend is: the process that connected, as the kernel names it. Real programs.
+#include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <optional>
 #include <regex>
 #include <string>
@@ -322,8 +324,15 @@ TEST_F(NamespaceTest, OneThatIsNotBackAfterACrashIsLostUntilItIsForgotten) {
   EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1);
   crash_and_start_again();
   wait_until_lost();
+  const auto roster = sockets() / "roster";
+  const auto before = std::filesystem::file_size(roster);
   EXPECT_EQ(ctl({"forget", "outside"}).status, 0);
   EXPECT_TRUE(ControlClient(sockets()).backends().empty());
+  // It is on disk a moment after the answer.
+  const auto latest = std::chrono::steady_clock::now() + Process::kPatience;
+  while (std::filesystem::file_size(roster) == before) {
+    ASSERT_LT(std::chrono::steady_clock::now(), latest);
+  }
   crash_and_start_again();
   EXPECT_TRUE(ControlClient(sockets()).backends().empty());
   backend.signal(SIGCONT);
