@@ -1,5 +1,8 @@
 // Many broadcasts at a time: what they cost together against what they cost one after another.
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 
@@ -16,10 +19,23 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kInFlightBackends = 1'000;
 constexpr std::size_t kBroadcasts = 100;
 
+// Keeps all reports: they are read when all rounds are over, and the defaults would let some go.
+MusterdCommand keeping_reports(MusterdCommand command, const std::filesystem::path& directory) {
+  if (std::find(command.arguments.begin(), command.arguments.end(), "--config") !=
+      command.arguments.end()) {
+    return command;
+  }
+  const std::filesystem::path config = directory / "reports.toml";
+  std::ofstream(config) << "[broker]\nreport_bytes_kept = \"1GiB\"\n"
+                           "[quota]\nreport_bytes = \"1GiB\"\n";
+  command.arguments.insert(command.arguments.end(), {"--config", config});
+  return command;
+}
+
 class InFlightRounds {
  public:
   explicit InFlightRounds(const ScenarioOptions& options)
-      : musterd_(options.command, directory_.path()),
+      : musterd_(keeping_reports(options.command, directory_.path()), directory_.path()),
         clients_(musterd_.backend_socket(), std::make_unique<MusterProtocol>(), Mode::kOneProcess,
                  kInFlightBackends) {}
 
