@@ -1,7 +1,7 @@
 // Requests of operators: start a broadcast, cancel it, read its report, list the backends.
 #include <new>
 
-#include "muster/path.h"
+#include "muster/text.h"
 
 #include "core/broker_state.h"
 #include "model/operation_table.h"
@@ -20,24 +20,8 @@ ControlError error(ControlError::Code code, std::string message) {
 }  // namespace
 
 std::optional<ControlError> Broker::State::check(BroadcastRequest& request) const {
-  if (request.operation.is_unknown()) {
-    return error(ControlError::Code::kInvalid, unknown_operation_problem());
-  }
-  if (const auto* release = request.operation.as_release_handles()) {
-    auto normal = normalize_path_prefix(release->path_prefix);
-    if (!normal.problem.empty()) {
-      return error(ControlError::Code::kInvalid, std::move(normal.problem));
-    }
-    std::string alias;
-    if (!release->alias.empty()) {
-      auto asked = normalize_path_prefix(release->alias);
-      if (!asked.problem.empty()) {
-        return error(ControlError::Code::kInvalid, "the alias: " + std::move(asked.problem));
-      }
-      if (asked.path != normal.path) alias = std::move(asked.path);
-    }
-    request.operation =
-        BroadcastOperation::release_handles(std::move(normal.path), std::move(alias));
+  if (auto problem = normalize(request.operation); !problem.empty()) {
+    return error(ControlError::Code::kInvalid, std::move(problem));
   }
   if (request.operation_key.size() > kMaxOperationKeyBytes) {
     return error(ControlError::Code::kInvalid,
@@ -124,6 +108,14 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
       ++state.counters.over_quota;
       return error(ControlError::Code::kBusy,
                    *std::move(over) + "; try again when one has ended, or cancel one");
+    }
+    const std::uint64_t quota = state.accounts.quota_of(*uid).report_bytes;
+    if (const std::size_t bytes = state.bytes_running(*uid); bytes >= quota) {
+      ++state.counters.over_quota;
+      return error(ControlError::Code::kBusy,
+                   "uid " + std::to_string(*uid) + " has running broadcasts of " +
+                       std::to_string(bytes) + " bytes, and its quota of report_bytes is " +
+                       std::to_string(quota) + "; try again when one has ended, or cancel one");
     }
   }
   std::optional<UsedKey> key;

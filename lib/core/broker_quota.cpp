@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/broker_state.h"
+#include "core/report_bytes.h"
 
 namespace muster::core {
 
@@ -39,6 +40,14 @@ std::optional<Refusal> Broker::State::over_registrations(uid_t uid) const {
 void Broker::State::uncount(Session& session) {
   if (!std::exchange(session.counted, false)) return;
   accounts.give_back(Resource::kConnection, session.peer.uid);
+}
+
+std::size_t Broker::State::bytes_running(uid_t uid) const {
+  std::size_t bytes = 0;
+  log.for_each_running([&](const Broadcast& broadcast) {
+    if (broadcast.charged == uid && !broadcast.own) bytes += bytes_of(broadcast);
+  });
+  return bytes;
 }
 
 std::vector<UserUsage> Broker::State::usage() const {

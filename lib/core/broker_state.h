@@ -69,6 +69,8 @@ struct Broker::State {
   [[nodiscard]] std::vector<gid_t> groups_that_matter(ConnectionId connection);
   // Takes one of the user's connections; else refuses.
   [[nodiscard]] bool has_room(ConnectionId connection, Now now);
+  // Of the broadcasts that the user asked for and that run: what their reports will be charged as.
+  [[nodiscard]] std::size_t bytes_running(uid_t uid) const;
   // Nothing when there is room for one more registration of the user.
   [[nodiscard]] std::optional<Refusal> over_registrations(uid_t uid) const;
   // Forgets the connection and lets the shell do so.

@@ -1,5 +1,9 @@
 #include "core/report_bytes.h"
 
+#include <string_view>
+
+#include "model/operation_table.h"
+
 namespace muster::core {
 
 std::size_t bytes_of(const Enrolment& enrolment) noexcept {
@@ -25,9 +29,7 @@ std::size_t bytes_of(const Enrolment& enrolment) noexcept {
 std::size_t bytes_of(const BroadcastRequest& request) noexcept {
   std::size_t bytes = text_bytes(request.operation_key) + text_bytes(request.traceparent) +
                       text_bytes(request.tracestate);
-  if (const auto* release = request.operation.as_release_handles()) {
-    bytes += text_bytes(release->path_prefix) + text_bytes(release->alias);
-  }
+  for (const std::string_view text : texts_of(request.operation)) bytes += text_bytes(text);
   // Vectors that were filled one by one.
   if (!request.selection.empty()) bytes += kBlockBytes;
   for (const Selector& selector : request.selection) {

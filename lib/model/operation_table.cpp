@@ -1,8 +1,10 @@
 #include "model/operation_table.h"
 
 #include <array>
+#include <utility>
 #include <variant>
 
+#include "muster/path.h"
 #include "muster/text.h"
 
 namespace muster {
@@ -52,7 +54,46 @@ struct ArgumentText {
   std::string operator()(const UnknownOperation& /*unknown*/) const { return {}; }
 };
 
+struct Normal {
+  BroadcastOperation& operation;
+
+  std::string operator()(const ReleaseHandles& release) const {
+    NormalizedPath path = normalize_path_prefix(release.path_prefix);
+    if (!path.problem.empty()) return std::move(path.problem);
+    std::string alias;
+    if (!release.alias.empty()) {
+      NormalizedPath asked = normalize_path_prefix(release.alias);
+      if (!asked.problem.empty()) return "the alias: " + std::move(asked.problem);
+      if (asked.path != path.path) alias = std::move(asked.path);
+    }
+    operation = BroadcastOperation::release_handles(std::move(path.path), std::move(alias));
+    return {};
+  }
+  std::string operator()(const Quiesce& /*quiesce*/) const { return {}; }
+  std::string operator()(const UnknownOperation& /*unknown*/) const {
+    return unknown_operation_problem();
+  }
+};
+
+struct OperationTexts {
+  using Texts = std::array<std::string_view, 2>;
+
+  Texts operator()(const ReleaseHandles& release) const {
+    return {release.path_prefix, release.alias};
+  }
+  Texts operator()(const Quiesce& /*quiesce*/) const { return {}; }
+  Texts operator()(const UnknownOperation& /*unknown*/) const { return {}; }
+};
+
 }  // namespace
+
+std::string normalize(BroadcastOperation& operation) {
+  return std::visit(Normal{operation}, operation.content());
+}
+
+std::array<std::string_view, 2> texts_of(const BroadcastOperation& operation) {
+  return std::visit(OperationTexts(), operation.content());
+}
 
 std::span<const OperationRow> all_operations() noexcept { return kOperations; }
 

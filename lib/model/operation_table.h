@@ -5,6 +5,7 @@
 // default, or visits BroadcastOperation::content(). "Not this one" never means another one.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,11 @@ struct ActionRow {
 // In the order of ControlAction.
 [[nodiscard]] std::span<const ActionRow> all_actions() noexcept;
 
+// Makes it what the core asks for: paths lexically normal, and no alias that is the path itself.
+// A sentence when it is no operation that can be asked for; it is unchanged then.
+[[nodiscard]] std::string normalize(BroadcastOperation& operation);
+// What of it has any length, "" for the rest.
+[[nodiscard]] std::array<std::string_view, 2> texts_of(const BroadcastOperation& operation);
 // Why a request for no operation, or an unknown one, is refused.
 [[nodiscard]] std::string unknown_operation_problem();
 

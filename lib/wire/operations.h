@@ -1,5 +1,5 @@
 // Operations to Protobuf and back: as they are asked for, as they are shown, and what policy calls
-// them. A new operation needs an entry in each; all but kStartFields does not compile without it.
+// them. A new operation needs an entry in each, and does not compile without it.
 //
 // The fields' names stand in model/operation_table.cpp; model_operation_table_test.cpp and
 // wire_shape_test.cpp hold the schema against both.

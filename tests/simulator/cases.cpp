@@ -54,6 +54,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "connections used up",
     "registrations used up",
     "broadcasts used up",
+    "bytes of running broadcasts used up",
     "queue used up",
     "used the reserve",
     "reports over a user's bytes",

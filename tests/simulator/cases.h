@@ -60,6 +60,7 @@ enum class Case : std::uint8_t {
   kConnectionsUsedUp,
   kRegistrationsUsedUp,
   kBroadcastsUsedUp,
+  kRunningBytesUsedUp,
   kQueueUsedUp,
   kReserveUsed,          // root started a broadcast where another user could not
   kReportOfUserDropped,  // over its user's quota of bytes

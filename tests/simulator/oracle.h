@@ -247,6 +247,8 @@ class Oracle {
   // In bytes.
   [[nodiscard]] std::size_t size_of(const Cast& cast) const;
   [[nodiscard]] std::size_t report_bytes_of(uid_t uid) const;
+  [[nodiscard]] std::size_t report_quota(uid_t uid) const;
+  [[nodiscard]] std::size_t running_bytes_of(uid_t uid) const;
   [[nodiscard]] Reports reports_of(const Reports& kept, uid_t uid) const;
   void charge_enrolment(Cast& cast, Backend& backend);
   void drop_report(Reports& kept, BroadcastId id);

@@ -78,6 +78,13 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
     ++counters.over_quota;
     return Code::kBusy;
   }
+  // Rule: the reports of what a user asked for and still runs take no more than its reports may;
+  // the one that goes over it is still taken.
+  if (by && running_bytes_of(by->uid) >= report_quota(by->uid)) {
+    cases_.saw(Case::kRunningBytesUsedUp);
+    ++counters.over_quota;
+    return Code::kBusy;
+  }
   if (!operation_key.empty()) {
     keys_.push_back(
         {user, operation_key, next, *choice.accepted, selection, now.unix_ms, now.steady, false});

@@ -69,6 +69,20 @@ std::size_t Oracle::report_bytes_of(uid_t uid) const {
   return bytes;
 }
 
+std::size_t Oracle::report_quota(uid_t uid) const {
+  const auto more = uid == uid_of(0) ? knobs_.more : 0;
+  return static_cast<std::size_t>(knobs_.report_bytes_each + more);
+}
+
+std::size_t Oracle::running_bytes_of(uid_t uid) const {
+  std::size_t bytes = 0;
+  for (const auto& [id, cast] : casts_) {
+    if (!cast.own && cast.state == BroadcastState::kRunning && cast.charged == uid)
+      bytes += size_of(cast);
+  }
+  return bytes;
+}
+
 void Oracle::drop_report(Reports& kept, BroadcastId id) {
   casts_.at(id).forgotten = true;
   std::erase(kept, id);
@@ -78,8 +92,7 @@ void Oracle::drop_report(Reports& kept, BroadcastId id) {
 // stays.
 void Oracle::trim_user(uid_t uid, Now now) {
   const auto age = milliseconds(std::max<std::int64_t>(knobs_.report_age, 1000));
-  auto quota = static_cast<std::size_t>(knobs_.report_bytes_each);
-  if (uid == uid_of(0)) quota += static_cast<std::size_t>(knobs_.more);
+  const std::size_t quota = report_quota(uid);
   for (auto* kept : {&own_kept_, &kept_}) {
     for (;;) {
       const auto reports = reports_of(*kept, uid);

@@ -3,8 +3,10 @@
 #include <malloc.h>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/broker.h"
@@ -123,7 +125,7 @@ TEST_F(CoreReportBytesTest, TheNewestReportOfAUserStaysWhateverItsSizeIs) {
 }
 
 TEST_F(CoreReportBytesTest, ABroadcastThatRunsIsKeptAndNotWeighed) {
-  config.quotas.each.report_bytes = 4 * 1024;
+  config.quotas.each.report_bytes = 5'400;
   start();
   const auto a = join("a");
   const BroadcastId running = ask(kAnna, "/" + std::string(4'000, 'x'));
@@ -133,6 +135,41 @@ TEST_F(CoreReportBytesTest, ABroadcastThatRunsIsKeptAndNotWeighed) {
   broker->acked(a, running, {}, now);
   EXPECT_TRUE(is_kept(running)) << "somebody waits for it";
   EXPECT_EQ(kept(), std::to_string(running)) << "it is over the quota alone";
+}
+
+TEST_F(CoreReportBytesTest, WhatAUserHasRunningTakesNoMoreThanItsReportsMay) {
+  config.quotas.each.report_bytes = 8 * 1024;
+  start();
+  const auto a = join("a");
+  const auto start_one = [&](uid_t uid) {
+    BroadcastRequest request;
+    request.operation = BroadcastOperation::release_handles("/" + std::string(2'000, 'x'));
+    Operator by;
+    by.uid = uid;
+    return broker->start_broadcast(request, now, by);
+  };
+  std::vector<BroadcastId> running;
+  for (;;) {
+    const auto started = start_one(kAnna);
+    if (const auto* one = std::get_if<Started>(&started)) {
+      running.push_back(one->id);
+      ASSERT_LE(running.size(), 4u);
+      continue;
+    }
+    const auto& refused = std::get<ControlError>(started);
+    EXPECT_EQ(refused.code, ControlError::Code::kBusy);
+    EXPECT_THAT(refused.message, ::testing::MatchesRegex(
+                                     "uid [0-9]+ has running broadcasts of [0-9]+ bytes, and its "
+                                     "quota of report_bytes is 8192; try again when one has "
+                                     "ended, or cancel one"));
+    break;
+  }
+  EXPECT_GE(running.size(), 2u) << "the one that goes over it is taken";
+  EXPECT_TRUE(std::holds_alternative<Started>(start_one(kBert))) << "each user's are its own";
+  // When one has ended, there is room again.
+  broker->acked(a, running.front(), {}, now);
+  EXPECT_TRUE(std::holds_alternative<Started>(start_one(kAnna)));
+  EXPECT_TRUE(std::holds_alternative<ControlError>(start_one(kAnna)));
 }
 
 TEST_F(CoreReportBytesTest, ALateAnswerIsChargedAndCanPushOutAnOlderReport) {

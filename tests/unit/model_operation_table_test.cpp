@@ -94,6 +94,31 @@ TEST(OperationTable, PolicyIsAskedForTheOperationsOwnAction) {
   EXPECT_EQ(asked(BroadcastOperation::unknown()), "look");
 }
 
+TEST(OperationTable, AnOperationIsMadeNormalOrSaysWhyNot) {
+  const auto made = [](BroadcastOperation operation) {
+    const BroadcastOperation before = operation;
+    const std::string problem = normalize(operation);
+    if (!problem.empty()) {
+      EXPECT_EQ(operation, before);
+      return problem;
+    }
+    std::string all = operation.to_string();
+    for (const std::string_view text : texts_of(operation)) all += " \"" + std::string(text) + '"';
+    return all;
+  };
+  EXPECT_EQ(made(BroadcastOperation::release_handles("/a//b/", "/x/../y")),
+            "release-handles /a/b \"/a/b\" \"/y\"");
+  EXPECT_EQ(made(BroadcastOperation::release_handles("/a", "/a/.")),
+            "release-handles /a \"/a\" \"\"");
+  EXPECT_EQ(made(BroadcastOperation::release_handles("a")),
+            "the path \"a\" is relative; give an absolute one, like /a");
+  EXPECT_EQ(made(BroadcastOperation::release_handles("/a", "b")),
+            "the alias: the path \"b\" is relative; give an absolute one, like /b");
+  EXPECT_EQ(made(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)),
+            "quiesce (maintenance) \"\" \"\"");
+  EXPECT_EQ(made(BroadcastOperation::unknown()), unknown_operation_problem());
+}
+
 TEST(OperationTable, ARequestThatChoosesNoOperationAsksNobody) {
   test::KeepingShell shell;
   core::Broker broker{{}, shell};

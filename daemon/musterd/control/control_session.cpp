@@ -8,9 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "muster/path.h"
-
 #include "broker/broker_server.h"
+#include "model/operation_table.h"
 #include "net/spawn.h"
 
 namespace muster::daemon {
@@ -56,10 +55,8 @@ std::optional<KeyEntry> key_of(const decltype(wire::ControlRequestFrame::message
   const std::string& key = start->request.operation_key;
   if (key.empty() || key.size() > kMaxOperationKeyBytes) return std::nullopt;
   BroadcastRequest normal = start->request;
-  if (const auto* release = normal.operation.as_release_handles()) {
-    normal.operation = BroadcastOperation::release_handles(
-        normalize_path_prefix(release->path_prefix).path, release->alias);
-  }
+  // The core refuses what cannot be asked for.
+  if (!normalize(normal.operation).empty()) return std::nullopt;
   KeyEntry entry;
   entry.uid = uid;
   entry.key = key;

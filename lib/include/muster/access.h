@@ -3,23 +3,14 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <sys/types.h>
 #include <variant>
 #include <vector>
 
 #include "muster/backend_key.h"
+#include "muster/operation.h"
 
 namespace muster {
-
-// What an operator does. Each has a row in lib/model/operation_table.cpp.
-enum class ControlAction : std::uint8_t {
-  kLook,     // backends, status, watch, result, ping, explain-policy
-  kRelease,  // of a path
-  kQuiesce,
-  kCancel,
-};
-[[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 
 // May the user register that service, do that on the control socket, or (neither) connect at all?
 struct PolicyQuestion {

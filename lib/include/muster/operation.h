@@ -1,7 +1,7 @@
-// What a broker can ask of every backend. Pure values.
+// What a broker can ask of every backend, and what an operator does. Pure values.
 //
-// A new operation is a type here, an entry of OperationKind and of BroadcastOperation::Content, and
-// a row in lib/model/operation_table.cpp. What else it needs does not compile until it is there.
+// A new operation is a type here, an entry of OperationKind, of BroadcastOperation::Content and of
+// ControlAction, and rows in lib/model/operation_table.cpp. docs/ARCHITECTURE.md has the rest.
 #pragma once
 
 #include <cstddef>
@@ -40,6 +40,15 @@ struct Quiesce {
 struct UnknownOperation {
   friend bool operator==(const UnknownOperation&, const UnknownOperation&) = default;
 };
+
+// What an operator does. Each has a row in lib/model/operation_table.cpp.
+enum class ControlAction : std::uint8_t {
+  kLook,     // backends, status, watch, result, ping, explain-policy
+  kRelease,  // of a path
+  kQuiesce,
+  kCancel,
+};
+[[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 
 // Which operation it is, in the order of BroadcastOperation::Content.
 enum class OperationKind : std::uint8_t { kReleaseHandles, kQuiesce, kUnknown };

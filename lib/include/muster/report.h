@@ -135,7 +135,7 @@ struct BroadcastReport {
   // watch all who stand in it, or it refused processes that it does not list. Never a yes.
   bool backends_unknown = false;
 
-  explicit BroadcastReport(BroadcastOperation operation) : result(std::move(operation)) {}
+  explicit BroadcastReport(const BroadcastOperation& operation) : result(operation) {}
 
   friend bool operator==(const BroadcastReport&, const BroadcastReport&) = default;
 };

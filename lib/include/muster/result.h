@@ -48,7 +48,7 @@ struct BroadcastResult {
   std::vector<BroadcastFailure> failures;  // live, but failed
   std::vector<BackendKey> skipped_dead;    // dead before the broadcast began
 
-  explicit BroadcastResult(BroadcastOperation what) : operation(std::move(what)) {}
+  explicit BroadcastResult(const BroadcastOperation& what) : operation(what) {}
 
   // How many live backends the operation was sent to.
   [[nodiscard]] std::size_t sent_count() const noexcept {
