@@ -45,9 +45,9 @@ inline BackendOutcome failure_by(Cause cause, std::string service, pid_t pid,
 }
 
 // Fills report.result from report.backends, as the broker does.
-inline BroadcastReport finished(BroadcastOperation operation,
+inline BroadcastReport finished(const BroadcastOperation& operation,
                                 std::vector<BackendOutcome> backends) {
-  BroadcastReport report(std::move(operation));
+  BroadcastReport report(operation);
   report.broadcast_id = 17;
   report.state = BroadcastState::kFinished;
   for (const BackendOutcome& backend : backends) {

@@ -97,7 +97,7 @@ TEST(OperationTable, PolicyIsAskedForTheOperationsOwnAction) {
 TEST(OperationTable, AnOperationIsMadeNormalOrSaysWhyNot) {
   const auto made = [](BroadcastOperation operation) {
     const BroadcastOperation before = operation;
-    const std::string problem = normalize(operation);
+    std::string problem = normalize(operation);
     if (!problem.empty()) {
       EXPECT_EQ(operation, before);
       return problem;

@@ -89,6 +89,7 @@ UserTurns::Turn::~Turn() {
   if (--user_.connections == 0) turns_->users_.erase(uid_);
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): see the header
 asio::awaitable<void> UserTurns::Turn::begin(Turn& turn) {
   turn.end();
   if (turn.wait()) {
