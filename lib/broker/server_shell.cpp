@@ -18,6 +18,8 @@ bool BrokerServer::Impl::last_id_is_durable() const noexcept {
 }
 
 bool BrokerServer::Impl::knows_all_backends() const noexcept {
+  // Without descriptors new backends wait, and nobody knows who they are.
+  if (acceptor.is_paused()) return false;
   return !options.knows_all_backends || options.knows_all_backends();
 }
 

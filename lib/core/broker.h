@@ -48,6 +48,7 @@ struct ExpectedBackend {
   Peer peer;
   Quiesces quiesced;
   Cause refused = Cause::kNone;  // why it was not registered, of one that was refused
+  bool is_inherited = false;     // its process has exited, and another one has its connection
 };
 
 // The result of start_broadcast().

@@ -47,6 +47,7 @@ void Broker::State::outlive(EntryId id, Now now) {
   entry.cause = Cause::kInherited;
   entry.since_unix_ms = now.unix_ms;
   disarm(entry.idle);
+  shell.record_changed(entry.enrolment->key());
   tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
   fail_open(entry, entry.cause, now);
 }

@@ -276,7 +276,8 @@ std::optional<ExpectedBackend> Broker::registered(const BackendKey& key) const {
   if (id == Registry::kNone) return std::nullopt;
   const Entry& entry = state_->registry.at(id);
   return ExpectedBackend{entry.enrolment->registration, entry.enrolment->peer, entry.quiesced,
-                         entry.is_refused() ? entry.cause : Cause::kNone};
+                         entry.is_refused() ? entry.cause : Cause::kNone,
+                         entry.cause == Cause::kInherited};
 }
 
 void Broker::activity(ConnectionId connection, Now now) {

@@ -134,6 +134,9 @@ TEST_F(FaultTest, WhenDescriptorsRunOutOperatorsStillGetInAndBackendsDoLater) {
     const Finished operator_then = host.ctl({"ping"});
     EXPECT_EQ(operator_then.status, 0) << operator_then.err;
     EXPECT_EQ(host.ctl({"status"}).status, 0);
+    const Finished release = host.ctl({"release-handles", "/cache"});
+    EXPECT_EQ(release.status, 1) << "who waits to connect was not asked: " << release.out;
+    EXPECT_THAT(release.out, HasSubstr("does not know all backends"));
     host.at_its_worst();
     crowd.end(SIGKILL);
     host.broker().wait_for("accepting connections again");

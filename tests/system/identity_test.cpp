@@ -143,6 +143,39 @@ TEST_F(IdentityTest, AProcessThatExitsFailsAtOnceAndIsNotDeadWhileItsChildHasThe
   EXPECT_EQ(parent.hear(), "end of stream");
 }
 
+// Nothing leads to the child, which has the files of its parent.
+TEST_F(IdentityTest, ACrashForgetsNobodyWhoseChildHasTheConnection) {
+  const auto start_hasty = [&] {
+    return start({"--config", write("m.toml", "[broker]\nrestart_grace = \"1ms\"\n").native()});
+  };
+  std::optional<Process> broker(start_hasty());
+  const auto socket = backend_socket();
+  Child parent([&](Child::Side& side) {
+    TestBackend backend(socket);
+    backend.registers("forks");
+    if (backend.hears() != "registered") return;
+    if (::fork() == 0) {
+      ::alarm(60);
+      side.say("holds");
+      side.wait_to_be_told();
+      ::_exit(0);
+    }
+  });
+  ASSERT_EQ(parent.hear(), "holds");
+  broker->wait_for("backend lost");
+  EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1);
+  for (int crash = 0; crash < 2; ++crash) {
+    broker->end(SIGKILL);
+    broker.reset();
+    broker.emplace(start_hasty());
+    broker->wait_for("backend lost");
+    EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1) << "crash " << crash;
+  }
+  EXPECT_EQ(ctl({"forget", "forks"}).status, 0);
+  EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 5) << "nobody else is there";
+  parent.tell();
+}
+
 TEST_F(IdentityTest, AnExitAndALostConnectionAreToldApart) {
   // The grace must be longer than what lies between the end of a connection and that of its
   // process.

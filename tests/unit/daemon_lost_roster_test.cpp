@@ -6,7 +6,9 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -141,6 +143,32 @@ TEST_F(DaemonStoresTest, ADiskThatFailedIsRememberedOverACrash) {
   run.reset();
   std::filesystem::remove_all(dir_ / kRosterFileName);
   EXPECT_FALSE(start(kStoresNow, true)->roster->knows_all());
+}
+
+// On a full disk nothing can be made, the sign that somebody is missing neither.
+TEST_F(DaemonStoresTest, ADiskThatIsFullIsRememberedOverACrash) {
+  if (::mount("few", dir_.path().c_str(), "tmpfs", 0, "size=32k,nr_inodes=16") != 0) {
+    GTEST_SKIP() << "needs the right to mount a file system";
+  }
+  auto run = start();
+  std::vector<std::filesystem::path> fill;
+  const std::string page(4096, 'x');
+  for (bool fits = true; fits;) {
+    fill.push_back(dir_ / ("fill" + std::to_string(fill.size())));
+    std::ofstream file(fill.back());
+    fits = static_cast<bool>(file << page << std::flush);
+  }
+  const auto marker = dir_ / ("roster.incomplete-" + boot_);
+  for (int i = 0; !std::filesystem::exists(marker) && i < 10'000; ++i) {
+    run->roster->note_registered(entry_of("s" + std::to_string(i)));
+    run->loop.run_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(std::filesystem::exists(marker));
+  EXPECT_TRUE(run->worker.close());
+  run.reset();
+  for (const auto& file : fill) std::filesystem::remove(file);
+  EXPECT_FALSE(start(kStoresNow, true)->roster->knows_all());
+  EXPECT_EQ(::umount2(dir_.path().c_str(), MNT_DETACH), 0);
 }
 
 TEST_F(DaemonStoresTest, ARosterThatWasDeletedIsWrittenAgain) {

@@ -167,6 +167,8 @@ class RosterKeeper {
       entry.uid = known->peer.uid;
       entry.gid = known->peer.gid;
       entry.pid = known->peer.process.pid;
+      // Its process has exited: the one that has its connection is known to nobody.
+      if (known->is_inherited) entry.pid = 0;
       entry.start_ticks =
           entry.pid > 0 ? os::start_time(entry.pid).value_or(0) : known->peer.process.unique;
       entry.boot_id = boot_id_;

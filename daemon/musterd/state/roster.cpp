@@ -41,12 +41,23 @@ bool is_of_earlier_boot(const std::filesystem::path& path) {
   return file.st_mtim.tv_sec + kClockError < now.tv_sec - up.tv_sec;
 }
 
-void write_marker(const std::filesystem::path& marker) {
-  const os::UniqueFd file(
-      ::open(marker.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+// The file that becomes the marker: on a disk that is full none could be made.
+std::filesystem::path spare_of(const std::filesystem::path& marker) {
+  return marker.parent_path() / "roster.spare";
 }
 
-void remove_marker(const std::filesystem::path& marker) { ::unlink(marker.c_str()); }
+void make_empty(const std::filesystem::path& path) {
+  const os::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+void write_marker(const std::filesystem::path& marker) {
+  if (::access(marker.c_str(), F_OK) == 0) return;
+  if (::rename(spare_of(marker).c_str(), marker.c_str()) != 0) make_empty(marker);
+}
+
+void remove_marker(const std::filesystem::path& marker) {
+  (void)::rename(marker.c_str(), spare_of(marker).c_str());
+}
 
 constexpr std::string_view kMarkerBegin = "roster.incomplete-";
 
@@ -122,6 +133,7 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
     lost_ = "was not whole, or could not be written, in an earlier run";
   }
   remove_old_markers(directory);
+  make_empty(spare_of(marker_));
   if (!lost_.empty()) {
     write_marker(marker_);  // before the file is written anew, and looks whole
     log.error("cannot read the roster: backends that have not reconnected are unknown",
