@@ -252,7 +252,7 @@ class ForgetCommand : public Command {
     if (quiet_) return kAllAcked;
     invocation.console.out(invocation.common.json
                                ? JsonObject().text("forgotten", "lost roster").line()
-                               : "the lost roster was forgotten\n");
+                               : "the broker takes its list of backends for complete now\n");
     return kAllAcked;
   }
 

@@ -94,7 +94,7 @@ std::string show_event(const Event& event) {
     case Event::Kind::kShuttingDown:
       return with_detail("the broker is shutting down", event);
     case Event::Kind::kBackendLost:
-      return with_detail(who(event) + " is lost, and not known to have ended", event);
+      return with_detail(who(event) + " is lost", event);
     case Event::Kind::kBackendResumed:
       return who(event) + " may take work again";
     case Event::Kind::kBackendForgotten:

@@ -102,7 +102,8 @@ struct AccessPolicy {
 
   // Whether any rule is about groups. If not, the groups of a peer need not be looked up.
   [[nodiscard]] bool mentions_groups() const;
-  // Those of `groups` that some rule mentions; the others decide nothing. A user may be in 65,536.
+  // The groups of `groups` that some rule mentions: no other has an effect. A user may be in
+  // 65,536.
   [[nodiscard]] std::vector<gid_t> those_mentioned(std::vector<gid_t> groups) const;
 
   [[nodiscard]] Verdict may_connect(const Subject& who, Lane lane) const;

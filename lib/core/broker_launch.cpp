@@ -135,7 +135,7 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
       target.cause = Cause::kBrokerError;  // settled below
     }
   }
-  // Backends already work while the timers are armed.
+  // Sent first, so that backends work while the timers are armed.
   unless_out_of_memory([&] { shell.flush(); });
   ++counters.broadcasts_started;
   counters.operations_sent += sent;

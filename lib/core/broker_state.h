@@ -185,7 +185,7 @@ struct Broker::State {
 
   Config config;
   Shell& shell;
-  const std::shared_ptr<Accounts> ledger;  // shared with who counts operators
+  const std::shared_ptr<Accounts> ledger;  // shared with the control plane, which counts operators
   Accounts& accounts;
   Registry registry;
   Deadlines deadlines;

@@ -1,4 +1,4 @@
-// The core's limits and times. The defaults are those of the design.
+// The core's limits and times, with their defaults.
 #pragma once
 
 #include <chrono>

@@ -116,7 +116,7 @@ class Quiesces {
     record_->older.clear();
     record_->ended = true;
   }
-  // The room stays.
+  // Keeps the memory.
   void clear() noexcept {
     if (record_) *record_ = {};
   }

@@ -78,7 +78,7 @@ class Accounts {
     std::uint64_t operators = 0;
     std::uint64_t followers = 0;
     QueueAccount queue;
-    // Shared with the bytes that are charged to it, which may outlive the account by a moment.
+    // Shared with the answers that are charged to it: they may be freed after the account.
     std::shared_ptr<QueueAccount> answers;
   };
 

@@ -10,7 +10,7 @@
 namespace muster::core {
 namespace {
 
-// Room for `size`, growing as push_back() does.
+// Reserves room for `size` elements; at least doubles the capacity, as push_back() does.
 template <class Vector>
 void grow(Vector& list, std::size_t size) {
   if (list.capacity() < size) list.reserve(std::max(size, 2 * list.capacity()));

@@ -93,10 +93,9 @@ class Registry {
   void remove(EntryId id) noexcept;
 
   void mark_dead(EntryId id, Now now) noexcept;
-  // Removes dead ones until at most `max_dead` are left: each time the longest dead of the user who
-  // has the most; of users with as many, the one who has the longest dead. So no user
-  // can push out the dead entries of another. Root's and the broker's own user's, a quarter of
-  // `max_dead` at most, go last.
+  // Removes dead entries until at most `max_dead` are left. Each time the user with the most dead
+  // entries loses its oldest one, so that no user pushes out those of another. Root and the
+  // broker's own user lose theirs last, as long as they have at most a quarter of `max_dead`.
   void evict_dead(std::size_t max_dead) noexcept;
   // Removes those that died before `before`. The time at which the oldest of the rest died, or
   // SteadyTime::max().

@@ -58,7 +58,7 @@ TEST_F(ControlPolicyTest, WhoMayNotConnectIsToldSoAndTheLogNamesTheRule) {
   TestOperator& op = connect();
   EXPECT_EQ(op.hears(), denied("0", "connect to control.sock", ""));
   EXPECT_EQ(op.hears(), "end of stream");
-  EXPECT_TRUE(was_logged("operator refused pid=" + std::to_string(::getpid()) +
+  EXPECT_TRUE(was_logged("operator denied pid=" + std::to_string(::getpid()) +
                          " uid=" + std::to_string(::geteuid())))
       << logged();
   EXPECT_TRUE(was_logged("rule=\"denied by [[policy.control]] at m.toml:1\"")) << logged();

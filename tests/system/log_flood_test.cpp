@@ -100,7 +100,7 @@ class LogFloodTest : public MusterdTest {
 TEST_F(LogFloodTest, TenThousandDenialsHideNoLineAboutAnotherUser) {
   ASSERT_EQ(as(kFlooder, [this] { is_denied(10'000); }), "done");
   ASSERT_EQ(as(kOther, [this] { is_denied(1); }), "done");
-  broker_->wait_for("operator refused pid=");
+  broker_->wait_for("operator denied pid=");
   broker_->wait_for(" uid=65533 what=");
   ASSERT_EQ(as(kFlooder, [this] { is_refused(1'000); }), "done");
   ASSERT_EQ(as(kOther, [this] { is_refused(1); }), "done");

@@ -175,7 +175,7 @@ TEST_F(MusterdReloadTest, StartsWhileTheNameServiceHangsAndTakesTheRuleWhenItAns
   EXPECT_THAT(ControlClient(sockets()).status().problems,
               testing::ElementsAre(HasSubstr("user \"shim-user\" of [[policy.control]]")));
   names('f');
-  broker.wait_for("all names of the policy resolved");
+  broker.wait_for("names of the policy resolved");
   EXPECT_THAT(ControlClient(sockets()).status().problems, testing::IsEmpty());
 
   names('h');

@@ -117,7 +117,7 @@ TEST_F(PolicyTest, AnOperatorReleasesBelowItsPathAloneAndTheLogNamesTheRule) {
     EXPECT_NE(refused.err.find(std::string("policy does not let uid 65534 ") + what),
               std::string::npos)
         << refused.err;
-    const std::string line = broker.wait_for("operator refused");
+    const std::string line = broker.wait_for("operator denied");
     EXPECT_NE(line.find("uid=65534"), std::string::npos) << line;
     EXPECT_NE(line.find("rule=\"denied: no rule allows it\""), std::string::npos) << line;
   }

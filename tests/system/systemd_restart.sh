@@ -35,7 +35,7 @@ done
 rm /run/systemd/system/musterd.service.d/no-reload.conf
 systemctl daemon-reload
 equal "restarts that the journal tells of" \
-  "$(journal | grep -c 'restarting: no backend is quiesced signal=SIGTERM job=restart')" 3
+  "$(journal | grep -c 'restarting: backends are not quiesced signal=SIGTERM job=restart')" 3
 
 # A broadcast that runs is waited for: its operator gets the whole report.
 start_slow() { musterctl release-handles /srv/slow --timeout 20s >/tmp/slow 2>&1; }

@@ -133,8 +133,8 @@ TEST(CommandLine, SaysItsVersion) { EXPECT_EQ(help({"--version"}), "musterctl 0.
 TEST(CommandLine, ExplainsEveryExitStatusAndEveryCommand) {
   const std::string text = help({"--help"});
   for (const char* line :
-       {"\n  0  every live backend acked", "\n  1  not every", "\n  2  the command line",
-        "\n  3  the broker cannot be reached", "\n  4  the broker refused",
+       {"\n  0  every backend that is not dead", "\n  1  not every", "\n  2  the command line",
+        "\n  3  the broker, or that of a user", "\n  4  the broker answered",
         "\n  5  there was no backend", "\n  6  reserved", "MUSTER_SOCKET_DIR"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line;
   }

@@ -81,7 +81,7 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) disconnected and may reconnect\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is dead: process exited\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) left\n"
-      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost, and not known to have ended: "
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost: "
       "process exited, but another process has its connection\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) may take work again\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) was forgotten\n"

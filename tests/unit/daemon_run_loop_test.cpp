@@ -53,7 +53,7 @@ TEST_F(DaemonRunLoopTest, ExceptionsThatDoNotEndEndTheProcessWithALineInTheLog) 
   posts(fails);
   EXPECT_FALSE(run());
   EXPECT_EQ(counted_, kMostFailuresASecond);
-  EXPECT_NE(text_.str().find("<3>internal errors do not end, exiting in_a_second=100\n"),
+  EXPECT_NE(text_.str().find("<3>too many internal errors in a second, exiting in_a_second=100\n"),
             std::string::npos);
 }
 

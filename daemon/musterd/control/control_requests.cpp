@@ -50,10 +50,10 @@ std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& 
   if (verdict.allowed) return std::nullopt;
   ++context.server->core().counters().refusals;
   if (context.log.admits(LogLevel::kWarning, who.uid)) {
-    context.log.warning("operator refused", {{"pid", static_cast<std::int64_t>(who.pid)},
-                                             {"uid", static_cast<std::uint64_t>(who.uid)},
-                                             {"what", what},
-                                             {"rule", verdict.to_string()}});
+    context.log.warning("operator denied", {{"pid", static_cast<std::int64_t>(who.pid)},
+                                            {"uid", static_cast<std::uint64_t>(who.uid)},
+                                            {"what", what},
+                                            {"rule", verdict.to_string()}});
   }
   return ControlError{
       ControlError::Code::kDenied,
@@ -264,7 +264,7 @@ void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request
       return respond(id, ControlError{ControlError::Code::kNotFound,
                                       "no backend is missing: no roster was lost"});
     }
-    context_->log.info("operator forgot the roster that could not be read",
+    context_->log.info("operator says that no backend is missing",
                        {{"pid", static_cast<std::int64_t>(who_.pid)},
                         {"uid", static_cast<std::uint64_t>(who_.uid)}});
     return respond(id, wire::Forgotten{});

@@ -83,7 +83,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kShuttingDown:
       return log_.info("shutting down: waiting for the broadcasts that run");
     case Event::Kind::kBackendLost:
-      return about_backend(LogLevel::kWarning, "backend lost: it is not known to have ended");
+      return about_backend(LogLevel::kWarning, "backend lost");
     case Event::Kind::kBackendResumed:
       return about_backend(LogLevel::kInfo, "backend resumed");
     case Event::Kind::kBackendForgotten:

@@ -33,7 +33,7 @@ bool run_loop(asio::io_context& loop, Log& log, const std::function<void()>& fai
       failures = 0;
     }
     if (++failures < kMostFailuresASecond) continue;
-    log.error("internal errors do not end, exiting",
+    log.error("too many internal errors in a second, exiting",
               {{"in_a_second", static_cast<std::int64_t>(failures)}});
     return false;
   }

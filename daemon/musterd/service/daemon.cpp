@@ -276,7 +276,7 @@ class Daemon {
           {{"why", job.problem}});
     }
     const std::string_view type = job.type.empty() ? std::string_view("none") : job.type;
-    log_.info(job.is_restart() ? "restarting: no backend is quiesced" : "stopping",
+    log_.info(job.is_restart() ? "restarting: backends are not quiesced" : "stopping",
               {{"signal", signal}, {"job", type}});
     shut_down(!job.is_restart());
   }
@@ -377,7 +377,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     }
     configuration.close(std::chrono::milliseconds(100));
   }
-  const std::string shown = state_dir.native();
+  const std::string& shown = state_dir.native();
   if (!worker.wait_until_idle(kDiskIsSlow)) {
     log.warning("stopping: waiting for the disk, 5 s at most", {{"directory", shown}});
   }

@@ -121,7 +121,7 @@ void LiveSettings::names_found(Loaded fresh) {
   }
   loaded_ = std::make_shared<const Loaded>(std::move(fresh));
   take_policy_(effective_policy(loaded_->settings.policy, ::geteuid()));
-  log_.info("all names of the policy resolved",
+  log_.info("names of the policy resolved",
             {{"still_unknown", loaded_->settings.unresolved.size()}});
   look_up_later();
 }
