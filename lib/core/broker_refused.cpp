@@ -96,7 +96,7 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
   } else {
     const Entry& entry = registry.at(known);
     registration.key = entry.enrolment->key();
-    // It tries again, and is told the same.
+    // The same refusal again: its entry stays as it is.
     if (entry.cause == cause && entry.enrolment->registration == registration) {
       return Registry::kNone;
     }

@@ -2,9 +2,8 @@
 //
 // A lock file goes with its directory: after `rm -rf` a second broker could take a new one while
 // the first still runs. So a broker also listens on abstract Unix socket addresses that are made of
-// the directory's names. The kernel keeps them for as long as the process lives; the owner of such
-// a listening socket is known from the kernel, so that an address that another user took to keep a
-// broker from starting is told from a broker.
+// the directory's names. The kernel keeps them for as long as the process lives. It also names the
+// owner of such a listening socket: another user who takes an address is not mistaken for a broker.
 //
 // What it does not see: a broker in another network namespace, and one that reaches the directory
 // by a name that no symbolic link leads to (a bind mount). The lock file, or the lock of the state

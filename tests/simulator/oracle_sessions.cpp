@@ -49,7 +49,7 @@ void Oracle::release(std::uint32_t connection) {
   send(connection, Sent::Kind::kRelease);
 }
 
-// The peer is told why. One that did not register yet is then gone, or its process is watched.
+// The peer is told why. If it had not registered, its connection ends; its process may be watched.
 void Oracle::refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code,
                     std::uint64_t watched_for) {
   auto& who = connections_.at(connection);

@@ -1,5 +1,5 @@
-// A broker that is told to stop while its disk does not answer: backends and operators notice
-// nothing of it, and it ends in time.
+// A stop while the disk does not answer: backends and operators are served as usual, and the broker
+// ends in time.
 #include <chrono>
 #include <csignal>
 #include <filesystem>

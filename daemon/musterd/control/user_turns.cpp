@@ -24,7 +24,7 @@ void UserTurns::run_later() {
 void UserTurns::begin_anew() noexcept {
   try {
     run_later();
-  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): whoever waits calls for it
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the next wait() posts it
   }
 }
 

@@ -1,9 +1,9 @@
 // Turns of the loop for operators' requests, shared by users and not by connections.
 //
-// A user has a millisecond of the loop, with all its connections together. What it asks for beyond
-// that waits until the loop has looked at all sockets again, and then one user after the other has
-// its millisecond. So whoever asks for little waits for one turn, however many requests others have
-// queued, and over however many connections. Root and the broker's own user have every second turn
+// A turn is a millisecond of the loop, for all connections of a user together. A user who asks for
+// more waits until the loop has looked at all sockets again. Then the users who wait have a turn
+// each, one after the other. So a user with few requests waits for one turn of each other user,
+// however many requests those have queued. Root and the broker's own user have every second turn
 // when they wait.
 //
 // A single step that cannot be split (the list of the backends at one instant) may take longer than

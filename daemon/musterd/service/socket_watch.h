@@ -1,5 +1,5 @@
-// Looks whether whoever connects by the sockets' names gets here, and makes the sockets again when
-// not. Of one thread: the loop's.
+// Checks whether a client that connects by the sockets' names reaches this broker, and makes the
+// sockets again if not. The loop's thread.
 #pragma once
 
 #include <optional>

@@ -148,7 +148,7 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // `done` is told whether the record is on disk. One of more than kMaxRecordBytes never is.
+  // `done` is told whether the record is on disk. A longer one than kMaxRecordBytes is not written.
   void append(std::string_view payload, Durable done = {});
   // Looks, on the worker, whether the file still has its name, and writes it anew when not.
   void check();
