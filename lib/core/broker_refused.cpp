@@ -47,14 +47,12 @@ void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t req
   const Peer peer = find(connection)->peer;
   bool is_watched = false;
   try {
-    const bool is_known = refused.find_unknown(peer.process, [&](ConnectionId watch) {
-      return find(watch)->peer.same_process(peer);
-    }) != ConnectionId{};
+    const bool is_known = watch_of_unknown(peer).has_value();
     if (!is_known && may_register_something(connection)) {
       // What nothing tells apart from others would be there a second time with each try.
-      const bool has_room = refused.unknown(peer.uid) < config.max_refused;
+      const bool has_room = refused.unknown.of_user(peer.uid) < config.max_refused;
       if (has_room && peer.is_identified()) {
-        refused.add_unknown(peer, connection);
+        refused.unknown.add(peer, connection);
         is_watched = true;
       } else {
         refused.miss(peer.uid);
@@ -67,12 +65,18 @@ void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t req
   refuse(connection, request_id, refusal, now, {}, Registry::kNone);
 }
 
+std::optional<ConnectionId> Broker::State::watch_of_unknown(const Peer& peer) const {
+  return refused.unknown.find(peer.process, [&](ConnectionId watch) {
+    return sessions[watch.slot].peer.same_process(peer);
+  });
+}
+
 void Broker::State::drop_unknown_of(const Peer& peer) {
-  if (!refused.has_unknown()) return;
-  const ConnectionId watch = refused.find_unknown(
-      peer.process, [&](ConnectionId one) { return find(one)->peer.same_process(peer); });
-  if (watch == ConnectionId{}) return;
-  refused.remove_unknown(find(watch)->peer, watch);
+  if (const auto watch = watch_of_unknown(peer)) drop_unknown(*watch);
+}
+
+void Broker::State::drop_unknown(ConnectionId watch) {
+  refused.unknown.remove(find(watch)->peer, watch);
   release(watch);
 }
 
@@ -82,7 +86,7 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
   registration.key = own;
   const EntryId known = refused_entry(own, peer);
   if (known == Registry::kNone) {
-    if (refused.listed(peer.uid) >= config.max_refused) {
+    if (refused.listed.of_user(peer.uid) >= config.max_refused) {
       refused.miss(peer.uid);
       return Registry::kNone;
     }
@@ -114,7 +118,7 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
     drop_unknown_of(peer);
   }
   try {
-    refused.add(peer, id);
+    refused.listed.add(peer, id);
   } catch (...) {
     registry.remove(id);
     throw;
@@ -133,10 +137,11 @@ EntryId Broker::State::refused_entry(const BackendKey& own, const Peer& peer) co
     const EntryId id = registry.find(key);
     return id != Registry::kNone && registry.at(id).is_refused() ? id : Registry::kNone;
   }
-  return refused.find(peer.process, Registry::kNone, [&](EntryId id) {
+  const auto is_meant = [&](EntryId id) {
     const Enrolment& who = *registry.at(id).enrolment;
     return who.peer.same_process(peer) && own_key(who.key()) == own;
-  });
+  };
+  return refused.listed.find(peer.process, is_meant).value_or(Registry::kNone);
 }
 
 Broker::State::RefusedEntry Broker::State::refused_at(EntryId id) const {
@@ -145,7 +150,7 @@ Broker::State::RefusedEntry Broker::State::refused_at(EntryId id) const {
 }
 
 void Broker::State::replace_refused(const RefusedEntry& before, EntryId id) {
-  refused.remove(before.who->peer, id);
+  refused.listed.remove(before.who->peer, id);
   release(before.watch);
 }
 
@@ -167,7 +172,7 @@ void Broker::State::drop_refused_of(const Enrolment& registered) {
 
 void Broker::State::expect_refused(ConnectionId watch, ExpectedBackend backend, Now now) {
   const uid_t uid = backend.peer.uid;
-  if (refused.listed(uid) >= config.max_refused) {
+  if (refused.listed.of_user(uid) >= config.max_refused) {
     refused.miss(uid);
     return shell.release(watch);
   }
@@ -178,7 +183,7 @@ void Broker::State::expect_refused(ConnectionId watch, ExpectedBackend backend, 
   const EntryId id = registry.put(std::move(enrolment));
   Entry& entry = registry.at(id);
   try {
-    refused.add(entry.enrolment->peer, id);
+    refused.listed.add(entry.enrolment->peer, id);
   } catch (...) {
     registry.remove(id);
     throw;
@@ -200,9 +205,8 @@ bool Broker::has_missed_refused() const noexcept { return state_->refused.has_mi
 
 bool Broker::forget_refused() {
   bool had = state_->refused.forget_missed();
-  for (const ConnectionId watch : state_->refused.all_unknown()) {
-    state_->refused.remove_unknown(state_->find(watch)->peer, watch);
-    state_->release(watch);
+  for (const ConnectionId watch : state_->refused.unknown.all()) {
+    state_->drop_unknown(watch);
     had = true;
   }
   return had;

@@ -364,8 +364,7 @@ void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
   const auto* session = state.find(connection);
   if (session == nullptr) return;
   if (session->phase == Phase::kTurnedAway) {
-    state.refused.remove_unknown(session->peer, connection);
-    return state.release(connection);
+    return state.drop_unknown(connection);
   }
   if (session->phase == Phase::kNew) {
     state.release(connection);

@@ -93,8 +93,11 @@ struct Broker::State {
   // register something.
   void turn_away_unknown(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,
                          Now now);
+  // The connection that watches that process, of one whose key is not known.
+  [[nodiscard]] std::optional<ConnectionId> watch_of_unknown(const Peer& peer) const;
   // Its key is known now.
   void drop_unknown_of(const Peer& peer);
+  void drop_unknown(ConnectionId watch);
   // The entry that the connection is to watch for; none where another does, or there is no room.
   EntryId list_refused(const Peer& peer, Registration registration, Cause cause, Now now);
   // The entry of the refusal of that key, as the process gave it, of that process.

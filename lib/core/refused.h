@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <new>
+#include <optional>
 #include <set>
 #include <string>
 #include <sys/types.h>
@@ -22,90 +23,72 @@
 
 namespace muster::core {
 
-class RefusedProcesses {
+// What stands for processes, found by process, and counted by user.
+template <class Value>
+class ProcessIndex {
  public:
-  using EntryNumber = std::uint32_t;  // an EntryId of the registry
-
   // Strong.
-  void add(const Peer& peer, EntryNumber entry) {
-    std::size_t& of_user = listed_[peer.uid];
+  void add(const Peer& peer, Value value) {
+    std::size_t& of_user = of_users_[peer.uid];
     try {
-      by_process_.emplace(hash(peer.process), entry);
+      by_process_.emplace(hash(peer.process), value);
     } catch (...) {
-      if (of_user == 0) listed_.erase(peer.uid);
+      if (of_user == 0) of_users_.erase(peer.uid);
       throw;
     }
     ++of_user;
   }
-  // REQUIRES: it was added with that peer.
-  void remove(const Peer& peer, EntryNumber entry) noexcept {
+  // Nothing happens when it was not added with that peer.
+  void remove(const Peer& peer, Value value) noexcept {
     const auto [begin, end] = by_process_.equal_range(hash(peer.process));
     for (auto at = begin; at != end; ++at) {
-      if (at->second != entry) continue;
+      if (at->second != value) continue;
       by_process_.erase(at);
-      break;
-    }
-    const auto user = listed_.find(peer.uid);
-    if (--user->second == 0) listed_.erase(user);
-  }
-
-  // A process whose key is not known is watched by that connection. Strong.
-  void add_unknown(const Peer& peer, ConnectionId watch) {
-    std::size_t& of_user = unknown_of_[peer.uid];
-    try {
-      unknown_.emplace(hash(peer.process), watch);
-    } catch (...) {
-      if (of_user == 0) unknown_of_.erase(peer.uid);
-      throw;
-    }
-    ++of_user;
-  }
-  // Nothing happens when it was not added.
-  void remove_unknown(const Peer& peer, ConnectionId watch) noexcept {
-    const auto [begin, end] = unknown_.equal_range(hash(peer.process));
-    for (auto at = begin; at != end; ++at) {
-      if (at->second != watch) continue;
-      unknown_.erase(at);
-      const auto user = unknown_of_.find(peer.uid);
-      if (--user->second == 0) unknown_of_.erase(user);
+      const auto user = of_users_.find(peer.uid);
+      if (--user->second == 0) of_users_.erase(user);
       return;
     }
   }
-  [[nodiscard]] std::size_t unknown(uid_t uid) const noexcept {
-    const auto user = unknown_of_.find(uid);
-    return user == unknown_of_.end() ? 0 : user->second;
-  }
-  [[nodiscard]] bool has_unknown() const noexcept { return !unknown_.empty(); }
-  // A connection that watches that process, or one with the same hash, for which `is_meant` holds.
+  // The first of that process, or of one with the same hash, for which `is_meant` holds.
   template <class Predicate>
-  [[nodiscard]] ConnectionId find_unknown(const ProcessId& process, Predicate is_meant) const {
-    const auto [begin, end] = unknown_.equal_range(hash(process));
-    for (auto at = begin; at != end; ++at) {
-      if (is_meant(at->second)) return at->second;
-    }
-    return {};
-  }
-  [[nodiscard]] std::vector<ConnectionId> all_unknown() const {
-    std::vector<ConnectionId> all;
-    for (const auto& [process, watch] : unknown_) all.push_back(watch);
-    return all;
-  }
-
-  [[nodiscard]] bool empty() const noexcept { return by_process_.empty() && unknown_.empty(); }
-  [[nodiscard]] std::size_t listed(uid_t uid) const noexcept {
-    const auto user = listed_.find(uid);
-    return user == listed_.end() ? 0 : user->second;
-  }
-  // The first entry of that process, or of one with the same hash, for which `is_meant` holds.
-  template <class Predicate>
-  [[nodiscard]] EntryNumber find(const ProcessId& process, EntryNumber none,
-                                 Predicate is_meant) const {
+  [[nodiscard]] std::optional<Value> find(const ProcessId& process, Predicate is_meant) const {
     const auto [begin, end] = by_process_.equal_range(hash(process));
     for (auto at = begin; at != end; ++at) {
       if (is_meant(at->second)) return at->second;
     }
-    return none;
+    return std::nullopt;
   }
+  [[nodiscard]] std::vector<Value> all() const {
+    std::vector<Value> all;
+    for (const auto& [process, value] : by_process_) all.push_back(value);
+    return all;
+  }
+  [[nodiscard]] bool empty() const noexcept { return by_process_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return by_process_.size(); }
+  [[nodiscard]] std::size_t of_user(uid_t uid) const noexcept {
+    const auto user = of_users_.find(uid);
+    return user == of_users_.end() ? 0 : user->second;
+  }
+  // How many each user has, who has any.
+  [[nodiscard]] const std::map<uid_t, std::size_t>& users() const noexcept { return of_users_; }
+
+ private:
+  static std::uint64_t hash(const ProcessId& process) noexcept {
+    return process.unique * 0x9E37'79B9'7F4A'7C15ULL ^ static_cast<std::uint64_t>(process.pid);
+  }
+
+  std::unordered_multimap<std::uint64_t, Value> by_process_;
+  std::map<uid_t, std::size_t> of_users_;
+};
+
+class RefusedProcesses {
+ public:
+  using EntryNumber = std::uint32_t;  // an EntryId of the registry
+
+  ProcessIndex<EntryNumber> listed;    // by their entries
+  ProcessIndex<ConnectionId> unknown;  // by the connections that watch them: without a key
+
+  [[nodiscard]] bool empty() const noexcept { return listed.empty() && unknown.empty(); }
 
   // A process of the user was refused and has no entry: there was no room for it.
   void miss(uid_t uid) noexcept {
@@ -117,7 +100,7 @@ class RefusedProcesses {
   }
   [[nodiscard]] bool has_missed() const noexcept { return missed_somebody_ || !missed_.empty(); }
   // Whether all that may be in the way have entries.
-  [[nodiscard]] bool knows_all() const noexcept { return !has_missed() && !has_unknown(); }
+  [[nodiscard]] bool knows_all() const noexcept { return !has_missed() && unknown.empty(); }
   // An operator knows that none of them is in the way. False: there was none.
   bool forget_missed() noexcept {
     const bool had = has_missed();
@@ -136,13 +119,15 @@ class RefusedProcesses {
                     " of a user): they may run and are not asked; look who uses files, then: "
                     "musterctl forget --lost-roster");
     }
-    if (has_unknown()) {
+    if (!unknown.empty()) {
       std::string users;
-      for (const auto& [uid, count] : unknown_of_) name_user(users, uid);
-      all.push_back("processes (" + std::to_string(unknown_.size()) + " of " + users +
-                    ") were refused before the broker knew which backends they are: they run and "
-                    "are not asked; stop them, or let them register (see the log, and "
-                    "`connections` in [quota])");
+      for (const auto& [uid, count] : unknown.users()) name_user(users, uid);
+      all.push_back(
+          "processes (" + std::to_string(unknown.size()) + " of " + users +
+          ") were refused before the broker knew which backends they are: they run and "
+          "are not asked; stop them, or let them register (see the log, and "
+          "`connections` in [quota]), or, when you know that they use no files: musterctl forget "
+          "--lost-roster");
     }
   }
 
@@ -170,14 +155,7 @@ class RefusedProcesses {
       users += (users.empty() ? "uid " : ", uid ") + std::to_string(uid);
     }
   }
-  static std::uint64_t hash(const ProcessId& process) noexcept {
-    return process.unique * 0x9E37'79B9'7F4A'7C15ULL ^ static_cast<std::uint64_t>(process.pid);
-  }
 
-  std::unordered_multimap<std::uint64_t, EntryNumber> by_process_;
-  std::map<uid_t, std::size_t> listed_;
-  std::unordered_multimap<std::uint64_t, ConnectionId> unknown_;
-  std::map<uid_t, std::size_t> unknown_of_;
   std::set<uid_t> missed_;
   bool missed_somebody_ = false;  // of whom, there was no memory to say
 };

@@ -48,11 +48,11 @@ void Broker::restore(SavedState saved) {
   for (std::uint32_t slot = 0; slot < state.sessions.size(); ++slot) {
     const Session& session = state.sessions[slot];
     if (session.phase != Session::Phase::kTurnedAway) continue;
-    state.refused.add_unknown(session.peer, {slot, session.generation});
+    state.refused.unknown.add(session.peer, {slot, session.generation});
   }
   state.registry.for_each([&](EntryId id, const Entry& entry) {
     const Peer& peer = entry.enrolment->peer;
-    if (entry.is_refused()) state.refused.add(peer, id);
+    if (entry.is_refused()) state.refused.listed.add(peer, id);
     if (entry.is_registered()) state.accounts.take(Resource::kRegistration, peer.uid);
   });
   state.log.for_each_running([&](const Broadcast& broadcast) {

@@ -48,6 +48,23 @@ class IdentityTest : public MusterdTest {
     EXPECT_EQ(all.size(), 1U);
     return all.empty() ? BackendInfo{} : all.front();
   }
+  // A backend "forks" that forks once it has registered. The child, which has the connection as
+  // well, says "holds", runs `in_child` and exits; the parent runs `in_parent` and exits.
+  template <class InChild, class InParent>
+  [[nodiscard]] Child forks_when_registered(InChild in_child, InParent in_parent) const {
+    return Child([socket = backend_socket(), in_child, in_parent](Child::Side& side) {
+      TestBackend backend(socket);
+      backend.registers("forks");
+      if (backend.hears() != "registered") return;
+      if (::fork() == 0) {
+        ::alarm(60);
+        side.say("holds");
+        in_child(side, backend);
+        ::_exit(0);
+      }
+      in_parent(side);
+    });
+  }
   // Other users get in.
   void open_directory() const { ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0); }
 };
@@ -108,20 +125,12 @@ TEST_F(IdentityTest, AProgramThatMayNotBeReadIsSaidToBeSo) {
 
 TEST_F(IdentityTest, AProcessThatExitsFailsAtOnceAndIsNotDeadWhileItsChildHasTheSocket) {
   Process broker = start_patient();
-  const auto socket = backend_socket();
-  Child parent([&](Child::Side& side) {
-    TestBackend backend(socket);
-    backend.registers("forks");
-    if (backend.hears() != "registered") return;
-    if (::fork() == 0) {
-      ::alarm(60);
-      side.say("holds");
-      side.say(backend.hears());
-      side.say(backend.hears());  // it has the socket, until the broker closes it
-      ::_exit(0);
-    }
-    side.wait_to_be_told();
-  });
+  Child parent = forks_when_registered(
+      [](Child::Side& side, TestBackend& backend) {
+        side.say(backend.hears());
+        side.say(backend.hears());  // it has the socket, until the broker closes it
+      },
+      [](Child::Side& side) { side.wait_to_be_told(); });
   const pid_t pid = parent.pid();
   ASSERT_EQ(parent.hear(), "holds");
   ControlClient client(sockets());
@@ -149,18 +158,8 @@ TEST_F(IdentityTest, ACrashForgetsNobodyWhoseChildHasTheConnection) {
     return start({"--config", write("m.toml", "[broker]\nrestart_grace = \"1ms\"\n").native()});
   };
   std::optional<Process> broker(start_hasty());
-  const auto socket = backend_socket();
-  Child parent([&](Child::Side& side) {
-    TestBackend backend(socket);
-    backend.registers("forks");
-    if (backend.hears() != "registered") return;
-    if (::fork() == 0) {
-      ::alarm(60);
-      side.say("holds");
-      side.wait_to_be_told();
-      ::_exit(0);
-    }
-  });
+  Child parent = forks_when_registered(
+      [](Child::Side& side, TestBackend&) { side.wait_to_be_told(); }, [](Child::Side&) {});
   ASSERT_EQ(parent.hear(), "holds");
   broker->wait_for("backend lost");
   EXPECT_EQ(ctl({"release-handles", "/cache"}).status, 1);
