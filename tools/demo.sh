@@ -93,11 +93,11 @@ note "acked     zccache at once, soldr after its extensions: a backend may ask f
 note "timed out mute, after the second that it declared; it delayed nobody else's answer"
 note "rejected  keeper, with the reason that it gave"
 note "skipped   fallen: dead when the broadcast began, and named all the same"
-note "exit status $status: not every live backend acked"
+note "exit status $status: not every backend acked"
 
 title "The same, asking only two of them"
 operator musterctl release-handles /srv/cache --select service=zccache --select service=soldr
-note "exit status $status: every live backend acked"
+note "exit status $status: every backend that was asked acked"
 
 title "Asking all of them to stop taking work and drain"
 operator musterctl quiesce
