@@ -52,8 +52,9 @@ void Broker::deadline_passed(DeadlineId id, Now now) {
         auto text = std::to_string(seconds);
         text.erase(text.find_last_not_of('0') + 1);
         if (text.ends_with('.')) text.pop_back();
-        state.refuse(what.connection, 0,
-                     {RefusalCode::kTooSlow, "no Register came within " + text + " s", {}}, now);
+        state.turn_away_unknown(
+            what.connection, 0,
+            {RefusalCode::kTooSlow, "no Register came within " + text + " s", {}}, now);
       }
       return;
     case Deadline::Kind::kGrace: {

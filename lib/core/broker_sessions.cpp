@@ -320,10 +320,13 @@ void Broker::protocol_error(ConnectionId connection, std::uint64_t request_id, s
   auto* session = state.find(connection);
   if (session == nullptr || !session->is_open()) return;
   ++state.counters.protocol_errors;
+  const Refusal refusal{RefusalCode::kProtocol, std::move(problem), {}};
+  if (session->phase == Phase::kNew) {
+    return state.turn_away_unknown(connection, request_id, refusal, now);
+  }
   const auto id = session->entry;
-  const bool registered = session->phase == Phase::kRegistered;
-  state.refuse(connection, request_id, {RefusalCode::kProtocol, std::move(problem), {}}, now);
-  if (registered) state.lose(id, Cause::kProtocolError, now);
+  state.refuse(connection, request_id, refusal, now);
+  state.lose(id, Cause::kProtocolError, now);
 }
 
 Entry* Broker::State::answering(ConnectionId connection, std::string_view what, Now now) {
@@ -331,9 +334,10 @@ Entry* Broker::State::answering(ConnectionId connection, std::string_view what, 
   if (session == nullptr || !session->is_open()) return nullptr;
   if (session->phase == Phase::kRegistered) return &registry.at(session->entry);
   ++counters.protocol_errors;
-  refuse(connection, 0,
-         {RefusalCode::kProtocol, std::string(what) + " came before Register; register first", {}},
-         now);
+  turn_away_unknown(
+      connection, 0,
+      {RefusalCode::kProtocol, std::string(what) + " came before Register; register first", {}},
+      now);
   return nullptr;
 }
 

@@ -20,7 +20,10 @@ Oracle::Backend* Oracle::refused_of(std::uint32_t key, const core::Peer& peer) {
 
 // Rule: whenever the broker knows of a process that was not asked, the status is not 0. One that
 // was refused before it said who it is, and that may register something, has no name: until it
-// exits or a backend of it is known, no report is complete.
+// exits or a backend of it is known, no report is complete. That is so for each reason: its user
+// has too many connections, it was too slow, its Register is not valid, it broke the protocol. One
+// that policy refuses, one that the broker refuses because it goes down, and one that ends its
+// connection by itself do not count.
 void Oracle::turn_away_unknown(std::uint32_t connection, std::uint64_t request, RefusalCode code) {
   const auto peer = connections_.at(connection).peer;
   const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;

@@ -227,7 +227,7 @@ Oracle::Backend* Oracle::speaker(std::uint32_t connection) {
   if (who == nullptr || who->lost) return nullptr;
   if (who->registered) return by_serial(who->serial);
   ++counters.protocol_errors;
-  refuse(connection, 0, RefusalCode::kProtocol);
+  turn_away_unknown(connection, 0, RefusalCode::kProtocol);
   return nullptr;
 }
 
@@ -262,9 +262,10 @@ void Oracle::garbage(std::uint32_t connection, std::uint64_t request, Now now) {
   const auto* who = known(connection);
   if (who == nullptr || who->lost) return;
   ++counters.protocol_errors;
-  const auto serial = who->registered ? std::optional(who->serial) : std::nullopt;
+  if (!who->registered) return turn_away_unknown(connection, request, RefusalCode::kProtocol);
+  const auto serial = who->serial;
   refuse(connection, request, RefusalCode::kProtocol);
-  if (serial) lose(*by_serial(*serial), Cause::kProtocolError, now);
+  lose(*by_serial(serial), Cause::kProtocolError, now);
 }
 
 void Oracle::lost(std::uint32_t connection, core::LossCause cause, Now now) {
@@ -369,7 +370,7 @@ void Oracle::register_due(std::uint32_t connection, SteadyTime at) {
   if (who == nullptr || who->registered || who->register_by != at) {
     throw Violation("a time to register is armed that nobody has");
   }
-  refuse(connection, 0, RefusalCode::kTooSlow);
+  turn_away_unknown(connection, 0, RefusalCode::kTooSlow);
 }
 
 void Oracle::grace_due(std::uint32_t key, SteadyTime at, Now now) {

@@ -165,9 +165,6 @@ TEST_F(CoreRefusedTest, AStrangerIsNotListed) {
   auto& s = with_two(knobs);
   s.join(3, kOfSecond, kPrivateBeta);
   EXPECT_EQ(s.reads(3), "refused (denied)");
-  s.step(StepKind::kConnect, 4, kOfSecond);
-  s.says(StepKind::kGarbage, 4);
-  EXPECT_EQ(s.reads(4), "refused (protocol)");
   EXPECT_EQ(s.backends(), kBoth);
   ask_both(s, 1);
   EXPECT_EQ(s.report(1), kBothAcked);
@@ -277,6 +274,67 @@ TEST_F(CoreTurnedAwayTest, OneWhoseRegisterIsNotValidIsNotKnownEither) {
   s.join(4, 4, 5);
   s.says(StepKind::kDeregister, 4);
   EXPECT_EQ(asked(s, 2), kBothAcked);
+}
+
+// Everything but Register, as the first message.
+class CoreSpokeWronglyTest : public CoreTurnedAwayTest,
+                             public ::testing::WithParamInterface<StepKind> {};
+
+TEST_P(CoreSpokeWronglyTest, OneThatDidBeforeItRegisteredMakesNoAnswerCompleteUntilItExits) {
+  auto& s = with_two();
+  s.step(StepKind::kConnect, 3, 4);
+  s.says(GetParam(), 3);
+  EXPECT_EQ(s.reads(3), "refused (protocol)");
+  EXPECT_EQ(s.backends(), kBoth);
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.step(StepKind::kSave);
+  EXPECT_EQ(asked(s, 2), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.exits(4, 3);
+  EXPECT_EQ(asked(s, 3), kBothAcked);
+}
+
+INSTANTIATE_TEST_SUITE_P(FirstMessages, CoreSpokeWronglyTest,
+                         ::testing::Values(StepKind::kGarbage, StepKind::kAck, StepKind::kFail,
+                                           StepKind::kWorking, StepKind::kActivity,
+                                           StepKind::kDeregister));
+
+TEST_F(CoreTurnedAwayTest, OneThatSaysNothingInTimeMakesNoAnswerCompleteUntilItExits) {
+  Knobs knobs;
+  knobs.register_timeout = 500;
+  auto& s = with_two(knobs);
+  s.step(StepKind::kConnect, 3, 4);
+  EXPECT_EQ(asked(s, 1), kBothAcked) << "it may be a probe";
+  s.pass_ms(500);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.reads(3), "refused (too slow)");
+  EXPECT_EQ(asked(s, 2), std::string(kBothAcked) + kSomebodyIsMissing);
+  s.exits(4, 3);
+  EXPECT_EQ(asked(s, 3), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatEndsItsConnectionBeforeItIsRefusedIsAProbe) {
+  auto& s = with_two();
+  s.step(StepKind::kConnect, 3, 4);
+  s.hangs_up(3);
+  EXPECT_EQ(asked(s, 1), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, ABackendThatBreaksTheProtocolIsStillKnown) {
+  auto& s = with_two();
+  s.says(StepKind::kGarbage, 2);
+  s.release(1);
+  s.acks(1, 1);
+  s.join(4, 2, kBeta);
+  s.acks(4, 1);
+  EXPECT_EQ(s.report(1), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatIsRefusedAsTheBrokerGoesDownDoesNotCount) {
+  auto& s = with_two();
+  s.step(StepKind::kShutDown);
+  s.step(StepKind::kConnect, 3, 4);
+  EXPECT_EQ(s.reads(3), "refused (shutting down)");
+  EXPECT_FALSE(s.simulation().oracle().misses_somebody());
 }
 
 TEST_F(CoreTurnedAwayTest, MoreThanAreWatchedAreMissedUntilAnOperatorSaysOtherwise) {

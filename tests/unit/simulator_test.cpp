@@ -116,7 +116,7 @@ garbage connection=1
 deliver connection=1
   sends
     connection 1: refused 1 3
-    connection 1: release 0
+    connection 1: hang up 0
   reports
     peer refused broadcast 0 key 8 pid 100 uid 54000 more 0
 save
