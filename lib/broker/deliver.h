@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -22,6 +23,7 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
     core::ConnectionId from;
     std::uint64_t request_id = 0;
     core::Now now;
+    std::optional<std::uint32_t> refused_before;
 
     void operator()(const Ack& ack) const { core.acked(from, request_id, ack, now); }
     void operator()(const Failure& failure) const { core.failed(from, request_id, failure, now); }
@@ -29,13 +31,14 @@ inline void deliver(core::Broker& core, core::ConnectionId from, wire::BackendFr
     void operator()(const Activity&) const { core.activity(from, now); }
     void operator()(Registration& registration) const {
       core.registration(from, request_id, std::move(registration), now,
-                        processes == nullptr ? nullptr : processes->facts_of(from));
+                        processes == nullptr ? nullptr : processes->facts_of(from), refused_before);
     }
     void operator()(const Deregister&) const { core.deregister(from, request_id, now); }
     // The broker asks, backends answer: there is nothing of theirs to cancel.
     void operator()(const wire::Cancel&) const {}
   };
-  std::visit(Deliver{core, processes, from, frame.request_id, now}, frame.message);
+  std::visit(Deliver{core, processes, from, frame.request_id, now, frame.refused_before},
+             frame.message);
 }
 
 }  // namespace muster::broker

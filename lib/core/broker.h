@@ -97,9 +97,11 @@ class Broker {
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
   // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
-  // `facts`: what the shell found out about the process; null: nothing.
+  // `facts`: what the shell found out about the process; null: nothing. `refused_before`: how many
+  // connections of this backend were refused before its key was known; nothing: it does not say.
   void registration(ConnectionId connection, std::uint64_t request_id, Registration registration,
-                    Now now, ProcessFactsPtr facts = nullptr);
+                    Now now, ProcessFactsPtr facts = nullptr,
+                    std::optional<std::uint32_t> refused_before = std::nullopt);
   void acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now now);
   void failed(ConnectionId connection, BroadcastId id, const Failure& failure, Now now);
   void working(ConnectionId connection, BroadcastId id, const Working& working, Now now);

@@ -47,12 +47,14 @@ void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t req
   const Peer peer = find(connection)->peer;
   bool is_watched = false;
   try {
-    const bool is_known = watch_of_unknown(peer).has_value();
-    if (!is_known && may_register_something(connection)) {
+    if (const auto known = watch_of_unknown(peer)) {
+      sessions[known->slot].refusals.add(refusal.code);
+    } else if (may_register_something(connection)) {
       // What nothing tells apart from others would be there a second time with each try.
       const bool has_room = refused.unknown.of_user(peer.uid) < config.max_refused;
       if (has_room && peer.is_identified()) {
         refused.unknown.add(peer, connection);
+        find(connection)->refusals.add(refusal.code);
         is_watched = true;
       } else {
         refused.miss(peer.uid);
@@ -71,8 +73,12 @@ std::optional<ConnectionId> Broker::State::watch_of_unknown(const Peer& peer) co
   });
 }
 
-void Broker::State::drop_unknown_of(const Peer& peer) {
-  if (const auto watch = watch_of_unknown(peer)) drop_unknown(*watch);
+void Broker::State::known_now(const Peer& peer, std::optional<std::uint32_t> own) {
+  const auto watch = watch_of_unknown(peer);
+  if (!watch) return;
+  UnknownRefusals& refusals = sessions[watch->slot].refusals;
+  refusals.take_off(own);
+  if (refusals.empty()) drop_unknown(*watch);
 }
 
 void Broker::State::drop_unknown(ConnectionId watch) {
@@ -112,11 +118,7 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
   enrolment.incarnation = ++last_incarnation;
   const EntryId id = registry.put(std::move(enrolment));
   Entry& entry = registry.at(id);
-  if (before.who) {
-    replace_refused(before, id);
-  } else {
-    drop_unknown_of(peer);
-  }
+  if (before.who) replace_refused(before, id);
   try {
     refused.listed.add(peer, id);
   } catch (...) {

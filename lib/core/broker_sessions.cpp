@@ -93,7 +93,8 @@ bool Broker::connection_opened(ConnectionId connection, const Peer& peer, Now no
 }
 
 void Broker::registration(ConnectionId connection, std::uint64_t request_id,
-                          Registration registration, Now now, ProcessFactsPtr facts) {
+                          Registration registration, Now now, ProcessFactsPtr facts,
+                          std::optional<std::uint32_t> refused_before) {
   auto& state = *state_;
   auto* session = state.find(connection);
   if (session == nullptr || !session->is_open()) return;
@@ -112,7 +113,11 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     return state.turn_away_unknown(connection, request_id,
                                    {RefusalCode::kInvalid, std::move(*problem), {}}, now);
   }
+  // Also of one that policy denies: it is not one of those that may be in the way.
+  const bool has_unknown = !state.refused.unknown.empty();
+  if (has_unknown && refused_before) state.known_now(session->peer, refused_before);
   if (!state.admits(connection, request_id, registration.key, now)) return;
+  if (has_unknown && !refused_before) state.known_now(session->peer, std::nullopt);
 
   // A quiesce each millisecond would only cost the broker work.
   if (registration.idle_timeout) {
@@ -164,9 +169,9 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     before = state.registry.at(known).state;
     uid_before = state.registry.at(known).enrolment->peer.uid;
   }
-  const auto refused_before = state.refused_at(known);
+  const auto in_its_place = state.refused_at(known);
   const auto id = state.registry.put(std::move(enrolment));
-  if (refused_before.who) state.replace_refused(refused_before, id);
+  if (in_its_place.who) state.replace_refused(in_its_place, id);
   // What throws from here on ends its connection, and it is seen as one that reconnects.
   if (returned) state.displace(state.registry.at(id), before);
   if (returned && adds) state.accounts.give_back(Resource::kRegistration, uid_before);
@@ -193,10 +198,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   }
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
              *entry.enrolment, now, shared_with);
-  if (!state.refused.empty()) {
-    state.drop_refused_of(*entry.enrolment);
-    if (!returned) state.drop_unknown_of(entry.enrolment->peer);
-  }
+  if (!state.refused.listed.empty()) state.drop_refused_of(*entry.enrolment);
   if (!returned) entry.quiesced.clear();  // another process
   if (entry.quiesced.ended()) state.end_quiesce(id, now);
   state.redeliver(entry, now);

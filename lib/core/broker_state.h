@@ -95,8 +95,9 @@ struct Broker::State {
                          Now now);
   // The connection that watches that process, of one whose key is not known.
   [[nodiscard]] std::optional<ConnectionId> watch_of_unknown(const Peer& peer) const;
-  // Its key is known now.
-  void drop_unknown_of(const Peer& peer);
+  // A key of that process is known now. `own`: how many connections of that backend were refused
+  // before; nothing: it does not say.
+  void known_now(const Peer& peer, std::optional<std::uint32_t> own);
   void drop_unknown(ConnectionId watch);
   // The entry that the connection is to watch for; none where another does, or there is no room.
   EntryId list_refused(const Peer& peer, Registration registration, Cause cause, Now now);

@@ -2,13 +2,16 @@
 //
 // One whose key is known has an entry in the registry: lost, with the cause of the refusal, and
 // with the mark of its process in the key, so that it is beside the backend that has the key. One
-// whose key is not known is watched, and makes every answer incomplete, until it exits or says who
-// it is. This is the index of both, by process and by user. A user has a bounded number of each;
-// that there were more makes every answer incomplete until an operator says otherwise.
+// whose key is not known is watched, and makes every answer incomplete, until it exits or the
+// backends of which connections were refused are known. This is the index of both, by process and
+// by user. A user has a bounded number of each; that there were more makes every answer incomplete
+// until an operator says otherwise.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <new>
 #include <optional>
@@ -18,6 +21,8 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "muster/registration.h"
 
 #include "core/types.h"
 
@@ -81,6 +86,31 @@ class ProcessIndex {
   std::map<uid_t, std::size_t> of_users_;
 };
 
+// How many connections of a process were refused before the broker knew whose they were.
+//
+// A process may have several backends, and each of them only knows of its own connections. What one
+// of them says is its own is taken off. One that does not say may have met each limit, as it tries
+// again until it is registered; but what spoke wrongly and what registers may be two backends.
+struct UnknownRefusals {
+  std::uint32_t by_limit = 0;    // too many connections, or it did not register in time
+  std::uint32_t by_message = 0;  // its Register was not valid, or it broke the protocol
+
+  void add(RefusalCode code) noexcept {
+    const bool is_limit = code == RefusalCode::kQuota || code == RefusalCode::kTooSlow;
+    std::uint32_t& count = is_limit ? by_limit : by_message;
+    if (count != std::numeric_limits<std::uint32_t>::max()) ++count;
+  }
+  // `own`: those of the backend that is known now; nothing: it does not say.
+  void take_off(std::optional<std::uint32_t> own) noexcept {
+    const std::uint32_t limits = std::min(own.value_or(by_limit), by_limit);
+    by_limit -= limits;
+    if (own) by_message -= std::min(*own - limits, by_message);
+  }
+  [[nodiscard]] bool empty() const noexcept { return by_limit == 0 && by_message == 0; }
+
+  friend bool operator==(const UnknownRefusals&, const UnknownRefusals&) = default;
+};
+
 class RefusedProcesses {
  public:
   using EntryNumber = std::uint32_t;  // an EntryId of the registry
@@ -124,10 +154,10 @@ class RefusedProcesses {
       for (const auto& [uid, count] : unknown.users()) name_user(users, uid);
       all.push_back(
           "processes (" + std::to_string(unknown.size()) + " of " + users +
-          ") were refused before the broker knew which backends they are: they run and "
-          "are not asked; stop them, or let them register (see the log, and "
-          "`connections` in [quota]), or, when you know that they use no files: musterctl forget "
-          "--lost-roster");
+          ") were refused before the broker knew which backends they are: they run and are not "
+          "asked; let them register (see the log, and `connections` in [quota]), or stop them, as "
+          "one that broke the protocol may count until it exits; or, when you know that they use "
+          "no files: musterctl forget --lost-roster");
     }
   }
 

@@ -32,6 +32,7 @@ struct Session {
   std::uint32_t generation = 0;
   EntryId entry = Registry::kNone;
   DeadlineId register_deadline;
+  UnknownRefusals refusals;  // kTurnedAway: of its process
   Peer peer;
 
   // Its socket is open, and something may come from it.

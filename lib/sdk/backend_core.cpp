@@ -1,6 +1,7 @@
 #include "sdk/backend_core.h"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -81,7 +82,7 @@ void BackendCore::try_connect() {
   phase_ = Phase::kRegistering;
   // How long the answer may take is not limited: a broker that is busy, or stopped by a debugger,
   // would only find one more connection in its backlog for each that is given up.
-  port_.send({next_request_id_++, registration_});
+  port_.send({next_request_id_++, registration_, refused_before_});
 }
 
 void BackendCore::retry_in(milliseconds delay, StateChange change) {
@@ -179,6 +180,7 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
   new_epoch(registered.epoch);
   registered_at_ = port_.now();
   replaced_ = false;
+  refused_before_ = 0;
   limits_ = registered.limits;
   phase_ = Phase::kRegistered;
   port_.state_changed(ConnectionState::kRegistered);
@@ -195,8 +197,9 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
   if (activity_.raised()) activity_seen();
 }
 
-void BackendCore::on(Refusal& refusal, std::uint64_t /*id*/) {
+void BackendCore::on(Refusal& refusal, std::uint64_t id) {
   port_.disconnect();
+  if (phase_ == Phase::kRegistering) count_refusal(refusal.code, id);
   if (phase_ == Phase::kDeregistering || phase_ == Phase::kLeaving) return finish();
   std::string reason =
       "the broker refused (" + std::string(to_string(refusal.code)) + "): " + refusal.reason;
@@ -210,6 +213,28 @@ void BackendCore::on(Refusal& refusal, std::uint64_t /*id*/) {
   // A broker that says when is asked then; one that does not ever more seldom.
   const bool says_when = at_least > milliseconds(0);
   retry_in(says_when ? backoff_.next(at_least) : refused_backoff_.next(), std::move(change));
+}
+
+// The broker counts what it refuses while it does not know which backend it is. It knows where it
+// answers a Register that is valid, and then it was told of those before.
+void BackendCore::count_refusal(RefusalCode code, std::uint64_t answered) {
+  switch (code) {
+    case RefusalCode::kQuota:
+      if (answered != 0) break;
+      [[fallthrough]];
+    case RefusalCode::kInvalid:
+    case RefusalCode::kProtocol:
+    case RefusalCode::kTooSlow:
+      if (refused_before_ != std::numeric_limits<std::uint32_t>::max()) ++refused_before_;
+      return;
+    case RefusalCode::kDenied:
+      if (answered == 0) return;  // it may not even connect
+      break;
+    case RefusalCode::kReplaced:
+    case RefusalCode::kShuttingDown:  // what it counted goes with it
+      break;
+  }
+  refused_before_ = 0;
 }
 
 void BackendCore::stop(const StopAsked& asked) {

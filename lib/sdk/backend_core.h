@@ -142,6 +142,8 @@ class BackendCore {
   void on(wire::Deregistered& message, std::uint64_t id);
   void on(HoldEnded& ended, std::uint64_t id);
   void on(wire::UnknownMessage& message, std::uint64_t id);
+  // `answered`: the request that it answers; 0: none.
+  void count_refusal(RefusalCode code, std::uint64_t answered);
   void stop(const StopAsked& asked);
   void leave();
   void finish();
@@ -185,6 +187,8 @@ class BackendCore {
   std::chrono::steady_clock::time_point registered_at_;
   bool flapping_ = false;  // the last registration did not last
   bool replaced_ = false;  // the last connection ended because another took its place
+  // How many connections were refused before the broker knew whose they were: see Register.
+  std::uint32_t refused_before_ = 0;
   Limits limits_;
   StopAsked stop_;  // kLeaving
 

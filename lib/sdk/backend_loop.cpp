@@ -28,8 +28,11 @@ constexpr std::chrono::milliseconds kAfterBreakdown{100};
 std::string encoded(const wire::BackendFrame& frame) {
   return std::visit(
       [&](const auto& message) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(message)>, wire::Cancel>) {
+        using Message = std::decay_t<decltype(message)>;
+        if constexpr (std::is_same_v<Message, wire::Cancel>) {
           return wire::encode_cancel(wire::kBackendLane, frame.request_id);
+        } else if constexpr (std::is_same_v<Message, Registration>) {
+          return wire::encode(frame.request_id, message, frame.refused_before);
         } else {
           return wire::encode(frame.request_id, message);
         }

@@ -174,6 +174,10 @@ std::string BackendFrameDecoder::decode(std::string_view body, BackendFrame& out
     if (!problem.empty()) return problem;
     switch (message.message_case()) {
       case v1::BackendMessage::kRegisterBackend:
+        out.refused_before.reset();
+        if (message.register_backend().has_refused_before()) {
+          out.refused_before = message.register_backend().refused_before();
+        }
         return take<Registration>("Register", FrameKind::kRequest, envelope,
                                   message.register_backend(), out);
       case v1::BackendMessage::kAck:

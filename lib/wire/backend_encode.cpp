@@ -70,9 +70,11 @@ void write_message(const HoldEnded& ended, v1::HoldEnded& out) {
 
 }  // namespace
 
-std::string encode(std::uint64_t request_id, const Registration& message) {
+std::string encode(std::uint64_t request_id, const Registration& message,
+                   std::optional<std::uint32_t> refused_before) {
   v1::BackendMessage payload;
   write_message(message, *payload.mutable_register_backend());
+  if (refused_before) payload.mutable_register_backend()->set_refused_before(*refused_before);
   return encode_frame(envelope_of(FrameKind::kRequest, request_id), payload);
 }
 

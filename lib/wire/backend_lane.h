@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,6 +35,9 @@ struct UnknownMessage {
 struct BackendFrame {
   std::uint64_t request_id = 0;
   std::variant<Ack, Failure, Working, Activity, Registration, Deregister, Cancel> message;
+  // Of a Registration: how many connections of this backend the broker refused before it knew its
+  // key. Nothing: the backend does not say.
+  std::optional<std::uint32_t> refused_before = std::nullopt;
 };
 
 // What the broker sends.
@@ -79,7 +83,8 @@ class BrokerFrameDecoder {
 
 // Each returns a whole frame, header included. Texts over their limits are cut at a character's
 // beginning; bytes that are not UTF-8 are replaced.
-[[nodiscard]] std::string encode(std::uint64_t request_id, const Registration& message);
+[[nodiscard]] std::string encode(std::uint64_t request_id, const Registration& message,
+                                 std::optional<std::uint32_t> refused_before = std::nullopt);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Ack& message);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Failure& message);
 [[nodiscard]] std::string encode(std::uint64_t request_id, const Working& message);

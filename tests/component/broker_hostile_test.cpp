@@ -44,6 +44,27 @@ TEST_F(HostileTest, BytesThatAreNoFramesAreRefusedOnceAndTheConnectionEnds) {
   EXPECT_THAT(sink_.events.back().detail, HasSubstr("framing version 71"));
 }
 
+TEST_F(HostileTest, ABackendOfTheSameProcessSaysWhichRefusalsWereItsOwn) {
+  const auto some_are_unknown = [&] {
+    BrokerStatus status;
+    core().fill_status(status);
+    return !status.problems.empty();
+  };
+  const auto registers_after = [&](std::optional<std::uint32_t> refused_before) {
+    TestBackend& peer = connect();
+    peer.send(wire::encode(1, registration_of("beside"), refused_before));
+    EXPECT_EQ(peer.hears(), "registered");
+    peer.deregisters(2);
+    EXPECT_EQ(peer.hears(), "deregistered");
+    return some_are_unknown();
+  };
+  EXPECT_FALSE(some_are_unknown());
+  answers_to("GET / HTTP/1.1");
+  EXPECT_TRUE(registers_after(0));
+  EXPECT_TRUE(registers_after(std::nullopt));
+  EXPECT_FALSE(registers_after(1));
+}
+
 TEST_F(HostileTest, ALengthOverTheLimitIsRefusedBeforeTheBodyComes) {
   std::string header(wire::kHeaderBytes, '\0');
   wire::put_header(header.data(), wire::kMaxFirstBody + 1);

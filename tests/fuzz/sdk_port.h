@@ -87,7 +87,9 @@ class SdkPort final : public BackendPort {
   void must_be_read(const wire::BackendFrame& frame) {
     const auto bytes = std::visit(
         [&](const auto& message) -> std::string {
-          if constexpr (requires { wire::encode(frame.request_id, message); }) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(message)>, Registration>) {
+            return wire::encode(frame.request_id, message, frame.refused_before);
+          } else if constexpr (requires { wire::encode(frame.request_id, message); }) {
             return wire::encode(frame.request_id, message);
           } else {
             return wire::encode_cancel(wire::kBackendLane, frame.request_id);

@@ -45,6 +45,7 @@ enum class Case : std::uint8_t {
   kTurnedAwayAgain,
   kTurnedAwayExited,
   kTurnedAwayRegistered,
+  kTurnedAwayStill,  // a backend of its process is known, but not all that were refused
   kMissedAsked,      // and a broadcast began
   kWholeDeadline,    // the deadline of the whole passed
   kKeyAfterRestart,  // an operation key was used before the broker restarted

@@ -48,6 +48,10 @@ Step Chooser::register_as(std::uint32_t connection, std::uint32_t key) {
   }
   if (rng_.chance(30)) step.args[4] = kHot;
   if (rng_.chance(2)) step.args[4] |= kBad;
+  if (rng_.chance(50)) {
+    step.args[4] |= kSaysRefused;
+    step.args[4] += kRefusedOnce * rng_.pick(std::array<std::int64_t, 5>{0, 1, 1, 2, kMaxU32});
+  }
   return step;
 }
 

@@ -38,6 +38,8 @@ struct Form {
   std::optional<milliseconds> idle_timeout;
   bool hot = false;
   bool bad = false;
+  // How many of its connections were refused before, as it says; -1: it does not say.
+  std::int64_t refused_before = -1;
 
   friend bool operator==(const Form&, const Form&) = default;
 };
@@ -203,6 +205,9 @@ class Oracle {
     bool registered = false;
     bool lost = false;
     bool turned_away = false;  // before its key was known; its process is watched
+    // Of it, how many connections were refused so: by a limit, and for what it said.
+    std::int64_t by_limit = 0;
+    std::int64_t by_message = 0;
     core::Peer peer;
     SteadyTime register_by;
     std::uint64_t serial = 0;  // of its backend
@@ -225,7 +230,7 @@ class Oracle {
   void refuse(std::uint32_t connection, std::uint64_t request, RefusalCode code,
               std::uint64_t watched_for = 0);
   void turn_away_unknown(std::uint32_t connection, std::uint64_t request, RefusalCode code);
-  void drop_unknown_of(const core::Peer& peer);
+  void key_known(const core::Peer& peer, std::int64_t refused_before);
   void turn_away(std::uint32_t connection, std::uint64_t request, const Form& form,
                  RefusalCode code, Cause cause, Now now);
   Backend* refused_of(std::uint32_t own_key, const core::Peer& peer);

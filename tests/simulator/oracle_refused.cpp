@@ -28,11 +28,16 @@ void Oracle::turn_away_unknown(std::uint32_t connection, std::uint64_t request, 
   const auto peer = connections_.at(connection).peer;
   const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
   std::int64_t of_user = 0;
-  for (const auto& [number, other] : connections_) {
+  const auto count = [&](Connection& watch) {
+    const bool is_limit = code == RefusalCode::kQuota || code == RefusalCode::kTooSlow;
+    ++(is_limit ? watch.by_limit : watch.by_message);
+  };
+  for (auto& [number, other] : connections_) {
     if (!other.turned_away) continue;
     if (other.peer.uid == peer.uid) ++of_user;
     if (!is_known || other.peer.process != peer.process) continue;
     cases_.saw(Case::kTurnedAwayAgain);
+    count(other);
     return refuse(connection, request, code);
   }
   if (!may_register_something(knobs_.policy, peer.uid)) return refuse(connection, request, code);
@@ -44,12 +49,25 @@ void Oracle::turn_away_unknown(std::uint32_t connection, std::uint64_t request, 
   constexpr std::uint64_t kNobody = ~std::uint64_t{0};
   refuse(connection, request, code, kNobody);
   connections_.at(connection).turned_away = true;
+  count(connections_.at(connection));
 }
 
-void Oracle::drop_unknown_of(const core::Peer& peer) {
+// Rule: a backend that is known takes away the refusals that are its own, and no others, as its
+// process may have other backends. It says how many there were: those by a limit go first. One that
+// does not say had each refusal by a limit, and none for what was said: what spoke wrongly may be
+// another backend. While refusals are left, no report is complete.
+void Oracle::key_known(const core::Peer& peer, std::int64_t refused_before) {
   if (peer.process.pid == 0 && peer.process.unique == 0) return;
-  for (const auto& [number, other] : connections_) {
+  for (auto& [number, other] : connections_) {
     if (!other.turned_away || !(other.peer.process == peer.process)) continue;
+    if (refused_before < 0) {
+      other.by_limit = 0;
+    } else {
+      const auto left = std::max<std::int64_t>(refused_before - other.by_limit, 0);
+      other.by_limit = std::max<std::int64_t>(other.by_limit - refused_before, 0);
+      other.by_message = std::max<std::int64_t>(other.by_message - left, 0);
+    }
+    if (other.by_limit + other.by_message > 0) return cases_.saw(Case::kTurnedAwayStill);
     cases_.saw(Case::kTurnedAwayRegistered);
     return release(number);
   }
@@ -98,7 +116,6 @@ void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Fo
       listed->serial = ++last_serial_;
       listed->key = key;
     }
-    drop_unknown_of(peer);
   } else {
     cases_.saw(Case::kRefusedAnew);
     release(listed->connection);

@@ -94,10 +94,14 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
 
   if (!may_register(knobs_.policy, who->peer.uid, form.key)) {
     cases_.saw(Case::kMayNotRegister);
+    // One that policy denies is not in the way, but which of the others are says it alone.
+    if (form.refused_before >= 0) key_known(who->peer, form.refused_before);
     return refuse(connection, request, RefusalCode::kDenied);
   }
+  key_known(who->peer, form.refused_before);
   // Rule: an idle timeout is at least 1 s.
   Form as_taken = form;
+  as_taken.refused_before = -1;  // no part of what it is
   if (form.idle_timeout) as_taken.idle_timeout = std::max(*form.idle_timeout, milliseconds(1000));
   // Rule: the same process registers the same key on a second connection: the new one replaces the
   // old. Rule: a process registers a key that another living process of the same user holds: both
@@ -170,7 +174,6 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
     std::erase_if(backends_, [&](const Backend& b) { return b.serial == serial; });
     holder = by_key(key);
   }
-  if (!same_process) drop_unknown_of(peer);
   if (holder == nullptr) {
     backends_.emplace_back();
     holder = &backends_.back();

@@ -49,6 +49,8 @@ enum class WrongTransition : std::uint8_t {
   kRefusedIsNobody,         // a process was refused: it has exited
   kRestartForgetsRefused,   // the broker starts: who was refused was registered
   kTurnedAwayIsNobody,      // a process was refused before its key was known: it has exited
+  kAnyRegistrationIsAll,    // a backend registered: so did all of its process that were refused
+  kSaysNotIsNone,           // a backend does not say how often it was refused: it never was
   kSaveForgetsMissed,       // the core is saved: everybody who was refused is listed
 };
 

@@ -1,5 +1,6 @@
 // What the shell reports to the core, each event to the oracle first.
 #include <algorithm>
+#include <limits>
 
 #include "simulator/forms.h"
 #include "simulator/simulation.h"
@@ -15,6 +16,7 @@ Form form_of(const Step& step) {
   form.idle_timeout = optional_ms(step.args[3]);
   form.hot = (step.args[4] & kHot) != 0;
   form.bad = (step.args[4] & kBad) != 0;
+  if ((step.args[4] & kSaysRefused) != 0) form.refused_before = step.args[4] / kRefusedOnce;
   if (form.idle_timeout && form.idle_timeout->count() == 0) form.bad = true;
   return form;
 }
@@ -71,7 +73,16 @@ void Simulation::dispatch(std::uint32_t connection, core::ConnectionId id, const
       const auto form = form_of(message);
       if (oracle) oracle_->registration(connection, request, form, now);
       return call([&] {
-        broker_->registration(id, request, registration_of(form, form.key), now);
+        std::optional<std::uint32_t> refused_before;
+        if (form.refused_before >= 0) {
+          refused_before = static_cast<std::uint32_t>(form.refused_before);
+        }
+        if (is_wrong(WrongTransition::kAnyRegistrationIsAll)) {
+          refused_before = std::numeric_limits<std::uint32_t>::max();
+        }
+        if (is_wrong(WrongTransition::kSaysNotIsNone) && !refused_before) refused_before = 0;
+        broker_->registration(id, request, registration_of(form, form.key), now, nullptr,
+                              refused_before);
         if (!oracle) return;
         const auto known = oracle_->connections().find(connection);
         const bool is_turned_away =

@@ -61,6 +61,9 @@ inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kFo
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot
 inline constexpr std::int64_t kBad = 2;  // breaks a rule
+// It says how many of its connections were refused before: that many times kRefusedOnce.
+inline constexpr std::int64_t kSaysRefused = 4;
+inline constexpr std::int64_t kRefusedOnce = 8;
 
 struct Step {
   StepKind kind = StepKind::kAdvance;

@@ -1,14 +1,21 @@
 #include "support/backend_frame_text.h"
 
+#include <optional>
+#include <string>
+
 namespace muster::test {
 namespace {
 
 struct Writer {
   std::string id;
+  std::optional<std::uint32_t> refused_before;
 
   std::string operator()(const Registration& message) const {
     return "Register " + message.key.to_string() +
-           (message.can_resume ? "" : " that cannot resume");
+           (message.can_resume ? "" : " that cannot resume") +
+           (refused_before ? "" : " without refused_before") +
+           (refused_before.value_or(0) == 0 ? ""
+                                            : " refused before " + std::to_string(*refused_before));
   }
   std::string operator()(const Ack& message) const {
     return "Ack " + id +
@@ -43,7 +50,7 @@ struct Writer {
 }  // namespace
 
 std::string text_of(const wire::BackendFrame& frame) {
-  return std::visit(Writer{std::to_string(frame.request_id)}, frame.message);
+  return std::visit(Writer{std::to_string(frame.request_id), frame.refused_before}, frame.message);
 }
 
 }  // namespace muster::test

@@ -303,7 +303,7 @@ TEST_F(RefusedTest, OneThatEndsItsConnectionByItselfIsAProbe) {
     if (::setresgid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
     if (::setresuid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
     const std::string whole = wire::encode(1, registration_of("cache"));
-    for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, whole.size() - 1}) {
+    for (const std::size_t bytes : {std::size_t{0}, whole.size() - 1}) {
       TestBackend backend(socket);
       backend.send(whole.substr(0, bytes));
     }

@@ -216,6 +216,15 @@ class CoreTurnedAwayTest : public ScenarioTest {
     EXPECT_EQ(s.reads(3), "refused (quota)");
     return s;
   }
+  static constexpr int kGamma = 5;
+  static constexpr int kOther = 12;  // a process of the first user
+  // It says how many of its connections were refused before.
+  static void joins_after(Scenario& s, int connection, int process, int key, int refused_before) {
+    s.step(StepKind::kConnect, connection, process);
+    s.step(StepKind::kRegister, connection, key, -1, -1,
+           kSaysRefused + refused_before * kRefusedOnce);
+    s.step(StepKind::kDeliver, connection);
+  }
   // Of both, or of beta alone.
   static std::string asked(Scenario& s, BroadcastId id) {
     s.release(static_cast<std::int64_t>(id));
@@ -271,8 +280,83 @@ TEST_F(CoreTurnedAwayTest, OneWhoseRegisterIsNotValidIsNotKnownEither) {
   s.step(StepKind::kDeliver, 3);
   EXPECT_EQ(s.reads(3), "refused (invalid)");
   EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing);
-  s.join(4, 4, 5);
+  joins_after(s, 4, 4, 5, 1);
   s.says(StepKind::kDeregister, 4);
+  EXPECT_EQ(asked(s, 2), kBothAcked);
+}
+
+// Two backends of one process, 4: one of them was turned away, and gamma registers.
+TEST_F(CoreTurnedAwayTest, ABackendTakesAwayNoRefusalsButItsOwn) {
+  auto& s = with_two();
+  for (const int connection : {3, 4}) {
+    s.step(StepKind::kConnect, connection, 4);
+    s.says(StepKind::kGarbage, connection);
+  }
+  joins_after(s, 5, 4, kGamma, 0);
+  EXPECT_TRUE(s.simulation().oracle().misses_somebody()) << "none was its own";
+  s.says(StepKind::kDeregister, 5);
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing);
+  joins_after(s, 6, 4, kGamma, 1);
+  s.step(StepKind::kSave);
+  s.says(StepKind::kDeregister, 6);
+  EXPECT_EQ(asked(s, 2), std::string(kBothAcked) + kSomebodyIsMissing) << "one was another's";
+  joins_after(s, 7, 4, kGamma, 1);
+  s.says(StepKind::kDeregister, 7);
+  EXPECT_EQ(asked(s, 3), kBothAcked) << "and it is known now";
+}
+
+TEST_F(CoreTurnedAwayTest, ABackendThatComesBackTakesAwayItsOwnToo) {
+  Knobs knobs;
+  knobs.connections_each = 2;
+  knobs.grace = 60'000;
+  auto& s = with_two(knobs);
+  s.hangs_up(1);
+  s.step(StepKind::kConnect, 3, kOther);  // takes its place
+  s.step(StepKind::kConnect, 4, 1);
+  EXPECT_EQ(s.reads(4), "refused (quota)");
+  s.hangs_up(3);
+  EXPECT_TRUE(s.simulation().oracle().misses_somebody());
+  joins_after(s, 5, 1, kAlpha, 1);
+  EXPECT_EQ(s.reads(5), "registered");
+  s.release(1);
+  s.acks(2, 1);
+  s.acks(5, 1);
+  EXPECT_EQ(s.report(1).find(kSomebodyIsMissing), std::string::npos) << s.report(1);
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatDoesNotSayHadEachRefusalByALimit) {
+  auto& s = with_turned_away();
+  s.step(StepKind::kConnect, 4, 4);
+  s.hangs_up(1);
+  s.join(5, 4, kGamma);
+  EXPECT_EQ(s.reads(5), "registered");
+  EXPECT_FALSE(s.simulation().oracle().misses_somebody());
+}
+
+TEST_F(CoreTurnedAwayTest, OneThatDoesNotSayHadNoneForWhatWasSaid) {
+  auto& s = with_two();
+  s.step(StepKind::kConnect, 3, 4);
+  s.says(StepKind::kGarbage, 3);
+  s.join(4, 4, kGamma);
+  s.says(StepKind::kDeregister, 4);
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing)
+      << "it may be another backend of that process";
+  s.exits(4, 3);
+  EXPECT_EQ(asked(s, 2), kBothAcked);
+}
+
+TEST_F(CoreTurnedAwayTest, OneWhoseKeyPolicyDeniesIsNotInTheWayAndTakesAwayItsOwn) {
+  Knobs knobs;
+  knobs.policy = 1;  // the second user may not register this one
+  constexpr int kPrivateBeta = 4;
+  auto& s = with_two(knobs);
+  s.step(StepKind::kConnect, 3, kOfSecond);
+  s.says(StepKind::kGarbage, 3);
+  s.join(4, kOfSecond, kPrivateBeta);
+  EXPECT_EQ(s.reads(4), "refused (denied)");
+  EXPECT_EQ(asked(s, 1), std::string(kBothAcked) + kSomebodyIsMissing) << "it does not say";
+  joins_after(s, 5, kOfSecond, kPrivateBeta, 1);
+  EXPECT_EQ(s.reads(5), "refused (denied)");
   EXPECT_EQ(asked(s, 2), kBothAcked);
 }
 

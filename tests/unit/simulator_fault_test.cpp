@@ -88,6 +88,8 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("saving forgets times", WrongTransition::kSaveForgetsTime),
         wrong("a process that was refused is nobody", WrongTransition::kRefusedIsNobody),
         wrong("one that was turned away is nobody", WrongTransition::kTurnedAwayIsNobody),
+        wrong("any registration is all of its process", WrongTransition::kAnyRegistrationIsAll),
+        wrong("one that does not say was never refused", WrongTransition::kSaysNotIsNone),
         wrong("a restart forgets that one was refused", WrongTransition::kRestartForgetsRefused),
         wrong("saving forgets who is not listed", WrongTransition::kSaveForgetsMissed)));
 

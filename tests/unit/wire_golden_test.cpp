@@ -82,6 +82,7 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   restarts.key = golden_key("zccache");
   restarts.can_resume = false;
   from_backend("Register, cannot resume", 1, restarts, encode(1, restarts));
+  from_backend("Register, refused before", 2, small, encode(2, small, 3));
   from_backend("Ack", 300, Ack{}, encode(300, Ack{}));
   from_backend("Ack, released", 300, Ack{0}, encode(300, Ack{0}));  // 0 is not none
   const Failure failure{BroadcastFailureReason::kRejected, "busy"};

@@ -67,6 +67,17 @@ TEST_F(WireRoundTrip, EveryMessageOfABackend) {
   }
 }
 
+TEST_F(WireRoundTrip, HowOftenABackendWasRefusedBefore) {
+  BackendFrame out;
+  for (const std::optional<std::uint32_t> count :
+       {std::optional<std::uint32_t>(0), std::optional<std::uint32_t>(0xFFFF'FFFF),
+        std::optional<std::uint32_t>()}) {
+    const std::string frame = encode(1, random_.registration(), count);
+    ASSERT_EQ(backend_.decode(body_of(frame, kMaxBackendBody), out), "");
+    EXPECT_EQ(out.refused_before, count);
+  }
+}
+
 TEST_F(WireRoundTrip, EveryMessageOfTheBrokerToABackend) {
   for (int i = 0; i < kRoundTrips && !HasFailure(); ++i) {
     const auto id = random_.number();
