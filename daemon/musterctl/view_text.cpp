@@ -61,6 +61,9 @@ std::string shown_state(const BackendInfo& backend, const ViewStyle& style) {
         backend.gone_because.empty() ? "connection lost" : escape_bytes(backend.gone_because);
     text += ", " + why;
     if (backend.cause == Cause::kInherited) return text + shown_quiesced(backend, style);
+    if (backend.cause == Cause::kUnseen) {
+      return text + ", it may still run" + shown_quiesced(backend, style);
+    }
     text += backend.pid > 0 ? ", process " + std::to_string(backend.pid) + " is still running"
                             : ", its process may still run";
   } else if (!backend.gone_because.empty()) {

@@ -65,7 +65,10 @@ void BrokerServer::Impl::shut_down(std::function<void()> done, bool quiesce) {
 // Its connection is one that has ended: what remains of it is the watch on its process.
 Expected BrokerServer::Impl::expect(RosterBackend backend) {
   os::Peer peer;
-  if (backend.pid > 0) {
+  if (backend.is_unseen) {
+    // An inode is of the whole host; a start time or a pid would be a stranger's.
+    if (backend.pid == 0) peer.process.unique = backend.start_ticks;
+  } else if (backend.pid > 0) {
     std::error_code error;
     peer.pidfd = os::pidfd_of_pid(backend.pid, error);
     if (error == std::errc::no_such_process) return Expected::kGone;
@@ -96,7 +99,7 @@ Expected BrokerServer::Impl::expect(RosterBackend backend) {
     clock.refresh();
     core.expect(watch,
                 {std::move(backend.registration), std::move(who), std::move(backend.quiesced),
-                 backend.refused},
+                 backend.refused, false, backend.is_unseen},
                 clock.now());
   } catch (...) {
     release(watch);

@@ -75,6 +75,7 @@ struct RosterBackend {
   std::uint64_t start_ticks = 0;
   core::Quiesces quiesced;
   Cause refused = Cause::kNone;  // of one that was not registered: why
+  bool is_unseen = false;        // pid and start time are of a namespace that is not this one
 };
 
 // What became of a backend that the last broker knew.

@@ -49,6 +49,7 @@ struct ExpectedBackend {
   Quiesces quiesced;
   Cause refused = Cause::kNone;  // why it was not registered, of one that was refused
   bool is_inherited = false;     // its process has exited, and another one has its connection
+  bool is_unseen = false;        // its process cannot be seen any more: see broker_unseen.cpp
 };
 
 // The result of start_broadcast().
@@ -93,7 +94,8 @@ class Broker {
   void restore_keys(std::vector<UsedKey> keys, Now now);
   // At the start: a backend of the roster. `watch` is not a socket: process_exited() is reported
   // for it. The backend is reconnecting until restart_grace has passed; one that was refused is as
-  // it was.
+  // it was. One that cannot be seen gives its place to the next process of its user that registers
+  // its key.
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
   // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
@@ -148,6 +150,8 @@ class Broker {
   [[nodiscard]] bool has_missed_refused() const noexcept;
   // An operator says that none of them is. False: there was none.
   bool forget_refused();
+  // The same of those whose process cannot be seen (Cause::kUnseen).
+  bool forget_unseen(Now now);
   // Whose the connection is; nothing when it is not known (any more).
   [[nodiscard]] std::optional<uid_t> user_of(ConnectionId connection) const noexcept;
   // Fills in what the core knows: counters, backends, broadcasts, users.

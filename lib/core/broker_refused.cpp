@@ -29,6 +29,8 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   Peer peer = find(connection)->peer;
   peer.facts = std::move(facts);
   EntryId listed = Registry::kNone;
+  const BackendKey own = own_key(registration.key);
+  const bool is_new = unseen.empty() || refused_entry(own, peer) == Registry::kNone;
   try {
     listed = list_refused(peer, std::move(registration), cause, now);
   } catch (const std::bad_alloc&) {
@@ -38,8 +40,10 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   refuse(connection, request_id, refusal, now, {}, listed);
   Entry& entry = registry.at(listed);
   entry.connection = connection;
-  shell.record_changed(entry.enrolment->key());
-  tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(cause));
+  const EnrolmentPtr who = entry.enrolment;
+  shell.record_changed(who->key());
+  tell(Event::Kind::kBackendLost, *who, now, to_string(cause));
+  if (is_new) drop_unseen_of(own, peer.uid, now);
 }
 
 void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t request_id,

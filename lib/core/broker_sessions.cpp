@@ -126,11 +126,14 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
 
   bool returned = false;
   bool adds = true;
+  bool is_other = true;  // than the process that had the entry, as far as is known
+  const BackendKey own = registration.key;
   const std::size_t asked_replica = registration.key.replica.size();
   const auto known = state.place_for(registration.key, session->peer);
   if (known != Registry::kNone && state.registry.at(known).is_registered()) {
     const auto& holder = *state.registry.at(known).enrolment;
-    if (!holder.peer.same_process(session->peer)) {
+    is_other = !holder.peer.same_process(session->peer);
+    if (is_other && !state.is_unseen_of(known, session->peer.uid)) {
       const Refusal refusal{RefusalCode::kDenied,
                             registration.key.to_string() + " is registered by uid " +
                                 std::to_string(holder.peer.uid) + " (pid " +
@@ -143,7 +146,12 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     returned = true;
     adds = holder.peer.uid != session->peer.uid;  // the process has changed its user
   }
-  if (adds) {
+  // A process that was refused before has taken its place then.
+  const bool counts_anew = !returned && !state.unseen.empty() &&
+                           state.refused_entry(own, session->peer) == Registry::kNone;
+  const auto replaced =
+      counts_anew ? state.find_unseen(own, session->peer.uid) : EntryId{Registry::kNone};
+  if (adds && replaced == Registry::kNone) {
     if (const auto over = state.over_registrations(session->peer.uid)) {
       // One that is there has an entry, whatever user it has become.
       if (returned) return state.refuse(connection, request_id, *over, now);
@@ -199,7 +207,8 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   state.tell(returned ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered,
              *entry.enrolment, now, shared_with);
   if (!state.refused.listed.empty()) state.drop_refused_of(*entry.enrolment);
-  if (!returned) entry.quiesced.clear();  // another process
+  if (replaced != Registry::kNone) state.drop_unseen(replaced, Cause::kUnseen, now);
+  if (is_other) entry.quiesced.clear();
   if (entry.quiesced.ended()) state.end_quiesce(id, now);
   state.redeliver(entry, now);
 }
@@ -211,6 +220,7 @@ EntryId Broker::State::place_for(BackendKey& key, const Peer& peer) const {
   const auto is_free_for_peer = [&](EntryId id) {
     if (!lives_as(id)) return true;
     const Peer& holder = registry.at(id).enrolment->peer;
+    if (is_unseen_of(id, peer.uid)) return true;
     return holder.same_process(peer) || holder.uid != peer.uid;  // of another user: refused
   };
   const EntryId plain = registry.find(key);
@@ -239,7 +249,8 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   const auto known = state.registry.find(backend.registration.key);
   if (known != Registry::kNone) return state.shell.release(watch);  // one entry for a key
   if (watch.slot >= state.sessions.size()) state.sessions.resize(watch.slot + 1);
-  if (is_refusal(backend.refused)) return state.expect_refused(watch, std::move(backend), now);
+  const bool is_refused = is_refusal(backend.refused);
+  if (is_refused && !backend.is_unseen) return state.expect_refused(watch, std::move(backend), now);
   Enrolment enrolment;
   enrolment.registration = std::move(backend.registration);
   enrolment.peer = std::move(backend.peer);
@@ -253,6 +264,7 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
   try {
+    if (backend.is_unseen) state.unseen[own_key(entry.enrolment->key())].push_back(id);
     entry.grace = state.arm(deadline, now.steady + state.config.restart_grace);
     state.accounts.take(Resource::kRegistration, uid);
   } catch (...) {
@@ -268,7 +280,7 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   session.peer = entry.enrolment->peer;
   entry.connection = watch;
   entry.state = BackendState::kReconnecting;
-  entry.cause = Cause::kBrokerRestarted;
+  entry.cause = backend.is_unseen ? Cause::kUnseen : Cause::kBrokerRestarted;
   entry.since_unix_ms = now.unix_ms;
   state.tell(Event::Kind::kBackendReconnecting, *entry.enrolment, now, to_string(entry.cause));
 }
@@ -277,9 +289,12 @@ std::optional<ExpectedBackend> Broker::registered(const BackendKey& key) const {
   const auto id = state_->registry.find(key);
   if (id == Registry::kNone) return std::nullopt;
   const Entry& entry = state_->registry.at(id);
-  return ExpectedBackend{entry.enrolment->registration, entry.enrolment->peer, entry.quiesced,
+  return ExpectedBackend{entry.enrolment->registration,
+                         entry.enrolment->peer,
+                         entry.quiesced,
                          entry.is_refused() ? entry.cause : Cause::kNone,
-                         entry.cause == Cause::kInherited};
+                         entry.cause == Cause::kInherited,
+                         entry.cause == Cause::kUnseen};
 }
 
 void Broker::activity(ConnectionId connection, Now now) {

@@ -3,6 +3,7 @@
 //   broker_policy.cpp      whether a peer may connect and register
 //   broker_quota.cpp       what each user has and may have
 //   broker_refused.cpp     processes that were refused and may be in the way
+//   broker_unseen.cpp      backends of another namespace, whose processes cannot be seen
 //   broker_answers.cpp     what backends say of an operation
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_launch.cpp      how a broadcast is prepared and sent
@@ -10,6 +11,7 @@
 //   saved_state.cpp        all of it as values, and back
 #pragma once
 
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -117,6 +119,15 @@ struct Broker::State {
   // `key` with a mark, as no entry has it that is not dead.
   [[nodiscard]] BackendKey free_key(const BackendKey& key) const;
 
+  // --- backends whose process cannot be seen
+  // Whether a process of that user takes the place of what has the entry.
+  [[nodiscard]] bool is_unseen_of(EntryId id, uid_t uid) const;
+  // One of those that had this key of their own, of that user; none when there is none.
+  EntryId find_unseen(const BackendKey& own_key, uid_t uid);
+  // A process has registered its key, or an operator says that it is not there.
+  void drop_unseen(EntryId id, Cause cause, Now now);
+  void drop_unseen_of(const BackendKey& own_key, uid_t uid, Now now);
+
   // --- one backend
   void lose(EntryId id, Cause cause, Now now);
   void die(EntryId id, Cause cause, Now now);
@@ -196,6 +207,8 @@ struct Broker::State {
   BroadcastLog log;
   OperationKeys keys;
   RefusedProcesses refused;
+  // By the keys that their processes gave; some are not unseen any more.
+  std::map<BackendKey, std::vector<EntryId>> unseen;
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

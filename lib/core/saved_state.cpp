@@ -53,6 +53,7 @@ void Broker::restore(SavedState saved) {
   state.registry.for_each([&](EntryId id, const Entry& entry) {
     const Peer& peer = entry.enrolment->peer;
     if (entry.is_refused()) state.refused.listed.add(peer, id);
+    if (entry.cause == Cause::kUnseen) state.unseen[own_key(entry.enrolment->key())].push_back(id);
     if (entry.is_registered()) state.accounts.take(Resource::kRegistration, peer.uid);
   });
   state.log.for_each_running([&](const Broadcast& broadcast) {

@@ -69,6 +69,9 @@ std::string_view to_string(Cause cause) noexcept {
       return "not registered: its user has as many backends as its quota allows";
     case Cause::kRefusedKey:
       return "not registered: another user's process has its key";
+    case Cause::kUnseen:
+      return "its process cannot be seen: the broker runs in another pid namespace than when it "
+             "registered";
   }
   return "?";
 }
@@ -99,6 +102,9 @@ std::string explain(Cause cause, pid_t pid) {
         return text + "; its process, in another pid namespace, may run and was not asked";
       }
       return text + "; process " + std::to_string(pid) + " is running and was not asked";
+    case Cause::kUnseen:
+      text = to_string(cause);
+      return text.append("; it may still run");
     default:
       return std::string(to_string(cause));
   }

@@ -99,7 +99,7 @@ inline constexpr EnumTable<SaidBy, v1::Statement::SaidBy, 3> kSaidBy{{
     {SaidBy::kKernel, v1::Statement::KERNEL},
 }};
 
-inline constexpr EnumTable<Cause, v1::Statement::Cause, 17> kCauses{{
+inline constexpr EnumTable<Cause, v1::Statement::Cause, 18> kCauses{{
     {Cause::kNone, v1::Statement::NONE},
     {Cause::kAnswer, v1::Statement::ANSWER},
     {Cause::kAckTimeout, v1::Statement::ACK_TIMEOUT},
@@ -117,6 +117,7 @@ inline constexpr EnumTable<Cause, v1::Statement::Cause, 17> kCauses{{
     {Cause::kInherited, v1::Statement::INHERITED},
     {Cause::kRefusedQuota, v1::Statement::REFUSED_QUOTA},
     {Cause::kRefusedKey, v1::Statement::REFUSED_KEY},
+    {Cause::kUnseen, v1::Statement::UNSEEN},
 }};
 
 inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 3> kBroadcastStates{{

@@ -42,7 +42,7 @@ class RosterKeeperTest : public BrokerFixture {
   // Which broadcast the roster says that the only backend is quiesced by; 0: by none.
   BroadcastId quiesced_by() {
     settle();
-    const auto all = store_->load(daemon::current_boot_id());
+    const auto all = store_->load(os::current_whereabouts());
     if (all.size() != 1) {
       ADD_FAILURE() << all.size() << " backends";
       return 0;

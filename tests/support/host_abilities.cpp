@@ -48,6 +48,12 @@ std::string why_no_private_mounts() {
                   }));
 }
 
+std::string why_no_pid_namespaces() {
+  constexpr int kNewTime = 0x80;  // CLONE_NEWTIME, which the headers lack
+  return sentence("no pid and time namespaces can be made here (CAP_SYS_ADMIN)",
+                  why_not([] { return ::unshare(CLONE_NEWPID | kNewTime); }));
+}
+
 std::string why_no_terminal() {
   const os::UniqueFd terminal(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   std::array<char, 64> name{};

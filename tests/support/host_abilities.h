@@ -10,6 +10,9 @@ namespace muster::test {
 // CAP_SYS_ADMIN, and a root directory that is a mount point: that of a plain chroot is none.
 [[nodiscard]] std::string why_no_private_mounts();
 
+// Pid and time namespaces. Needs CAP_SYS_ADMIN.
+[[nodiscard]] std::string why_no_pid_namespaces();
+
 // A pseudo terminal: /dev/ptmx and /dev/pts.
 [[nodiscard]] std::string why_no_terminal();
 

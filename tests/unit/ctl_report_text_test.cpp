@@ -201,6 +201,9 @@ TEST_F(ReportText, SaysInTheBrokersWordsWhatTheBrokerAndTheKernelSay) {
   EXPECT_EQ(line(Cause::kAnswer, "deregistered"), "\"deregistered\"");
   EXPECT_EQ(line(Cause::kBrokerRestarted, ""), "not reconnected since the broker restarted");
   EXPECT_EQ(line(Cause::kInherited, ""), "process exited, but another process has its connection");
+  EXPECT_EQ(line(Cause::kUnseen, explain(Cause::kUnseen, 0)),
+            "its process cannot be seen: the broker runs in another pid namespace than when it "
+            "registered; it may still run");
   for (const Cause cause : {Cause::kRefusedQuota, Cause::kRefusedKey}) {
     EXPECT_EQ(line(cause, explain(cause, 814)),
               std::string(to_string(cause)) + "; process 814 is running and was not asked");

@@ -83,6 +83,9 @@ TEST_F(ViewText, OfBackendsSaysWhichAreLostAndWhichAreQuiesced) {
   auto refused = backend(key_of("g"), BackendState::kLost, 706, 0);
   refused.cause = Cause::kRefusedKey;
   refused.gone_because = to_string(refused.cause);
+  auto unseen = backend(key_of("h"), BackendState::kLost, 0, 0);
+  unseen.cause = Cause::kUnseen;
+  unseen.gone_because = to_string(unseen.cause);
   auto quiesced = backend(key_of("c"), BackendState::kLive, 702, 0);
   quiesced.quiesced =
       QuiescedState{1'709'294'471'000, 17, QuiesceReason::kMaintenance, Operator{1000, 5, "x"}};
@@ -90,18 +93,20 @@ TEST_F(ViewText, OfBackendsSaysWhichAreLostAndWhichAreQuiesced) {
   restart.quiesced = QuiescedState{1'709'294'471'000, 18, QuiesceReason::kIdleTimeout, {}};
   restart.can_resume = false;
   const auto newer = backend(key_of("e"), kUnknownBackendState, 704, 0);
-  const std::string text =
-      show_backends({lost, unexplained, quiesced, restart, newer, inherited, refused}, style);
+  const std::string text = show_backends(
+      {lost, unexplained, quiesced, restart, newer, inherited, refused, unseen}, style);
   for (const std::string part :
        {"a 1.0.0  lost, connection closed, process 700 is still running ",
         "b 1.0.0  lost, connection lost, its process may still run ",
         "f 1.0.0  lost, process exited, but another process has its connection ",
         "g 1.0.0  lost, not registered: another user's process has its key, process 706 is still "
         "running ",
+        "h 1.0.0  lost, its process cannot be seen: the broker runs in another pid namespace than "
+        "when it registered, it may still run ",
         "c 1.0.0  live, quiesced since 12:01:11 by uid alice (1000) (broadcast 17) ",
         "d 1.0.0  live, quiesced since 12:01:11 by the broker (broadcast 18), restart it to "
         "resume ",
-        "e 1.0.0  unknown ", "\n2 live, 4 lost, 1 unknown, 2 quiesced\n"}) {
+        "e 1.0.0  unknown ", "\n2 live, 5 lost, 1 unknown, 2 quiesced\n"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << text;
   }
 }

@@ -20,7 +20,7 @@ namespace {
 TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
   std::ofstream(dir_ / kRosterFileName) << "this is no roster at all";
   auto run = start();
-  EXPECT_TRUE(run->roster->load(boot_).empty());
+  EXPECT_TRUE(run->roster->load(here_).empty());
   EXPECT_EQ(
       run->roster->problem(),
       "the roster of an earlier run could not be read: " + (dir_ / kRosterFileName).native() +
@@ -34,7 +34,7 @@ TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
   run.reset();
   // The file is whole again, and still lacks those who stood in the one that could not be read.
   run = start();
-  EXPECT_EQ(services(run->roster->load(boot_)), "a ");
+  EXPECT_EQ(services(run->roster->load(here_)), "a ");
   EXPECT_FALSE(run->roster->knows_all());
   EXPECT_TRUE(run->roster->forget_lost());
   EXPECT_FALSE(run->roster->forget_lost()) << "there is none any more";
@@ -134,7 +134,7 @@ TEST_F(DaemonStoresTest, ADiskThatFailedIsRememberedOverACrash) {
   std::filesystem::remove(dir_ / kRosterFileName);
   std::filesystem::create_directories(dir_ / kRosterFileName / "in the way");
   run->roster->check();
-  const auto marker = dir_ / ("roster.incomplete-" + boot_);
+  const auto marker = dir_ / ("roster.incomplete-" + here_.boot_id);
   while (!std::filesystem::exists(marker))
     ASSERT_EQ(run->loop.run_one_for(std::chrono::hours(1)), 1U);
   EXPECT_TRUE(run->roster->knows_all()) << "this run knows them";
@@ -158,7 +158,7 @@ TEST_F(DaemonStoresTest, ADiskThatIsFullIsRememberedOverACrash) {
     std::ofstream file(fill.back());
     fits = static_cast<bool>(file << page << std::flush);
   }
-  const auto marker = dir_ / ("roster.incomplete-" + boot_);
+  const auto marker = dir_ / ("roster.incomplete-" + here_.boot_id);
   for (int i = 0; !std::filesystem::exists(marker) && i < 10'000; ++i) {
     run->roster->note_registered(entry_of("s" + std::to_string(i)));
     run->loop.run_for(std::chrono::milliseconds(1));
@@ -184,7 +184,7 @@ TEST_F(DaemonStoresTest, ARosterThatWasDeletedIsWrittenAgain) {
   EXPECT_TRUE(run->worker.close());
   run.reset();
   auto after = start(kStoresNow, true);
-  EXPECT_EQ(services(after->roster->load(boot_)), "a ");
+  EXPECT_EQ(services(after->roster->load(here_)), "a ");
   EXPECT_TRUE(after->roster->knows_all());
 }
 

@@ -66,7 +66,7 @@ class DaemonStoresTest : public ::testing::Test {
   test::TempDir dir_;
   std::ostringstream text_;
   Log log_{std::make_shared<spdlog::sinks::ostream_sink_mt>(text_), {}, Log::Reader::kJournal};
-  std::string boot_ = current_boot_id();
+  os::Whereabouts here_ = os::current_whereabouts();
 };
 
 }  // namespace muster::daemon

@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t kHourMs = 3'600'000;
+constexpr std::size_t kNamespaceBytes = 16;  // of a record that has them
 
 TEST_F(DaemonStoresTest, ARosterEntryIsReadAsItIsWritten) {
   RosterEntry entry = entry_of("zccache");
@@ -39,6 +40,7 @@ TEST_F(DaemonStoresTest, ARosterEntryIsReadAsItIsWritten) {
   EXPECT_EQ(gone->entry.registration.key, entry.registration.key);
   EXPECT_FALSE(decode_roster_change(record + "x"));
   for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    if (cut == record.size() - kNamespaceBytes) continue;
     EXPECT_FALSE(decode_roster_change(record.substr(0, cut))) << cut;
   }
 }
@@ -61,11 +63,12 @@ TEST_F(DaemonStoresTest, TheNextBrokerKnowsWhoWasRefusedAndWhy) {
   run->until(durable);
   run.reset();  // a crash
   run = start();
-  EXPECT_EQ(run->roster->load(boot_), (std::vector<RosterEntry>{over_quota, key_taken, registers}));
+  EXPECT_EQ(run->roster->load(here_), (std::vector<RosterEntry>{over_quota, key_taken, registers}));
   EXPECT_EQ(run->roster->problem(), "");
 
   const std::string record = encode_roster_change({key_taken, RosterChange::Kind::kRegistered});
   for (std::size_t cut = 0; cut < record.size(); ++cut) {
+    if (cut == record.size() - kNamespaceBytes) continue;
     EXPECT_FALSE(decode_roster_change(record.substr(0, cut))) << cut;
   }
   std::string unknown_reason = record;
@@ -85,7 +88,7 @@ TEST_F(DaemonStoresTest, TheNextBrokerExpectsWhoIsRegisteredInTheirOrder) {
   run->until(durable);
   run.reset();  // a crash
   run = start();
-  const auto expected = run->roster->load(boot_);
+  const auto expected = run->roster->load(here_);
   EXPECT_EQ(services(expected), "a c ");
   EXPECT_EQ(expected.front(), entry_of("a"));
   EXPECT_EQ(run->roster->problem(), "");
@@ -157,7 +160,7 @@ TEST_F(DaemonStoresTest, TheNextBrokerKnowsWhoIsQuiesced) {
     run->until(durable);
     run.reset();  // a crash
     run = start();
-    const auto expected = run->roster->load(boot_);
+    const auto expected = run->roster->load(here_);
     ASSERT_EQ(expected.size(), 1U) << step.what;
     EXPECT_EQ(quiesces_text(*run->roster, expected.front().quiesced), step.read) << step.what;
     EXPECT_EQ(expected.front(), entry) << step.what;
@@ -178,7 +181,7 @@ TEST_F(DaemonStoresTest, AnotherProcessOfTheKeyIsNotQuiesced) {
   run->until(durable);
   run.reset();
   run = start();
-  const auto expected = run->roster->load(boot_);
+  const auto expected = run->roster->load(here_);
   ASSERT_EQ(expected.size(), 1U);
   EXPECT_EQ(expected.front(), next);
 }
@@ -197,7 +200,7 @@ TEST_F(DaemonStoresTest, ARosterFromBeforeQuiescesWereKeptIsRead) {
     ASSERT_EQ(file.replace(framed), "");
   }
   auto run = start();
-  const auto expected = run->roster->load(boot_);
+  const auto expected = run->roster->load(here_);
   ASSERT_EQ(services(expected), "a ");
   EXPECT_EQ(quiesces_text(*run->roster, expected.front().quiesced), "");
   EXPECT_EQ(expected.front(), entry_of("a"));
@@ -209,22 +212,22 @@ TEST_F(DaemonStoresTest, ABurstOfRegistrationsIsAllThereAfterAnEnd) {
   run->roster->close();
   EXPECT_TRUE(run->worker.close(std::chrono::hours(1)));
   run.reset();
-  EXPECT_EQ(start()->roster->load(boot_).size(), 10'000U);
+  EXPECT_EQ(start()->roster->load(here_).size(), 10'000U);
 }
 
 TEST_F(DaemonStoresTest, OnlyWhoseProcessIsGoneForCertainIsForgotten) {
   const RosterEntry here = entry_of("here");
-  EXPECT_TRUE(may_live(here, boot_));
-  EXPECT_FALSE(may_live(here, "another-boot"));
+  EXPECT_TRUE(may_live(here, here_));
+  EXPECT_FALSE(may_live(here, {"another-boot", here_.namespaces}));
   RosterEntry later = here;
   ++later.start_ticks;
-  EXPECT_FALSE(may_live(later, boot_)) << "a later process of the same pid";
+  EXPECT_FALSE(may_live(later, here_)) << "a later process of the same pid";
   RosterEntry unknown = here;
   unknown.start_ticks = 0;
-  EXPECT_TRUE(may_live(unknown, boot_)) << "nothing says that it is another";
+  EXPECT_TRUE(may_live(unknown, here_)) << "nothing says that it is another";
   RosterEntry unseen = here;
   unseen.pid = 0;
-  EXPECT_TRUE(may_live(unseen, boot_)) << "of a pid namespace that cannot be seen";
+  EXPECT_TRUE(may_live(unseen, here_)) << "of a pid namespace that cannot be seen";
 
   const pid_t child = ::fork();
   if (child == 0) {
@@ -233,10 +236,10 @@ TEST_F(DaemonStoresTest, OnlyWhoseProcessIsGoneForCertainIsForgotten) {
   }
   RosterEntry other = describe_process(child);
   EXPECT_NE(other.start_ticks, 0U);
-  EXPECT_TRUE(may_live(other, boot_));
+  EXPECT_TRUE(may_live(other, here_));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  EXPECT_FALSE(may_live(other, boot_));
+  EXPECT_FALSE(may_live(other, here_));
 
   auto run = start();
   other.registration.key = test::key_of("dead");
@@ -245,7 +248,67 @@ TEST_F(DaemonStoresTest, OnlyWhoseProcessIsGoneForCertainIsForgotten) {
   run->roster->note_registered(here, [&](bool is) { durable = is; });
   run->until(durable);
   run.reset();
-  EXPECT_EQ(services(start()->roster->load(boot_)), "here ");
+  EXPECT_EQ(services(start()->roster->load(here_)), "here ");
+}
+
+TEST_F(DaemonStoresTest, WhoRegisteredInAnotherNamespaceIsUnseenAndNotGone) {
+  ASSERT_NE(here_.namespaces.pid, 0U);
+  RosterEntry gone = entry_of("gone");
+  gone.start_ticks += 1;  // whoever has that pid here is another process
+  EXPECT_FALSE(is_unseen(gone, here_));
+  EXPECT_FALSE(may_live(gone, here_));
+  for (auto os::Namespaces::*const kind : {&os::Namespaces::pid, &os::Namespaces::time}) {
+    RosterEntry elsewhere = gone;
+    elsewhere.namespaces.*kind = 4711;
+    EXPECT_TRUE(is_unseen(elsewhere, here_));
+    EXPECT_TRUE(may_live(elsewhere, here_));
+    EXPECT_FALSE(may_live(elsewhere, {"another-boot", here_.namespaces}));
+    elsewhere.namespaces.*kind = 0;
+    EXPECT_FALSE(is_unseen(elsewhere, here_)) << "not recorded";
+    EXPECT_FALSE(may_live(elsewhere, here_));
+  }
+  EXPECT_TRUE(is_unseen(gone, {here_.boot_id, {}})) << "nobody can tell where the broker is now";
+}
+
+TEST_F(DaemonStoresTest, ARosterWithoutNamespacesIsReadAsBefore) {
+  RosterEntry entry = entry_of("old");
+  for (const Cause refused : {Cause::kNone, Cause::kRefusedKey}) {
+    entry.refused = refused;
+    const std::string record = encode_roster_change({entry, RosterChange::Kind::kRegistered});
+    const auto read = decode_roster_change(record.substr(0, record.size() - kNamespaceBytes));
+    ASSERT_TRUE(read);
+    RosterEntry before = entry;
+    before.namespaces = {};
+    EXPECT_EQ(read->entry, before);
+    EXPECT_TRUE(may_live(before, here_));
+    ++before.start_ticks;
+    EXPECT_FALSE(may_live(before, here_));
+  }
+}
+
+TEST_F(DaemonStoresTest, TheNamespacesOfABackendAreOnDiskUntilItRegistersElsewhere) {
+  auto run = start();
+  RosterEntry entry = entry_of("a");
+  entry.namespaces = {4711, 4712};
+  core::Quiesces quiesced;
+  core::Quiesce quiesce;
+  quiesce.broadcast = 7;
+  quiesced.reserve();
+  quiesced.add(std::move(quiesce));
+  bool durable = false;
+  run->roster->note_registered(entry);
+  run->roster->note_quiesced(entry.registration.key, quiesced, [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();
+  run = start();
+  entry.quiesced = quiesced;
+  EXPECT_EQ(run->roster->load(here_), std::vector<RosterEntry>{entry});
+  durable = false;
+  const RosterEntry moved = entry_of("a");  // the same pid, of another namespace: another process
+  run->roster->note_registered(moved, [&](bool is) { durable = is; });
+  run->until(durable);
+  run.reset();
+  EXPECT_EQ(start()->roster->load(here_), std::vector<RosterEntry>{moved});
 }
 
 TEST_F(DaemonStoresTest, AKeyIsReadAsItIsWritten) {

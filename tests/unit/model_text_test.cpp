@@ -36,7 +36,7 @@ TEST(TextTest, EveryValueOfEveryEnumerationHasAWordOfItsOwn) {
   every_value_has_a_word(BackendState::kLost);
   every_value_has_a_word(Event::Kind::kEventsLost);
   every_value_has_a_word(SaidBy::kKernel);
-  every_value_has_a_word(Cause::kRefusedKey);
+  every_value_has_a_word(Cause::kUnseen);
   every_value_has_a_word(ControlError::Code::kTooLarge);
 }
 

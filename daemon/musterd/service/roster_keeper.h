@@ -33,12 +33,12 @@ class RosterKeeper {
  public:
   // All outlive it.
   RosterKeeper(const asio::any_io_executor& loop, RosterStore& store)
-      : loop_(loop), store_(store), boot_id_(current_boot_id()), patience_(loop) {}
+      : loop_(loop), store_(store), here_(os::current_whereabouts()), patience_(loop) {}
 
   // REQUIRES: before the server listens. Tells it whom to expect; the others are forgotten.
   void begin(broker::BrokerServer& server) {
     server_ = &server;
-    unwatched_ = store_.load(boot_id_);
+    unwatched_ = store_.load(here_);
     expect_unwatched();
   }
 
@@ -70,12 +70,13 @@ class RosterKeeper {
     }
   }
 
-  // An operator says that nobody is missed: of those in a roster that was lost, and of those who
-  // were refused and are not listed. False: there was none.
+  // An operator says that nobody is missed: of those in a roster that was lost, of those who were
+  // refused and are not listed, and of those who cannot be seen. False: there was none.
   bool forget_lost() {
     const bool were_refused = server_ != nullptr && server_->core().forget_refused();
+    const bool were_unseen = server_ != nullptr && server_->core().forget_unseen(server_->now());
     store_.set_missed_refused(false);
-    return store_.forget_lost() || were_refused;
+    return store_.forget_lost() || were_refused || were_unseen;
   }
 
   // From time to time: an event may have been lost for want of memory, and with it that somebody
@@ -109,8 +110,9 @@ class RosterKeeper {
   void expect_unwatched() {
     for (auto at = unwatched_.begin(); at != unwatched_.end();) {
       const RosterEntry& entry = *at;
-      const auto expected = server_->expect({entry.registration, entry.uid, entry.gid, entry.pid,
-                                             entry.start_ticks, entry.quiesced, entry.refused});
+      const auto expected =
+          server_->expect({entry.registration, entry.uid, entry.gid, entry.pid, entry.start_ticks,
+                           entry.quiesced, entry.refused, is_unseen(entry, here_)});
       if (expected == broker::Expected::kNotNow) break;
       const BackendKey key = entry.registration.key;
       at = unwatched_.erase(at);
@@ -162,6 +164,11 @@ class RosterKeeper {
         store_.note_gone(change.key(), std::move(done));
         continue;
       }
+      // Its record is good for a broker that sees its process again.
+      if (known->is_unseen) {
+        store_.note_quiesced(change.key(), known->quiesced, std::move(done));
+        continue;
+      }
       RosterEntry entry;
       entry.registration = known->registration;
       entry.uid = known->peer.uid;
@@ -171,7 +178,8 @@ class RosterKeeper {
       if (known->is_inherited) entry.pid = 0;
       entry.start_ticks =
           entry.pid > 0 ? os::start_time(entry.pid).value_or(0) : known->peer.process.unique;
-      entry.boot_id = boot_id_;
+      entry.boot_id = here_.boot_id;
+      entry.namespaces = here_.namespaces;
       entry.quiesced = known->quiesced;
       entry.refused = known->refused;
       store_.note_registered(std::move(entry), std::move(done));
@@ -227,7 +235,7 @@ class RosterKeeper {
 
   asio::any_io_executor loop_;
   RosterStore& store_;
-  std::string boot_id_;
+  os::Whereabouts here_;
   broker::BrokerServer* server_ = nullptr;
   std::unordered_map<BackendKey, bool, BackendKeyHash> changed_;  // true: it is gone
   std::deque<BackendKey> order_;                                  // has all of changed_

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
-#include <fstream>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -20,7 +19,8 @@ namespace muster::daemon {
 namespace {
 
 bool same_process(const RosterEntry& a, const RosterEntry& b) {
-  return a.pid > 0 && a.pid == b.pid && a.start_ticks == b.start_ticks && a.boot_id == b.boot_id;
+  return a.pid > 0 && a.pid == b.pid && a.start_ticks == b.start_ticks && a.boot_id == b.boot_id &&
+         a.namespaces == b.namespaces;
 }
 
 bool same_but_quiesced(const RosterEntry& a, const RosterEntry& b) {
@@ -63,7 +63,7 @@ constexpr std::string_view kMarkerBegin = "roster.incomplete-";
 
 std::string marker_name() {
   std::string name(kMarkerBegin);
-  return name.append(current_boot_id());
+  return name.append(os::boot_id());
 }
 
 // Of earlier boots: they mean nothing any more.
@@ -78,23 +78,22 @@ void remove_old_markers(const std::filesystem::path& directory) {
 
 }  // namespace
 
-std::string current_boot_id() {
-  std::string id;
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-  return id;
-}
-
 RosterEntry describe_process(pid_t pid) {
   RosterEntry entry;
   entry.pid = pid;
   if (pid > 0) entry.start_ticks = os::start_time(pid).value_or(0);
-  entry.boot_id = current_boot_id();
+  entry.boot_id = os::boot_id();
+  entry.namespaces = os::current_namespaces();
   return entry;
 }
 
-bool may_live(const RosterEntry& entry, std::string_view boot_id) {
-  if (!entry.boot_id.empty() && !boot_id.empty() && entry.boot_id != boot_id) return false;
-  if (entry.pid <= 0) return true;
+bool is_unseen(const RosterEntry& entry, const os::Whereabouts& here) {
+  return os::is_elsewhere(entry.namespaces, here.namespaces);
+}
+
+bool may_live(const RosterEntry& entry, const os::Whereabouts& here) {
+  if (!os::may_outlive({entry.boot_id, entry.namespaces}, here)) return false;
+  if (entry.pid <= 0 || is_unseen(entry, here)) return true;
   if (::kill(entry.pid, 0) != 0 && errno == ESRCH) return false;
   // Hidden from us (hidepid), or not known then: it may be the same.
   const auto started = os::start_time(entry.pid);
@@ -184,11 +183,11 @@ void RosterStore::remove_marker_if_whole() {
   (void)worker_.run([marker = marker_] { remove_marker(marker); });
 }
 
-std::vector<RosterEntry> RosterStore::load(std::string_view boot_id) {
+std::vector<RosterEntry> RosterStore::load(const os::Whereabouts& here) {
   std::vector<RosterEntry> living;
   std::vector<BackendKey> gone;
   for (const auto& [order, entry] : entries_) {
-    if (may_live(entry, boot_id)) {
+    if (may_live(entry, here)) {
       living.push_back(entry);
     } else {
       gone.push_back(entry.registration.key);
@@ -212,6 +211,14 @@ void RosterStore::note_registered(RosterEntry entry, Journal::Durable done) {
     }
     journal_->append(record);
   }
+  note_quiesced(key, std::move(change.entry.quiesced), std::move(done));
+}
+
+void RosterStore::note_quiesced(const BackendKey& key, core::Quiesces quiesced,
+                                Journal::Durable done) {
+  RosterChange change;
+  change.entry.registration.key = key;
+  change.entry.quiesced = std::move(quiesced);
   change.kind = RosterChange::Kind::kQuiesced;
   const std::string record = encode_roster_change(change);
   apply(std::move(change));

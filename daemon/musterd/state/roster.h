@@ -25,6 +25,7 @@
 #include "musterd/log/log.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/state/journal.h"
+#include "os/whereabouts.h"
 
 namespace muster::daemon {
 
@@ -38,6 +39,7 @@ struct RosterEntry {
   // Field 22 of /proc/PID/stat; of one that cannot be seen, the inode of its pidfd. 0: not known.
   std::uint64_t start_ticks = 0;
   std::string boot_id;
+  os::Namespaces namespaces;  // which pid and start time are of
   core::Quiesces quiesced;
   Cause refused = Cause::kNone;  // of one that was not registered: why
 
@@ -46,11 +48,12 @@ struct RosterEntry {
 
 // Of the process that has `pid` now.
 [[nodiscard]] RosterEntry describe_process(pid_t pid);
-// This boot's, as the kernel has it; empty where it does not tell.
-[[nodiscard]] std::string current_boot_id();
+// Its pid and start time are of another namespace, of which nothing is known here. One whose
+// namespace was not recorded counts as one of this.
+[[nodiscard]] bool is_unseen(const RosterEntry& entry, const os::Whereabouts& here);
 // False only when the process is gone for certain: another boot, no such process, or another
 // process of that pid. What cannot be told counts as alive, as no living process may be forgotten.
-[[nodiscard]] bool may_live(const RosterEntry& entry, std::string_view boot_id);
+[[nodiscard]] bool may_live(const RosterEntry& entry, const os::Whereabouts& here);
 
 // A record of the journal.
 struct RosterChange {
@@ -78,10 +81,12 @@ class RosterStore {
 
   // Those that the last broker knew and whose process may still live, in the order in which they
   // registered. The others are forgotten.
-  [[nodiscard]] std::vector<RosterEntry> load(std::string_view boot_id);
+  [[nodiscard]] std::vector<RosterEntry> load(const os::Whereabouts& here);
   // A key that is there is replaced. Only what is new is written.
   void note_registered(RosterEntry entry, Journal::Durable done = {});
   void note_gone(const BackendKey& key, Journal::Durable done = {});
+  // Of one that is there; all else stays as it was written.
+  void note_quiesced(const BackendKey& key, core::Quiesces quiesced, Journal::Durable done = {});
   // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
   [[nodiscard]] std::string problem() const;
   // False: a backend that registered since the host started may be missing, as the roster was

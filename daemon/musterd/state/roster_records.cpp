@@ -121,6 +121,8 @@ std::string encode_roster_change(const RosterChange& change) {
     put_number(record, entry.start_ticks);
     put_text(record, entry.boot_id);
     put_text(record, wire::encode(0, entry.registration));
+    put_number(record, entry.namespaces.pid);
+    put_number(record, entry.namespaces.time);
   }
   return record;
 }
@@ -151,6 +153,11 @@ std::optional<RosterChange> decode_roster_change(std::string_view record) {
     change.entry.boot_id = reader.text();
   }
   auto registration = decode_registration(reader.text());
+  const bool has_process = change.kind == RosterChange::Kind::kRegistered;
+  if (has_process && reader.good() && !reader.at_end()) {  // a broker of before wrote none
+    change.entry.namespaces.pid = reader.number();
+    change.entry.namespaces.time = reader.number();
+  }
   if (!reader.at_end() || !registration) return std::nullopt;
   change.entry.registration = std::move(*registration);
   return change;

@@ -46,6 +46,8 @@ enum class Cause : std::uint8_t {
   // Its process wanted to register and was refused: it runs, and is not asked.
   kRefusedQuota,  // its user had as many backends as its quota allows
   kRefusedKey,    // another user's process had its key
+  // It registered with a broker in another pid or time namespace: its process cannot be seen.
+  kUnseen,
 };
 [[nodiscard]] constexpr bool is_refusal(Cause cause) noexcept {
   return cause == Cause::kRefusedQuota || cause == Cause::kRefusedKey;

@@ -1,0 +1,66 @@
+// Backends that registered with a broker in another pid or time namespace, as before the container
+// of both was started anew. Their processes may run, and nothing leads to them: no pid, no pidfd.
+//
+// Such a backend is expected like any other, and lost when nobody comes. A container that starts
+// again would keep it for ever, so the next process of the same user that registers the same key
+// takes its place. Processes that shared a key had marks, which mean nothing here: each newcomer
+// takes the place of one of them.
+#include <algorithm>
+#include <utility>
+
+#include "core/broker_state.h"
+
+namespace muster::core {
+
+bool Broker::State::is_unseen_of(EntryId id, uid_t uid) const {
+  if (id == Registry::kNone) return false;
+  const Entry& entry = registry.at(id);
+  return entry.enrolment != nullptr && entry.is_registered() && entry.cause == Cause::kUnseen &&
+         entry.enrolment->peer.uid == uid;
+}
+
+EntryId Broker::State::find_unseen(const BackendKey& own, uid_t uid) {
+  const auto known = unseen.find(own);
+  if (known == unseen.end()) return Registry::kNone;
+  std::vector<EntryId>& ids = known->second;
+  std::erase_if(ids, [&](EntryId id) {
+    const Entry& entry = registry.at(id);
+    return entry.enrolment == nullptr || !is_unseen_of(id, entry.enrolment->peer.uid) ||
+           own_key(entry.enrolment->key()) != own;
+  });
+  const auto found =
+      std::find_if(ids.begin(), ids.end(), [&](EntryId id) { return is_unseen_of(id, uid); });
+  const EntryId id = found == ids.end() ? EntryId{Registry::kNone} : *found;
+  if (ids.empty()) unseen.erase(known);
+  return id;
+}
+
+void Broker::State::drop_unseen(EntryId id, Cause cause, Now now) {
+  Entry& entry = registry.at(id);
+  const EnrolmentPtr who = entry.enrolment;
+  fail_open(entry, cause, now);
+  disarm(entry.grace);
+  release(entry.connection);
+  accounts.give_back(Resource::kRegistration, who->peer.uid);
+  registry.remove(id);
+  shell.record_changed(who->key());
+  tell(Event::Kind::kBackendForgotten, *who, now,
+       cause == Cause::kForgotten ? std::string_view() : "a process registered its key");
+}
+
+void Broker::State::drop_unseen_of(const BackendKey& own, uid_t uid, Now now) {
+  if (unseen.empty()) return;
+  const EntryId id = find_unseen(own, uid);
+  if (id != Registry::kNone) drop_unseen(id, Cause::kUnseen, now);
+}
+
+bool Broker::forget_unseen(Now now) {
+  std::vector<EntryId> ids;
+  state_->registry.for_each([&](EntryId id, const Entry& entry) {
+    if (state_->is_unseen_of(id, entry.enrolment->peer.uid)) ids.push_back(id);
+  });
+  for (const EntryId id : ids) state_->drop_unseen(id, Cause::kForgotten, now);
+  return !ids.empty();
+}
+
+}  // namespace muster::core
