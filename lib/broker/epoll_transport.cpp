@@ -72,14 +72,23 @@ void EpollTransport::unwatch(WatchId id) noexcept {
 
 void EpollTransport::want_write(ConnectionId id, Connection& connection, bool wanted) {
   if (connection.wants_to_write == wanted) return;
+  set_events(id, connection, wanted);
+}
+
+void EpollTransport::wait_for_hang_up(ConnectionId id, Connection& connection) {
+  set_events(id, connection, connection.wants_to_write);
+}
+
+void EpollTransport::set_events(ConnectionId id, Connection& connection, bool with_writing) {
   epoll_event event{};
-  event.events = EPOLLIN | (wanted ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+  event.events = (connection.is_half_closed ? 0U : static_cast<std::uint32_t>(EPOLLIN)) |
+                 (with_writing ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
   event.data.u64 = pack(id.slot, id.generation);
   const int fd = connection.socket.get();
   if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, fd, &event) != 0) {
     throw std::system_error(errno, std::generic_category(), "epoll_ctl");
   }
-  connection.wants_to_write = wanted;
+  connection.wants_to_write = with_writing;
 }
 
 // --- turns of the loop
@@ -139,7 +148,7 @@ inline void EpollTransport::handle_connection(ConnectionId id, std::uint32_t eve
     if ((events & EPOLLOUT) != 0) flush(id, *connection);
     if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0) return;
     const std::size_t before = received_;
-    if (!receive(id, *connection)) return lose(id, core::LossCause::kClosed);
+    if (!receive(id, *connection)) return end_of_stream(id);
     // More than one recv takes may have come before a deadline that passed.
     if (draining_ && received_ - before == kBufferBytes) read_rest(id);
   });
@@ -168,7 +177,8 @@ void EpollTransport::drain(ConnectionId id) {
 
 // --- the end
 
-void EpollTransport::forget(int socket) noexcept {
+void EpollTransport::forget(const Connection& connection) noexcept {
+  const int socket = connection.socket.get();
   // Closing alone would leave it in the set if a forked child still had it.
   if (epoll_.is_open()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket, nullptr);
 }

@@ -54,7 +54,9 @@ class EpollTransport final : public SocketTransport {
   void want_write(ConnectionId id, Connection& connection, bool wanted);
   void wait_writable(ConnectionId id, Connection& connection) override;
   void send_held_back(const Connection&) noexcept override {}  // nothing is
-  void forget(int socket) noexcept override;
+  void set_events(ConnectionId id, Connection& connection, bool with_writing);
+  void forget(const Connection& connection) noexcept override;
+  void wait_for_hang_up(ConnectionId id, Connection& connection) override;
   void post(void (EpollTransport::*step)());
 
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> epoll_;

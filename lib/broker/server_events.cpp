@@ -29,6 +29,10 @@ void BrokerServer::Impl::lost(ConnectionId connection, core::LossCause cause) {
   core.connection_lost(connection, cause, clock.now());
 }
 
+void BrokerServer::Impl::half_closed(ConnectionId connection) {
+  core.connection_lost(connection, core::LossCause::kHalfClosed, clock.now());
+}
+
 void BrokerServer::Impl::handling_failed(ConnectionId connection, std::string_view what) noexcept {
   const bool is_connection = connection.generation != 0;
   failed(is_connection ? "a connection was closed because of an internal error: "

@@ -63,6 +63,7 @@ struct BrokerServer::Impl final : core::Shell,
   void frame_arrived(ConnectionId connection, std::string_view body) override;
   void stream_broken(ConnectionId connection, std::string problem) override;
   void lost(ConnectionId connection, core::LossCause cause) override;
+  void half_closed(ConnectionId connection) override;
   void handling_failed(ConnectionId connection, std::string_view what) noexcept override;
 
   // DeadlineTimers::Events

@@ -114,6 +114,18 @@ bool SocketTransport::end(ConnectionId id, core::LossCause cause) {
   return !stopped_;
 }
 
+void SocketTransport::end_of_stream(ConnectionId id) {
+  Connection* const connection = find_open(id);
+  if (connection == nullptr) return;
+  if (connection->broken || !broker::has_peer(connection->socket.get())) {
+    return lose(id, core::LossCause::kClosed);
+  }
+  if (connection->is_half_closed) return;
+  connection->is_half_closed = true;
+  wait_for_hang_up(id, *connection);
+  events_.half_closed(id);
+}
+
 void SocketTransport::lose(ConnectionId id, core::LossCause cause) {
   Connection* const connection = find_open(id);
   if (connection == nullptr) return;
@@ -131,7 +143,7 @@ void SocketTransport::hang_up(ConnectionId id) noexcept {
 }
 
 void SocketTransport::close(Connection& connection) noexcept {
-  forget(connection.socket.get());
+  forget(connection);
   connection = Connection{};
   --open_;
 }

@@ -40,10 +40,12 @@ class SocketTransport : public Transport {
     os::UniqueFd socket;  // empty: closed, the slot waits for release()
     bool broken = false;  // writing failed, or the stream is no frames: a lost() is on its way
     bool wants_to_write = false;  // epoll: it waits for EPOLLOUT
+    bool is_half_closed = false;  // nothing more comes; its end is awaited
     std::uint16_t batch = 0;      // io_uring: the last in which something was sent to it
     std::unique_ptr<SendQueue> queue;
     core::QueueAccount* account = nullptr;  // its user's; charged by the queue
     PartialFrame partial;
+    WatchId hang_up;  // io_uring: of one that is half closed
   };
 
   SocketTransport(asio::io_context& context, std::size_t max_queued_bytes, Events& events);
@@ -55,7 +57,10 @@ class SocketTransport : public Transport {
   // Before hang_up() writes the last words: what send() held back for it leaves.
   virtual void send_held_back(const Connection& connection) noexcept = 0;
   // The socket is closed next: nothing is awaited of it any more.
-  virtual void forget(int socket) noexcept = 0;
+  virtual void forget(const Connection& connection) noexcept = 0;
+  // end_of_stream() is to be called when nobody has the other end any more, and nothing more is
+  // received until then. Throws std::exception.
+  virtual void wait_for_hang_up(ConnectionId id, Connection& connection) = 0;
 
   // --- what it uses
 
@@ -80,7 +85,9 @@ class SocketTransport : public Transport {
   // Delivers what the socket holds now.
   void read_rest(ConnectionId id);
 
-  // All that had arrived was delivered.
+  // Nothing more comes. All that had arrived was delivered.
+  void end_of_stream(ConnectionId id);
+  // The same.
   void lose(ConnectionId id, core::LossCause cause);
   // REQUIRES: it is open.
   void close(Connection& connection) noexcept;

@@ -18,7 +18,7 @@
 namespace muster::broker {
 
 bool has_peer(int socket) noexcept {
-  pollfd end{socket, POLLRDHUP, 0};
+  pollfd end{socket, 0, 0};  // POLLRDHUP would tell of one that only sends nothing more, too
   return ::poll(&end, 1, 0) == 0;
 }
 

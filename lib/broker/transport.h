@@ -54,6 +54,9 @@ class Transport {
     // The socket ended or must end. All that had arrived was delivered before; it is closed when
     // the call returns. Once for each connection, and not after hang_up().
     virtual void lost(ConnectionId connection, core::LossCause cause) = 0;
+    // The peer sends nothing more, but some process still has its end open. All that had arrived
+    // was delivered before. lost() follows when nobody has it any more. At most once.
+    virtual void half_closed(ConnectionId connection) = 0;
     // One of the above threw; the connection is closed when the call returns. Or a Watcher did:
     // then no connection is meant.
     virtual void handling_failed(ConnectionId connection, std::string_view what) noexcept = 0;
@@ -165,7 +168,8 @@ class BrokenConnections {
   bool scheduled_ = false;
 };
 
-// Whether the other end of a connected stream socket is open.
+// Whether some process has the other end of a connected stream socket. One that was shut down in
+// both directions counts as closed: the kernel does not tell these apart.
 [[nodiscard]] bool has_peer(int socket) noexcept;
 
 // `kind`: "epoll", "io_uring", or "auto", which is io_uring where the kernel has and allows it,

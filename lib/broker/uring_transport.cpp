@@ -67,7 +67,7 @@ ConnectionId UringTransport::open(os::UniqueFd socket) {
   return id;
 }
 
-Transport::WatchId UringTransport::watch(int fd, Watcher& watcher, std::uint64_t token) {
+Transport::WatchId UringTransport::watch(int fd, Transport::Watcher& watcher, std::uint64_t token) {
   return watches_.add(fd, watcher, token);
 }
 
@@ -170,8 +170,19 @@ void UringTransport::handle_received(ConnectionId id, const Completion& completi
     // No buffer was left, or no room to tell: they are given back by the time it is armed again.
     const bool goes_on = result > 0 || result == -ENOBUFS || result == -EINTR || result == -EAGAIN;
     if (goes_on) return arm(id, *connection);
-    lose(id, core::LossCause::kClosed);
+    end_of_stream(id);
   });
+}
+
+// Not a request of the ring, which would complete at once: POLLRDHUP is part of every poll there.
+void UringTransport::wait_for_hang_up(ConnectionId id, Connection& connection) {
+  connection.hang_up =
+      watches_.add_for_hang_up(connection.socket.get(), *this, pack({Tag::Kind::kReceive, id}));
+}
+
+void UringTransport::readable(std::uint64_t token) {
+  const ConnectionId id = unpack(token).connection;
+  guarded(events_, id, [&] { end_of_stream(id); });
 }
 
 void UringTransport::arm(ConnectionId id, const Connection& connection) {
@@ -200,7 +211,9 @@ void UringTransport::drain(ConnectionId id) {
 
 // --- the end
 
-void UringTransport::forget(int socket) noexcept {
+void UringTransport::forget(const Connection& connection) noexcept {
+  const int socket = connection.socket.get();
+  watches_.remove(connection.hang_up);
   ring_.forget(socket);
   // The armed receive keeps the socket; this is the end all the same, for the peer and for it.
   ::shutdown(socket, SHUT_RDWR);

@@ -67,7 +67,7 @@ constexpr Tag unpack(std::uint64_t bits) noexcept {
 //
 // One turn takes at most kEventsATurn completions and about kBytesATurn bytes. Listeners and pidfds
 // are in a WatchSet.
-class UringTransport final : public SocketTransport {
+class UringTransport final : public SocketTransport, private Transport::Watcher {
  public:
   // Throws std::system_error, with a text for people, where io_uring cannot be used.
   UringTransport(asio::io_context& context, std::size_t max_queued_bytes, Events& events);
@@ -80,7 +80,7 @@ class UringTransport final : public SocketTransport {
   void flush() override;
   void drain(ConnectionId connection) override;
   void drain_all() override;
-  [[nodiscard]] WatchId watch(int fd, Watcher& watcher, std::uint64_t token) override;
+  [[nodiscard]] WatchId watch(int fd, Transport::Watcher& watcher, std::uint64_t token) override;
   void unwatch(WatchId watch) noexcept override;
   void stop() noexcept override;
 
@@ -102,7 +102,9 @@ class UringTransport final : public SocketTransport {
   void handle(const Completion& completion);
   void handle_received(ConnectionId id, const Completion& completion);
   void arm(ConnectionId id, const Connection& connection);
-  void forget(int socket) noexcept override;
+  void forget(const Connection& connection) noexcept override;
+  void wait_for_hang_up(ConnectionId id, Connection& connection) override;
+  void readable(std::uint64_t token) override;  // of a hang-up
 
   // uring_transport_send.cpp: what leaves
   void put(ConnectionId id, Connection& connection, const FramePtr& frame);

@@ -11,10 +11,12 @@ WatchSet::WatchSet(asio::io_context& context, std::function<void()> ready)
   wait();
 }
 
-WatchSet::WatchId WatchSet::add(int fd, Transport::Watcher& watcher, std::uint64_t token) {
+WatchSet::WatchId WatchSet::add(int fd, Transport::Watcher& watcher, std::uint64_t token,
+                                std::uint32_t events) {
   const WatchId id = watches_.insert({fd, &watcher, token});
   try {
-    watch_readable(epoll_.native_handle(), fd, std::uint64_t{id.generation} << 32 | id.slot);
+    watch_readable(epoll_.native_handle(), fd, std::uint64_t{id.generation} << 32 | id.slot,
+                   events);
   } catch (...) {
     watches_.erase(id);
     throw;

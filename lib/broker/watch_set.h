@@ -26,9 +26,9 @@ namespace muster::broker {
 }
 
 // `data` comes back with each event. Throws std::system_error.
-inline void watch_readable(int epoll, int fd, std::uint64_t data) {
+inline void watch_readable(int epoll, int fd, std::uint64_t data, std::uint32_t events = EPOLLIN) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = data;
   if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
     throw std::system_error(errno, std::generic_category(), "epoll_ctl");
@@ -50,7 +50,13 @@ class WatchSet {
   WatchSet(asio::io_context& context, std::function<void()> ready);
 
   // As Transport's.
-  [[nodiscard]] WatchId add(int fd, Transport::Watcher& watcher, std::uint64_t token);
+  [[nodiscard]] WatchId add(int fd, Transport::Watcher& watcher, std::uint64_t token) {
+    return add(fd, watcher, token, EPOLLIN);
+  }
+  // Tells of the end of the other side of a socket alone.
+  [[nodiscard]] WatchId add_for_hang_up(int fd, Transport::Watcher& watcher, std::uint64_t token) {
+    return add(fd, watcher, token, 0);  // the kernel always tells of that
+  }
   void remove(WatchId watch) noexcept;
   // Tells the watchers of what is readable now, and calls `ready` again when there is more later.
   // Exceptions of watchers go to `failed`.
@@ -68,6 +74,7 @@ class WatchSet {
     std::uint64_t token = 0;
   };
 
+  WatchId add(int fd, Transport::Watcher& watcher, std::uint64_t token, std::uint32_t events);
   void wait();
   std::size_t serve_some(Transport::Events& failed);
 

@@ -36,6 +36,7 @@ namespace muster::core {
 
 enum class LossCause {
   kClosed,      // end of file or a reset
+  kHalfClosed,  // end of file, but some process still has the other end: kClosed follows
   kSlowReader,  // its queue went over the bound
   kUserQuota,   // what waits for all of its user's backends went over that user's quota
   kFailed,      // the broker could not go on with it

@@ -8,13 +8,16 @@ namespace muster::core {
 
 // The connection of a registered backend ended. Its process may come back, or may be about to be
 // seen dead: both are settled by process_exited(), a new registration, or the grace.
-void Broker::State::lose(EntryId id, Cause cause, Now now) {
+void Broker::State::lose(EntryId id, Cause cause, Now now, bool is_half_closed) {
   auto& entry = registry.at(id);
   disarm(entry.idle);
   auto& session = *find(entry.connection);
   session.phase = Session::Phase::kLost;
-  shell.hang_up(entry.connection);
-  uncount(session);
+  session.is_half_closed = is_half_closed;
+  if (!is_half_closed) {
+    shell.hang_up(entry.connection);
+    uncount(session);
+  }
   // The broker has closed its end of what another process has: nothing tells when that one lets go
   // of it, and nobody can come back. It stays lost until an operator has it forgotten.
   if (entry.cause == Cause::kInherited) return;
@@ -47,6 +50,7 @@ void Broker::State::outlive(EntryId id, Now now) {
   entry.cause = Cause::kInherited;
   entry.since_unix_ms = now.unix_ms;
   disarm(entry.idle);
+  disarm(entry.grace);
   shell.record_changed(entry.enrolment->key());
   tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
   fail_open(entry, entry.cause, now);

@@ -360,8 +360,10 @@ Entry* Broker::State::answering(ConnectionId connection, std::string_view what, 
 
 void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) {
   auto& state = *state_;
-  const auto* session = state.find(connection);
-  if (session == nullptr || !session->is_open()) return;
+  auto* session = state.find(connection);
+  if (session == nullptr) return;
+  if (session->is_half_closed) return state.half_closed_ended(*session, connection, cause, now);
+  if (!session->is_open()) return;
   auto why = Cause::kClosed;
   if (cause == LossCause::kSlowReader) why = Cause::kSlowReader;
   if (cause == LossCause::kUserQuota) why = Cause::kUserQuota;
@@ -377,7 +379,17 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   if (is_inherited && cause == LossCause::kClosed) {
     return state.die(id, Cause::kProcessExited, now);
   }
-  state.lose(id, why, now);
+  state.lose(id, why, now, cause == LossCause::kHalfClosed);
+}
+
+void Broker::State::half_closed_ended(Session& session, ConnectionId connection, LossCause cause,
+                                      Now now) {
+  session.is_half_closed = false;
+  const EntryId id = session.entry;
+  shell.hang_up(connection);
+  uncount(session);
+  const bool is_inherited = registry.at(id).cause == Cause::kInherited;
+  if (is_inherited && cause == LossCause::kClosed) die(id, Cause::kProcessExited, now);
 }
 
 void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
@@ -391,7 +403,7 @@ void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
     state.release(connection);
     return;
   }
-  if (inherited && session->phase == Phase::kRegistered) {
+  if (inherited && (session->phase == Phase::kRegistered || session->is_half_closed)) {
     return state.outlive(session->entry, now);
   }
   state.die(session->entry, Cause::kProcessExited, now);

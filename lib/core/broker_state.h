@@ -129,8 +129,11 @@ struct Broker::State {
   void drop_unseen_of(const BackendKey& own_key, uid_t uid, Now now);
 
   // --- one backend
-  void lose(EntryId id, Cause cause, Now now);
+  // `is_half_closed`: its socket stays open until nobody has the other end.
+  void lose(EntryId id, Cause cause, Now now, bool is_half_closed = false);
   void die(EntryId id, Cause cause, Now now);
+  // The rest of a connection that was half closed has ended.
+  void half_closed_ended(Session& session, ConnectionId connection, LossCause cause, Now now);
   // Its process has exited, but another process has its connection, and may have its files.
   void outlive(EntryId id, Now now);
   // It did not come back in time: it is lost, as nobody saw its process exit.

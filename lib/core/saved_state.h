@@ -24,11 +24,13 @@ struct Session {
     kFree,
     kNew,         // must register
     kRegistered,  // live
-    kLost,        // the socket is closed, the process is still watched for its entry
+    kLost,        // nothing comes of the socket, the process is still watched for its entry
     kTurnedAway,  // the same, without an entry: it was refused before its key was known
   };
   Phase phase = Phase::kFree;
   bool counted = false;  // in its user's account: its socket is open
+  // Of one that is lost: the peer sends nothing more, but some process still has its end.
+  bool is_half_closed = false;
   std::uint32_t generation = 0;
   EntryId entry = Registry::kNone;
   DeadlineId register_deadline;

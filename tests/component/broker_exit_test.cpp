@@ -106,6 +106,108 @@ TEST_F(ExitTest, AProcessThatExitedIsNotDeadWhileAChildHasItsConnection) {
             "release-handles /cache: skipped dead zccache 1.0.0");
 }
 
+struct ShutDown {
+  const char* name;
+  bool by_child;
+  bool before_exit;
+};
+class ShutDownTest : public ExitTest, public ::testing::WithParamInterface<ShutDown> {};
+
+// The end of what it sends is not the end of who has the socket.
+TEST_P(ShutDownTest, AChildThatHasTheConnectionIsNotPassedOver) {
+  const ShutDown how = GetParam();
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    if (::fork() == 0) {
+      ::alarm(20);
+      side.wait_to_be_told();
+      if (how.by_child) ::shutdown(backend.fd(), SHUT_WR);
+      side.say("shut down");
+      side.wait_to_be_told();
+      ::_exit(0);
+    }
+    if (!how.by_child) ::shutdown(backend.fd(), SHUT_WR);
+    if (!how.before_exit) ::_exit(0);
+    backend.hears();  // its broker ends, at the latest
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  if (how.before_exit) {
+    if (how.by_child) {
+      child.tell();
+      EXPECT_EQ(heard_from(child), "shut down");
+    }
+    ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+    EXPECT_EQ(backends(), "reconnecting zccache 1.0.0 (connection closed)");
+    child.kill();
+  }
+  child.reap();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendLost));
+  const std::string lost =
+      "lost zccache 1.0.0 (process exited, but another process has its connection)";
+  EXPECT_EQ(backends(), lost);
+  if (!how.by_child || !how.before_exit) {
+    child.tell();
+    EXPECT_EQ(heard_from(child), "shut down");
+  }
+  settle();
+  EXPECT_EQ(backends(), lost);
+  EXPECT_EQ(result(release_handles("/cache")),
+            "release-handles /cache: failed zccache 1.0.0 (backend error)");
+  EXPECT_EQ(server_->connection_count(), 1u);
+  child.tell();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ShutDownTest,
+                         ::testing::Values(ShutDown{"ByTheChildAfterTheExit", true, false},
+                                           ShutDown{"ByTheChildBeforeTheExit", true, true},
+                                           ShutDown{"ByTheProcessThatExits", false, false},
+                                           ShutDown{"ByTheProcessThatIsKilledLater", false, true}),
+                         [](const auto& of) { return std::string(of.param.name); });
+
+TEST_F(ExitTest, AProcessThatSendsNothingMoreIsDisconnectedAndMayComeBack) {
+  auto& half = join("zccache");
+  ::shutdown(half.fd(), SHUT_WR);
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  const auto id = release_handles("/cache");
+  EXPECT_EQ(server_->connection_count(), 1u);
+  auto& again = join("zccache");
+  EXPECT_EQ(server_->connection_count(), 1u) << "the first one is let go of";
+  EXPECT_EQ(half.hears(), "end of stream");
+  EXPECT_EQ(again.hears(), "operation " + std::to_string(id) + ": release-handles /cache");
+  again.acks(id);
+  EXPECT_EQ(result(id), "release-handles /cache: acked zccache 1.0.0");
+}
+
+TEST_F(ExitTest, AProcessThatShutDownItsEndAndClosesItIsDisconnectedUntilItExits) {
+  Child child([&](Child::Side& side) {
+    auto backend = join_from(side, socket(), "zccache");
+    ::shutdown(backend.fd(), SHUT_WR);
+    side.wait_to_be_told();
+    backend.closes();
+    side.say("closed");
+    side.wait_to_be_told();
+  });
+  ASSERT_EQ(heard_from(child), "registered");
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendReconnecting));
+  child.tell();
+  EXPECT_EQ(heard_from(child), "closed");
+  ASSERT_TRUE(run_until([&] { return server_->connection_count() == 0; }));
+  EXPECT_EQ(backends(), "reconnecting zccache 1.0.0 (connection closed)");
+  child.kill();
+  ASSERT_TRUE(run_until_told(Event::Kind::kBackendDead));
+  EXPECT_EQ(backends(), "dead zccache 1.0.0 (process exited)");
+}
+
+TEST_F(ExitTest, AConnectionThatIsShutDownBeforeItRegisteredIsClosed) {
+  auto& half = connect();
+  ::shutdown(half.fd(), SHUT_WR);
+  EXPECT_EQ(half.hears(), "end of stream");
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
 // As a daemon does that connects first and goes to the background then.
 TEST_F(ExitTest, AProcessThatExitsRightAfterItRegisteredIsNotDeadWhileAChildHasItsConnection) {
   Child child([&](Child::Side& side) {

@@ -52,6 +52,9 @@ struct TransportNotes final : Transport::Events, Transport::Watcher {
                                                           : " over its user's quota"));
     if (throws_when_lost) throw std::runtime_error("still no memory");
   }
+  void half_closed(ConnectionId connection) override {
+    said.push_back(std::to_string(connection.slot) + " half closed");
+  }
   void handling_failed(ConnectionId connection, std::string_view what) noexcept override {
     if (connection.generation == 0) return said.push_back("failed: " + std::string(what));
     said.push_back(std::to_string(connection.slot) + " failed: " + std::string(what));
@@ -108,6 +111,54 @@ TEST_F(TransportTest, FramesComeOneByOneAndTheEndComesLast) {
   settle();
   EXPECT_THAT(notes_.said, ElementsAre("0: a", "0: ", "0: ccc", "0 lost"));
   EXPECT_EQ(transport_->open_count(), 0u);
+}
+
+// A fork may have the other end, whoever shut it down.
+TEST_F(TransportTest, AnEndThatSendsNothingMoreIsNoEndBeforeNobodyHasIt) {
+  SocketPair pair;
+  const ConnectionId id = transport_->open(std::move(pair.ours));
+  pair.say(frame("a"));
+  const os::UniqueFd other(::dup(pair.theirs.get()));
+  ::shutdown(pair.theirs.get(), SHUT_WR);
+  pair.theirs.reset();
+  settle();
+  EXPECT_THAT(notes_.said, ElementsAre("0: a", "0 half closed"));
+  EXPECT_TRUE(transport_->has_peer(id));
+  transport_->drain(id);
+  transport_->drain_all();
+  transport_->send(id, frame("still read"));
+  settle();
+  EXPECT_THAT(notes_.said, ElementsAre("0: a", "0 half closed"));
+  std::array<char, 64> heard{};
+  EXPECT_EQ(::recv(other.get(), heard.data(), heard.size(), MSG_DONTWAIT),
+            static_cast<ssize_t>(frame("still read").size()));
+}
+
+TEST_F(TransportTest, TheEndOfOneThatWasHalfClosedComesOnce) {
+  SocketPair pair;
+  (void)transport_->open(std::move(pair.ours));
+  ::shutdown(pair.theirs.get(), SHUT_WR);
+  settle();
+  pair.theirs.reset();
+  settle();
+  EXPECT_THAT(notes_.said, ElementsAre("0 half closed", "0 lost"));
+  EXPECT_EQ(transport_->open_count(), 0u);
+  EXPECT_EQ(context_->poll(), 0u) << "nothing is awaited of it";
+}
+
+TEST_F(TransportTest, OneThatIsHalfClosedAndReleasedIsForgotten) {
+  SocketPair pair;
+  const ConnectionId id = transport_->open(std::move(pair.ours));
+  ::shutdown(pair.theirs.get(), SHUT_WR);
+  settle();
+  transport_->release(id);
+  settle();
+  SocketPair next;
+  (void)transport_->open(std::move(next.ours));
+  pair.theirs.reset();
+  settle();
+  EXPECT_THAT(notes_.said, ElementsAre("0 half closed"));
+  EXPECT_EQ(transport_->open_count(), 1u);
 }
 
 TEST_F(TransportTest, ManyConnectionsAreServedInSeveralTurns) {

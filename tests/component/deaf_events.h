@@ -13,6 +13,7 @@ struct DeafEvents final : broker::Transport::Events {
   void frame_arrived(broker::ConnectionId, std::string_view) override {}
   void stream_broken(broker::ConnectionId, std::string) override {}
   void lost(broker::ConnectionId, core::LossCause) override {}
+  void half_closed(broker::ConnectionId) override {}
   void handling_failed(broker::ConnectionId, std::string_view) noexcept override {}
 };
 
