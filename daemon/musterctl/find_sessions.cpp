@@ -12,6 +12,7 @@
 
 #include "musterctl/bounded_child.h"
 #include "os/error_text.h"
+#include "os/left_running.h"
 
 namespace muster::ctl {
 
@@ -53,8 +54,26 @@ std::string not_the_users(const fs::path& path, uid_t uid, mode_t kind, bool roo
          std::to_string(uid);
 }
 
-// Of a directory without control.sock. A broker that ends in order removes its sockets, and its
-// roster has no backend that still runs. Empty: nothing says that somebody may be left.
+// "2 of its backends ran on (cache 1.0.0, pid 77; ..)".
+std::string shown_left(const os::LeftRunning& left) {
+  constexpr std::size_t kMostShown = 3;
+  constexpr std::size_t kMostOfAName = 200;
+  const std::uint64_t all = left.processes.size() + left.unnamed;
+  std::string text = std::to_string(all) + " of its backends ran on (";
+  const std::size_t shown = std::min(left.processes.size(), kMostShown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const os::LeftProcess& process = left.processes[i];
+    text += escape_bytes(process.name.substr(0, kMostOfAName));
+    if (process.pid != 0) text += ", pid " + std::to_string(process.pid);
+    if (i + 1 != shown) text += "; ";
+  }
+  if (all > shown) text += (shown == 0 ? "" : "; ") + std::to_string(all - shown) + " more";
+  return text + ')';
+}
+
+// Of a directory without control.sock. A broker that ends in order removes its sockets, and leaves
+// who has not drained; its roster has no other backend that still runs. Empty: nothing says that
+// somebody may be left.
 std::string left_behind(const fs::path& sockets) {
   struct stat status {};
   if (::lstat(sockets.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return {};
@@ -62,6 +81,14 @@ std::string left_behind(const fs::path& sockets) {
   if (::lstat(socket.c_str(), &status) == 0) {
     return "the broker's control socket is gone" +
            (kBackendsMayRun + escape_bytes(socket.native()));
+  }
+  const os::LeftRunning left = os::read_left_running(sockets);
+  if (left.is_anybody_left()) {
+    const std::string name = escape_bytes((sockets / os::kLeftRunningName).native());
+    const std::string what = left.problem.empty()
+                                 ? "the broker ended while " + shown_left(left)
+                                 : "the broker ended, and what it left " + left.problem;
+    return what + (kBackendsMayRun + name);
   }
   const fs::path roster = sockets / kRosterName;
   if (::lstat(roster.c_str(), &status) == 0 && status.st_size > kEmptyRosterBytes) {

@@ -30,9 +30,10 @@ class MusterctlSessions : public test::Musterctl {
     EXPECT_EQ(::chown(user.c_str(), uid, static_cast<gid_t>(-1)), 0);
     return user / "muster";
   }
-  Process& session_broker(uid_t uid) {
+  Process& session_broker(uid_t uid, std::vector<std::string> more = {}) {
     const fs::path sockets = sockets_of(uid);
-    processes.emplace_back(test::musterd({"--transport", test::test_transport()}), in(sockets));
+    more.insert(more.end(), {"--transport", test::test_transport()});
+    processes.emplace_back(test::musterd(std::move(more)), in(sockets));
     processes.back().wait_for("listening");
     return processes.back();
   }
@@ -205,6 +206,65 @@ TEST_F(MusterctlSessions, WhoseBrokerWasKilledAreNotPassedOver) {
   holder.end();
   fs::remove(sockets / "roster");
   EXPECT_EQ(ask({"quiesce"}).status, 0);
+}
+
+// With the roster elsewhere, as by default: in the directory of the sockets nothing would be left.
+TEST_F(MusterctlSessions, WhoseBrokerEndedWhileABackendRanOnAreNotPassedOver) {
+  backend("host");
+  const std::vector<std::string> elsewhere{"--state-dir", (dir / "state").native()};
+  Process& broker = session_broker(self, elsewhere);
+  session_backend(self, {"--service", "drained"});
+  Process& holder = session_backend(self, {"--service", "holder", "--on-quiesce", "reject"});
+  Process& silent = session_backend(
+      self, {"--service", "silent", "--on-quiesce", "silent", "--ack-timeout", "20ms"});
+  broker.end(SIGTERM);
+  const std::string uid = std::to_string(self);
+  const fs::path sockets = sessions / uid / "muster";
+  const fs::path file = sockets / "left-running";
+  const std::string name = "session of U (uid " + uid + "), S/" + uid + "/muster: not asked: ";
+  const auto expect_named = [&](const std::string& who) {
+    const Finished finished = ask({"quiesce"});
+    EXPECT_EQ(finished.status, 3);
+    EXPECT_NE(finished.out.find("the broker ended while " + who +
+                                ": its backends may still run and were not asked: start the "
+                                "session's musterd again, or remove " +
+                                file.native() + '\n'),
+              std::string::npos)
+        << finished.out;
+  };
+  const std::string holder_text = "holder 1.0.0, pid " + std::to_string(holder.pid());
+  const std::string silent_text = "silent 1.0.0, pid " + std::to_string(silent.pid());
+  expect_named("2 of its backends ran on (" + holder_text + "; " + silent_text + ')');
+  const Finished json = ask({"quiesce", "--json"});
+  EXPECT_EQ(json.status, 3);
+  EXPECT_NE(json.out.find("\"left_over\":true"), std::string::npos) << json.out;
+  holder.end(SIGKILL);
+  expect_named("1 of its backends ran on (" + silent_text + ')');
+
+  // The next broker knows of them by its roster, and leaves what is so at its own end.
+  Process& next = session_broker(self, elsewhere);
+  EXPECT_FALSE(fs::exists(file));
+  silent.end(SIGKILL);
+  next.end(SIGTERM);
+  EXPECT_FALSE(fs::exists(file)) << "nobody is left but the one that has drained";
+  EXPECT_EQ(ask({"quiesce"}).status, 0);
+}
+
+TEST_F(MusterctlSessions, WhatTheirUserWritesForABrokerThatEndedIsNoYesAndNotFollowed) {
+  backend("host");
+  const fs::path sockets = sockets_of(self);
+  const fs::path file = sockets / "left-running";
+  fs::create_symlink("/etc/passwd", file);
+  const Finished linked = ask({"quiesce"});
+  EXPECT_EQ(linked.status, 3);
+  EXPECT_NE(linked.out.find("the broker ended, and what it left cannot be read: "),
+            std::string::npos)
+      << linked.out;
+  fs::remove(file);
+  std::ofstream(file) << "muster left-running 1 x 0 0\n1 0 \x1b[2J\nend 0\n";
+  const Finished forged = ask({"quiesce"});
+  EXPECT_EQ(forged.status, 0) << "of another boot: " << forged.out;
+  EXPECT_EQ(forged.out.find('\x1b'), std::string::npos);
 }
 
 TEST_F(MusterctlSessions, WhoseDirectoryDoesNotExistAreAnError) {

@@ -28,6 +28,7 @@
 #include "musterd/runtime/run_loop.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/service/event_fanout.h"
+#include "musterd/service/left_backends.h"
 #include "musterd/service/live_settings.h"
 #include "musterd/service/memory_trim.h"
 #include "musterd/service/notify.h"
@@ -283,15 +284,40 @@ class Daemon {
 
   void shut_down(bool quiesce) {
     server_.shut_down([this] { drained(); }, quiesce);
+    if (quiesce) note_last_quiesce();
     service_.stopping(quiesce ? "Waiting for the backends to quiesce"
                               : "Restarting: waiting for the broadcasts that run",
                       [this] { return server_.core().latest_deadline(); });
+  }
+
+  void note_last_quiesce() {
+    const auto newest = server_.core().report(0, server_.now());
+    const auto* const report = std::get_if<core::BroadcastRows>(&newest);
+    if (report != nullptr) last_quiesce_ = report->head().broadcast_id;
+  }
+
+  // Where a service manager has the sockets, it starts the broker again for whoever asks.
+  void leave_backends() {
+    if (sockets_.passed) return;
+    const bool knows_all = roster_store_.knows_all() && !server_.core().has_missed_refused();
+    auto left = left_backends(server_.core(), last_quiesce_, knows_all, server_.now());
+    const auto failed = std::make_shared<std::string>("cannot be written: no memory");
+    const auto write = [failed, directory = sockets_.dir, left = std::move(left)] {
+      *failed = write_left_backends(directory, left);
+    };
+    const auto told = [this, failed](bool) {
+      if (failed->empty()) return;
+      log_.warning("cannot write which backends run on: `musterctl` of root will not know of them",
+                   {{"directory", sockets_.dir}, {"why", *failed}});
+    };
+    if (!files_.run(write, told)) told(false);
   }
 
   // Every outcome is in. Operators who wait for one get it before their connections end: their
   // answers were posted before this.
   void drained() {
     asio::post(loop_, [this] {
+      leave_backends();
       memory_.stop();
       control_.shut_down();
       signals_.cancel();
@@ -325,7 +351,8 @@ class Daemon {
   asio::signal_set signals_;
   SocketWatch socket_watch_;
   asio::steady_timer look_timer_;
-  std::string status_;  // what the service manager shows
+  std::string status_;            // what the service manager shows
+  BroadcastId last_quiesce_ = 0;  // of the backends, as this ends; 0: none
   bool stopping_ = false;
 };
 
@@ -355,6 +382,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     log.error(problem);
     return kExitCannotRun;
   }
+  if (!sockets.dir.empty()) remove_left_backends(sockets.dir);
   {
     // Not the worker of files: the name service may keep it.
     Worker configuration(loop.get_executor());
