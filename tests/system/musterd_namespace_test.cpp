@@ -135,6 +135,9 @@ TEST_F(MusterdNamespaceTest, AllWhoCannotBeSeenAreForgottenAtOnce) {
   EXPECT_EQ(release().status, 1);
   EXPECT_EQ(ctl({"forget", "--lost-roster"}).status, 0);
   EXPECT_EQ(release().status, 5);
+  broker_->end(SIGKILL);
+  start_here();
+  EXPECT_EQ(release().status, 5) << "forgotten on disk, too";
 }
 
 // A broker that sees them again judges them by their processes again.

@@ -113,6 +113,24 @@ TEST_F(MusterdRosterTest, TheRosterAloneIsWrittenAgainToo) {
   EXPECT_EQ(release().status, 1);
 }
 
+TEST_F(MusterdRosterTest, WhoWasForgottenStaysSoWhateverHappensNext) {
+  const auto config = write("config.toml", "[broker]\nrestart_grace = \"1ms\"\n");
+  const auto start_again = [&] {
+    if (broker_) crash();
+    broker_.emplace(start({"--state-dir", state().native(), "--config", config.native()}));
+  };
+  start_again();
+  for (int again = 0; again < 10; ++again) {
+    stopped_backend("holder");
+    start_again();
+    while (ctl({"forget", "holder"}).status != 0) {  // until its grace has passed
+    }
+    start_again();
+    EXPECT_EQ(release().status, 5) << "it came back from the roster";
+    backends_.clear();
+  }
+}
+
 // /proc that shows nobody's processes proves nobody dead.
 TEST_F(MusterdRosterTest, WhoCannotBeSeenAfterACrashIsNotDead) {
   if (const auto why = why_no_private_mounts(); !why.empty()) GTEST_SKIP() << why;

@@ -311,6 +311,32 @@ TEST_F(DaemonStoresTest, TheNamespacesOfABackendAreOnDiskUntilItRegistersElsewhe
   EXPECT_EQ(start()->roster->load(here_), std::vector<RosterEntry>{moved});
 }
 
+TEST_F(DaemonStoresTest, WhatWasForgottenIsOnDiskWhenThatIsSaid) {
+  auto run = start();
+  for (int i = 0; i < 20; ++i) {
+    bool written = false;
+    run->roster->note_registered(entry_of("a"));
+    run->roster->note_registered(entry_of("b"));
+    run->roster->note_gone(entry_of("a").registration.key);
+    run->roster->when_written([&] { written = true; });
+    run->until(written);
+    // As the next broker finds it after a crash.
+    JournalFile file(dir_.path(), kRosterFileName);
+    std::string there;
+    for (const std::string& record : file.open().records) {
+      const auto change = decode_roster_change(record);
+      ASSERT_TRUE(change);
+      const std::string service = change->entry.registration.key.service_name;
+      if (change->kind == RosterChange::Kind::kGone && there == service) there.clear();
+      if (change->kind == RosterChange::Kind::kRegistered && service == "a") there = service;
+    }
+    EXPECT_EQ(there, "");
+  }
+  bool written = false;
+  run->roster->when_written([&] { written = true; });
+  run->until(written);
+}
+
 TEST_F(DaemonStoresTest, AKeyIsReadAsItIsWritten) {
   const KeyEntry entry{1000, std::string("k\0ey", 4), 1'800'000'017, "release /cache", kStoresNow};
   const std::string record = encode_key_entry(entry);

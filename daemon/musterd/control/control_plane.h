@@ -37,6 +37,8 @@ struct ControlFacts {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   // An operator says that nobody of a lost roster is missing. False: none was lost. Null: as false.
   std::function<bool()> forget_lost_roster = nullptr;
+  // Calls it when what was forgotten before is on disk. Null: nothing is kept there.
+  std::function<void(std::function<void()> done)> when_forgotten = nullptr;
   KeyStore* keys = nullptr;  // where operation keys are kept; null: nowhere
 };
 

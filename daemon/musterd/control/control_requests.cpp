@@ -267,7 +267,7 @@ void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request
     context_->log.info("operator says that no backend is missing",
                        {{"pid", static_cast<std::int64_t>(who_.pid)},
                         {"uid", static_cast<std::uint64_t>(who_.uid)}});
-    return respond(id, wire::Forgotten{});
+    return respond_forgotten(id);
   }
   auto& server = *context_->server;
   if (auto error = server.core().forget(request.key, server.now())) return respond(id, *error);
@@ -277,7 +277,14 @@ void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request
                         {"pid", static_cast<std::int64_t>(who_.pid)},
                         {"uid", static_cast<std::uint64_t>(who_.uid)}});
   }
-  respond(id, wire::Forgotten{});
+  respond_forgotten(id);
+}
+
+void ControlSession::respond_forgotten(std::uint64_t id) {
+  if (!context_->facts.when_forgotten) return respond(id, wire::Forgotten{});
+  context_->facts.when_forgotten([id, weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->respond(id, wire::Forgotten{});
+  });
 }
 
 // Nobody waits for that request any more: neither events nor an answer.

@@ -134,6 +134,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, const PolicyQuestion& question);
   void handle(std::uint64_t id, const wire::Resume& request);
   void handle(std::uint64_t id, const wire::ForgetBackend& request);
+  // When that is on disk: a broker that crashes does not know the backend again.
+  void respond_forgotten(std::uint64_t id);
   void handle(std::uint64_t id, wire::Cancel request);
   [[nodiscard]] std::optional<ControlError> denied(
       const decltype(wire::ControlRequestFrame::message)& request);

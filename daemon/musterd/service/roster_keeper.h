@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,19 @@ class RosterKeeper {
     for (const BackendInfo& backend : all) note(backend.key, backend.state == BackendState::kDead);
   }
 
+  // It tells the server whom to expect now.
+  [[nodiscard]] bool is_expecting() const noexcept { return is_expecting_; }
+
+  // `done` is called from the loop when all that was noted before is on disk. Where the disk fails
+  // or takes more than a second, then.
+  void when_written(std::function<void()> done) {
+    const auto waiter = std::make_shared<Waiter>(loop_, std::move(done));
+    waiter->patience.expires_after(kPatience);
+    waiter->patience.async_wait([waiter](std::error_code) { waiter->done(); });
+    waiters_.push_back(waiter);
+    if (changed_.empty()) hand_over_waiters();
+  }
+
   // Hands the store what is not written down yet: the process ends.
   void finish() {
     while (server_ != nullptr && !changed_.empty()) write();
@@ -100,14 +114,37 @@ class RosterKeeper {
   void end() {
     server_ = nullptr;
     patience_.cancel();
+    for (const auto& waiter : std::exchange(waiters_, {})) waiter->patience.cancel();
   }
 
  private:
   // A look at /proc for each: a few of them a turn.
   static constexpr std::size_t kChangesOfATurn = 64;
 
+  struct Expecting {
+    explicit Expecting(bool& is) : is_expecting(is) { is_expecting = true; }
+    ~Expecting() { is_expecting = false; }
+    Expecting(const Expecting&) = delete;
+    Expecting& operator=(const Expecting&) = delete;
+    bool& is_expecting;
+  };
+  struct Waiter {
+    Waiter(const asio::any_io_executor& loop, std::function<void()> then)
+        : patience(loop), done(std::move(then)) {}
+    asio::steady_timer patience;  // cancelled: it is on disk
+    std::function<void()> done;
+  };
+  static constexpr std::chrono::seconds kPatience{1};
+
+  void hand_over_waiters() {
+    for (const auto& waiter : std::exchange(waiters_, {})) {
+      store_.when_written([waiter] { waiter->patience.cancel(); });
+    }
+  }
+
   // Those that cannot be watched now are tried again; until then they are known to be missing.
   void expect_unwatched() {
+    const Expecting now(is_expecting_);
     for (auto at = unwatched_.begin(); at != unwatched_.end();) {
       const RosterEntry& entry = *at;
       const auto expected =
@@ -184,6 +221,7 @@ class RosterKeeper {
       entry.refused = known->refused;
       store_.note_registered(std::move(entry), std::move(done));
     }
+    if (changed_.empty()) hand_over_waiters();
     write_later();
   }
 
@@ -243,6 +281,8 @@ class RosterKeeper {
   asio::steady_timer patience_;
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
   bool is_posted_ = false;
+  bool is_expecting_ = false;
+  std::vector<std::shared_ptr<Waiter>> waiters_;  // until all that changed is written
   bool is_waiting_ = false;
   bool has_missed_ = false;  // a change: they are all looked at again
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

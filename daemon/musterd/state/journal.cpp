@@ -339,6 +339,17 @@ void Journal::append(std::string_view payload, Durable done) {
   }
 }
 
+void Journal::when_written(Durable done) {
+  State& state = *state_;
+  if (state.closed || !state.problem.empty()) return done(false);
+  if (!state.pending.empty() || state.anew) {
+    state.asked.push_back(std::move(done));
+    return state.flush();
+  }
+  if (!state.under_way) return done(true);
+  state.waiting.push_back(std::move(done));
+}
+
 void Journal::check() { state_->check(); }
 
 void Journal::close() {

@@ -150,6 +150,9 @@ class Journal {
 
   // `done` is told whether the record is on disk. A longer one than kMaxRecordBytes is not written.
   void append(std::string_view payload, Durable done = {});
+  // `done` is told when all that was appended before is on disk, or that it could not be written.
+  // May be told at once.
+  void when_written(Durable done);
   // Looks, on the worker, whether the file still has its name, and writes it anew when not.
   void check();
   // Writes everything once more, with what waits, and arms nothing any more. The worker's close()

@@ -243,6 +243,13 @@ void RosterStore::note_gone(const BackendKey& key, Journal::Durable done) {
   journal_->append(record, std::move(done));
 }
 
+void RosterStore::when_written(std::function<void()> done) {
+  // Markers go by the worker, too, which does one thing after another.
+  journal_->when_written([this, done = std::move(done)](bool) {
+    if (!worker_.run([] {}, [done](bool) { done(); })) done();
+  });
+}
+
 std::string RosterStore::problem() const {
   const std::string& why = journal_->problem();
   if (!why.empty()) {

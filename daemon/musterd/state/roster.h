@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -100,6 +101,9 @@ class RosterStore {
   void set_missed_refused(bool missed);
   // An operator says that nobody is missed. False: no roster was lost.
   bool forget_lost();
+  // `done` is called from the loop, when what was noted and said before is on disk, or could not be
+  // written.
+  void when_written(std::function<void()> done);
   // As Journal::check().
   void check() { journal_->check(); }
   // Whether a record has waited for too long; problem() says so.
