@@ -101,6 +101,34 @@ TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
             "acks=1 timeouts=1 failures=1 skipped_dead=1 ms=1500\n");
 }
 
+// The broker's clock began a moment before the line that says so.
+TEST_F(DaemonEventLogTest, ABroadcastTakesNoLessThanItsOutcomes) {
+  Event started = event(Kind::kBroadcastStarted);
+  started.broadcast_id = 7;
+  (void)line(started);
+  now_ += 1ms;
+  EXPECT_NE(line(outcome(OutcomeKind::kTimeout)).find(" ms=1.234 "), std::string::npos);
+  Event finished = started;
+  finished.kind = Kind::kBroadcastFinished;
+  EXPECT_NE(line(finished).find(" ms=1.234\n"), std::string::npos);
+  (void)line(started);
+  now_ += 2ms;
+  (void)line(outcome(OutcomeKind::kTimeout));
+  EXPECT_NE(line(finished).find(" ms=2\n"), std::string::npos);
+}
+
+TEST_F(DaemonEventLogTest, ABackendOfTheRosterIsExpectedAndHasNotDisconnected) {
+  Event away = event(Kind::kBackendReconnecting);
+  away.detail = "not reconnected since the broker restarted";
+  EXPECT_NE(line(away).find("disconnected and may reconnect"), std::string::npos);
+  text_.str({});
+  events_.write(away, now_, true);
+  EXPECT_EQ(text_.str(),
+            "<6>backend expected: it was registered before the broker started backend=\"zccache "
+            "1.4.2\" pid=42 uid=" +
+                kUid + "\n");
+}
+
 TEST_F(DaemonEventLogTest, EachOutcomeThatIsNoAckHasALine) {
   EXPECT_EQ(line(outcome(OutcomeKind::kAck)), "");
   EXPECT_FALSE(events_.wants_every_outcome());

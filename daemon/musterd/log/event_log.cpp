@@ -1,5 +1,6 @@
 #include "musterd/log/event_log.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -24,7 +25,7 @@ std::uint64_t number(std::uint64_t value) { return value; }
 
 }  // namespace
 
-void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now) {
+void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now, bool expected) {
   const auto about_backend = [&](LogLevel level, std::string_view message) {
     if (!log_.admits(level, event.uid, now)) return;
     const std::string backend = backend_of(event);
@@ -57,6 +58,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
     case Event::Kind::kBackendReturned:
       return about_backend(LogLevel::kInfo, "backend reconnected");
     case Event::Kind::kBackendReconnecting:
+      if (expected) return write_expected(event, now);
       return about_backend(LogLevel::kInfo, "backend disconnected and may reconnect");
     case Event::Kind::kBackendDead:
       return about_backend(LogLevel::kWarning, "backend dead");
@@ -93,6 +95,12 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
   }
 }
 
+void EventLog::write_expected(const Event& event, Time now) {
+  if (!log_.admits(LogLevel::kInfo, event.uid, now)) return;
+  log_.info("backend expected: it was registered before the broker started",
+            {{"backend", backend_of(event)}, {"pid", pid_of(event)}, {"uid", uid_of(event)}});
+}
+
 // What the broker does of its own is always told.
 bool EventLog::admits_operator(const Event& event, Time now) {
   return !event.asked_by || log_.admits(LogLevel::kInfo, event.asked_by->uid, now);
@@ -101,7 +109,7 @@ bool EventLog::admits_operator(const Event& event, Time now) {
 void EventLog::write_started(const Event& event, Time now) {
   constexpr std::string_view kMessage = "broadcast started";
   const bool told = admits_operator(event, now);
-  started_[event.broadcast_id] = {now, told};
+  started_[event.broadcast_id] = {now, told, {}};
   if (!told) return;
   if (!event.asked_by) {
     return log_.info(kMessage, {{"broadcast", event.broadcast_id},
@@ -121,6 +129,10 @@ void EventLog::write_started(const Event& event, Time now) {
 void EventLog::write_outcome(const Event& event, Time now) {
   if (!event.backend_outcome) return;
   const BackendOutcome& outcome = *event.backend_outcome;
+  if (const auto known = started_.find(event.broadcast_id); known != started_.end()) {
+    Started& started = known->second;
+    started.longest = std::max<std::chrono::nanoseconds>(started.longest, outcome.latency);
+  }
   const double ms = rounded_ms(fractional_ms(outcome.latency));
   const auto write = [&](LogLevel level, std::string_view message, std::string_view detail) {
     if (!log_.admits(level, outcome.uid, now)) return;
@@ -152,14 +164,15 @@ void EventLog::write_outcome(const Event& event, Time now) {
 }
 
 void EventLog::write_finished(const Event& event, Time now) {
-  Started started{now, true};
+  Started started{now, true, {}};
   if (const auto known = started_.find(event.broadcast_id); known != started_.end()) {
     started = known->second;
     started_.erase(known);
   }
   // A broadcast whose beginning was left out has no end either.
   if (!started.told || !admits_operator(event, now)) return;
-  const double ms = rounded_ms(fractional_ms(now - started.at));
+  const double ms = rounded_ms(
+      fractional_ms(std::max<std::chrono::nanoseconds>(now - started.at, started.longest)));
   log_.info("broadcast finished", {{"broadcast", event.broadcast_id},
                                    {"operation", event.operation},
                                    {"targets", number(event.targets)},

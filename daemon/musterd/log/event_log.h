@@ -20,7 +20,8 @@ class EventLog {
   // `log` must outlive the EventLog.
   explicit EventLog(Log& log) : log_(log) {}
 
-  void write(const Event& event, std::chrono::steady_clock::time_point now);
+  // `expected`: it is about a backend of the roster, at the start of the broker.
+  void write(const Event& event, std::chrono::steady_clock::time_point now, bool expected = false);
   // Whether acks have a line each.
   [[nodiscard]] bool wants_every_outcome() const noexcept { return log_.enabled(LogLevel::kDebug); }
 
@@ -28,6 +29,7 @@ class EventLog {
   using Time = std::chrono::steady_clock::time_point;
 
   [[nodiscard]] bool admits_operator(const Event& event, Time now);
+  void write_expected(const Event& event, Time now);
   void write_started(const Event& event, Time now);
   void write_outcome(const Event& event, Time now);
   void write_finished(const Event& event, Time now);
@@ -35,6 +37,7 @@ class EventLog {
   struct Started {
     Time at;
     bool told = false;
+    std::chrono::nanoseconds longest{};  // of its outcomes: the broker began a little before `at`
   };
 
   Log& log_;

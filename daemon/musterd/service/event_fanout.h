@@ -36,7 +36,10 @@ class EventFanout final : public broker::EventSink {
     };
     if (roster_ != nullptr) tell([&] { roster_->on_event(event); });
     tell([&] { control_.on_event(event); });
-    tell([&] { events_.write(event, std::chrono::steady_clock::now()); });
+    tell([&] {
+      const bool is_expected = roster_ != nullptr && roster_->is_expecting();
+      events_.write(event, std::chrono::steady_clock::now(), is_expected);
+    });
     tell([&] { memory_.noticed(); });
     if (failure) std::rethrow_exception(failure);
   }
