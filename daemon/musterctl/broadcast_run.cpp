@@ -30,16 +30,41 @@ void warn(const Invocation& to, const BroadcastOptions& options,
   }
 }
 
+// The exit status of the real one would be that of this report. Nothing when policy does not let
+// this operator look.
+std::optional<BroadcastReport> report_to_join(ControlClient& client, const DryRun& dry_run) {
+  if (!dry_run.joins) return std::nullopt;
+  try {
+    return client.report(*dry_run.joins);
+  } catch (const ControlFailure& failure) {
+    if (failure.kind() != ControlFailure::Kind::kRefused) throw;
+    return std::nullopt;
+  }
+}
+
 int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
             const BroadcastRequest& request, const std::vector<std::string>& warnings) {
   const DryRun dry_run = client.dry_run(request);
+  const auto joined = report_to_join(client, dry_run);
   if (!options.quiet) {
-    to.console.out(to.common.json
-                       ? with_warnings(to_json(dry_run), warnings)
-                       : show_dry_run(request.operation, dry_run, !request.selection.empty()));
+    const bool selective = !request.selection.empty();
+    to.console.out(to.common.json ? with_warnings(to_json(dry_run), warnings)
+                                  : show_dry_run(request.operation, dry_run, joined, selective));
   }
-  const bool nobody = dry_run.would_ask.empty() && !dry_run.joins;
-  return nobody && !options.allow_empty ? kNobody : kAllAcked;
+  if (dry_run.backends_unknown || !dry_run.would_fail.empty()) return kNotAllAcked;
+  if (dry_run.joins) {
+    return joined ? least_exit_status_of(*joined, options.allow_empty) : kNotAllAcked;
+  }
+  return dry_run.would_ask.empty() && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+// Standard output has the id alone, so that a script can read it.
+void warn_of_unknown(const Invocation& to, const Accepted& accepted) {
+  if (!accepted.backends_unknown || to.common.json) return;
+  to.console.err("musterctl: warning: " + backends_unknown_clause() +
+                 ": some may be missing in broadcast " + std::to_string(accepted.broadcast_id) +
+                 ", which cannot end with exit status 0: `musterctl status` says why, and what to "
+                 "do\n");
 }
 
 int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
@@ -50,13 +75,17 @@ int run_detached(const Invocation& to, const BroadcastOptions& options, ControlC
     object.big("broadcast_id", accepted.broadcast_id)
         .number("targets", accepted.targets)
         .number("skipped_dead", accepted.skipped_dead)
-        .boolean("joined", accepted.joined);
+        .boolean("joined", accepted.joined)
+        .boolean("backends_unknown", accepted.backends_unknown);
     if (!warnings.empty()) object.texts("warnings", warnings);
     to.console.out(object.line());
   } else if (!options.quiet) {
     to.console.out(std::to_string(accepted.broadcast_id) + '\n');
   }
-  return accepted.targets == 0 && !options.allow_empty ? kNobody : kAllAcked;
+  warn_of_unknown(to, accepted);
+  if (accepted.targets > 0) return kAllAcked;
+  if (accepted.backends_unknown) return kNotAllAcked;
+  return options.allow_empty ? kAllAcked : kNobody;
 }
 
 // Counts what is in, so that whoever stops waiting learns how far it was.
@@ -65,11 +94,13 @@ struct HowFar {
   std::uint32_t targets = 0;
   std::uint32_t in = 0;
   bool joined = false;
+  bool backends_unknown = false;
 
   void apply(const Event& event) {
     if (event.kind == Event::Kind::kBroadcastStarted) {
       id = event.broadcast_id;
       joined = event.joined;
+      backends_unknown = event.backends_unknown;
     }
     if (id == 0 || event.broadcast_id != id) return;
     targets = std::max(targets, event.targets);
@@ -97,8 +128,10 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
   } else {
     const std::string id = std::to_string(far.id);
     message += "broadcast " + id + " goes on (" + std::to_string(far.in) + " of " +
-               std::to_string(far.targets) + " outcomes are in): `musterctl result " + id +
-               " --wait` fetches its report, `musterctl cancel " + id + "` stops it";
+               std::to_string(far.targets) + " outcomes are in" +
+               (far.backends_unknown ? "; " + backends_unknown_clause() : "") +
+               "): `musterctl result " + id + " --wait` fetches its report, `musterctl cancel " +
+               id + "` stops it";
   }
   if (signal == 0) {
     report_error(to.console, false, "OUTPUT", message);

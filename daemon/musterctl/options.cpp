@@ -175,10 +175,12 @@ void BroadcastOptions::declare(Options& options) {
                 "report; nothing is sent twice",
                 [this](const std::string& text) { return read_key(text, key); });
   options.flag("--detach", "Print the broadcast's id and do not wait", detach);
-  options.flag("--dry-run",
-               "Show which backends would be asked, and ask none. The exit status is 0 also if "
-               "--key would join a broadcast",
-               dry_run);
+  options.flag(
+      "--dry-run",
+      "Show which backends would be asked, and ask none. The exit status is 1 if not every "
+      "backend could ack: some would fail at once or are not known, or --key would join a "
+      "broadcast in which one did not",
+      dry_run);
   options.flag("--allow-empty", "Exit with status 0, not 5, if there is no backend to ask",
                allow_empty);
   options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose);

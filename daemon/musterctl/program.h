@@ -47,6 +47,20 @@ enum ExitStatus : int {
   return acked ? kAllAcked : kNotAllAcked;
 }
 
+// The least that the status of a broadcast can be, by what is in of its report: 0 while it may
+// still end with 0.
+[[nodiscard]] inline int least_exit_status_of(const BroadcastReport& report, bool allow_empty) {
+  if (report.state != BroadcastState::kRunning) return exit_status_of(report, allow_empty);
+  if (report.backends_unknown) return kNotAllAcked;
+  for (const BackendOutcome& backend : report.backends) {
+    const bool may_ack = backend.outcome == OutcomeKind::kOpen ||
+                         backend.outcome == OutcomeKind::kAck ||
+                         backend.outcome == OutcomeKind::kSkippedDead;
+    if (!may_ack) return kNotAllAcked;
+  }
+  return kAllAcked;
+}
+
 // What every command of musterctl is: a name, what it takes, what it does; and the client that it
 // asks its broker with.
 

@@ -40,6 +40,10 @@ std::string counts(const Event& event) {
   return text;
 }
 
+std::string unknown_backends(const Event& event) {
+  return event.backends_unknown ? "; " + backends_unknown_clause() : "";
+}
+
 std::string outcome(const Event& event) {
   if (!event.backend_outcome) return who(event) + " has an outcome";
   const BackendOutcome& of = *event.backend_outcome;
@@ -76,7 +80,8 @@ std::string show_event(const Event& event) {
              counted(event.targets, "backend") +
              (event.skipped_dead == 0
                   ? ""
-                  : ", skipped " + std::to_string(event.skipped_dead) + " dead");
+                  : ", skipped " + std::to_string(event.skipped_dead) + " dead") +
+             unknown_backends(event);
     case Event::Kind::kOutcome:
       return outcome(event);
     case Event::Kind::kWorking:
@@ -90,7 +95,7 @@ std::string show_event(const Event& event) {
     case Event::Kind::kUnmatchedAnswer:
       return with_detail(who(event) + " answered an unknown broadcast", event);
     case Event::Kind::kBroadcastFinished:
-      return "finished: " + counts(event);
+      return "finished: " + counts(event) + unknown_backends(event);
     case Event::Kind::kShuttingDown:
       return with_detail("the broker is shutting down", event);
     case Event::Kind::kBackendLost:

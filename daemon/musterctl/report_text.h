@@ -63,7 +63,12 @@ struct ReportStyle {
                                       const std::vector<BackendInfo>& known,
                                       const ReportStyle& style);
 
+// `joined`: the report of the broadcast that would be joined, if there is one and it could be read.
 [[nodiscard]] std::string show_dry_run(const BroadcastOperation& operation, const DryRun& dry_run,
+                                       const std::optional<BroadcastReport>& joined,
                                        bool selective);
+
+// That the broker says that backends are unknown: one clause.
+[[nodiscard]] std::string backends_unknown_clause();
 
 }  // namespace muster::ctl

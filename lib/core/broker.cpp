@@ -160,6 +160,7 @@ void Broker::State::tell(Event::Kind kind, const Broadcast& broadcast, Now now) 
     auto event = about(kind, broadcast, now);
     event.operation = broadcast.request.operation.to_string();
     event.asked_by = broadcast.asked_by;
+    event.backends_unknown = broadcast.backends_unknown;
     shell.report(event);
   });
 }

@@ -58,7 +58,8 @@ struct Started {
   BroadcastId id = 0;
   std::uint32_t targets = 0;
   std::uint32_t skipped_dead = 0;
-  bool joined = false;  // the operation key was known: nothing was sent
+  bool joined = false;            // the operation key was known: nothing was sent
+  bool backends_unknown = false;  // see BroadcastReport
 };
 
 // The result of resume().

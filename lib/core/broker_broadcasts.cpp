@@ -10,6 +10,28 @@
 namespace muster::core {
 namespace {
 
+Started started_of(const Broadcast& broadcast, bool joined) {
+  return {broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
+          static_cast<std::uint32_t>(broadcast.skipped.size()), joined, broadcast.backends_unknown};
+}
+
+// What becomes at once of a lost backend that is asked.
+BackendOutcome outcome_of_lost(const Entry& entry, std::chrono::milliseconds budget) {
+  const Enrolment& who = *entry.enrolment;
+  BackendOutcome outcome;
+  outcome.key = who.key();
+  outcome.incarnation = who.incarnation;
+  outcome.pid = who.peer.process.pid;
+  outcome.uid = who.peer.uid;
+  outcome.outcome = OutcomeKind::kFailure;
+  outcome.reason = BroadcastFailureReason::kBackendError;
+  outcome.cause = entry.cause;
+  outcome.said_by = said_by(entry.cause);
+  outcome.detail = explain(entry.cause, outcome.pid);
+  outcome.ack_timeout = budget;
+  return outcome;
+}
+
 // Whose the keys are of what nobody in particular asks for.
 constexpr uid_t kNobody = static_cast<uid_t>(-1);
 
@@ -90,8 +112,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   const auto known = state.known_by_key(request, uid, now);
   if (const auto* conflict = std::get_if<ControlError>(&known)) return *conflict;
   if (const auto* there = std::get<const Broadcast*>(known)) {
-    return Started{there->id, static_cast<std::uint32_t>(there->targets.size()),
-                   static_cast<std::uint32_t>(there->skipped.size()), true};
+    return started_of(*there, true);
   }
   const std::size_t most = uid ? most_for(*uid, state.config.max_broadcasts)
                                : state.config.max_broadcasts;  // the broker itself
@@ -135,11 +156,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   what.asked_by = std::move(asked_by);
   what.charged = uid;
   what.selected = selected;
-  if (!key) {
-    const auto& broadcast = state.launch(std::move(what), now);
-    return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
-                   static_cast<std::uint32_t>(broadcast.skipped.size()), false};
-  }
+  if (!key) return started_of(state.launch(std::move(what), now), false);
   // What needs memory comes before anything is sent.
   state.keys.add(*key, now.steady);
   const Broadcast* started = nullptr;
@@ -153,8 +170,7 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
   key->broadcast = broadcast.id;
   state.keys.set_broadcast(key->uid, key->key, broadcast.id);
   unless_out_of_memory([&] { state.shell.key_used(*key); });  // else a restart forgets it
-  return Started{broadcast.id, static_cast<std::uint32_t>(broadcast.targets.size()),
-                 static_cast<std::uint32_t>(broadcast.skipped.size()), false};
+  return started_of(broadcast, false);
 }
 
 std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& request, Now now,
@@ -167,14 +183,29 @@ std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& reque
   DryRun dry_run;
   if (const auto* there = std::get<const Broadcast*>(known)) {
     dry_run.joins = there->id;
+    dry_run.backends_unknown = there->backends_unknown;
     return dry_run;
   }
+  dry_run.backends_unknown = state_->misses_backends();
   std::optional<SelectionWork> fresh;
   if (selected == nullptr) selected = &fresh.emplace(request.selection);
   state_->registry.for_each([&](EntryId id, const Entry& entry) {
     if (!selected->selects(id, entry)) return;
-    auto& list = entry.state == BackendState::kDead ? dry_run.skipped_dead : dry_run.would_ask;
-    list.push_back(entry.enrolment->key());
+    const BackendKey& key = entry.enrolment->key();
+    switch (entry.state) {
+      case BackendState::kDead:
+        dry_run.skipped_dead.push_back(key);
+        return;
+      case BackendState::kLost:
+        dry_run.would_fail.push_back(outcome_of_lost(entry, state_->budget_of(checked, entry)));
+        return;
+      case BackendState::kReconnecting:
+        dry_run.reconnecting.push_back(key);
+        break;
+      case BackendState::kLive:
+        break;
+    }
+    dry_run.would_ask.push_back(key);
   });
   return dry_run;
 }

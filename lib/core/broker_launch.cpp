@@ -23,7 +23,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   auto made = log.make(shell.next_broadcast_id());
   auto& broadcast = *made;
   broadcast.id_not_durable = !shell.last_id_is_durable();
-  broadcast.backends_unknown = !refused.knows_all() || !shell.knows_all_backends();
+  broadcast.backends_unknown = misses_backends();
   broadcast.asked_by = std::move(what.asked_by);
   broadcast.charged = what.charged;
   broadcast.own = what.own;

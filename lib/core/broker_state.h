@@ -162,6 +162,10 @@ struct Broker::State {
   };
   // Sends to every backend that is selected and not dead. Strong: when it throws nothing was sent.
   Broadcast& launch(Launch what, Now now);
+  // Whether a backend that may be in the way is not in the registry.
+  [[nodiscard]] bool misses_backends() const noexcept {
+    return !refused.knows_all() || !shell.knows_all_backends();
+  }
   // Everything of a broadcast that is not yet known to anybody.
   std::unique_ptr<Broadcast> prepare(Launch what, Now now);
   void charge_enrolments(Broadcast& broadcast) noexcept;

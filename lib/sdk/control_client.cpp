@@ -244,6 +244,7 @@ Accepted ControlClient::start_broadcast(const BroadcastRequest& request) {
   accepted.targets = answer.targets;
   accepted.skipped_dead = answer.skipped_dead;
   accepted.joined = answer.joined;
+  accepted.backends_unknown = answer.backends_unknown;
   return accepted;
 }
 

@@ -24,6 +24,7 @@ struct ResponseToProto {
     message.set_targets(accepted.targets);
     message.set_skipped_dead(accepted.skipped_dead);
     message.set_joined(accepted.joined);
+    message.set_backends_unknown(accepted.backends_unknown);
   }
   void operator()(const BroadcastReport& /*report*/) const {}  // see encode_report()
   void operator()(const DryRun& dry_run) const { to_proto(dry_run, *out.mutable_dry_run()); }
@@ -191,7 +192,8 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
     case v1::ControlResponse::kAccepted: {
       const auto& accepted = in.accepted();
       out.emplace(BroadcastAccepted{accepted.broadcast_id(), accepted.targets(),
-                                    accepted.skipped_dead(), accepted.joined()});
+                                    accepted.skipped_dead(), accepted.joined(),
+                                    accepted.backends_unknown()});
       return {};
     }
     case v1::ControlResponse::kReport:

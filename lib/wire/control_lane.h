@@ -97,6 +97,7 @@ struct BroadcastAccepted {
   std::uint32_t targets = 0;
   std::uint32_t skipped_dead = 0;
   bool joined = false;
+  bool backends_unknown = false;
 
   friend bool operator==(const BroadcastAccepted&, const BroadcastAccepted&) = default;
 };

@@ -147,6 +147,7 @@ class EventWriter : FieldWriter {
     text(Field::kOperationFieldNumber, event.operation);
     if (event.joined) out_.present_number(Field::kJoinedFieldNumber, 1);
     if (event.asked_by) asked_by(Field::kAskedByFieldNumber, *event.asked_by);
+    if (event.backends_unknown) out_.present_number(Field::kBackendsUnknownFieldNumber, 1);
   }
 };
 
@@ -320,6 +321,12 @@ void ReportKeys::keep(Incarnation incarnation, std::string_view written) {
 }
 
 void write(const BackendKey& key, MessageWriter& out) { FieldWriter(Texts::kAll, out).key(key); }
+
+void write(const BackendOutcome& outcome, MessageWriter& out) {
+  FieldWriter fields(Texts::kAll, out);
+  fields.key(v1::BackendOutcome::kKeyFieldNumber, outcome.key);
+  fields.outcome(view_of(outcome));
+}
 
 void write(const BroadcastReport& report, Texts texts, MessageWriter& out) {
   ReportWriter(texts, out).report(report);

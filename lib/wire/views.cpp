@@ -183,6 +183,13 @@ void to_proto(const DryRun& dry_run, v1::DryRun& out) {
   for (const auto& key : dry_run.would_ask) to_proto(key, *out.add_would_ask());
   for (const auto& key : dry_run.skipped_dead) to_proto(key, *out.add_skipped_dead());
   if (dry_run.joins) out.set_joins(*dry_run.joins);
+  for (const auto& outcome : dry_run.would_fail) {
+    MessageWriter bytes;
+    write(outcome, bytes);
+    (void)parse(*out.add_would_fail(), bytes.view());
+  }
+  for (const auto& key : dry_run.reconnecting) to_proto(key, *out.add_reconnecting());
+  out.set_backends_unknown(dry_run.backends_unknown);
 }
 
 std::string from_proto(const v1::DryRun& in, DryRun& dry_run) {
@@ -195,6 +202,15 @@ std::string from_proto(const v1::DryRun& in, DryRun& dry_run) {
     if (!problem.empty()) return problem;
   }
   if (in.has_joins()) dry_run.joins = in.joins();
+  for (const auto& outcome : in.would_fail()) {
+    auto problem = from_proto(outcome, dry_run.would_fail.emplace_back());
+    if (!problem.empty()) return problem;
+  }
+  for (const auto& key : in.reconnecting()) {
+    auto problem = from_proto(key, dry_run.reconnecting.emplace_back());
+    if (!problem.empty()) return problem;
+  }
+  dry_run.backends_unknown = in.backends_unknown();
   return {};
 }
 

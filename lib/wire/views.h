@@ -61,6 +61,8 @@ struct RowsOfReport {
   ReportKeys& keys;
 };
 void write(const RowsOfReport& report, Texts texts, MessageWriter& out);
+// A v1.BackendOutcome's fields.
+void write(const BackendOutcome& outcome, MessageWriter& out);
 // A v1.BackendKey's fields.
 void write(const BackendKey& key, MessageWriter& out);
 

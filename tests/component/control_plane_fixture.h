@@ -223,7 +223,7 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
     std::string operator()(const wire::BroadcastAccepted& accepted) const {
       return (accepted.joined ? "joined " : "accepted ") + std::to_string(accepted.id) + ": " +
              std::to_string(accepted.targets) + " asked, " + std::to_string(accepted.skipped_dead) +
-             " dead";
+             " dead" + unknown(accepted.backends_unknown);
     }
     std::string operator()(const BroadcastReport& report) const {
       return "report " + std::to_string(report.broadcast_id) + ' ' +
@@ -231,11 +231,13 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
     }
     std::string operator()(const DryRun& dry_run) const {
       if (dry_run.joins) return "would join " + std::to_string(*dry_run.joins);
-      std::string text = "would ask";
-      for (const auto& key : dry_run.would_ask) text += ' ' + key.to_string();
-      text += "; dead";
-      for (const auto& key : dry_run.skipped_dead) text += ' ' + key.to_string();
-      return text;
+      std::string text = "would ask" + names(dry_run.would_ask);
+      text += "; dead" + names(dry_run.skipped_dead);
+      if (!dry_run.reconnecting.empty()) text += "; reconnecting" + names(dry_run.reconnecting);
+      for (const auto& outcome : dry_run.would_fail) {
+        text += "; fails " + outcome.key.to_string() + ": " + outcome.detail;
+      }
+      return text + unknown(dry_run.backends_unknown);
     }
     std::string operator()(const wire::CancelAccepted& cancelled) const {
       return "cancelled " + std::to_string(cancelled.cancelled_targets);
@@ -271,7 +273,15 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
       if (event.broadcast_id != 0) text += ' ' + std::to_string(event.broadcast_id);
       if (event.key) text += ' ' + event.key->to_string();
       if (event.kind == Event::Kind::kEventsLost) text += ": " + event.detail;
+      return text + unknown(event.backends_unknown);
+    }
+    static std::string names(const std::vector<BackendKey>& keys) {
+      std::string text;
+      for (const auto& key : keys) text += ' ' + key.to_string();
       return text;
+    }
+    static std::string unknown(bool backends_unknown) {
+      return backends_unknown ? "; backends unknown" : "";
     }
   };
   return std::to_string(frame.request_id) + ' ' + std::visit(Tell{}, frame.message);

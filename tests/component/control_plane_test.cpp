@@ -96,7 +96,7 @@ TEST_F(ControlPlaneTest, ADryRunAsksNobody) {
   request.dry_run = true;
   op.asks(1, request);
   // b is disconnected, and its process lives: it would be waited for.
-  EXPECT_EQ(op.hears(), "1 would ask a 1.0.0 b 1.0.0; dead");
+  EXPECT_EQ(op.hears(), "1 would ask a 1.0.0 b 1.0.0; dead; reconnecting b 1.0.0");
   settle();
   EXPECT_EQ(a.has_heard(), "nothing");
 }

@@ -57,7 +57,8 @@ TEST_F(Commands, JsonIsOneObjectAndNothingElse) {
   EXPECT_EQ(text.substr(0, 26), "1 | {\"broadcast_id\":\"17\",\"");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
   EXPECT_EQ(said({"release-handles", "--detach", "--json", "/usr"}),
-            "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false}\n | ");
+            "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,"
+            "\"backends_unknown\":false}\n | ");
   EXPECT_EQ(said({"cancel", "17", "--json"}),
             "0 | {\"broadcast_id\":\"17\",\"cancelled_targets\":1}\n | ");
   EXPECT_EQ(said({"backends", "--json"}), "0 | {\"backends\":[]}\n | ");
@@ -86,6 +87,86 @@ TEST_F(Commands, ADryRunAsksNobodyAndSaysWho) {
   play(answer_all);
   EXPECT_EQ(said({"release-handles", "--dry-run", "/usr"}),
             "0 | release-handles /usr: would ask 1 backend\n  ask   a 1.0.0\n | ");
+}
+
+// What the real one would say at once, and what the exit status is worth.
+TEST_F(Commands, ADryRunIsNoYesWhereTheBroadcastCannotBeOne) {
+  DryRun answer;
+  std::optional<BroadcastReport> report;
+  play([&](Peer& peer, const ControlRequestFrame& frame) {
+    if (std::holds_alternative<wire::StartBroadcast>(frame.message)) return peer.answer(answer);
+    if (report) return peer.answer(*report);
+    peer.answer(ControlError{ControlError::Code::kDenied, "you may not look"});
+  });
+  const auto lost =
+      test::failure_by(Cause::kClosed, "lost", 812, BroadcastFailureReason::kBackendError,
+                       explain(Cause::kClosed, 812));
+  const auto status = [&] {
+    const std::string quiet = said({"quiesce", "-q", "--dry-run"});
+    EXPECT_EQ(quiet.substr(1), " |  | ");
+    const std::string allowing = said({"quiesce", "-q", "--dry-run", "--allow-empty"});
+    return quiet.substr(0, 1) + allowing.substr(0, 1);
+  };
+  answer.would_ask = {test::key_of("a"), test::key_of("b")};
+  answer.reconnecting = {test::key_of("b")};
+  answer.skipped_dead = {test::key_of("old")};
+  EXPECT_EQ(status(), "00") << "b may return and ack";
+  answer.would_fail = {lost};
+  EXPECT_EQ(status(), "11");
+  EXPECT_EQ(
+      said({"quiesce", "--dry-run"}),
+      "1 | quiesce (maintenance): would ask 2 backends; 1 would fail at once; 1 dead would be "
+      "skipped\n  ask   a 1.0.0\n  ask   b 1.0.0 (reconnecting)\n"
+      "  fail  lost 1.0.0 (disconnected; process 812 is still running)\n"
+      "  dead  old 1.0.0\n | ");
+  const std::string json = said({"quiesce", "--dry-run", "--json"});
+  EXPECT_EQ(json.substr(0, 1), "1");
+  EXPECT_NE(
+      json.find("\"would_fail\":[{\"key\":{\"instance\":\"shared\",\"service_name\":\"lost\""),
+      std::string::npos);
+  EXPECT_NE(json.find("\"detail\":\"disconnected; process 812 is still running\""),
+            std::string::npos);
+  answer.would_ask.clear();
+  EXPECT_EQ(status(), "11");
+  answer = DryRun();
+  answer.backends_unknown = true;
+  EXPECT_EQ(status(), "11") << "as a broadcast that asks nobody and misses somebody";
+  answer.would_ask = {test::key_of("a")};
+  EXPECT_EQ(status(), "11");
+
+  answer = DryRun();
+  answer.joins = 17;
+  EXPECT_EQ(status(), "11") << "its report cannot be read";
+  const auto release = BroadcastOperation::release_handles("/usr");
+  const auto acks = outcome_of("a", 812, OutcomeKind::kAck, 3ms);
+  report = finished(release, {acks});
+  EXPECT_EQ(status(), "00");
+  report = finished(release, {acks, lost});
+  EXPECT_EQ(status(), "11");
+  report = finished(release, {});
+  EXPECT_EQ(status(), "50");
+  report = finished(release, {acks, outcome_of("c", 814, OutcomeKind::kOpen)});
+  EXPECT_EQ(status(), "00") << "it may still ack";
+  report = finished(release, {lost, outcome_of("c", 814, OutcomeKind::kOpen)});
+  EXPECT_EQ(status(), "11");
+  answer.backends_unknown = true;
+  report = finished(release, {acks});
+  EXPECT_EQ(status(), "11");
+}
+
+TEST_F(Commands, DetachSaysAtOnceThatBackendsAreUnknown) {
+  wire::BroadcastAccepted answer{17, 2, 0, false, true};
+  play([&](Peer& peer, const ControlRequestFrame&) { peer.answer(answer); });
+  const std::string warning =
+      "musterctl: warning: the broker does not know all backends: some may be missing in broadcast "
+      "17, which cannot end with exit status 0: `musterctl status` says why, and what to do\n";
+  EXPECT_EQ(said({"quiesce", "--detach"}), "0 | 17\n | " + warning) << "its report says the rest";
+  EXPECT_EQ(said({"quiesce", "--detach", "--json"}),
+            "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,"
+            "\"backends_unknown\":true}\n | ");
+  answer.targets = 0;
+  EXPECT_EQ(said({"quiesce", "--detach"}), "1 | 17\n | " + warning);
+  EXPECT_EQ(said({"quiesce", "--detach", "--allow-empty"}), "1 | 17\n | " + warning);
 }
 
 TEST_F(Commands, NobodyToAskIsAStatusOfItsOwn) {

@@ -70,7 +70,9 @@ TEST_F(Commands, AnOddPathIsAskedForAllTheSameWithAWarning) {
   EXPECT_EQ(said({"release-handles", "--detach", gone}),
             "0 | 17\n | musterctl: warning: " + sentence + "\n");
   EXPECT_EQ(said({"release-handles", "--detach", "--json", gone}),
-            "0 | {\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,"
+            "0 | "
+            "{\"broadcast_id\":\"17\",\"targets\":2,\"skipped_dead\":0,\"joined\":false,\"backends_"
+            "unknown\":false,"
             "\"warnings\":[\"" +
                 sentence + "\"]}\n | ");
   // --quiet leaves out the answer, not what it is worth.

@@ -126,7 +126,10 @@ void FuzzedBroker::start(BroadcastRequest request) {
     }
     must(would != nullptr, "what is started was no mistake before");
     if (started->joined) return;
-    must(started->targets == would->would_ask.size(), "a dry run says who would be asked");
+    must(started->targets == would->would_ask.size() + would->would_fail.size(),
+         "a dry run says who would be asked");
+    must(started->backends_unknown == would->backends_unknown,
+         "a dry run says whether all backends are known");
     must(started->skipped_dead == would->skipped_dead.size(), "a dry run says who is dead");
   });
   check();

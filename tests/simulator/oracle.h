@@ -244,6 +244,9 @@ class Oracle {
   void settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFailureReason reason,
               Cause cause, Now now);
   void end_if_complete(Cast& cast, Now now);
+  // As much time as a backend has that is asked now, without a deadline of the whole.
+  [[nodiscard]] milliseconds budget_of(const Backend& backend,
+                                       std::optional<milliseconds> ack_timeout) const;
   Cast& launch(Cast cast, std::optional<milliseconds> ack_timeout,
                std::optional<std::uint64_t> only, Now now);
   void cancel(Cast& cast, Now now);

@@ -48,7 +48,7 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
         cast.asked.begin(), cast.asked.end(),
         [](const Asked& asked) { return asked.outcome == OutcomeKind::kSkippedDead; }));
     const auto all = static_cast<std::uint32_t>(cast.asked.size());
-    return core::Started{cast.id, all - skipped, skipped, joined};
+    return core::Started{cast.id, all - skipped, skipped, joined, cast.backends_unknown};
   };
   // Rule: an operation key belongs to the user who used it, and holds for an hour and for as long
   // as its report is kept, across restarts; submitted twice, the second joins the first or gets its
@@ -112,6 +112,15 @@ std::size_t Oracle::most_running(std::optional<uid_t> uid) const {
   return most - std::min<std::size_t>(most / 4, 16);
 }
 
+milliseconds Oracle::budget_of(const Backend& backend,
+                               std::optional<milliseconds> ack_timeout) const {
+  auto budget = milliseconds(knobs_.ack_timeout);
+  if (backend.form.ack_timeout) budget = *backend.form.ack_timeout;
+  if (ack_timeout) budget = *ack_timeout;
+  if (budget < milliseconds(1)) budget = milliseconds(1);
+  return std::min(budget, milliseconds(knobs_.max_ack_timeout));
+}
+
 Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
                              std::optional<std::uint64_t> only, Now now) {
   const auto id = what.id;
@@ -138,13 +147,7 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
       asked.cause = backend.cause;
       ++counters.skipped_dead;
     } else {
-      auto budget = milliseconds(knobs_.ack_timeout);
-      if (backend.form.ack_timeout) budget = *backend.form.ack_timeout;
-      if (ack_timeout) budget = *ack_timeout;
-      if (budget < milliseconds(1)) budget = milliseconds(1);
-      if (budget > milliseconds(knobs_.max_ack_timeout)) {
-        budget = milliseconds(knobs_.max_ack_timeout);
-      }
+      auto budget = budget_of(backend, ack_timeout);
       if (cast.deadline) budget = std::min(budget, *cast.deadline);
       asked.budget = budget;
       asked.deadline = now.steady + budget;

@@ -200,10 +200,30 @@ std::vector<BackendInfo> Oracle::list(std::int64_t selection) const {
 std::variant<DryRun, Code> Oracle::dry_run(std::int64_t operation, std::int64_t selection) const {
   if (!operation_of(operation).accepted) return Code::kInvalid;
   DryRun dry_run;
+  // Rule: it says what launch() would do now, and no more of a yes.
+  dry_run.backends_unknown = misses_somebody();
   for (const auto& backend : backends_) {
     if (!selected(selection, backend.form.key, backend.form.hot)) continue;
-    auto& list = backend.state == BackendState::kDead ? dry_run.skipped_dead : dry_run.would_ask;
-    list.push_back(key_of(backend.key));
+    if (backend.state == BackendState::kDead) {
+      dry_run.skipped_dead.push_back(key_of(backend.key));
+      continue;
+    }
+    if (backend.state == BackendState::kLost) {
+      Asked asked;
+      asked.key = backend.key;
+      asked.peer = backend.peer;
+      asked.incarnation = backend.incarnation;
+      asked.budget = budget_of(backend, std::nullopt);
+      asked.outcome = OutcomeKind::kFailure;
+      asked.reason = BroadcastFailureReason::kBackendError;
+      asked.cause = backend.cause;
+      dry_run.would_fail.push_back(outcome_of(Cast(), asked));
+      continue;
+    }
+    dry_run.would_ask.push_back(key_of(backend.key));
+    if (backend.state == BackendState::kReconnecting) {
+      dry_run.reconnecting.push_back(key_of(backend.key));
+    }
   }
   return dry_run;
 }

@@ -176,6 +176,8 @@ void Simulation::on_event(const Event& event) {
       must(cast != oracle_->casts().end(), "an event of a broadcast that nobody started");
       must(event.operation == cast->second.operation.to_string(), "an event of another operation");
       must(event.asked_by == cast->second.by, "an event names another operator");
+      must(event.backends_unknown == cast->second.backends_unknown,
+           "an event is wrong about whether all backends are known");
       // Whoever waits for the end of a broadcast can read its report then.
       if (event.kind == Event::Kind::kBroadcastStarted) break;
       const auto is = test::report_value(*broker_, event.broadcast_id, at());

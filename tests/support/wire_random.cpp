@@ -301,11 +301,13 @@ wire::ControlResponse WireRandom::response(std::size_t which) {
     case 1:
       return wire::Pong{text(20), static_cast<pid_t>(number32())};
     case 2:
-      return wire::BroadcastAccepted{number(), number32(), number32(), chance()};
+      return wire::BroadcastAccepted{number(), number32(), number32(), chance(), chance()};
     case 3:
       return report();
     case 4:
-      return DryRun{some(5, [&] { return key(); }), some(5, [&] { return key(); })};
+      return DryRun{
+          some(5, [&] { return key(); }),     some(5, [&] { return key(); }), std::nullopt,
+          some(3, [&] { return outcome(); }), some(5, [&] { return key(); }), chance()};
     case 5:
       return wire::CancelAccepted{number32()};
     case 6:

@@ -80,6 +80,28 @@ TEST_F(Musterctl, MakesARelativePathAbsoluteAndTakesAnyBytes) {
                                    "operation ID release-handles /x/\\xff\\x1b[2J\n");
 }
 
+TEST_F(Musterctl, ADryRunTellsTheLostFromThoseThatItWouldAsk) {
+  Process& holder = backend("holder", {"--on-release", "drop"});
+  backend("good");
+  backend("other");
+  EXPECT_EQ(programs.ctl({"release-handles", "-q", "/x"}).status, 1);  // its grace is over now
+  const Finished dry = programs.ctl({"release-handles", "/x", "--dry-run"});
+  EXPECT_EQ(dry.status, 1);
+  EXPECT_EQ(dry.out,
+            "release-handles /x: would ask 2 backends; 1 would fail at once\n"
+            "  ask   good 1.0.0\n"
+            "  ask   other 1.0.0\n"
+            "  fail  holder 1.0.0 (disconnected; process " +
+                std::to_string(holder.pid()) + " is still running)\n");
+  const Finished alone =
+      programs.ctl({"quiesce", "--dry-run", "--select", "service=holder", "--json"});
+  EXPECT_EQ(alone.status, 1) << "it is not that nobody would be asked";
+  EXPECT_NE(alone.out.find("\"would_ask\":[],\"skipped_dead\":[],\"would_fail\":[{\"key\":"),
+            std::string::npos)
+      << alone.out;
+  EXPECT_EQ(programs.ctl({"quiesce", "--dry-run", "--select", "service=good"}).status, 0);
+}
+
 TEST_F(Musterctl, SelectsByServiceReplicaAndLabel) {
   Process& hot = backend("zccache", {"--label", "tier=hot", "--replica", "r1"});
   Process& cold = backend("zccache", {"--label", "tier=cold", "--replica", "r2"});

@@ -79,7 +79,11 @@ TEST_F(MusterdRosterTest, ARosterThatWasDamagedMakesNoYesUntilSomebodyHasLooked)
     ASSERT_TRUE(until([&] { return ctl({"backends"}).out.find("live") != std::string::npos; }));
   }
   EXPECT_THAT(ctl({"status"}).out, HasSubstr("forget --lost-roster"));
+  const auto dry_run = [&] { return ctl({"release-handles", "/cache", "--dry-run"}); };
+  EXPECT_EQ(dry_run().status, 1);
+  EXPECT_THAT(dry_run().out, HasSubstr("does not know all backends"));
   EXPECT_EQ(ctl({"forget", "--lost-roster"}).status, 0);
+  EXPECT_EQ(dry_run().status, 0);
   EXPECT_EQ(ctl({"forget", "--lost-roster"}).status, 4) << "there is none any more";
   EXPECT_EQ(release().status, 0);
   EXPECT_EQ(ctl({"forget"}).status, 2);

@@ -121,6 +121,14 @@ TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
   EXPECT_THAT(asked.out, HasSubstr("not registered: another user's process has its key; process " +
                                    pid + " is running and was not asked"));
   EXPECT_EQ(ctl({"quiesce", "--select", "service=cache"}).status, 1);
+  const Finished dry = release({"--dry-run"});
+  EXPECT_EQ(dry.status, 1);
+  EXPECT_THAT(dry.out, HasSubstr("would ask 1 backend; 1 would fail at once\n  ask   cache 1.0.0\n"
+                                 "  fail  cache 1.0.0 #~" +
+                                 pid +
+                                 " (not registered: another user's process has its key; "
+                                 "process " +
+                                 pid + " is running and was not asked)\n"));
   EXPECT_EQ(release({"--select", "service=other"}).status, 5) << "it is selected by its key";
   const Finished listed = ctl({"backends"});
   EXPECT_THAT(listed.out, HasSubstr("#~" + pid));
@@ -194,9 +202,11 @@ TEST_F(RefusedTest, IsForgottenUntilItTriesAgain) {
 }
 
 TEST_F(RefusedTest, OneThatWasRefusedBeforeItSaidWhoItIsMakesNoAnswerComplete) {
-  const Process broker = start_broker();
+  Process broker = start_broker();
   Process owner(fake("cache"));
   owner.wait_for("registered");
+  Process watch({program("musterctl"), "--socket-dir", sockets().native(), "watch"});
+  watch.wait_for("watching");
   std::optional<Child> first(std::in_place, holds_connection());
   ASSERT_EQ(first->hear(), "connected");
   Child second(holds_connection());
@@ -210,9 +220,24 @@ TEST_F(RefusedTest, OneThatWasRefusedBeforeItSaidWhoItIsMakesNoAnswerComplete) {
   EXPECT_THAT(ctl({"status"}).out,
               HasSubstr("processes (1 of uid 65534) were refused before the broker knew which "
                         "backends they are"));
+  // Whichever way somebody looks.
+  const std::string clause = "; the broker does not know all backends";
+  EXPECT_THAT(watch.wait_for("asked 1 backend"), HasSubstr(clause));
+  EXPECT_THAT(watch.wait_for("finished: 1 of 1 acked"), HasSubstr(clause));
+  EXPECT_THAT(broker.wait_for("broadcast finished"), HasSubstr(" backends_unknown=yes "));
+  EXPECT_THAT(asked.err, HasSubstr("asked 1 backend" + clause));
+  const Finished dry = release({"--dry-run", "--select", "service=cache"});
+  EXPECT_EQ(dry.status, 1);
+  EXPECT_THAT(dry.out, HasSubstr("the broker does not know all backends"));
+  EXPECT_THAT(release({"--dry-run", "--json"}).out, HasSubstr("\"backends_unknown\":true"));
+  const Finished detached = release({"--detach", "--json"});
+  EXPECT_THAT(detached.out, HasSubstr("\"backends_unknown\":true"));
+  EXPECT_THAT(release({"--detach"}).err, HasSubstr("which cannot end with exit status 0"));
+  EXPECT_EQ(ctl({"result", "--wait"}).status, 1);
   first.reset();
   for (std::string heard; heard != "registered"; heard = third.hear()) third.tell();
   EXPECT_EQ(release({"--select", "service=cache"}).status, 0);
+  EXPECT_EQ(release({"--dry-run"}).status, 0);
 }
 
 TEST_F(RefusedTest, OneWhoseRegisterIsNotValidMakesNoAnswerCompleteUntilItExits) {

@@ -106,6 +106,31 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "12:02:11.042  something of a kind that this musterctl does not know\n");
 }
 
+// Else "2 of 2 acked" reads as a yes, and the exit status of the broadcast is 1.
+TEST(WatchedEvent, OfABroadcastSaysThatBackendsAreUnknown) {
+  const UserName nobody_known = [](uid_t) { return std::string(); };
+  Event started = event_of(Kind::kBroadcastStarted);
+  started.operation = "release-handles /x";
+  started.targets = 2;
+  started.skipped_dead = 1;
+  started.backends_unknown = true;
+  started.asked_by = Operator{7, 4711, "musterctl"};
+  EXPECT_EQ(show_watched_event(started, nobody_known),
+            "12:02:11.042  broadcast 17: release-handles /x: asked 2 backends, skipped 1 dead; the "
+            "broker does not know all backends; asked by uid 7, pid 4711, musterctl\n");
+  started.joined = true;
+  EXPECT_EQ(PlainProgress().line(started),
+            "broadcast 17: release-handles /x: joined, which asked 2 backends, skipped 1 dead; the "
+            "broker does not know all backends\n");
+  Event finished = event_of(Kind::kBroadcastFinished);
+  finished.targets = 2;
+  finished.acks = 2;
+  finished.backends_unknown = true;
+  EXPECT_EQ(show_watched_event(finished, nobody_known),
+            "12:02:11.042  broadcast 17: finished: 2 of 2 acked; the broker does not know all "
+            "backends\n");
+}
+
 TEST(PlainProgress, SaysWhatHappensToTheBroadcastAndNothingElse) {
   PlainProgress lines;
   Event started = event_of(Kind::kBroadcastStarted);

@@ -312,23 +312,79 @@ TEST_F(ReportText, InColourPaintsWhatIsOurOwnAndResetsIt) {
 
 TEST_F(ReportText, OfADryRunListsWhoWouldBeAsked) {
   DryRun dry_run;
-  EXPECT_EQ(show_dry_run(release(), dry_run, false),
+  EXPECT_EQ(show_dry_run(release(), dry_run, {}, false),
             "release-handles /var/cache/x: would ask no backend: there is no live backend\n");
   EXPECT_EQ(
-      show_dry_run(release(), dry_run, true),
+      show_dry_run(release(), dry_run, {}, true),
       "release-handles /var/cache/x: would ask no backend: no live backend matches --select\n");
   dry_run.would_ask = {key_of("zccache"), key_of("soldr", "2.0.1", "r2")};
   dry_run.skipped_dead = {key_of("old")};
-  EXPECT_EQ(show_dry_run(release(), dry_run, false),
+  EXPECT_EQ(show_dry_run(release(), dry_run, {}, false),
             "release-handles /var/cache/x: would ask 2 backends; 1 dead would be skipped\n"
             "  ask   zccache 1.0.0\n"
             "  ask   soldr 2.0.1 #r2\n"
             "  dead  old 1.0.0\n");
+}
+
+TEST_F(ReportText, OfADryRunListsApartWhoWouldFailAtOnce) {
+  DryRun dry_run;
+  const auto failed_by = [](Cause cause, std::string service, pid_t pid) {
+    return failure_by(cause, std::move(service), pid, BroadcastFailureReason::kBackendError,
+                      explain(cause, pid));
+  };
+  dry_run.would_fail = {failed_by(Cause::kClosed, "zccache", 812)};
+  EXPECT_EQ(show_dry_run(release(), dry_run, {}, false),
+            "release-handles /var/cache/x: would ask no backend: there is no live backend; 1 would "
+            "fail at once\n"
+            "  fail  zccache 1.0.0 (disconnected; process 812 is still running)\n");
+  dry_run.would_fail.push_back(failed_by(Cause::kRefusedKey, "cache", 813));
+  dry_run.would_fail.back().key = key_of("cache", "1.0.0", "~813");
+  dry_run.would_ask = {key_of("a"), key_of("b")};
+  dry_run.reconnecting = {key_of("b")};
+  dry_run.skipped_dead = {key_of("old")};
+  dry_run.backends_unknown = true;
+  EXPECT_EQ(
+      show_dry_run(release(), dry_run, {}, true),
+      "release-handles /var/cache/x: would ask 2 backends; 2 would fail at once; 1 dead would "
+      "be skipped\n"
+      "  the broker does not know all backends: some may be missing here, and would not be "
+      "asked\n"
+      "  `musterctl status` says why, and what to do\n"
+      "  ask   a 1.0.0\n"
+      "  ask   b 1.0.0 (reconnecting)\n"
+      "  fail  zccache 1.0.0 (disconnected; process 812 is still running)\n"
+      "  fail  cache 1.0.0 #~813 (not registered: another user's process has its key; "
+      "process 813 is running and was not asked)\n"
+      "  dead  old 1.0.0\n");
+}
+
+TEST_F(ReportText, OfADryRunThatWouldJoinSaysWhetherThatCanBeAYes) {
+  const std::string joins =
+      "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask no "
+      "backend: `musterctl result 17` shows how it stands\n";
   DryRun joining;
   joining.joins = 17;
-  EXPECT_EQ(show_dry_run(release(), joining, false),
-            "release-handles /var/cache/x: would join broadcast 17, which has that key, and ask no "
-            "backend: `musterctl result 17` shows how it stands\n");
+  const auto shown_with = [&](const std::optional<BroadcastReport>& report) {
+    const std::string text = show_dry_run(release(), joining, report, false);
+    EXPECT_EQ(text.substr(0, joins.size()), joins);
+    return text.substr(std::min(joins.size(), text.size()));
+  };
+  const auto acks = outcome_of("a", 812, OutcomeKind::kAck, 3ms);
+  const auto fails = failure_of("b", 813, BroadcastFailureReason::kRejected, "busy");
+  EXPECT_EQ(shown_with(finished(release(), {acks})), "");
+  EXPECT_EQ(shown_with(finished(release(), {acks, fails})), "  not every backend acked\n");
+  EXPECT_EQ(shown_with(finished(release(), {})),
+            "  no backend was asked: there was no live backend\n");
+  BroadcastReport running = finished(release(), {acks});
+  running.state = BroadcastState::kRunning;
+  running.backends.push_back(outcome_of("c", 814, OutcomeKind::kOpen));
+  EXPECT_EQ(shown_with(running), "");
+  running.backends.push_back(fails);
+  EXPECT_EQ(shown_with(running), "  not every backend acked\n");
+  EXPECT_EQ(shown_with(std::nullopt),
+            "  its report cannot be read: it is not known whether every backend acked\n");
+  joining.backends_unknown = true;
+  EXPECT_EQ(shown_with(finished(release(), {acks})), "  the broker does not know all backends\n");
 }
 
 }  // namespace

@@ -98,7 +98,10 @@ TEST_F(DaemonEventLogTest, ABroadcastIsToldWithCountsAndDuration) {
   finished.failures = 1;
   EXPECT_EQ(line(finished),
             "<6>broadcast finished broadcast=7 operation=\"release-handles /var/cache\" targets=3 "
-            "acks=1 timeouts=1 failures=1 skipped_dead=1 ms=1500\n");
+            "acks=1 timeouts=1 failures=1 skipped_dead=1 backends_unknown=no ms=1500\n");
+  finished.backends_unknown = true;
+  EXPECT_NE(line(finished).find(" failures=1 skipped_dead=1 backends_unknown=yes ms="),
+            std::string::npos);
 }
 
 // The broker's clock began a moment before the line that says so.

@@ -238,6 +238,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   response("ControlError", ControlError{ControlError::Code::kInterrupted, "the broker restarted"});
   response("Pong", Pong{"0.1.0", 4242});
   response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});
+  response("BroadcastAccepted, not all known", BroadcastAccepted{300, 5, 1, false, true});
   response("BroadcastReport", report());
   auto told = report();
   told.backends[0].said_by = SaidBy::kKernel;
@@ -252,6 +253,11 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   response("Forgotten", Forgotten{});
   response("DryRun", DryRun{{golden_key("zccache")}, {golden_key("dead")}});
   response("DryRun, joining", DryRun{{}, {}, 300});
+  DryRun not_all{{golden_key("zccache"), golden_key("back")}, {}};
+  not_all.would_fail = {failed_outcome()};
+  not_all.reconnecting = {golden_key("back")};
+  not_all.backends_unknown = true;
+  response("DryRun, not all", not_all);
   response("CancelAccepted", CancelAccepted{3});
   BackendInfo info;
   info.key = golden_key("zccache", {}, "a");
@@ -326,6 +332,14 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   outcome.asked_by = Operator{1000, 4243, "musterctl"};
   event("ControlEvent, asked by", outcome);
   event("ControlEvent, empty", Event{});
+  Event finished;
+  finished.kind = Event::Kind::kBroadcastFinished;
+  finished.broadcast_id = 300;
+  finished.targets = 2;
+  finished.acks = 2;
+  finished.operation = "quiesce (maintenance)";
+  finished.backends_unknown = true;
+  event("ControlEvent, not all known", finished);
 }
 
 }  // namespace

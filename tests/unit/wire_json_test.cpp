@@ -117,7 +117,9 @@ TEST(WireJson, AStatusHasItsCounters) {
 }
 
 TEST(WireJson, ADryRunAnErrorAndAnEventAreOneLineEach) {
-  EXPECT_EQ(to_json(DryRun{}), R"({"would_ask":[],"skipped_dead":[]})");
+  EXPECT_EQ(
+      to_json(DryRun{}),
+      R"({"would_ask":[],"skipped_dead":[],"would_fail":[],"reconnecting":[],"backends_unknown":false})");
   EXPECT_EQ(to_json(ControlError{ControlError::Code::kKeyConflict, "two\nlines \x1b \xFF"}),
             "{\"code\":\"KEY_CONFLICT\",\"message\":\"two\\nlines \\u001b \uFFFD\"}");
   Event event;
@@ -128,6 +130,17 @@ TEST(WireJson, ADryRunAnErrorAndAnEventAreOneLineEach) {
             R"({"kind":"BACKEND_DEAD","unix_ms":"5","broadcast_id":"0","pid":0,"uid":0,)"
             R"("detail":"process exited","targets":0,"acks":0,"timeouts":0,"failures":0,)"
             R"("skipped_dead":0,"operation":""})");
+  event = Event();
+  event.kind = Event::Kind::kBroadcastFinished;
+  event.broadcast_id = 7;
+  event.targets = 2;
+  event.acks = 2;
+  event.operation = "quiesce";
+  event.backends_unknown = true;
+  EXPECT_EQ(to_json(event),
+            R"({"kind":"BROADCAST_FINISHED","unix_ms":"0","broadcast_id":"7","pid":0,"uid":0,)"
+            R"("detail":"","targets":2,"acks":2,"timeouts":0,"failures":0,)"
+            R"("skipped_dead":0,"operation":"quiesce","backends_unknown":true})");
 }
 
 }  // namespace

@@ -105,6 +105,7 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
   event.skipped_dead = 5;
   event.operation = "release-handles /a/\xFF";
   event.joined = true;
+  event.backends_unknown = true;
   const std::string bytes = message_of(event);
   EXPECT_EQ(bytes, written_by_protobuf<v1::ControlEvent>(bytes));
   v1::ControlEvent read;
@@ -123,6 +124,7 @@ TEST(WireReportEncode, AnEventIsWrittenAsProtobufWouldWriteIt) {
   EXPECT_EQ(read.failures(), 4u);
   EXPECT_EQ(read.skipped_dead(), 5u);
   EXPECT_TRUE(read.joined());
+  EXPECT_TRUE(read.backends_unknown());
   EXPECT_EQ(read.operation(), "release-handles /a/\xEF\xBF\xBD");
 }
 

@@ -34,6 +34,7 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   event.broadcast_id = head.broadcast_id;
   event.operation = head.operation->to_string();
   if (head.asked_by != nullptr) event.asked_by = *head.asked_by;
+  event.backends_unknown = head.backends_unknown;
   report.for_each_backend([&](const OutcomeView& backend) {
     event.acks += backend.outcome == OutcomeKind::kAck ? 1 : 0;
     event.timeouts += backend.outcome == OutcomeKind::kTimeout ? 1 : 0;
@@ -155,7 +156,7 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   }
   if (request.detach) {
     return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
-                                               started.joined});
+                                               started.joined, started.backends_unknown});
   }
   if (open_request == nullptr) return;  // it has ended and was answered
   if (started.joined) return join(*open_request, started.id);

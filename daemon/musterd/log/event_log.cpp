@@ -23,6 +23,8 @@ std::uint64_t uid_of(const Event& event) { return event.uid; }
 
 std::uint64_t number(std::uint64_t value) { return value; }
 
+std::string_view yes_or_no(bool value) { return value ? "yes" : "no"; }
+
 }  // namespace
 
 void EventLog::write(const Event& event, std::chrono::steady_clock::time_point now, bool expected) {
@@ -180,6 +182,7 @@ void EventLog::write_finished(const Event& event, Time now) {
                                    {"timeouts", number(event.timeouts)},
                                    {"failures", number(event.failures)},
                                    {"skipped_dead", number(event.skipped_dead)},
+                                   {"backends_unknown", yes_or_no(event.backends_unknown)},
                                    {"ms", ms}});
 }
 

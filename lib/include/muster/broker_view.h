@@ -78,11 +78,17 @@ struct BackendInfo {
 
 // Who a broadcast would ask.
 struct DryRun {
-  std::vector<BackendKey> would_ask;
+  std::vector<BackendKey> would_ask;  // live or reconnecting
   std::vector<BackendKey> skipped_dead;
   // The broadcast that has the request's operation_key already: it would be joined, and nobody
   // asked.
   std::optional<BroadcastId> joins = std::nullopt;
+  // Lost, or refused and running: each would have this outcome at once.
+  std::vector<BackendOutcome> would_fail{};
+  // Of would_ask: those that are not connected, and would be asked when they return.
+  std::vector<BackendKey> reconnecting{};
+  // See BroadcastReport; of the broadcast that would be joined, if there is one.
+  bool backends_unknown = false;
 
   friend bool operator==(const DryRun&, const DryRun&) = default;
 };
@@ -214,6 +220,8 @@ struct Event {
   // again.
   bool joined = false;
   std::optional<Operator> asked_by;  // of a broadcast; nothing: the broker itself
+  // kBroadcastStarted, kBroadcastFinished: see BroadcastReport.
+  bool backends_unknown = false;
 
   friend bool operator==(const Event&, const Event&) = default;
 };

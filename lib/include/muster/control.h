@@ -55,7 +55,8 @@ struct Accepted {
   BroadcastId broadcast_id = 0;
   std::uint32_t targets = 0;
   std::uint32_t skipped_dead = 0;
-  bool joined = false;  // a broadcast with this operation_key was there already
+  bool joined = false;            // a broadcast with this operation_key was there already
+  bool backends_unknown = false;  // see BroadcastReport: its report will not be a yes
 };
 
 struct Resumed {
