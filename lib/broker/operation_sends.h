@@ -130,12 +130,14 @@ class HeldSends {
 // What one broadcast sends to very many, a part in each turn of the loop, so that others are served
 // in between.
 //
-// Everything that is sent goes through here, so each connection gets its frames in their order. The
-// first of a turn leave at once. What waits is bounded: over the bound, the oldest leave for the
-// new. One thread, the io_context's.
+// Everything that is sent goes through here, so each connection gets its frames in their order. A
+// broadcast to few leaves at once: waiting would cost it more than it costs others. Of one to many,
+// whose preparation has taken its time already, a slice leaves at once. What waits is bounded: over
+// the bound, the oldest leave for the new. One thread, the io_context's.
 class PacedSends {
  public:
-  static constexpr std::size_t kATurn = 1024;   // a few milliseconds of system calls
+  static constexpr std::size_t kFew = 1024;     // two milliseconds of system calls
+  static constexpr std::size_t kSlice = 256;    // half a millisecond: in each turn that follows
   static constexpr std::size_t kMost = 16'384;  // that wait
 
   PacedSends(asio::io_context& context, Transport& transport, Transport::Events& events)
@@ -157,7 +159,14 @@ class PacedSends {
   }
 
   // A turn of the loop begins.
-  void turn_begins() noexcept { sent_ = 0; }
+  void turn_begins() noexcept {
+    sent_ = 0;
+    at_once_ = kFew;
+  }
+  // So many sends come at most, one after another.
+  void begin(std::size_t most) noexcept {
+    if (most > kFew) at_once_ = kSlice;
+  }
 
   // What waits for it leaves now: it is about to be hung up.
   void send_all_to(ConnectionId connection) noexcept {
@@ -177,7 +186,7 @@ class PacedSends {
     FramePtr frame;
   };
 
-  [[nodiscard]] bool goes_at_once() noexcept { return waiting() == 0 && sent_++ < kATurn; }
+  [[nodiscard]] bool goes_at_once() noexcept { return waiting() == 0 && sent_++ < at_once_; }
 
   void wait(ConnectionId connection, FramePtr frame) {
     waiting_.push_back({connection, std::move(frame)});
@@ -213,8 +222,8 @@ class PacedSends {
 
   void turn() {
     scheduled_ = false;
-    for (std::size_t i = std::min(kATurn, waiting()); i > 0; --i) send_oldest();
-    sent_ = kATurn;
+    for (std::size_t i = std::min(kSlice, waiting()); i > 0; --i) send_oldest();
+    sent_ = at_once_;
     transport_.flush();
     if (waiting() != 0) schedule();
   }
@@ -225,7 +234,8 @@ class PacedSends {
   HandlerMemory& memory_;
   std::vector<Waiting> waiting_;  // from first_ on; it keeps its room from round to round
   std::size_t first_ = 0;
-  std::size_t sent_ = 0;  // in this turn
+  std::size_t sent_ = 0;        // in this turn
+  std::size_t at_once_ = kFew;  // of a turn
   bool scheduled_ = false;
 };
 

@@ -5,6 +5,7 @@
 //   server_events.cpp  what happens outside, told to the core
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,6 +46,7 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] std::vector<gid_t> groups_of(ConnectionId connection) override;
   void send(ConnectionId connection, const OutgoingOperation& operation) override;
   void send(ConnectionId connection, std::uint64_t request_id, const core::Notice& notice) override;
+  void begin_sends(std::size_t most) noexcept override;
   void flush() override;
   void send_waiting() noexcept override;
   void refuse(ConnectionId connection, std::uint64_t request_id, const Refusal& refusal,

@@ -85,6 +85,8 @@ void BrokerServer::Impl::send(ConnectionId connection, std::uint64_t request_id,
   put(connection, std::visit(Encode{request_id}, notice));
 }
 
+void BrokerServer::Impl::begin_sends(std::size_t most) noexcept { sends.begin(most); }
+
 void BrokerServer::Impl::flush() { transport->flush(); }
 
 void BrokerServer::Impl::send_waiting() noexcept {

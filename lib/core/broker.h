@@ -72,6 +72,18 @@ struct Resumed {
   friend bool operator==(const Resumed&, const Resumed&) = default;
 };
 
+// A resume() in turns: see Broker::begin_resume().
+struct ResumeWork {
+  struct Quiesced {
+    std::uint32_t entry = 0;
+    BroadcastId newest = 0;  // of its quiesces, when the work began
+  };
+  BroadcastId id = 0;
+  std::vector<Quiesced> all;
+  std::size_t next = 0;
+  Resumed done;  // so far
+};
+
 class Broker {
  public:
   // `shell` must outlive the Broker.
@@ -143,6 +155,12 @@ class Broker {
   // Ends the quiesce of broadcast `id` (0: every quiesce) of the backends that are selected. A
   // backend resumes when its last one has ended.
   Resumed resume(BroadcastId id, const Selection& selection, Now now);
+  // The same in turns: who is quiesced now, and their quiesces end until the turn is over; false
+  // when all have. A backend that acks another quiesce meanwhile stays quiesced; it may be left off
+  // at any point. Strong.
+  [[nodiscard]] ResumeWork begin_resume(BroadcastId id, const SelectionWork& selected) const;
+  [[nodiscard]] bool resume_on(ResumeWork& work, Now now,
+                               const std::function<bool()>& turn_is_over);
   // Removes a dead or lost backend from the list. An error when it is neither, or not there.
   [[nodiscard]] std::optional<ControlError> forget(const BackendKey& key, Now now);
   // id 0: the newest. The rows are good until the next call that is not const.

@@ -1,5 +1,6 @@
 // Requests of operators: start a broadcast, cancel it, read its report, list the backends.
 #include <new>
+#include <utility>
 
 #include "muster/text.h"
 
@@ -233,25 +234,50 @@ void Broker::State::cancel(Broadcast& broadcast, Now now) {
 }
 
 Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
-  auto& state = *state_;
-  Resumed done;
-  const SelectionWork selected(selection);
-  state.registry.for_each([&](EntryId entry_id, Entry& entry) {
-    if (!entry.quiesced.holds(id)) return;
-    if (!selected.selects(entry_id, entry)) return;
-    if (!entry.enrolment->registration.can_resume) {
-      ++done.cannot_resume;
-      return;
-    }
-    if (entry.quiesced.end_one_of_many(id)) {
-      ++done.still_quiesced;
-      state.shell.record_changed(entry.enrolment->key());
-      return;
-    }
-    ++(entry.state == BackendState::kLive ? done.resumed : done.away);
-    state.end_quiesce(entry_id, now);
+  ResumeWork work = begin_resume(id, SelectionWork(selection));
+  (void)resume_on(work, now, [] { return false; });
+  return work.done;
+}
+
+ResumeWork Broker::begin_resume(BroadcastId id, const SelectionWork& selected) const {
+  ResumeWork work;
+  work.id = id;
+  std::as_const(state_->registry).for_each([&](EntryId entry_id, const Entry& entry) {
+    if (!entry.quiesced.holds(id) || !selected.selects(entry_id, entry)) return;
+    work.all.push_back({entry_id, entry.quiesced.newest().broadcast});
   });
-  return done;
+  return work;
+}
+
+bool Broker::resume_on(ResumeWork& work, Now now, const std::function<bool()>& turn_is_over) {
+  constexpr std::size_t kBetweenLooks = 8;  // whether the turn is over
+  auto& state = *state_;
+  state.shell.begin_sends(work.all.size() - work.next);
+  for (std::size_t seen = 1; work.next < work.all.size(); ++seen) {
+    if (seen % kBetweenLooks == 0 && turn_is_over()) return true;
+    const ResumeWork::Quiesced one = work.all[work.next++];
+    state.resume(one, work.id, now, work.done);
+  }
+  return false;
+}
+
+void Broker::State::resume(const ResumeWork::Quiesced& one, BroadcastId id, Now now,
+                           Resumed& done) {
+  auto& entry = registry.at(one.entry);
+  // It left meanwhile, or resumed.
+  if (entry.enrolment == nullptr || !entry.quiesced.holds(id)) return;
+  if (!entry.enrolment->registration.can_resume) {
+    ++done.cannot_resume;
+    return;
+  }
+  const bool acked_another = id == 0 && entry.quiesced.newest().broadcast != one.newest;
+  if (acked_another || entry.quiesced.end_one_of_many(id)) {
+    ++done.still_quiesced;
+    shell.record_changed(entry.enrolment->key());
+    return;
+  }
+  ++(entry.state == BackendState::kLive ? done.resumed : done.away);
+  end_quiesce(one.entry, now);
 }
 
 std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {

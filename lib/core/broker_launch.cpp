@@ -120,6 +120,7 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   // From here on everything that was prepared gets an outcome.
   const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
   std::uint64_t sent = 0;
+  shell.begin_sends(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     auto& target = broadcast.targets[i];
     auto& entry = registry.at(target.entry);

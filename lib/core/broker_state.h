@@ -182,6 +182,8 @@ struct Broker::State {
   void target_deadline(Broadcast& broadcast, std::uint32_t target, Now now);
   [[nodiscard]] std::chrono::milliseconds budget_of(const BroadcastRequest& request,
                                                     const Entry& entry) const;
+  // Ends the quiesces of one backend: `id`, or all if it is 0.
+  void resume(const ResumeWork::Quiesced& one, BroadcastId id, Now now, Resumed& done);
   // Checks a request and makes its path normal; nothing when it is good.
   [[nodiscard]] std::optional<ControlError> check(BroadcastRequest& request) const;
   // The broadcast that has the user's operation key of a request that was checked; null when none

@@ -7,6 +7,7 @@
 // own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <sys/types.h>
@@ -55,6 +56,9 @@ class Shell {
   // The same operation goes to many: mostly the next call has the same one again.
   virtual void send(ConnectionId connection, const OutgoingOperation& operation) = 0;
   virtual void send(ConnectionId connection, std::uint64_t request_id, const Notice& notice) = 0;
+  // Called before the first of so many sends, to as many connections at most: a shell that spreads
+  // sends over turns knows then how many to send in this one.
+  virtual void begin_sends(std::size_t /*most*/) noexcept {}
   // Called after the last send of a broadcast: a shell that collects sends submits them now.
   virtual void flush() {}
   // A shell that spreads its sends over several turns sends the rest now.

@@ -11,7 +11,7 @@ namespace {
 
 class PacedSendsTest : public BrokerFixture {
  protected:
-  static constexpr std::size_t kBackends = broker::PacedSends::kATurn + 50;
+  static constexpr std::size_t kBackends = broker::PacedSends::kFew + 50;
 
   std::vector<TestBackend*> join_all() {
     std::vector<TestBackend*> all;
@@ -30,6 +30,31 @@ TEST_F(PacedSendsTest, EveryBackendIsAskedInTheOrderOfTheBroadcasts) {
     EXPECT_EQ(backend->hears(), "operation 2: release-handles /two");
     EXPECT_EQ(backend->hears(), "cancel 1");
   }
+}
+
+// A turn that sends to many is as long as it takes to send to a few.
+TEST_F(PacedSendsTest, ABroadcastToManyLeavesInSlices) {
+  constexpr std::size_t kSlice = broker::PacedSends::kSlice;
+  const auto all = join_all();
+  release_handles("/cache");
+  std::size_t waiting = server_->waiting_sends();
+  EXPECT_GE(waiting, kBackends - kSlice);
+  while (waiting != 0) {
+    ASSERT_TRUE(run_one());
+    const std::size_t sent = waiting - server_->waiting_sends();
+    EXPECT_LE(sent, kSlice);
+    waiting -= sent;
+  }
+  for (TestBackend* backend : all) {
+    EXPECT_EQ(backend->hears(), "operation 1: release-handles /cache");
+  }
+}
+
+TEST_F(PacedSendsTest, ABroadcastToFewLeavesAtOnce) {
+  // What the last of them was told may count in the same turn.
+  for (std::size_t i = 1; i < broker::PacedSends::kFew; ++i) join("b" + std::to_string(i));
+  release_handles("/cache");
+  EXPECT_EQ(server_->waiting_sends(), 0U);
 }
 
 TEST_F(PacedSendsTest, OneThatBreaksTheProtocolMeanwhileHearsWhatWasSentBefore) {

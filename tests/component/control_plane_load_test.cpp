@@ -105,6 +105,27 @@ TEST_F(ControlPlaneLoadTest, APingIsAnsweredWhileALongListIsMade) {
   EXPECT_EQ(lister.hears(), "1 backends");
 }
 
+TEST_F(ControlPlaneLoadTest, AQuiesceOfManyAndItsEndKeepNobodyWaiting) {
+  TestOperator& op = connect();
+  wire::StartBroadcast quiesce;
+  quiesce.request.operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  quiesce.request.ack_timeout = kNever;
+  quiesce.detach = true;
+  settle();
+  op.asks(1, quiesce);
+  std::string answer;
+  EXPECT_LT(longest_turn(op, answer).count(), bound().count());
+  EXPECT_EQ(answer, "1 accepted 100: 2000 asked, 0 dead");
+  for (TestBackend& backend : backends_) {
+    EXPECT_EQ(backend.hears(), "operation 100: quiesce (maintenance)");
+    backend.acks(100);
+  }
+  settle();
+  op.asks(2, wire::Resume{});
+  EXPECT_LT(longest_turn(op, answer).count(), bound().count());
+  EXPECT_EQ(answer, "2 resumed 2000, cannot resume 0");
+}
+
 // Each turn is short, but so many connections take it one after the other.
 TEST_F(ControlPlaneLoadTest, TheConnectionsOfOneUserKeepAnotherWaitingForOneTurnTogether) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";

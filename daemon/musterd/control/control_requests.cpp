@@ -243,20 +243,29 @@ void ControlSession::handle(std::uint64_t id, wire::Watch /*request*/) {
   respond(id, wire::Watching{});
 }
 
-void ControlSession::handle(std::uint64_t id, const wire::Resume& request) {
-  auto& server = *context_->server;
-  const core::Resumed resumed = server.core().resume(request.id, request.selection, server.now());
-  if (may_log(LogLevel::kInfo)) {
-    context_->log.info("operator ended quiesces",
-                       {{"pid", static_cast<std::int64_t>(who_.pid)},
-                        {"uid", static_cast<std::uint64_t>(who_.uid)},
-                        {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
-                        {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)},
-                        {"away", static_cast<std::uint64_t>(resumed.away)},
-                        {"still_quiesced", static_cast<std::uint64_t>(resumed.still_quiesced)}});
+asio::awaitable<void> ControlSession::resume(std::shared_ptr<ControlSession> self, std::uint64_t id,
+                                             BroadcastId broadcast) {
+  auto& server = *self->context_->server;
+  const std::function<bool()> turn_is_over = [turn = &self->turn_] { return turn->is_over(); };
+  core::ResumeWork work = server.core().begin_resume(broadcast, *self->selected_);
+  while (server.core().resume_on(work, server.now(), turn_is_over)) {
+    co_await UserTurns::Turn::begin(self->turn_);
+    if (self->finishing_) break;  // the others stay quiesced
   }
-  respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume, resumed.away,
-                                   resumed.still_quiesced});
+  const core::Resumed& resumed = work.done;
+  if (self->may_log(LogLevel::kInfo)) {
+    self->context_->log.info(
+        "operator ended quiesces",
+        {{"pid", static_cast<std::int64_t>(self->who_.pid)},
+         {"uid", static_cast<std::uint64_t>(self->who_.uid)},
+         {"resumed", static_cast<std::uint64_t>(resumed.resumed)},
+         {"cannot_resume", static_cast<std::uint64_t>(resumed.cannot_resume)},
+         {"away", static_cast<std::uint64_t>(resumed.away)},
+         {"still_quiesced", static_cast<std::uint64_t>(resumed.still_quiesced)}});
+  }
+  if (self->finishing_) co_return;
+  self->respond(id, wire::ResumeAccepted{resumed.resumed, resumed.cannot_resume, resumed.away,
+                                         resumed.still_quiesced});
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::ForgetBackend& request) {

@@ -202,14 +202,11 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
   if (key) key->begins(at_risk);
   if (std::holds_alternative<wire::ListBackends>(frame.message)) {
     co_await list(self, frame.request_id);
+  } else if (const auto* resumes = std::get_if<wire::Resume>(&frame.message)) {
+    co_await resume(self, frame.request_id, resumes->id);
   } else {
-    std::visit(
-        [&](auto& request) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(request)>, wire::ListBackends>) {
-            self->handle(frame.request_id, std::move(request));
-          }
-        },
-        frame.message);
+    std::visit([&](auto& request) { self->handle(frame.request_id, std::move(request)); },
+               frame.message);
   }
   co_return true;
 }

@@ -122,17 +122,20 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   static asio::awaitable<void> select(std::shared_ptr<ControlSession> self);
   // Answers with the backends of this instant, written down in turns of the loop.
   static asio::awaitable<void> list(std::shared_ptr<ControlSession> self, std::uint64_t id);
+  // Ends the quiesces of this instant, in turns of the loop; then it answers.
+  static asio::awaitable<void> resume(std::shared_ptr<ControlSession> self, std::uint64_t id,
+                                      BroadcastId broadcast);
 
   void handle(std::uint64_t id, wire::Ping request);
   void handle(std::uint64_t id, wire::StartBroadcast request);
   void handle(std::uint64_t id, const wire::GetReport& request);
   void handle(std::uint64_t id, const wire::CancelBroadcast& request);
-  // Not called: see list().
+  // Not called: see list() and resume().
   static void handle(std::uint64_t /*id*/, const wire::ListBackends& /*request*/) {}
+  static void handle(std::uint64_t /*id*/, const wire::Resume& /*request*/) {}
   void handle(std::uint64_t id, wire::GetStatus request);
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, const PolicyQuestion& question);
-  void handle(std::uint64_t id, const wire::Resume& request);
   void handle(std::uint64_t id, const wire::ForgetBackend& request);
   // When that is on disk: a broker that crashes does not know the backend again.
   void respond_forgotten(std::uint64_t id);

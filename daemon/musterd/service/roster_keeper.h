@@ -118,6 +118,8 @@ class RosterKeeper {
   }
 
  private:
+  using Changes = std::unordered_map<BackendKey, bool, BackendKeyHash>;  // true: it is gone
+
   // A look at /proc for each: a few of them a turn.
   static constexpr std::size_t kChangesOfATurn = 64;
 
@@ -163,11 +165,21 @@ class RosterKeeper {
                   [&](const RosterEntry& entry) { return entry.registration.key == key; });
     // In the order in which they came, so that no user's many delay another's one for long.
     try {
-      if (!changed_.contains(key)) order_.push_back(key);
-      changed_.insert_or_assign(key, gone);
+      const auto [change, is_first] = changed_.try_emplace(key, gone);
+      change->second = gone;
+      if (is_first) put_in_order(change);
       write_later();
     } catch (...) {
       has_missed_ = true;
+      throw;
+    }
+  }
+
+  void put_in_order(Changes::iterator change) {
+    try {
+      order_.push_back(change->first);
+    } catch (...) {
+      changed_.erase(change);
       throw;
     }
   }
@@ -275,8 +287,8 @@ class RosterKeeper {
   RosterStore& store_;
   os::Whereabouts here_;
   broker::BrokerServer* server_ = nullptr;
-  std::unordered_map<BackendKey, bool, BackendKeyHash> changed_;  // true: it is gone
-  std::deque<BackendKey> order_;                                  // has all of changed_
+  Changes changed_;
+  std::deque<BackendKey> order_;        // has all of changed_
   std::vector<RosterEntry> unwatched_;  // of the last broker's, not yet expected
   asio::steady_timer patience_;
   std::vector<core::ConnectionId> seen_;  // waited at the last look; ascending
