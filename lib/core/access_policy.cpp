@@ -1,6 +1,7 @@
 #include "core/access_policy.h"
 
 #include <algorithm>
+#include <fnmatch.h>
 #include <optional>
 #include <set>
 #include <utility>
@@ -117,6 +118,98 @@ bool AccessPolicy::may_register_something(const Subject& who) const {
     return rule.effect == Effect::kAllow || (rule.services.empty() && rule.instances.empty());
   });
   return verdict.allowed;
+}
+
+namespace {
+
+constexpr std::string_view kServiceField = "service";
+
+// The characters with which every value begins that the glob matches.
+std::string_view fixed_start(std::string_view glob) {
+  return glob.substr(0, glob.find_first_of("*?[\\"));
+}
+
+bool is_fixed(std::string_view glob) { return fixed_start(glob).size() == glob.size(); }
+
+// Compares what is selected with what rules are about, a limited number of times. "May" is the
+// answer where it cannot tell.
+class Overlap {
+ public:
+  explicit Overlap(const Selection& selected) : selected_(selected) {}
+
+  // Whether the rule may be about a key that is selected.
+  bool may_be_about(const RegisterRule& rule) {
+    return selected_.empty() ||
+           std::any_of(selected_.begin(), selected_.end(), [&](const Selector& one) {
+             return may_meet(one, rule.services) && may_meet(one, rule.instances);
+           });
+  }
+  // Whether it is about every key that is selected, for certain.
+  bool is_about_all(const RegisterRule& rule) {
+    if (!rule.instances.empty()) return false;
+    if (rule.services.empty()) return true;
+    return !selected_.empty() &&
+           std::all_of(selected_.begin(), selected_.end(), [&](const Selector& one) {
+             return std::any_of(one.terms().begin(), one.terms().end(),
+                                [&](const SelectorTerm& term) {
+                                  if (term.field != kServiceField || !is_fixed(term.glob))
+                                    return false;
+                                  if (!has_time(rule.services.size())) return false;
+                                  const BackendKey key{Instance::shared(), term.glob, "", ""};
+                                  return selects(rule.services, key, {});
+                                });
+           });
+  }
+
+ private:
+  static constexpr std::size_t kMostComparisons = 512;
+
+  bool may_meet(const Selector& selected, const Selection& of_rule) {
+    return of_rule.empty() || std::any_of(of_rule.begin(), of_rule.end(), [&](const Selector& one) {
+             return may_meet(selected, one);
+           });
+  }
+  bool may_meet(const Selector& selected, const Selector& of_rule) {
+    for (const SelectorTerm& wanted : selected.terms()) {
+      for (const SelectorTerm& allowed : of_rule.terms()) {
+        if (!has_time(1)) return true;
+        if (wanted.field == allowed.field && !may_meet(wanted.glob, allowed.glob)) return false;
+      }
+    }
+    return true;
+  }
+  // Only the rule's glob is matched: the other one is any operator's, and may take long.
+  static bool may_meet(const std::string& selected, const std::string& of_rule) {
+    const std::string_view start = fixed_start(selected);
+    const std::string_view rule_start = fixed_start(of_rule);
+    const std::size_t both = std::min(start.size(), rule_start.size());
+    if (start.substr(0, both) != rule_start.substr(0, both)) return false;
+    return !is_fixed(selected) || ::fnmatch(of_rule.c_str(), selected.c_str(), 0) == 0;
+  }
+  bool has_time(std::size_t comparisons) {
+    if (comparisons > left_) return false;
+    left_ -= comparisons;
+    return true;
+  }
+
+  const Selection& selected_;
+  std::size_t left_ = kMostComparisons;
+};
+
+}  // namespace
+
+bool AccessPolicy::might_register(uid_t uid, const Selection& selected) const {
+  Overlap overlap(selected);
+  for (const RegisterRule& rule : registration) {
+    const bool is_about_user = rule.who.everybody || contains(rule.who.uids, uid);
+    if (rule.effect == Effect::kAllow) {
+      const bool may_be_about_user = is_about_user || !rule.who.gids.empty();
+      if (may_be_about_user && overlap.may_be_about(rule)) return true;
+    } else if (is_about_user && overlap.is_about_all(rule)) {
+      return false;
+    }
+  }
+  return false;
 }
 
 std::string AccessPolicy::group_that_may_connect(const Subject& who, Lane lane) const {

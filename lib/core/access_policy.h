@@ -110,6 +110,9 @@ struct AccessPolicy {
   [[nodiscard]] Verdict may_register(const Subject& who, const BackendKey& key) const;
   // Whether there may be a key that it may register.
   [[nodiscard]] bool may_register_something(const Subject& who) const;
+  // Whether a process of that user, whatever its groups are, might be allowed to register a key
+  // that the selection selects. True also where that cannot be told, or takes too long to find out.
+  [[nodiscard]] bool might_register(uid_t uid, const Selection& selected) const;
   [[nodiscard]] Verdict may_control(const Subject& who, const ControlAct& act) const;
   // The name of a group whose members may do what `who` may not; empty when no rule names one.
   [[nodiscard]] std::string group_that_may_connect(const Subject& who, Lane lane) const;

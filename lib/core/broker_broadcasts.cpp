@@ -187,7 +187,7 @@ std::variant<DryRun, ControlError> Broker::dry_run(const BroadcastRequest& reque
     dry_run.backends_unknown = there->backends_unknown;
     return dry_run;
   }
-  dry_run.backends_unknown = state_->misses_backends();
+  dry_run.backends_unknown = state_->misses_backends(request.selection);
   std::optional<SelectionWork> fresh;
   if (selected == nullptr) selected = &fresh.emplace(request.selection);
   state_->registry.for_each([&](EntryId id, const Entry& entry) {

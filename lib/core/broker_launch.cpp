@@ -23,11 +23,11 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   auto made = log.make(shell.next_broadcast_id());
   auto& broadcast = *made;
   broadcast.id_not_durable = !shell.last_id_is_durable();
-  broadcast.backends_unknown = misses_backends();
   broadcast.asked_by = std::move(what.asked_by);
   broadcast.charged = what.charged;
   broadcast.own = what.own;
   broadcast.request = std::move(what.request);
+  broadcast.backends_unknown = misses_backends(broadcast.request.selection);
   if (broadcast.asked_by && broadcast.request.operation.as_quiesce() != nullptr) {
     broadcast.quiesced_by = std::make_shared<const Operator>(*broadcast.asked_by);
   }

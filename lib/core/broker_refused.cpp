@@ -90,6 +90,13 @@ void Broker::State::drop_unknown(ConnectionId watch) {
   release(watch);
 }
 
+bool Broker::State::misses_some_of(const Selection& selection) const {
+  if (refused.knows_all()) return false;
+  if (selection.empty() || !config.policy) return true;
+  return refused.may_be_of(
+      [&](uid_t uid) { return config.policy->might_register(uid, selection); });
+}
+
 EntryId Broker::State::list_refused(const Peer& peer, Registration registration, Cause cause,
                                     Now now) {
   const BackendKey own = own_key(registration.key);

@@ -101,6 +101,8 @@ struct Broker::State {
   // before; nothing: it does not say.
   void known_now(const Peer& peer, std::optional<std::uint32_t> own);
   void drop_unknown(ConnectionId watch);
+  // Whether a process that was refused and has no entry may be one that is selected.
+  [[nodiscard]] bool misses_some_of(const Selection& selection) const;
   // The entry that the connection is to watch for; none where another does, or there is no room.
   EntryId list_refused(const Peer& peer, Registration registration, Cause cause, Now now);
   // The entry of the refusal of that key, as the process gave it, of that process.
@@ -162,9 +164,9 @@ struct Broker::State {
   };
   // Sends to every backend that is selected and not dead. Strong: when it throws nothing was sent.
   Broadcast& launch(Launch what, Now now);
-  // Whether a backend that may be in the way is not in the registry.
-  [[nodiscard]] bool misses_backends() const noexcept {
-    return !refused.knows_all() || !shell.knows_all_backends();
+  // Whether a backend that may be in the way of those that are selected is not in the registry.
+  [[nodiscard]] bool misses_backends(const Selection& selection) const {
+    return misses_some_of(selection) || !shell.knows_all_backends();
   }
   // Everything of a broadcast that is not yet known to anybody.
   std::unique_ptr<Broadcast> prepare(Launch what, Now now);

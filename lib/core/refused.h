@@ -131,6 +131,15 @@ class RefusedProcesses {
   [[nodiscard]] bool has_missed() const noexcept { return missed_somebody_ || !missed_.empty(); }
   // Whether all that may be in the way have entries.
   [[nodiscard]] bool knows_all() const noexcept { return !has_missed() && unknown.empty(); }
+  // Whether one that has no entry may be of a user of whom `is_meant`, which is asked of a few:
+  // where there are more users, it may.
+  template <class Predicate>
+  [[nodiscard]] bool may_be_of(Predicate is_meant) const {
+    if (missed_somebody_ || missed_.size() + unknown.users().size() > kMostUsersAsked) return true;
+    return std::any_of(missed_.begin(), missed_.end(), is_meant) ||
+           std::any_of(unknown.users().begin(), unknown.users().end(),
+                       [&](const auto& user) { return is_meant(user.first); });
+  }
   // An operator knows that none of them is in the way. False: there was none.
   bool forget_missed() noexcept {
     const bool had = has_missed();
@@ -175,6 +184,7 @@ class RefusedProcesses {
   }
 
  private:
+  static constexpr std::size_t kMostUsersAsked = 8;
   static constexpr std::size_t kMostNames = 200;  // characters
 
   static void name_user(std::string& users, uid_t uid) {

@@ -39,6 +39,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "turned away again",
     "exited after it was turned away",
     "registered after it was turned away",
+    "missed by no selection",
     "one of several that were turned away",
     "asked when one was not listed",
     "deadlines of the whole",

@@ -45,11 +45,12 @@ enum class Case : std::uint8_t {
   kTurnedAwayAgain,
   kTurnedAwayExited,
   kTurnedAwayRegistered,
-  kTurnedAwayStill,  // a backend of its process is known, but not all that were refused
-  kMissedAsked,      // and a broadcast began
-  kWholeDeadline,    // the deadline of the whole passed
-  kKeyAfterRestart,  // an operation key was used before the broker restarted
-  kOtherUid,         // wanted a live key, and was denied
+  kMissedNotSelected,  // somebody is missed who can be none of those that are selected
+  kTurnedAwayStill,    // a backend of its process is known, but not all that were refused
+  kMissedAsked,        // and a broadcast began
+  kWholeDeadline,      // the deadline of the whole passed
+  kKeyAfterRestart,    // an operation key was used before the broker restarted
+  kOtherUid,           // wanted a live key, and was denied
   kAcceptedLate,
   kAcceptedDead,   // its process exited while it waited
   kNeverAccepted,  // the broker ended first

@@ -190,8 +190,8 @@ class Oracle {
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::size_t open_targets() const;
   [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
-  // Whether some process may be in the way that has no entry.
-  [[nodiscard]] bool misses_somebody() const;
+  // Whether some process may be in the way of those that are selected, and has no entry.
+  [[nodiscard]] bool misses_somebody(std::int64_t selection = 0) const;
   [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
   [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
   [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;

@@ -130,7 +130,8 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
   cast.started = now.steady;
   cast.started_unix_ms = now.unix_ms;
   // Rule: the broker knows of a process that was not asked, and cannot name it: never a yes.
-  cast.backends_unknown = misses_somebody();
+  cast.backends_unknown = misses_somebody(cast.selection);
+  if (!cast.backends_unknown && misses_somebody()) cases_.saw(Case::kMissedNotSelected);
   if (cast.backends_unknown) cases_.saw(Case::kMissedAsked);
   for (const auto& backend : backends_) {
     if (only && backend.serial != *only) continue;
@@ -301,9 +302,14 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   return std::nullopt;
 }
 
-bool Oracle::misses_somebody() const {
-  return !missed_.empty() || std::any_of(connections_.begin(), connections_.end(),
-                                         [](const auto& one) { return one.second.turned_away; });
+// Rule: a process without a name counts where a key that is selected might be its own: where policy
+// lets its user register none of those, it is not in the way.
+bool Oracle::misses_somebody(std::int64_t selection) const {
+  const auto counts = [&](uid_t uid) { return might_register(knobs_.policy, uid, selection); };
+  return std::any_of(missed_.begin(), missed_.end(), counts) ||
+         std::any_of(connections_.begin(), connections_.end(), [&](const auto& one) {
+           return one.second.turned_away && counts(one.second.peer.uid);
+         });
 }
 
 bool Oracle::forget_missed() {

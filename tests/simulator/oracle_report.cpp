@@ -201,7 +201,7 @@ std::variant<DryRun, Code> Oracle::dry_run(std::int64_t operation, std::int64_t 
   if (!operation_of(operation).accepted) return Code::kInvalid;
   DryRun dry_run;
   // Rule: it says what launch() would do now, and no more of a yes.
-  dry_run.backends_unknown = misses_somebody();
+  dry_run.backends_unknown = misses_somebody(selection);
   for (const auto& backend : backends_) {
     if (!selected(selection, backend.form.key, backend.form.hot)) continue;
     if (backend.state == BackendState::kDead) {

@@ -108,4 +108,13 @@ bool may_register_something(std::int64_t policy, uid_t uid) {
   return false;
 }
 
+// By service and instance, as rules are about these: who may be alpha, shared, is not in
+// "instance=private:*", "service=delta,.. or gamma" and "service=nobody". Versions and labels are
+// in no rule. Who is in the group of the first rule cannot be told.
+bool might_register(std::int64_t policy, uid_t uid, std::int64_t selection) {
+  const bool is_alpha_alone = static_cast<std::size_t>(policy) % kPolicies == 2 && uid != kThird;
+  const auto number = static_cast<std::size_t>(selection) % kSelections;
+  return !is_alpha_alone || (number != 3 && number != 5 && number != 6);
+}
+
 }  // namespace muster::simulator

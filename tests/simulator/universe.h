@@ -67,6 +67,9 @@ inline constexpr std::uint32_t kPolicies = 4;
 // One key at least.
 [[nodiscard]] bool may_register_something(std::int64_t policy, uid_t uid);
 
+// Whether a process of that user, in whatever groups it is, might register one that is selected.
+[[nodiscard]] bool might_register(std::int64_t policy, uid_t uid, std::int64_t selection);
+
 // Every fourth process is of the second user, every eighth of the third, and pids are used twice.
 // Every eleventh cannot be seen (pid 0); of those every other one is known by its pidfd, and
 // nothing tells the rest apart. Whoever `exited` before the broker looked is known by its pid

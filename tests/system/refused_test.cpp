@@ -36,6 +36,10 @@ backend_mode = "0666"
 socket = "backend"
 users = [0, 54000, 65534]
 [[policy.register]]
+effect = "deny"
+users = [65534]
+services = ["of-root"]
+[[policy.register]]
 users = [0, 65534]
 [[quota.uid]]
 uid = 65534
@@ -337,6 +341,18 @@ TEST_F(RefusedTest, OneThatEndsItsConnectionByItselfIsAProbe) {
   });
   ASSERT_EQ(probe.hear(), "done");
   EXPECT_EQ(release().status, 0);
+}
+
+TEST_F(RefusedTest, OneThatMayNotRegisterWhatIsSelectedDeniesNobodyItsYes) {
+  const Process broker = start_broker();
+  Process owner(fake("of-root"));
+  owner.wait_for("registered");
+  Child wrong = sends(kNobodyUid, "GET / HTTP/1.1\r\n\r\n");
+  ASSERT_THAT(wrong.hear(), HasSubstr("protocol"));
+  EXPECT_EQ(release({"--select", "service=of-root"}).status, 0);
+  EXPECT_EQ(release({"--select", "service=of-root,version=1.*"}).status, 0);
+  EXPECT_EQ(release({"--select", "service=of-*"}).status, 1) << "it might register another";
+  EXPECT_EQ(release().status, 1);
 }
 
 TEST_F(RefusedTest, AStrangerDeniesNobodyItsYes) {

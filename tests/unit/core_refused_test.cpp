@@ -360,6 +360,27 @@ TEST_F(CoreTurnedAwayTest, OneWhoseKeyPolicyDeniesIsNotInTheWayAndTakesAwayItsOw
   EXPECT_EQ(asked(s, 2), kBothAcked);
 }
 
+TEST_F(CoreTurnedAwayTest, OneWhoseUserMayRegisterNoneOfThoseThatAreSelectedIsNotInTheWay) {
+  Knobs knobs;
+  knobs.policy = 2;  // the first user may register alpha, shared, and nothing else
+  constexpr int kSecondAlpha = 1;
+  auto& s = with(knobs);
+  s.join(1, 1, kAlpha);
+  s.join(2, 2, kSecondAlpha);
+  s.step(StepKind::kConnect, 3, 4);
+  s.says(StepKind::kGarbage, 3);
+  auto is_complete = [&, id = 0](std::int64_t selection) mutable {
+    s.step(StepKind::kStart, ++id, 3, -1, selection);
+    return s.report(static_cast<BroadcastId>(id)).find(kSomebodyIsMissing) == std::string::npos;
+  };
+  std::string complete;
+  for (std::int64_t selection = 0; selection < kSelections; ++selection) {
+    if (is_complete(selection)) complete += std::to_string(selection);
+  }
+  // Of a private instance; of delta or gamma; of nobody.
+  EXPECT_EQ(complete, "356");
+}
+
 // Everything but Register, as the first message.
 class CoreSpokeWronglyTest : public CoreTurnedAwayTest,
                              public ::testing::WithParamInterface<StepKind> {};
