@@ -53,7 +53,17 @@ TEST_F(DaemonStoresTest, ACrashDoesNotForgetThatRefusedProcessesAreNotListed) {
   run.reset();  // a crash
   run = start();
   EXPECT_FALSE(run->roster->knows_all());
+  EXPECT_EQ(run->roster->problem(),
+            "the broker of an earlier run refused more backends than it listed: they may run, and "
+            "are not asked until they register; look who uses files, then: musterctl forget "
+            "--lost-roster");
+  EXPECT_TRUE(run->worker.close());
+  run.reset();
+  run = start();
+  EXPECT_FALSE(run->roster->knows_all()) << "until an operator says otherwise";
   EXPECT_TRUE(run->roster->forget_lost());
+  EXPECT_FALSE(run->roster->forget_lost()) << "there is none any more";
+  EXPECT_EQ(run->roster->problem(), "");
   run->roster->set_missed_refused(true);
   run->roster->set_missed_refused(false);
   EXPECT_TRUE(run->worker.close());
@@ -122,10 +132,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(DaemonStoresTest, ARosterOfAnEarlierBootMissesNobody) {
   std::ofstream(dir_ / kRosterFileName) << "this is no roster at all";
   std::ofstream(dir_ / "roster.incomplete-of-another-boot") << "";
+  std::ofstream(dir_ / "roster.refused-of-another-boot") << "";
   const timespec old[2]{{0, 0}, {0, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / kRosterFileName).c_str(), old, 0), 0);
   EXPECT_TRUE(start()->roster->knows_all());
   EXPECT_FALSE(std::filesystem::exists(dir_ / "roster.incomplete-of-another-boot"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "roster.refused-of-another-boot"));
 }
 
 // What is registered while the disk fails stands in no file.

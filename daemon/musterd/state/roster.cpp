@@ -41,9 +41,14 @@ bool is_of_earlier_boot(const std::filesystem::path& path) {
   return file.st_mtim.tv_sec + kClockError < now.tv_sec - up.tv_sec;
 }
 
+constexpr std::string_view kMarkerBegin = "roster.incomplete-";
+constexpr std::string_view kRefusedMarkerBegin = "roster.refused-";
+
 // The file that becomes the marker: on a disk that is full none could be made.
 std::filesystem::path spare_of(const std::filesystem::path& marker) {
-  return marker.parent_path() / "roster.spare";
+  const std::string name = marker.filename();
+  const bool is_refused = name.starts_with(kRefusedMarkerBegin);
+  return marker.parent_path() / (is_refused ? "roster.refused.spare" : "roster.spare");
 }
 
 void make_empty(const std::filesystem::path& path) {
@@ -59,20 +64,19 @@ void remove_marker(const std::filesystem::path& marker) {
   (void)::rename(marker.c_str(), spare_of(marker).c_str());
 }
 
-constexpr std::string_view kMarkerBegin = "roster.incomplete-";
-
-std::string marker_name() {
-  std::string name(kMarkerBegin);
+std::string marker_name(std::string_view begin) {
+  std::string name(begin);
   return name.append(os::boot_id());
 }
 
 // Of earlier boots: they mean nothing any more.
 void remove_old_markers(const std::filesystem::path& directory) {
-  const std::string now = marker_name();
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with(kMarkerBegin) && name != now) remove_marker(entry.path());
+    for (const std::string_view begin : {kMarkerBegin, kRefusedMarkerBegin}) {
+      if (name.starts_with(begin) && name != marker_name(begin)) remove_marker(entry.path());
+    }
   }
 }
 
@@ -104,7 +108,8 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
                          const std::filesystem::path& directory, Log& log, bool had_predecessor)
     : worker_(worker),
       log_(log),
-      marker_(directory / marker_name()),
+      marker_(directory / marker_name(kMarkerBegin)),
+      refused_marker_(directory / marker_name(kRefusedMarkerBegin)),
       file_(escape_bytes((directory / kRosterFileName).native())) {
   // Where the host goes down nobody is left to expect.
   JournalFile file(directory, kRosterFileName, JournalFile::Appended::kInKernel);
@@ -131,8 +136,15 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
   if (std::error_code error; lost_.empty() && std::filesystem::exists(marker_, error)) {
     lost_ = "was not whole, or could not be written, in an earlier run";
   }
+  if (std::error_code error; std::filesystem::exists(refused_marker_, error)) {
+    earlier_missed_refused_ = true;
+    log_.warning(
+        "an earlier run refused more processes than it listed: they may run, and are unknown",
+        {{"file", escape_bytes(refused_marker_.native())}});
+  }
   remove_old_markers(directory);
   make_empty(spare_of(marker_));
+  if (!earlier_missed_refused_) make_empty(spare_of(refused_marker_));
   if (!lost_.empty()) {
     write_marker(marker_);  // before the file is written anew, and looks whole
     log.error("cannot read the roster: backends that have not reconnected are unknown",
@@ -154,7 +166,7 @@ void RosterStore::health_changed(const std::string& problem) {
   // them.
   if (!problem.empty()) (void)worker_.run([marker = marker_] { write_marker(marker); });
   if (problem.empty()) {
-    remove_marker_if_whole();
+    remove_markers_if_whole();
     return log_.info("the roster can be written again", {{"file", file_}});
   }
   log_.warning(
@@ -163,24 +175,26 @@ void RosterStore::health_changed(const std::string& problem) {
 }
 
 bool RosterStore::forget_lost() {
-  if (lost_.empty()) return false;
+  if (lost_.empty() && !earlier_missed_refused_) return false;
   lost_.clear();
-  if (journal_->problem().empty()) remove_marker_if_whole();
+  earlier_missed_refused_ = false;
+  if (journal_->problem().empty()) remove_markers_if_whole();
   return true;
 }
 
 void RosterStore::set_missed_refused(bool missed) {
   if (std::exchange(has_missed_refused_, missed) == missed) return;
   if (missed) {
-    (void)worker_.run([marker = marker_] { write_marker(marker); });
+    (void)worker_.run([marker = refused_marker_] { write_marker(marker); });
   } else if (journal_->problem().empty()) {
-    remove_marker_if_whole();
+    remove_markers_if_whole();
   }
 }
 
-void RosterStore::remove_marker_if_whole() {
-  if (!lost_.empty() || has_missed_refused_) return;
-  (void)worker_.run([marker = marker_] { remove_marker(marker); });
+void RosterStore::remove_markers_if_whole() {
+  if (lost_.empty()) (void)worker_.run([marker = marker_] { remove_marker(marker); });
+  if (has_missed_refused_ || earlier_missed_refused_) return;
+  (void)worker_.run([marker = refused_marker_] { remove_marker(marker); });
 }
 
 std::vector<RosterEntry> RosterStore::load(const os::Whereabouts& here) {
@@ -264,9 +278,15 @@ std::string RosterStore::problem() const {
            " backends of an earlier run cannot be watched: no file descriptor is free; raise the "
            "limit (LimitNOFILE=)";
   }
+  const std::string what_to_do = "look who uses files, then: musterctl forget --lost-roster";
+  if (lost_.empty() && earlier_missed_refused_) {
+    return "the broker of an earlier run refused more backends than it listed: they may run, and "
+           "are not asked until they register; " +
+           what_to_do;
+  }
   if (lost_.empty()) return {};
   return "the roster of an earlier run could not be read: " + file_ + ' ' + lost_ +
-         ": backends may be missing; look who uses files, then: musterctl forget --lost-roster";
+         ": backends may be missing; " + what_to_do;
 }
 
 void RosterStore::close() { journal_->close(); }

@@ -91,15 +91,17 @@ class RosterStore {
   // Why the roster is not complete, or is not on disk; empty when all is well. A sentence.
   [[nodiscard]] std::string problem() const;
   // False: a backend that registered since the host started may be missing, as the roster was
-  // damaged or could not be written. That outlives the broker, until forget_lost() or a restart of
-  // the host.
-  [[nodiscard]] bool knows_all() const noexcept { return lost_.empty() && unwatched_ == 0; }
+  // damaged or could not be written, or an earlier run refused more than it listed. That outlives
+  // the broker, until forget_lost() or a restart of the host.
+  [[nodiscard]] bool knows_all() const noexcept {
+    return lost_.empty() && unwatched_ == 0 && !earlier_missed_refused_;
+  }
   // So many backends of the last broker cannot be watched now, and are not in the registry.
   void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
   // Whether processes were refused that are in no list: the next broker must know that it misses
   // them.
   void set_missed_refused(bool missed);
-  // An operator says that nobody is missed. False: no roster was lost.
+  // An operator says that nobody is missed. False: there was nobody.
   bool forget_lost();
   // `done` is called from the loop, when what was noted and said before is on disk, or could not be
   // written.
@@ -121,17 +123,19 @@ class RosterStore {
   std::map<BackendKey, std::uint64_t> order_of_;
   std::uint64_t next_order_ = 0;
   void health_changed(const std::string& problem);
-  // Where nothing is missing, the marker goes. REQUIRES: the roster can be written.
-  void remove_marker_if_whole();
+  // Where nothing is missing, the markers go. REQUIRES: the roster can be written.
+  void remove_markers_if_whole();
 
   Worker& worker_;
   Log& log_;
   // An empty file that says that the roster is not whole. Its name has the boot: a full disk has
   // room for a name.
   std::filesystem::path marker_;
-  std::string lost_;  // what could not be read
+  std::filesystem::path refused_marker_;  // the same: refused processes are missing
+  std::string lost_;                      // what could not be read
   std::size_t unwatched_ = 0;
   bool has_missed_refused_ = false;
+  bool earlier_missed_refused_ = false;  // an earlier run
   bool is_late_ = false;
   std::string file_;
   std::unique_ptr<Journal> journal_;
