@@ -363,6 +363,7 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.reconnecting_backends = 0;
   status.lost_backends = 0;
   status.quiesced_backends = 0;
+  std::size_t unseen = 0;
   state_->registry.for_each([&](EntryId, const Entry& entry) {
     switch (entry.state) {
       case BackendState::kLive:
@@ -379,6 +380,8 @@ void Broker::fill_status(BrokerStatus& status) const {
         break;
     }
     if (entry.quiesced.holds()) ++status.quiesced_backends;
+    const bool is_lost = entry.state == BackendState::kLost;
+    if (is_lost && entry.cause == Cause::kUnseen) ++unseen;
   });
   status.running_broadcasts.clear();
   state_->log.for_each_running(
@@ -387,6 +390,12 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.counters = state_->counters;
   status.users = state_->usage();
   state_->refused.add_problems(status.problems, state_->config.max_refused);
+  if (unseen == 0) return;
+  status.problems.push_back(
+      std::to_string(unseen) +
+      " backends of an earlier run cannot be seen: the broker runs in another pid namespace: they "
+      "may run and are not asked; start them again, or, when you know that they are gone: "
+      "musterctl forget KEY (--lost-roster: all of them)");
 }
 
 }  // namespace muster::core

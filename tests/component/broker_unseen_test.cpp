@@ -73,7 +73,14 @@ TEST_F(UnseenTest, OneThatDoesNotComeIsLostUntilItIsForgotten) {
     EXPECT_EQ(outcome(id, "cache").cause, Cause::kUnseen);
     EXPECT_EQ(outcome(id, "cache").pid, 0);
   }
+  const auto problems = [&] {
+    BrokerStatus status;
+    core().fill_status(status);
+    return status.problems;
+  };
+  EXPECT_THAT(problems(), ::testing::ElementsAre(::testing::HasSubstr("1 backends of an earlier")));
   EXPECT_FALSE(core().forget(key_of("cache"), server_->now()));
+  EXPECT_THAT(problems(), ::testing::IsEmpty());
   EXPECT_EQ(backends(), "");
   EXPECT_EQ(result(release_handles("/c")), "release-handles /c: nobody");
 }
