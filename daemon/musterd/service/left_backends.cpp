@@ -1,5 +1,6 @@
 #include "musterd/service/left_backends.h"
 
+#include <memory>
 #include <set>
 #include <unistd.h>
 #include <variant>
@@ -28,6 +29,13 @@ std::set<BackendKey> keys_that_acked(const core::Broker& broker, BroadcastId id,
   return keys;
 }
 
+// Refused processes without an entry are in the status alone.
+bool knows_all_refused(const core::Broker& broker) {
+  BrokerStatus status;
+  broker.fill_status(status);
+  return status.problems.empty();
+}
+
 }  // namespace
 
 std::vector<os::LeftProcess> left_backends(const core::Broker& broker, BroadcastId quiesce,
@@ -51,6 +59,26 @@ std::string write_left_backends(const std::filesystem::path& sockets,
                                 const std::vector<os::LeftProcess>& left) {
   if (left.empty()) return {};
   return replace_durably(sockets, os::kLeftRunningName, os::encode_left_running(left)).problem;
+}
+
+void LeftBackends::note_quiesce(const core::Broker& broker, core::Now now) {
+  const auto newest = broker.report(0, now);
+  const auto* const report = std::get_if<core::BroadcastRows>(&newest);
+  if (report != nullptr) quiesce_ = report->head().broadcast_id;
+}
+
+void LeftBackends::leave(const core::Broker& broker, bool knows_all, core::Now now) {
+  auto left = left_backends(broker, quiesce_, knows_all && knows_all_refused(broker), now);
+  const auto failed = std::make_shared<std::string>("cannot be written: no memory");
+  const auto write = [failed, directory = sockets_, left = std::move(left)] {
+    *failed = write_left_backends(directory, left);
+  };
+  const auto told = [log = &log_, directory = sockets_, failed](bool) {
+    if (failed->empty()) return;
+    log->warning("cannot write which backends run on: `musterctl` of root will not know of them",
+                 {{"directory", directory}, {"why", *failed}});
+  };
+  if (!files_.run(write, told)) told(false);
 }
 
 void remove_left_backends(const std::filesystem::path& sockets) noexcept {

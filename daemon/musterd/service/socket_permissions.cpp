@@ -94,4 +94,15 @@ std::vector<std::string> permission_problems(const core::AccessPolicy& policy,
   return problems;
 }
 
+std::vector<std::string> permission_problems(const core::AccessPolicy& policy,
+                                             const std::vector<SocketPermissions>& sockets) {
+  std::vector<std::string> all;
+  for (const SocketPermissions& socket : sockets) {
+    for (std::string& problem : permission_problems(policy, socket)) {
+      all.push_back(std::move(problem));
+    }
+  }
+  return all;
+}
+
 }  // namespace muster::daemon

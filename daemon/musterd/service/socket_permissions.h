@@ -26,5 +26,8 @@ struct SocketPermissions {
 // for a mode that lets in a group that no rule is about.
 [[nodiscard]] std::vector<std::string> permission_problems(const core::AccessPolicy& policy,
                                                            const SocketPermissions& socket);
+// Of all of them.
+[[nodiscard]] std::vector<std::string> permission_problems(
+    const core::AccessPolicy& policy, const std::vector<SocketPermissions>& sockets);
 
 }  // namespace muster::daemon
