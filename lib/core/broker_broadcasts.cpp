@@ -390,12 +390,7 @@ void Broker::fill_status(BrokerStatus& status) const {
   status.counters = state_->counters;
   status.users = state_->usage();
   state_->refused.add_problems(status.problems, state_->config.max_refused);
-  if (unseen == 0) return;
-  status.problems.push_back(
-      std::to_string(unseen) +
-      " backends of an earlier run cannot be seen: the broker runs in another pid namespace: they "
-      "may run and are not asked; start them again, or, when you know that they are gone: "
-      "musterctl forget KEY (--lost-roster: all of them)");
+  if (unseen != 0) status.problems.push_back(unseen_problem(unseen));
 }
 
 }  // namespace muster::core

@@ -87,6 +87,23 @@ void Broker::State::die(EntryId id, Cause cause, Now now) {
   expire_dead(now);
 }
 
+void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
+  auto& state = *state_;
+  const auto* session = state.find(connection);
+  if (session == nullptr) return;
+  if (session->phase == Session::Phase::kTurnedAway) {
+    return state.drop_unknown(connection);
+  }
+  if (session->phase == Session::Phase::kNew) {
+    state.release(connection);
+    return;
+  }
+  if (inherited && (session->phase == Session::Phase::kRegistered || session->is_half_closed)) {
+    return state.outlive(session->entry, now);
+  }
+  state.die(session->entry, Cause::kProcessExited, now);
+}
+
 void Broker::State::displace(Entry& entry, BackendState before) {
   disarm(entry.grace);
   disarm(entry.idle);

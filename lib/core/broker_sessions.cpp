@@ -382,21 +382,4 @@ void Broker::connection_lost(ConnectionId connection, LossCause cause, Now now) 
   state.lose(id, why, now, cause == LossCause::kHalfClosed);
 }
 
-void Broker::process_exited(ConnectionId connection, Now now, bool inherited) {
-  auto& state = *state_;
-  const auto* session = state.find(connection);
-  if (session == nullptr) return;
-  if (session->phase == Phase::kTurnedAway) {
-    return state.drop_unknown(connection);
-  }
-  if (session->phase == Phase::kNew) {
-    state.release(connection);
-    return;
-  }
-  if (inherited && (session->phase == Phase::kRegistered || session->is_half_closed)) {
-    return state.outlive(session->entry, now);
-  }
-  state.die(session->entry, Cause::kProcessExited, now);
-}
-
 }  // namespace muster::core

@@ -43,6 +43,8 @@ void unless_out_of_memory(Step step) {
 [[nodiscard]] std::string mark_of(const ProcessId& process);
 // The key as its process gave it.
 [[nodiscard]] BackendKey own_key(BackendKey key);
+// What status says where so many backends cannot be seen.
+[[nodiscard]] std::string unseen_problem(std::size_t count);
 
 struct Broker::State {
   State(Config c, Shell& s)

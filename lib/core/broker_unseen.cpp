@@ -6,11 +6,19 @@
 // takes its place. Processes that shared a key had marks, which mean nothing here: each newcomer
 // takes the place of one of them.
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "core/broker_state.h"
 
 namespace muster::core {
+
+std::string unseen_problem(std::size_t count) {
+  return std::to_string(count) +
+         " backends of an earlier run cannot be seen: the broker runs in another pid namespace: "
+         "they may run and are not asked; start them again, or, when you know that they are gone: "
+         "musterctl forget KEY (--lost-roster: all of them)";
+}
 
 bool Broker::State::is_unseen_of(EntryId id, uid_t uid) const {
   if (id == Registry::kNone) return false;
