@@ -69,6 +69,7 @@ std::string show_event(const Event& event) {
     case Event::Kind::kBackendReconnecting:
       return with_detail(who(event) + " disconnected and may reconnect", event);
     case Event::Kind::kBackendDead:
+      if (event.was_refused) return who(event) + " exited; it was refused before";
       return with_detail(who(event) + " is dead", event);
     case Event::Kind::kBackendDeregistered:
       return who(event) + " left";

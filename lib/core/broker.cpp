@@ -127,7 +127,8 @@ Event about(Event::Kind kind, const Broadcast& broadcast, Now now) {
 
 }  // namespace
 
-void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail) {
+void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail,
+                         bool was_refused) {
   unless_out_of_memory([&] {
     Event event;
     event.kind = kind;
@@ -136,6 +137,7 @@ void Broker::State::tell(Event::Kind kind, const Enrolment& who, Now now, std::s
     event.pid = who.peer.process.pid;
     event.uid = who.peer.uid;
     event.detail = detail;
+    event.was_refused = was_refused;
     shell.report(event);
   });
 }

@@ -71,7 +71,7 @@ void Broker::State::die(EntryId id, Cause cause, Now now) {
   const auto who = entry.enrolment;
   if (entry.is_refused()) {
     drop_refused(id);  // it never was a backend that could be dead
-    return tell(Event::Kind::kBackendDead, *who, now, to_string(cause));
+    return tell(Event::Kind::kBackendDead, *who, now, to_string(cause), true);
   }
   entry.cause = cause;
   entry.quiesced.clear();

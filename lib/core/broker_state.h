@@ -205,7 +205,8 @@ struct Broker::State {
 
   // --- events
   // An event that there is no memory for is not told: what it is about has happened all the same.
-  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {});
+  void tell(Event::Kind kind, const Enrolment& who, Now now, std::string_view detail = {},
+            bool was_refused = false);
   void tell(Event::Kind kind, const Broadcast& broadcast, Now now);
   void tell_refused(const Session& session, std::string_view reason, std::string_view why, Now now);
   void tell_shutting_down(Now now);

@@ -124,6 +124,7 @@ std::string from_proto(const v1::ControlEvent& in, Event& event) {
   event.skipped_dead = in.skipped_dead();
   event.operation = in.operation();
   event.joined = in.joined();
+  event.was_refused = in.was_refused();
   if (in.has_asked_by()) event.asked_by = operator_of(in.asked_by());
   event.backends_unknown = in.backends_unknown();
   return problem;

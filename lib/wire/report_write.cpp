@@ -147,6 +147,7 @@ class EventWriter : FieldWriter {
     text(Field::kOperationFieldNumber, event.operation);
     if (event.joined) out_.present_number(Field::kJoinedFieldNumber, 1);
     if (event.asked_by) asked_by(Field::kAskedByFieldNumber, *event.asked_by);
+    if (event.was_refused) out_.present_number(Field::kWasRefusedFieldNumber, 1);
     if (event.backends_unknown) out_.present_number(Field::kBackendsUnknownFieldNumber, 1);
   }
 };

@@ -236,6 +236,9 @@ Event WireRandom::event() {
     *count = number32();
   }
   event.operation = text(100);
+  event.joined = chance();
+  event.backends_unknown = chance();
+  event.was_refused = chance();
   return event;
 }
 

@@ -111,7 +111,7 @@ class RefusedTest : public MusterdTest {
 };
 
 TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
-  const Process broker = start_broker();
+  Process broker = start_broker();
   Process owner(fake("cache"));
   owner.wait_for("registered");
   EXPECT_EQ(release().status, 0);
@@ -144,8 +144,9 @@ TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
   EXPECT_THAT(release().out, HasSubstr("1 of 2 acked"));
   holder.kill();
   holder.reap();
-  while (ctl({"backends"}).out.find(pid) != std::string::npos) {
-  }
+  EXPECT_THAT(broker.wait_for("refused process exited"),
+              HasSubstr("backend=\"cache 1.0.0 #~" + pid + "\" pid=" + pid));
+  EXPECT_THAT(ctl({"backends"}).out, Not(HasSubstr(pid)));
   EXPECT_EQ(release().status, 0);
 }
 

@@ -44,6 +44,8 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
   finished.timeouts = 1;
   finished.failures = 2;
   finished.skipped_dead = 1;
+  Event refused_exited = about_soldr(Kind::kBackendDead, "process exited");
+  refused_exited.was_refused = true;
   Event lost = event_of(Kind::kEventsLost, 0);
   lost.detail = "12 are missing";
   Event newer = event_of(kUnknownEventKind, 0);
@@ -53,6 +55,7 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
            about_soldr(Kind::kBackendReturned),
            about_soldr(Kind::kBackendReconnecting),
            about_soldr(Kind::kBackendDead, "process exited"),
+           refused_exited,
            about_soldr(Kind::kBackendDeregistered),
            about_soldr(Kind::kBackendLost, std::string(to_string(Cause::kInherited))),
            about_soldr(Kind::kBackendResumed),
@@ -80,6 +83,7 @@ TEST(WatchedEvent, OfEachKindIsOneLineWithItsTime) {
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) reconnected\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) disconnected and may reconnect\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is dead: process exited\n"
+      "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) exited; it was refused before\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) left\n"
       "12:02:11.042  soldr 1.0.0 (pid 814, uid 1000) is lost: "
       "process exited, but another process has its connection\n"

@@ -71,6 +71,9 @@ TEST_F(DaemonEventLogTest, ABackendsLifeIsTold) {
   dead.detail = "process exited";
   EXPECT_EQ(line(dead), "<4>backend dead backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
                             " why=\"process exited\"\n");
+  dead.was_refused = true;
+  EXPECT_EQ(line(dead), "<6>refused process exited backend=\"zccache 1.4.2\" pid=42 uid=" + kUid +
+                            " why=\"process exited\"\n");
   EXPECT_EQ(line(event(Kind::kBackendDeregistered)),
             "<6>backend deregistered backend=\"zccache 1.4.2\" pid=42 uid=" + kUid + "\n");
 }

@@ -63,6 +63,7 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
       if (expected) return write_expected(event, now);
       return about_backend(LogLevel::kInfo, "backend disconnected and may reconnect");
     case Event::Kind::kBackendDead:
+      if (event.was_refused) return about_backend(LogLevel::kInfo, "refused process exited");
       return about_backend(LogLevel::kWarning, "backend dead");
     case Event::Kind::kBackendDeregistered:
       return about_backend(LogLevel::kInfo, "backend deregistered");

@@ -182,7 +182,7 @@ struct Event {
     kBackendRegistered,
     kBackendReturned,      // the same process, a new incarnation
     kBackendReconnecting,  // its connection ended; its process lives
-    kBackendDead,          // detail: why
+    kBackendDead,          // detail: why; see was_refused
     kBackendDeregistered,
     kPeerRefused,  // detail: the sentence it was given
     kBroadcastStarted,
@@ -222,6 +222,8 @@ struct Event {
   std::optional<Operator> asked_by;  // of a broadcast; nothing: the broker itself
   // kBroadcastStarted, kBroadcastFinished: see BroadcastReport.
   bool backends_unknown = false;
+  // kBackendDead: its process was refused, and never was a backend.
+  bool was_refused = false;
 
   friend bool operator==(const Event&, const Event&) = default;
 };
