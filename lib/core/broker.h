@@ -166,8 +166,9 @@ class Broker {
   // id 0: the newest. The rows are good until the next call that is not const.
   [[nodiscard]] std::variant<BroadcastRows, ControlError> report(BroadcastId id, Now now) const;
   [[nodiscard]] std::vector<BackendInfo> backends(const Selection& selection) const;
-  // Whether processes were refused that may be in the way and are not listed.
-  [[nodiscard]] bool has_missed_refused() const noexcept;
+  // Whether processes were refused that may be in the way and are not listed: without a key, or
+  // because there was no room.
+  [[nodiscard]] bool has_unlisted_refused() const noexcept;
   // An operator says that none of them is. False: there was none.
   bool forget_refused();
   // The same of those whose process cannot be seen (Cause::kUnseen).

@@ -214,7 +214,7 @@ void Broker::State::expect_refused(ConnectionId watch, ExpectedBackend backend, 
   tell(Event::Kind::kBackendLost, *entry.enrolment, now, to_string(entry.cause));
 }
 
-bool Broker::has_missed_refused() const noexcept { return state_->refused.has_missed(); }
+bool Broker::has_unlisted_refused() const noexcept { return !state_->refused.knows_all(); }
 
 bool Broker::forget_refused() {
   bool had = state_->refused.forget_missed();

@@ -1,5 +1,7 @@
 // Living processes that were refused, with real users: never a yes, until they are gone or asked.
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -259,6 +261,39 @@ TEST_F(RefusedTest, OneWhoseRegisterIsNotValidMakesNoAnswerCompleteUntilItExits)
   wrong.reap();
   while (release().status != 0) {
   }
+}
+
+TEST_F(RefusedTest, OneWithoutAKeyIsNotForgottenInACrash) {
+  auto broker = std::make_optional(start_broker());
+  Process owner(fake("cache"));
+  owner.wait_for("registered");
+  const auto has_marker = [&] {
+    const auto begins = [](const auto& entry) {
+      return entry.path().filename().native().starts_with("roster.refused-");
+    };
+    const std::filesystem::directory_iterator files(state());
+    return std::any_of(begin(files), end(files), begins);
+  };
+  {
+    Child wrong = tries(kNobodyUid, "Not Valid");
+    ASSERT_THAT(wrong.hear(), HasSubstr("invalid"));
+    while (!has_marker()) {
+    }
+  }
+  while (has_marker()) {  // it has exited, and nothing is left to know of it
+  }
+  Child wrong = tries(kNobodyUid, "Not Valid");
+  ASSERT_THAT(wrong.hear(), HasSubstr("invalid"));
+  while (!has_marker()) {
+  }
+  broker->end(SIGKILL);
+  broker.emplace(start_broker());
+  owner.wait_for("registered");
+  const Finished asked = release();
+  EXPECT_EQ(asked.status, 1) << asked.out;
+  EXPECT_THAT(ctl({"status"}).out, HasSubstr("refused backends that it did not list"));
+  EXPECT_EQ(ctl({"forget", "--lost-roster"}).status, 0);
+  EXPECT_EQ(release().status, 0);
 }
 
 // What a connection begins with, and what the broker says of it.

@@ -47,14 +47,14 @@ TEST_F(DaemonStoresTest, ARosterThatCannotBeReadIsToldAndStopsNobody) {
 
 TEST_F(DaemonStoresTest, ACrashDoesNotForgetThatRefusedProcessesAreNotListed) {
   auto run = start();
-  run->roster->set_missed_refused(true);
+  run->roster->set_unlisted_refused(true);
   EXPECT_TRUE(run->roster->knows_all()) << "the core says so itself";
   EXPECT_TRUE(run->worker.close());
   run.reset();  // a crash
   run = start();
   EXPECT_FALSE(run->roster->knows_all());
   EXPECT_EQ(run->roster->problem(),
-            "the broker of an earlier run refused more backends than it listed: they may run, and "
+            "the broker of an earlier run refused backends that it did not list: they may run, and "
             "are not asked until they register; look who uses files, then: musterctl forget "
             "--lost-roster");
   EXPECT_TRUE(run->worker.close());
@@ -64,8 +64,8 @@ TEST_F(DaemonStoresTest, ACrashDoesNotForgetThatRefusedProcessesAreNotListed) {
   EXPECT_TRUE(run->roster->forget_lost());
   EXPECT_FALSE(run->roster->forget_lost()) << "there is none any more";
   EXPECT_EQ(run->roster->problem(), "");
-  run->roster->set_missed_refused(true);
-  run->roster->set_missed_refused(false);
+  run->roster->set_unlisted_refused(true);
+  run->roster->set_unlisted_refused(false);
   EXPECT_TRUE(run->worker.close());
   run.reset();
   EXPECT_TRUE(start()->roster->knows_all());

@@ -46,9 +46,7 @@ class RosterKeeper {
   void on_event(const Event& event) {
     using Kind = Event::Kind;
     if (server_ == nullptr) return;
-    if (event.kind == Kind::kPeerRefused) {
-      store_.set_missed_refused(server_->core().has_missed_refused());
-    }
+    if (event.kind == Kind::kPeerRefused) note_refused();
     if (!event.key) return;
     switch (event.kind) {
       case Kind::kBackendRegistered:
@@ -76,7 +74,7 @@ class RosterKeeper {
   bool forget_lost() {
     const bool were_refused = server_ != nullptr && server_->core().forget_refused();
     const bool were_unseen = server_ != nullptr && server_->core().forget_unseen(server_->now());
-    store_.set_missed_refused(false);
+    store_.set_unlisted_refused(false);
     return store_.forget_lost() || were_refused || were_unseen;
   }
 
@@ -85,6 +83,7 @@ class RosterKeeper {
   void check() {
     if (server_ == nullptr) return;
     if (!server_->held().empty()) wait_for_disk();
+    note_refused();  // some may have exited
     expect_unwatched();
     if (!has_missed_) return;
     const std::vector<BackendInfo> all = server_->core().backends({});
@@ -137,6 +136,9 @@ class RosterKeeper {
     std::function<void()> done;
   };
   static constexpr std::chrono::seconds kPatience{1};
+
+  // Those who are not listed stand in no roster: the next broker must know that it misses them.
+  void note_refused() { store_.set_unlisted_refused(server_->core().has_unlisted_refused()); }
 
   void hand_over_waiters() {
     for (const auto& waiter : std::exchange(waiters_, {})) {

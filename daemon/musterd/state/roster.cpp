@@ -137,14 +137,14 @@ RosterStore::RosterStore(const asio::any_io_executor& loop, Worker& worker,
     lost_ = "was not whole, or could not be written, in an earlier run";
   }
   if (std::error_code error; std::filesystem::exists(refused_marker_, error)) {
-    earlier_missed_refused_ = true;
+    earlier_unlisted_refused_ = true;
     log_.warning(
-        "an earlier run refused more processes than it listed: they may run, and are unknown",
+        "an earlier run refused processes that it did not list: they may run, and are unknown",
         {{"file", escape_bytes(refused_marker_.native())}});
   }
   remove_old_markers(directory);
   make_empty(spare_of(marker_));
-  if (!earlier_missed_refused_) make_empty(spare_of(refused_marker_));
+  if (!earlier_unlisted_refused_) make_empty(spare_of(refused_marker_));
   if (!lost_.empty()) {
     write_marker(marker_);  // before the file is written anew, and looks whole
     log.error("cannot read the roster: backends that have not reconnected are unknown",
@@ -175,15 +175,15 @@ void RosterStore::health_changed(const std::string& problem) {
 }
 
 bool RosterStore::forget_lost() {
-  if (lost_.empty() && !earlier_missed_refused_) return false;
+  if (lost_.empty() && !earlier_unlisted_refused_) return false;
   lost_.clear();
-  earlier_missed_refused_ = false;
+  earlier_unlisted_refused_ = false;
   if (journal_->problem().empty()) remove_markers_if_whole();
   return true;
 }
 
-void RosterStore::set_missed_refused(bool missed) {
-  if (std::exchange(has_missed_refused_, missed) == missed) return;
+void RosterStore::set_unlisted_refused(bool missed) {
+  if (std::exchange(has_unlisted_refused_, missed) == missed) return;
   if (missed) {
     (void)worker_.run([marker = refused_marker_] { write_marker(marker); });
   } else if (journal_->problem().empty()) {
@@ -193,7 +193,7 @@ void RosterStore::set_missed_refused(bool missed) {
 
 void RosterStore::remove_markers_if_whole() {
   if (lost_.empty()) (void)worker_.run([marker = marker_] { remove_marker(marker); });
-  if (has_missed_refused_ || earlier_missed_refused_) return;
+  if (has_unlisted_refused_ || earlier_unlisted_refused_) return;
   (void)worker_.run([marker = refused_marker_] { remove_marker(marker); });
 }
 
@@ -279,8 +279,8 @@ std::string RosterStore::problem() const {
            "limit (LimitNOFILE=)";
   }
   const std::string what_to_do = "look who uses files, then: musterctl forget --lost-roster";
-  if (lost_.empty() && earlier_missed_refused_) {
-    return "the broker of an earlier run refused more backends than it listed: they may run, and "
+  if (lost_.empty() && earlier_unlisted_refused_) {
+    return "the broker of an earlier run refused backends that it did not list: they may run, and "
            "are not asked until they register; " +
            what_to_do;
   }

@@ -94,13 +94,13 @@ class RosterStore {
   // damaged or could not be written, or an earlier run refused more than it listed. That outlives
   // the broker, until forget_lost() or a restart of the host.
   [[nodiscard]] bool knows_all() const noexcept {
-    return lost_.empty() && unwatched_ == 0 && !earlier_missed_refused_;
+    return lost_.empty() && unwatched_ == 0 && !earlier_unlisted_refused_;
   }
   // So many backends of the last broker cannot be watched now, and are not in the registry.
   void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
   // Whether processes were refused that are in no list: the next broker must know that it misses
   // them.
-  void set_missed_refused(bool missed);
+  void set_unlisted_refused(bool missed);
   // An operator says that nobody is missed. False: there was nobody.
   bool forget_lost();
   // `done` is called from the loop, when what was noted and said before is on disk, or could not be
@@ -134,8 +134,8 @@ class RosterStore {
   std::filesystem::path refused_marker_;  // the same: refused processes are missing
   std::string lost_;                      // what could not be read
   std::size_t unwatched_ = 0;
-  bool has_missed_refused_ = false;
-  bool earlier_missed_refused_ = false;  // an earlier run
+  bool has_unlisted_refused_ = false;
+  bool earlier_unlisted_refused_ = false;  // an earlier run
   bool is_late_ = false;
   std::string file_;
   std::unique_ptr<Journal> journal_;
