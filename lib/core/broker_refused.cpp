@@ -30,7 +30,8 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   peer.facts = std::move(facts);
   EntryId listed = Registry::kNone;
   const BackendKey own = own_key(registration.key);
-  const bool is_new = unseen.empty() || refused_entry(own, peer) == Registry::kNone;
+  const bool is_new = refused_entry(own, peer) == Registry::kNone;
+  const EntryId replaced = is_new ? place_of_unseen(own, peer) : EntryId{Registry::kNone};
   try {
     listed = list_refused(peer, std::move(registration), cause, now);
   } catch (const std::bad_alloc&) {
@@ -43,7 +44,11 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   const EnrolmentPtr who = entry.enrolment;
   shell.record_changed(who->key());
   tell(Event::Kind::kBackendLost, *who, now, to_string(cause));
-  if (is_new) drop_unseen_of(own, peer.uid, now);
+  if (replaced == Registry::kNone) return;
+  unless_out_of_memory([&] {
+    note_listed(own, peer);
+    drop_unseen(replaced, Cause::kUnseen, now);
+  });
 }
 
 void Broker::State::turn_away_unknown(ConnectionId connection, std::uint64_t request_id,
@@ -144,15 +149,13 @@ EntryId Broker::State::list_refused(const Peer& peer, Registration registration,
 }
 
 EntryId Broker::State::refused_entry(const BackendKey& own, const Peer& peer) const {
-  if (!peer.is_identified()) {
-    BackendKey key = own;
-    key.replica += "~u" + std::to_string(peer.uid);
-    const EntryId id = registry.find(key);
-    return id != Registry::kNone && registry.at(id).is_refused() ? id : Registry::kNone;
-  }
+  // One stands for all of a user that cannot be identified.
   const auto is_meant = [&](EntryId id) {
     const Enrolment& who = *registry.at(id).enrolment;
-    return who.peer.same_process(peer) && own_key(who.key()) == own;
+    const bool is_same = peer.is_identified()
+                             ? who.peer.same_process(peer)
+                             : !who.peer.is_identified() && who.peer.uid == peer.uid;
+    return is_same && own_key(who.key()) == own;
   };
   return refused.listed.find(peer.process, is_meant).value_or(Registry::kNone);
 }

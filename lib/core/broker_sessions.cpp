@@ -147,10 +147,10 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     adds = holder.peer.uid != session->peer.uid;  // the process has changed its user
   }
   // A process that was refused before has taken its place then.
-  const bool counts_anew = !returned && !state.unseen.empty() &&
+  const EntryId unseen = state.place_of_unseen(own, session->peer);
+  const bool counts_anew = unseen != Registry::kNone && !returned &&
                            state.refused_entry(own, session->peer) == Registry::kNone;
-  const auto replaced =
-      counts_anew ? state.find_unseen(own, session->peer.uid) : EntryId{Registry::kNone};
+  const EntryId replaced = counts_anew ? unseen : EntryId{Registry::kNone};
   if (adds && replaced == Registry::kNone) {
     if (const auto over = state.over_registrations(session->peer.uid)) {
       // One that is there has an entry, whatever user it has become.
@@ -165,6 +165,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     shared_with = "another process of this user has the same key: this one is replica " +
                   registration.key.replica;
   }
+  if (unseen != Registry::kNone) state.note_listed(own, session->peer);
   state.disarm(session->register_deadline);
   Enrolment enrolment;
   enrolment.registration = std::move(registration);
@@ -264,7 +265,9 @@ void Broker::expect(ConnectionId watch, ExpectedBackend backend, Now now) {
   deadline.kind = Deadline::Kind::kGrace;
   deadline.index = id;
   try {
-    if (backend.is_unseen) state.unseen[own_key(entry.enrolment->key())].push_back(id);
+    if (backend.is_unseen) {
+      state.unseen[own_key(entry.enrolment->key())].entries.push_back(id);
+    }
     entry.grace = state.arm(deadline, now.steady + state.config.restart_grace);
     state.accounts.take(Resource::kRegistration, uid);
   } catch (...) {

@@ -128,9 +128,12 @@ struct Broker::State {
   [[nodiscard]] bool is_unseen_of(EntryId id, uid_t uid) const;
   // One of those that had this key of their own, of that user; none when there is none.
   EntryId find_unseen(const BackendKey& own_key, uid_t uid);
+  // The same, whose place that process takes: none when it registered or was refused before.
+  EntryId place_of_unseen(const BackendKey& own_key, const Peer& peer);
+  // It has registered, or was refused. REQUIRES: find_unseen() gives one.
+  void note_listed(const BackendKey& own_key, const Peer& peer);
   // A process has registered its key, or an operator says that it is not there.
   void drop_unseen(EntryId id, Cause cause, Now now);
-  void drop_unseen_of(const BackendKey& own_key, uid_t uid, Now now);
 
   // --- one backend
   // `is_half_closed`: its socket stays open until nobody has the other end.
@@ -221,8 +224,7 @@ struct Broker::State {
   BroadcastLog log;
   OperationKeys keys;
   RefusedProcesses refused;
-  // By the keys that their processes gave; some are not unseen any more.
-  std::map<BackendKey, std::vector<EntryId>> unseen;
+  std::map<BackendKey, UnseenOfKey> unseen;  // by the keys that their processes gave
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

@@ -4,7 +4,8 @@
 // Such a backend is expected like any other, and lost when nobody comes. A container that starts
 // again would keep it for ever, so the next process of the same user that registers the same key
 // takes its place. Processes that shared a key had marks, which mean nothing here: each newcomer
-// takes the place of one of them.
+// takes the place of one of them, once, as those that are left may run beside it. Where nothing
+// tells a newcomer apart from others it may be the one before.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -30,7 +31,7 @@ bool Broker::State::is_unseen_of(EntryId id, uid_t uid) const {
 EntryId Broker::State::find_unseen(const BackendKey& own, uid_t uid) {
   const auto known = unseen.find(own);
   if (known == unseen.end()) return Registry::kNone;
-  std::vector<EntryId>& ids = known->second;
+  std::vector<EntryId>& ids = known->second.entries;
   std::erase_if(ids, [&](EntryId id) {
     const Entry& entry = registry.at(id);
     return entry.enrolment == nullptr || !is_unseen_of(id, entry.enrolment->peer.uid) ||
@@ -41,6 +42,20 @@ EntryId Broker::State::find_unseen(const BackendKey& own, uid_t uid) {
   const EntryId id = found == ids.end() ? EntryId{Registry::kNone} : *found;
   if (ids.empty()) unseen.erase(known);
   return id;
+}
+
+EntryId Broker::State::place_of_unseen(const BackendKey& own, const Peer& peer) {
+  if (unseen.empty()) return Registry::kNone;
+  const EntryId id = find_unseen(own, peer.uid);
+  if (id == Registry::kNone) return Registry::kNone;
+  const auto& listed = unseen.at(own).listed;
+  const UnseenOfKey::Listed newcomer{peer.uid, peer.process};
+  const bool was_listed = std::find(listed.begin(), listed.end(), newcomer) != listed.end();
+  return was_listed ? EntryId{Registry::kNone} : id;
+}
+
+void Broker::State::note_listed(const BackendKey& own, const Peer& peer) {
+  unseen.at(own).listed.push_back({peer.uid, peer.process});
 }
 
 void Broker::State::drop_unseen(EntryId id, Cause cause, Now now) {
@@ -54,12 +69,6 @@ void Broker::State::drop_unseen(EntryId id, Cause cause, Now now) {
   shell.record_changed(who->key());
   tell(Event::Kind::kBackendForgotten, *who, now,
        cause == Cause::kForgotten ? std::string_view() : "a process registered its key");
-}
-
-void Broker::State::drop_unseen_of(const BackendKey& own, uid_t uid, Now now) {
-  if (unseen.empty()) return;
-  const EntryId id = find_unseen(own, uid);
-  if (id != Registry::kNone) drop_unseen(id, Cause::kUnseen, now);
 }
 
 bool Broker::forget_unseen(Now now) {

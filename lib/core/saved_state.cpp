@@ -15,6 +15,7 @@ SavedState Broker::save() const {
   saved.log = state.log.save();
   saved.keys = state.keys;
   saved.refused = state.refused.save();
+  saved.unseen = state.unseen;
   saved.counters = state.counters;
   saved.sessions = state.sessions;
   saved.last_incarnation = state.last_incarnation;
@@ -33,6 +34,7 @@ void Broker::restore(SavedState saved) {
                          [&](BroadcastId id) { return state.log.find(id); });
   state.keys = std::move(saved.keys);
   state.refused.restore(std::move(saved.refused));
+  state.unseen = std::move(saved.unseen);
   state.counters = saved.counters;
   state.sessions = std::move(saved.sessions);
   state.last_incarnation = saved.last_incarnation;
@@ -53,7 +55,6 @@ void Broker::restore(SavedState saved) {
   state.registry.for_each([&](EntryId id, const Entry& entry) {
     const Peer& peer = entry.enrolment->peer;
     if (entry.is_refused()) state.refused.listed.add(peer, id);
-    if (entry.cause == Cause::kUnseen) state.unseen[own_key(entry.enrolment->key())].push_back(id);
     if (entry.is_registered()) state.accounts.take(Resource::kRegistration, peer.uid);
   });
   state.log.for_each_running([&](const Broadcast& broadcast) {

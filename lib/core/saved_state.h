@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <sys/types.h>
 #include <vector>
 
 #include "muster/broker_view.h"
@@ -45,12 +47,27 @@ struct Session {
   friend bool operator==(const Session&, const Session&) = default;
 };
 
+// The backends of one key, as their processes gave it, that cannot be seen: see broker_unseen.cpp.
+struct UnseenOfKey {
+  struct Listed {
+    uid_t uid = 0;
+    ProcessId process;
+
+    friend bool operator==(const Listed&, const Listed&) = default;
+  };
+  std::vector<EntryId> entries;  // some are not unseen any more
+  std::vector<Listed> listed;    // who registered or was refused since: no newcomers any more
+
+  friend bool operator==(const UnseenOfKey&, const UnseenOfKey&) = default;
+};
+
 struct SavedState {
   Registry::Saved registry;
   Deadlines::Saved deadlines;
   BroadcastLog::Saved log;
   OperationKeys keys;
   RefusedProcesses::Saved refused;
+  std::map<BackendKey, UnseenOfKey> unseen;
   Counters counters;
   std::vector<Session> sessions;  // by ConnectionId::slot
   Incarnation last_incarnation = 0;

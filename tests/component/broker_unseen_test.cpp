@@ -144,6 +144,21 @@ TEST_F(UnseenTest, AProcessThatConnectsAgainTakesNoSecondPlace) {
   EXPECT_EQ(backends(), "live cache 1.0.0, " + is("reconnecting", "cache 1.0.0 #~7"));
 }
 
+TEST_F(UnseenTest, NorDoesOneThatLeftAndRegistersAgain) {
+  expect(unseen("cache"));
+  expect(unseen("cache", "~7"));
+  for (int again = 0; again < 3; ++again) {
+    auto& cache = join("cache");
+    EXPECT_THAT(backends(), ::testing::HasSubstr("live cache 1.0.0"));
+    EXPECT_THAT(backends(), ::testing::HasSubstr(is("reconnecting", "cache 1.0.0 #~7")));
+    cache.deregisters(9);
+    EXPECT_EQ(cache.hears(), "deregistered");
+  }
+  EXPECT_EQ(backends(), is("reconnecting", "cache 1.0.0 #~7"));
+  process("cache");
+  EXPECT_EQ(backends(), "live cache 1.0.0") << "another process is the other one";
+}
+
 TEST_F(UnseenTest, AMarkAloneIsTakenByWhoeverHasTheKeyNow) {
   expect(unseen("cache", "~7"));
   join("cache");
