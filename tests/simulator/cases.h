@@ -11,20 +11,32 @@
 namespace muster::simulator {
 
 enum class Case : std::uint8_t {
-  kReturned,           // the process of a lost connection came back in time
-  kReplacedBySame,     // a second connection of the same process took a live key
-  kShared,             // a second living process of the same user took the key
-  kSharedReturned,     // and came back
-  kLost,               // its process lives, and the grace has passed
-  kLostReturned,       // and came back
-  kLostAsked,          // and was a target
-  kUnseenLost,         // as kLost, of one whose process cannot be seen
-  kUnseenShared,       // as kShared, of processes that only their pidfds tell apart
-  kUnknownShared,      // as kShared, of a process that nothing tells apart from others
-  kInherited,          // its process exited, and a child has its connection
-  kInheritedEnded,     // and let go of it
-  kReconnectingAsked,  // a broadcast began while it was away
-  kExpectedReturned,   // it was in the roster of a broker that restarted
+  kReturned,                  // the process of a lost connection came back in time
+  kReplacedBySame,            // a second connection of the same process took a live key
+  kShared,                    // a second living process of the same user took the key
+  kSharedReturned,            // and came back
+  kLost,                      // its process lives, and the grace has passed
+  kLostReturned,              // and came back
+  kLostAsked,                 // and was a target
+  kUnseenLost,                // as kLost, of one whose process cannot be seen
+  kUnseenShared,              // as kShared, of processes that only their pidfds tell apart
+  kUnknownShared,             // as kShared, of a process that nothing tells apart from others
+  kInherited,                 // its process exited, and a child has its connection
+  kInheritedEnded,            // and let go of it
+  kHalfClosed,                // its backend sends nothing more, and somebody has the other end
+  kHalfClosedReturned,        // and its process came back on another connection
+  kHalfClosedHeld,            // and its process exited while another had the other end
+  kHalfClosedEnded,           // and that one let go of it
+  kUnseenExpected,            // it is of the roster of a broker in another pid namespace
+  kUnseenReplaced,            // and the next process with its key took its place
+  kUnseenReplacedWhileAsked,  // and was sent what was open, or that failed
+  kUnseenReplacedByRefused,   // and that process was refused
+  kUnseenReturned,            // and was known when it came back
+  kUnseenAsked,               // and it did not come, and was a target
+  kUnseenForgotten,           // and an operator said that it is gone
+  kUnseenSeen,                // and the broker came back to where it sees it
+  kReconnectingAsked,         // a broadcast began while it was away
+  kExpectedReturned,          // it was in the roster of a broker that restarted
   kQuiesced,
   kResumed,
   kResumedWhileAway,

@@ -50,14 +50,15 @@ Chooser::Sight Chooser::look(const Simulation& simulation) {
     const auto process = simulation.processes().find(line.process);
     const bool speaks = process == simulation.processes().end() || process->second.speaks();
     const bool open = line.broker == Line::Broker::kOpen;
-    if (open && !line.closed && speaks && !line.too_slow) {
+    if (open && !line.closed && line.half_closed && speaks) sight.halves.push_back(number);
+    if (open && !line.closed && !line.half_closed && speaks && !line.too_slow) {
       const auto known = connections.find(number);
       if (known != connections.end()) {
         (known->second.registered ? sight.live : sight.silent).push_back(number);
       }
     }
     if (!line.outbox.empty() && !line.closed && speaks) sight.readable.push_back(number);
-    const bool ends = line.too_slow || line.closed;
+    const bool ends = line.too_slow || line.closed || (line.half_closed && !line.half_told);
     if (open && !line.end_told && (ends || !line.inbox.empty())) {
       sight.deliverable.push_back(number);
     }
@@ -81,12 +82,16 @@ Step Chooser::any(const Simulation& simulation) {
     if (simulation.short_of_descriptors()) return {StepKind::kShortage, {0}};
     return {StepKind::kAccept, {rng_.chance(50) ? 64 : 1}};
   }
+  if (dice < 28 && !sight.halves.empty()) {
+    return {rng_.chance(80) ? StepKind::kClose : StepKind::kHalfClose, {rng_.pick(sight.halves)}};
+  }
   if (dice < 36) return time_step(simulation);
   const bool lonely = sight.live.size() * 2 < company_ && rng_.chance(70);
   if (lonely) return join(simulation, {}, some_key(simulation));
   if (dice < 50)
     return rng_.chance(60) ? broadcast_to_all(simulation, sight) : operator_step(simulation);
   if (dice < 54) return odd_step(simulation, sight);
+  if (dice < 55) return move_on(simulation);
   return backend_step(simulation, sight);
 }
 
@@ -96,7 +101,9 @@ Step Chooser::backend_step(const Simulation& simulation, const Sight& sight) {
     return join(simulation, {}, some_key(simulation));
   }
   const auto connection = rng_.pick(sight.live);
-  switch (rng_.below(14)) {
+  switch (rng_.below(15)) {
+    case 14:
+      return half_close(simulation, connection);
     case 0:
       return connect(simulation);
     case 1:
@@ -156,6 +163,7 @@ Step Chooser::operator_step(const Simulation& simulation) {
                rng_.chance(70) ? 0 : rng_.below(kSelections)}};
     case 12:
       if (rng_.chance(10)) return {StepKind::kForgetMissed, {}};
+      if (rng_.chance(10)) return {StepKind::kForgetUnseen, {}};
       return {StepKind::kForget, {some_entry(simulation)}};
     case 0:
       return {StepKind::kDryRun, {rng_.below(kOperations), rng_.below(kSelections)}};
@@ -196,7 +204,14 @@ std::uint32_t Chooser::some_entry(const Simulation& simulation) {
 
 Step Chooser::odd_step(const Simulation& simulation, const Sight& sight) {
   const auto connection = sight.live.empty() ? 0 : rng_.pick(sight.live);
-  switch (rng_.below(20)) {
+  switch (rng_.below(24)) {
+    case 20:
+    case 21:
+    case 22:
+      return move_on(simulation);
+    case 23:
+      if (sight.silent.empty()) break;
+      return {StepKind::kHalfClose, {rng_.pick(sight.silent)}};
     case 0:
       return {StepKind::kShutDown, {rng_.chance(30) ? 1 : 0}};
     case 1:

@@ -24,6 +24,7 @@ class Chooser {
   struct Sight {
     std::vector<std::uint32_t> silent;       // open, must register
     std::vector<std::uint32_t> live;         // registered, and its process can speak on it
+    std::vector<std::uint32_t> halves;       // half closed, and the other end can be
     std::vector<std::uint32_t> readable;     // messages wait for the backend
     std::vector<std::uint32_t> deliverable;  // something waits for the broker
     std::vector<std::uint32_t> gone;         // its process exited, the broker does not know
@@ -56,6 +57,9 @@ class Chooser {
   Step take_over(const Simulation& simulation, std::uint32_t connection);
   Step reply(const Simulation& simulation, std::uint32_t connection);
   Step die(const Simulation& simulation, std::uint32_t connection);
+  Step half_close(const Simulation& simulation, std::uint32_t connection);
+  Step move_on(const Simulation& simulation);
+  Step share_unseen(const Simulation& simulation, const Step& move);
   Step broadcast_to_all(const Simulation& simulation, const Sight& sight);
   Step restart(const Simulation& simulation);
   Step run_short(const Simulation& simulation);

@@ -1,5 +1,6 @@
 // Steps that belong together.
 #include <algorithm>
+#include <array>
 
 #include "simulator/chooser.h"
 #include "simulator/universe.h"
@@ -128,6 +129,75 @@ Step Chooser::die(const Simulation& simulation, std::uint32_t connection) {
     plan(StepKind::kClose, connection);
     plan(StepKind::kDeliver, connection);
   }
+  return first;
+}
+
+// It sends nothing more; whoever has the other end goes, comes back, or leaves it to a child.
+Step Chooser::half_close(const Simulation& simulation, std::uint32_t connection) {
+  const auto process = simulation.shell().lines().at(connection).process;
+  if (rng_.chance(80)) plan(StepKind::kDeliver, connection);
+  if (rng_.chance(30)) plan(StepKind::kAdvance, rng_.between(0, 1'300'000));
+  if (rng_.chance(30)) plan(StepKind::kFire, rng_.below(3));
+  if (rng_.chance(60)) {
+    plan(StepKind::kExit, process, rng_.chance(70) ? 1 : 0);
+    if (rng_.chance(80)) plan(StepKind::kGone, connection);
+    if (rng_.chance(60)) batch_.push_back(start(simulation));
+  } else if (rng_.chance(50)) {
+    const auto serial = simulation.oracle().connections().at(connection).serial;
+    for (const auto& backend : simulation.oracle().backends()) {
+      if (backend.serial == serial) plan_join(simulation, process, backend.form.key);
+    }
+  }
+  if (rng_.chance(60)) plan(StepKind::kClose, connection);
+  if (rng_.chance(60)) plan(StepKind::kDeliver, connection);
+  return {StepKind::kHalfClose, {connection}};
+}
+
+// Two had one key when the broker could see them; a third one comes, goes and comes again.
+Step Chooser::share_unseen(const Simulation& simulation, const Step& move) {
+  const auto key = some_key(simulation);
+  const auto first = join(simulation, {}, key);
+  plan_join(simulation, {}, key);
+  batch_.push_back(move);
+  const auto process = static_cast<std::uint32_t>(connect(simulation).args[1]);
+  const auto joins = batch_.size();
+  plan_join(simulation, process, key);
+  const auto connection = batch_[joins].args[0];
+  if (rng_.chance(30)) batch_.push_back(start(simulation));
+  plan(StepKind::kDeregister, connection);
+  plan(StepKind::kDeliver, connection);
+  if (rng_.chance(70)) plan(StepKind::kSave);
+  plan_join(simulation, process, key);
+  return first;
+}
+
+// The broker starts in another pid namespace, or where it was: of those who were seen from
+// elsewhere some come back, others have the same keys, and for the rest nobody comes.
+Step Chooser::move_on(const Simulation& simulation) {
+  constexpr std::uint32_t kUnseen = 10;  // see peer_of()
+  const Step move{StepKind::kRestart, {rng_.chance(50) ? 1 : 0, 0, rng_.chance(70) ? 1 : 0}};
+  if (rng_.chance(40)) return share_unseen(simulation, move);
+  auto first = move;
+  if (rng_.chance(25)) {
+    const auto key = some_key(simulation);
+    first = join(simulation, kUnseen, key);
+    batch_.push_back(move);
+    plan_join(simulation, kUnseen, key);
+  }
+  if (rng_.chance(30)) batch_.push_back(start(simulation));
+  for (const auto& backend : simulation.oracle().backends()) {
+    const auto line = simulation.shell().lines().find(backend.connection);
+    if (line == simulation.shell().lines().end() || !rng_.chance(50)) continue;
+    const auto process = simulation.processes().find(line->second.process);
+    const bool exited = process != simulation.processes().end() && process->second.exited;
+    const bool is_it = !exited && rng_.chance(50);
+    plan_join(simulation, is_it ? std::optional(line->second.process) : std::nullopt,
+              own_key(backend.key));
+  }
+  if (rng_.chance(40)) plan(StepKind::kAdvance, rng_.pick(std::array{300'000, 5'000'000}));
+  if (rng_.chance(40)) plan(StepKind::kFire, rng_.below(1000));
+  if (rng_.chance(40)) batch_.push_back(start(simulation));
+  if (rng_.chance(10)) plan(StepKind::kForgetUnseen);
   return first;
 }
 

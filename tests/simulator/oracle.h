@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -69,7 +70,17 @@ class Oracle {
     SteadyTime last_activity;           // live
     std::optional<SteadyTime> idle_at;  // when it is looked at next
     BroadcastId charged_to = 0;         // the last that was charged for what it registered with
+    // What the roster says of it, when that is of another pid namespace.
+    struct Record {
+      core::Peer peer;
+      Cause refused = Cause::kNone;
+      std::int64_t place = 0;
+    };
+    Record record;
 
+    [[nodiscard]] bool is_unseen() const {
+      return state != BackendState::kDead && cause == Cause::kUnseen;
+    }
     [[nodiscard]] bool is_refused() const {
       return state == BackendState::kLost && is_refusal(cause);
     }
@@ -160,6 +171,7 @@ class Oracle {
   core::Resumed resume(BroadcastId id, std::int64_t selection, Now now);
   std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
   bool forget_missed();
+  bool forget_unseen(Now now);
   void shut_down(BroadcastId next, bool restart, Now now);
 
   // --- deadlines; each throws a Violation if there is no such deadline at that time
@@ -192,6 +204,8 @@ class Oracle {
   [[nodiscard]] bool shutting_down() const noexcept { return shutting_down_; }
   // Whether some process may be in the way of those that are selected, and has no entry.
   [[nodiscard]] bool misses_somebody(std::int64_t selection = 0) const;
+  // Whether somebody is lost who cannot be seen.
+  [[nodiscard]] bool has_lost_unseen() const;
   [[nodiscard]] const std::vector<Backend>& backends() const noexcept { return backends_; }
   [[nodiscard]] const std::map<BroadcastId, Cast>& casts() const noexcept { return casts_; }
   [[nodiscard]] const Asked* asked(BroadcastId id, std::uint32_t key) const;
@@ -204,6 +218,7 @@ class Oracle {
   struct Connection {
     bool registered = false;
     bool lost = false;
+    bool half_closed = false;  // lost, and somebody still has the other end
     bool turned_away = false;  // before its key was known; its process is watched
     // Of it, how many connections were refused so: by a limit, and for what it said.
     std::int64_t by_limit = 0;
@@ -235,7 +250,12 @@ class Oracle {
                  RefusalCode code, Cause cause, Now now);
   Backend* refused_of(std::uint32_t own_key, const core::Peer& peer);
   void release(std::uint32_t connection);
-  void lose(Backend& backend, Cause why, Now now);
+  // One that cannot be seen, whose place that process takes; null: none.
+  Backend* unseen_for(std::uint32_t own_key, const core::Peer& peer);
+  // From now on the process is no newcomer with that key.
+  void note_listed(std::uint32_t own_key, const core::Peer& peer);
+  void drop_unseen(std::uint64_t serial, Cause why, Now now);
+  void lose(Backend& backend, Cause why, Now now, bool is_half = false);
   void die(Backend& backend, Cause why, Now now);
   void fail_open(std::uint64_t serial, Cause why, Now now);
   void end_quiesce(Backend& backend);
@@ -280,6 +300,8 @@ class Oracle {
   std::vector<Key> keys_;
   std::vector<Key> recorded_keys_;
   std::set<uid_t> missed_;  // of whom a process was refused and is not listed
+  // Who registered or was refused and listed: the own key, the user, the process.
+  std::set<std::tuple<std::uint32_t, uid_t, pid_t, std::uint64_t>> listed_;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;
   Incarnation last_incarnation_ = 0;

@@ -177,6 +177,7 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
     if (asked.outcome != OutcomeKind::kOpen || backend->state != BackendState::kLost) continue;
     // Rule: the broker knows of a process that was not asked, as it was refused: the same.
     cases_.saw(backend->is_refused() ? Case::kRefusedAsked : Case::kLostAsked);
+    if (backend->is_unseen()) cases_.saw(Case::kUnseenAsked);
     settle(cast, asked, OutcomeKind::kFailure, BroadcastFailureReason::kBackendError,
            backend->cause, now);
   }
@@ -292,6 +293,7 @@ std::optional<Code> Oracle::forget(std::uint32_t key, Now now) {
   const bool lost = backend->state == BackendState::kLost;
   if (!lost && backend->state != BackendState::kDead) return Code::kInvalid;
   cases_.saw(backend->is_refused() ? Case::kRefusedForgotten : Case::kForgotten);
+  if (backend->is_unseen()) cases_.saw(Case::kUnseenForgotten);
   const auto serial = backend->serial;
   if (lost) {
     fail_open(serial, Cause::kForgotten, now);

@@ -11,9 +11,8 @@ Oracle::Backend* Oracle::refused_of(std::uint32_t key, const core::Peer& peer) {
   for (auto& backend : backends_) {
     if (!backend.is_refused() || own_key(backend.key) != key) continue;
     // Where nothing tells processes apart, one entry stands for all of the user.
-    const bool same =
-        is_known ? backend.peer.process == peer.process : backend.key == user_key(key, peer.uid);
-    if (same) return &backend;
+    if (backend.peer.process != peer.process) continue;
+    if (is_known || backend.peer.uid == peer.uid) return &backend;
   }
   return nullptr;
 }
@@ -82,6 +81,7 @@ void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Fo
                        RefusalCode code, Cause cause, Now now) {
   const auto peer = connections_.at(connection).peer;
   auto* listed = refused_of(form.key, peer);
+  std::uint64_t replaced = 0;
   if (listed != nullptr && listed->form == form && listed->cause == cause) {
     cases_.saw(Case::kRefusedAgain);
     return refuse(connection, request, code);
@@ -96,6 +96,10 @@ void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Fo
       return refuse(connection, request, code);
     }
     cases_.saw(Case::kRefusedListed);
+    // Rule: one that is refused is listed itself, so it takes the place of one that cannot be seen.
+    const auto* elsewhere = unseen_for(form.key, peer);
+    replaced = elsewhere == nullptr ? 0 : elsewhere->serial;
+    note_listed(form.key, peer);
     const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
     if (!is_known) cases_.saw(Case::kRefusedUnknown);
     auto key = is_known ? shared_key(form.key, peer.process) : user_key(form.key, peer.uid);
@@ -130,6 +134,9 @@ void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Fo
   listed->since_unix_ms = now.unix_ms;
   refuse(connection, request, code, listed->serial);
   tell(Event::Kind::kBackendLost, *listed);
+  if (replaced == 0) return;
+  cases_.saw(Case::kUnseenReplacedByRefused);
+  drop_unseen(replaced, Cause::kUnseen, now);
 }
 
 }  // namespace muster::simulator

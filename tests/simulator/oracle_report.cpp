@@ -85,6 +85,8 @@ std::string detail_of(const Oracle::Asked& asked) {
                   ? "; its process, in another pid namespace, may run and was not asked"
                   : "; process " + std::to_string(asked.peer.process.pid) +
                         " is running and was not asked");
+    case Cause::kUnseen:
+      return std::string(to_string(asked.cause)) + "; it may still run";
     case Cause::kDeadline:
       return "no answer by the broadcast's deadline";
     case Cause::kNone:

@@ -1,10 +1,9 @@
-// The oracle: who may say what, who is live, lost or dead.
+// The oracle: who may say what, who is registered, and as what.
 #include <algorithm>
 #include <map>
 
 #include "simulator/oracle.h"
 #include "simulator/universe.h"
-#include "simulator/violation.h"
 
 namespace muster::simulator {
 
@@ -107,6 +106,9 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   // old. Rule: a process registers a key that another living process of the same user holds: both
   // stay registered, and the newcomer's replica gets its pid. Rule: the first one is dead: replaced
   // in place. Where nothing tells a process apart from others, it is never "the same process".
+  // Rule: who has the key and cannot be seen does not share it: the newcomer takes its place, in
+  // its user's quota, too, and is asked what is open. That it was quiesced is not known of that
+  // process.
   const auto& peer = who->peer;
   const auto lives = [](const Backend* backend) {
     return backend != nullptr && backend->is_registered();
@@ -115,9 +117,13 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   const auto is_same = [&](const Backend* backend) {
     return is_known && backend->peer.process == peer.process;
   };
+  const auto is_unseen = [&](const Backend* backend) {
+    return backend != nullptr && backend->is_unseen() && backend->peer.uid == peer.uid;
+  };
   std::uint32_t key = form.key;
   auto* holder = by_key(key);
-  const bool shares = lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid;
+  const bool shares =
+      lives(holder) && !is_same(holder) && holder->peer.uid == peer.uid && !is_unseen(holder);
   if (is_known) {
     const auto with_mark = shared_key(form.key, peer.process);
     auto* other = by_key(with_mark);
@@ -139,11 +145,16 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
     holder = by_key(key);
   }
   const bool same_process = lives(holder) && is_same(holder);
-  if (lives(holder) && !same_process) {
+  const bool takes_place = !same_process && is_unseen(holder);
+  if (lives(holder) && !same_process && !takes_place) {
     cases_.saw(Case::kOtherUid);
     return turn_away(connection, request, as_taken, RefusalCode::kDenied, Cause::kRefusedKey, now);
   }
-  if (!same_process && is_full(usage_of(peer.uid).registrations)) {
+  const bool is_added = !same_process && !takes_place;
+  const bool was_refused = refused_of(form.key, peer) != nullptr;
+  const auto* elsewhere = is_added && !was_refused ? unseen_for(form.key, peer) : nullptr;
+  const std::uint64_t replaced = elsewhere == nullptr ? 0 : elsewhere->serial;
+  if (is_added && replaced == 0 && is_full(usage_of(peer.uid).registrations)) {
     cases_.saw(Case::kRegistrationsUsedUp);
     return turn_away(connection, request, as_taken, RefusalCode::kQuota, Cause::kRefusedQuota, now);
   }
@@ -157,8 +168,17 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
       cases_.saw(holder->cause == Cause::kBrokerRestarted ? Case::kExpectedReturned
                                                           : Case::kReturned);
     }
+    const auto& before = connections_.at(holder->connection);
+    if (before.half_closed) cases_.saw(Case::kHalfClosedReturned);
+    if (holder->is_unseen()) cases_.saw(Case::kUnseenReturned);
     if (holder->state == BackendState::kLost) cases_.saw(Case::kLostReturned);
     release(holder->connection);
+  }
+  if (takes_place) {
+    cases_.saw(Case::kUnseenReplaced);
+    release(holder->connection);
+    holder->holds.clear();
+    holder->resumed_away = false;
   }
   // Rule: when a process registers that was refused before, its backend takes the place of what
   // was listed of it.
@@ -197,7 +217,8 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   if (form.idle_timeout) holder->idle_at = now.steady + *holder->form.idle_timeout;
   ++counters.registrations;
   send(connection, Sent::Kind::kRegistered, request, holder->incarnation);
-  tell(same_process ? Event::Kind::kBackendReturned : Event::Kind::kBackendRegistered, *holder);
+  tell(is_added ? Event::Kind::kBackendRegistered : Event::Kind::kBackendReturned, *holder);
+  note_listed(form.key, holder->peer);
 
   if (holder->resumed_away) {
     cases_.saw(Case::kResumedWhileAway);
@@ -210,6 +231,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
       if (asked.serial != holder->serial || asked.outcome != OutcomeKind::kOpen) continue;
       asked.incarnation = holder->incarnation;
       asked.peer = holder->peer;
+      if (takes_place) cases_.saw(Case::kUnseenReplacedWhileAsked);
       charge_enrolment(cast, *holder);
       send(connection, Sent::Kind::kOperation, id,
            static_cast<std::uint64_t>(asked.budget.count()));
@@ -222,6 +244,10 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
       ++counters.redeliveries;
       tell(Event::Kind::kRedelivered, cast, asked);
     }
+  }
+  if (replaced != 0) {
+    cases_.saw(Case::kUnseenReplaced);
+    drop_unseen(replaced, Cause::kUnseen, now);
   }
 }
 
@@ -269,127 +295,6 @@ void Oracle::garbage(std::uint32_t connection, std::uint64_t request, Now now) {
   const auto serial = who->serial;
   refuse(connection, request, RefusalCode::kProtocol);
   lose(*by_serial(serial), Cause::kProtocolError, now);
-}
-
-void Oracle::lost(std::uint32_t connection, core::LossCause cause, Now now) {
-  const auto* who = known(connection);
-  if (who == nullptr || who->lost) return;
-  const bool over_quota = cause == core::LossCause::kUserQuota;
-  if (cause != core::LossCause::kClosed) ++counters.slow_readers;
-  if (over_quota) ++counters.over_quota;
-  if (over_quota) cases_.saw(Case::kQueueUsedUp);
-  if (!who->registered) return release(connection);
-  auto why = Cause::kClosed;
-  if (cause == core::LossCause::kSlowReader) why = Cause::kSlowReader;
-  if (over_quota) why = Cause::kUserQuota;
-  auto& backend = *by_serial(who->serial);
-  if (backend.cause == Cause::kInherited && cause == core::LossCause::kClosed) {
-    cases_.saw(Case::kInheritedEnded);
-    return die(backend, Cause::kProcessExited, now);
-  }
-  lose(backend, why, now);
-}
-
-// Rule: dead is only a backend whose process has exited and whose connection has ended.
-void Oracle::exited(std::uint32_t connection, bool inherited, Now now) {
-  const auto* who = known(connection);
-  if (who == nullptr) return;
-  if (who->turned_away) cases_.saw(Case::kTurnedAwayExited);
-  if (!who->registered || who->turned_away) return release(connection);
-  auto& backend = *by_serial(who->serial);
-  // Rule: the process exits after the send: a failure, BackendError, at once; nobody waits.
-  if (!inherited || who->lost) return die(backend, Cause::kProcessExited, now);
-  // Rule: it exits while another process has its connection: a failure, BackendError, at once, and
-  // again in every broadcast until that connection ends. It is lost, never skipped.
-  cases_.saw(Case::kInherited);
-  backend.state = BackendState::kLost;
-  backend.cause = Cause::kInherited;
-  backend.since_unix_ms = now.unix_ms;
-  backend.idle_at.reset();
-  tell(Event::Kind::kBackendLost, backend);
-  fail_open(backend.serial, Cause::kInherited, now);
-}
-
-void Oracle::end_quiesce(Backend& backend) {
-  if (backend.state != BackendState::kLive) {
-    backend.resumed_away = true;
-    return;
-  }
-  send(backend.connection, Sent::Kind::kResumed, backend.holds.back().state.broadcast);
-  backend.holds.clear();
-  backend.resumed_away = false;
-  tell(Event::Kind::kBackendResumed, backend);
-}
-
-// Rule: its connection ends while the process lives: the broker waits for it to come back.
-void Oracle::lose(Backend& backend, Cause why, Now now) {
-  if (backend.cause == Cause::kInherited) {
-    // The broker ended what another process has. Nobody can come back, and nothing tells when that
-    // process lets go: it stays lost.
-    connections_.at(backend.connection).lost = true;
-    return send(backend.connection, Sent::Kind::kHangUp);
-  }
-  backend.state = BackendState::kReconnecting;
-  backend.cause = why;
-  backend.since_unix_ms = now.unix_ms;
-  backend.grace_at = now.steady + milliseconds(knobs_.grace);
-  backend.idle_at.reset();
-  connections_.at(backend.connection).lost = true;
-  send(backend.connection, Sent::Kind::kHangUp);
-  tell(Event::Kind::kBackendReconnecting, backend);
-}
-
-// Rule: the broker starts after a crash or restart: the roster's backends whose process still lives
-// are reconnecting, with a grace of restart_grace from the start. Who was quiesced still is.
-void Oracle::expect(std::uint32_t connection, const Backend& before, Now now) {
-  Connection watch;
-  watch.registered = true;
-  watch.lost = true;
-  watch.peer = before.peer;
-  watch.serial = ++last_serial_;
-  connections_[connection] = watch;
-  Backend backend;
-  backend.form = before.form;
-  backend.key = before.key;
-  backend.serial = last_serial_;
-  // Rule: a process that was refused still was not asked: it is lost as before.
-  backend.state = before.is_refused() ? BackendState::kLost : BackendState::kReconnecting;
-  backend.cause = before.is_refused() ? before.cause : Cause::kBrokerRestarted;
-  backend.peer = before.peer;
-  backend.holds = before.holds;
-  backend.resumed_away = before.resumed_away;
-  backend.connection = connection;
-  backend.incarnation = ++last_incarnation_;
-  backend.since_unix_ms = now.unix_ms;
-  backend.grace_at = now.steady + milliseconds(knobs_.restart_grace);
-  if (before.is_refused()) cases_.saw(Case::kRefusedExpected);
-  backends_.push_back(backend);
-  tell(before.is_refused() ? Event::Kind::kBackendLost : Event::Kind::kBackendReconnecting,
-       backends_.back());
-}
-
-void Oracle::register_due(std::uint32_t connection, SteadyTime at) {
-  const auto* who = known(connection);
-  if (who == nullptr || who->registered || who->register_by != at) {
-    throw Violation("a time to register is armed that nobody has");
-  }
-  turn_away_unknown(connection, 0, RefusalCode::kTooSlow);
-}
-
-void Oracle::grace_due(std::uint32_t key, SteadyTime at, Now now) {
-  auto* backend = by_key(key);
-  if (backend == nullptr || backend->state != BackendState::kReconnecting ||
-      backend->grace_at != at) {
-    throw Violation("a time to come back is armed that nobody has");
-  }
-  // Rule: lost: the grace passed and the process was not seen to exit. What cannot be seen may
-  // live.
-  cases_.saw(Case::kLost);
-  if (backend->peer.process.pid == 0) cases_.saw(Case::kUnseenLost);
-  backend->state = BackendState::kLost;
-  backend->since_unix_ms = now.unix_ms;
-  tell(Event::Kind::kBackendLost, *backend);
-  fail_open(backend->serial, backend->cause, now);
 }
 
 }  // namespace muster::simulator

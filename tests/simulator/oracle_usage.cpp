@@ -10,7 +10,9 @@ UserUsage Oracle::usage_of(uid_t uid) const {
   UserUsage usage;
   usage.uid = uid;
   for (const auto& [number, connection] : connections_) {
-    if (connection.peer.uid == uid && !connection.lost) ++usage.connections.used;
+    // Its socket is open.
+    const bool counts = !connection.lost || connection.half_closed;
+    if (connection.peer.uid == uid && counts) ++usage.connections.used;
   }
   for (const auto& backend : backends_) {
     if (backend.peer.uid != uid) continue;

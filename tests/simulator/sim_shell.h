@@ -36,7 +36,10 @@ struct Line {
   Broker broker = Broker::kWaiting;
   // To the broker: what the backend said and the broker did not read yet.
   std::deque<Step> inbox;
-  bool closed = false;     // by the backend, after what is in the inbox
+  bool closed = false;  // by the backend, after what is in the inbox
+  // By the backend: it sends nothing after what is in the inbox, and still has its end.
+  bool half_closed = false;
+  bool half_told = false;  // that was reported
   bool end_told = false;   // connection_lost() was reported
   bool is_watched = true;  // its process is, if that can be
   bool exit_due = false;   // process_exited() is to be reported

@@ -48,6 +48,14 @@ void Simulation::save_and_restore() {
   auto saved = broker_->save();
   if (is_wrong(WrongTransition::kSaveForgetsKeys)) saved.keys = {};
   if (is_wrong(WrongTransition::kSaveForgetsMissed)) saved.refused = {};
+  if (is_wrong(WrongTransition::kSaveForgetsPlaces)) {
+    for (auto& [key, unseen] : saved.unseen) unseen.listed.clear();
+  }
+  if (is_wrong(WrongTransition::kSaveForgetsUnseen)) {
+    for (auto& slot : saved.registry.slots) {
+      if (slot.cause == Cause::kUnseen) slot.cause = Cause::kBrokerRestarted;
+    }
+  }
   if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
     for (auto& slot : saved.registry.slots) slot.quiesced.clear();
   }
@@ -69,18 +77,48 @@ void Simulation::save_and_restore() {
   }
 }
 
+// The roster has each process as the broker saw it that wrote it down. Seen from another pid
+// namespace, a pid is a stranger's; an inode of a pidfd is good everywhere.
+void Simulation::look_up(std::vector<Oracle::Backend>& roster, std::int64_t place) {
+  for (auto& backend : roster) {
+    const auto refused = backend.is_refused() ? backend.cause : Cause::kNone;
+    const auto known = broker_->registered(key_of(backend.key));
+    must(known && known->refused == refused && known->is_unseen == backend.is_unseen() &&
+             known->is_inherited == (backend.cause == Cause::kInherited),
+         "the roster is told something else of a backend than what it is");
+    if (!backend.is_unseen()) {
+      backend.record = {backend.peer, refused, place_};
+      // Nobody knows which process has the connection of one that has exited.
+      if (backend.cause == Cause::kInherited) backend.record.peer.process.pid = 0;
+    }
+    const auto& record = backend.record;
+    const bool is_seen = record.place == place;
+    if (is_seen && backend.is_unseen()) cases_.saw(Case::kUnseenSeen);
+    backend.peer = record.peer;
+    backend.cause = is_seen ? record.refused : Cause::kUnseen;
+    backend.state = is_seen && record.refused != Cause::kNone ? BackendState::kLost
+                                                              : BackendState::kReconnecting;
+    if (!is_seen && backend.peer.process.pid != 0) backend.peer.process = {};
+  }
+  std::erase_if(roster, [&](const Oracle::Backend& backend) {
+    const auto process = shell_.line(backend.connection)->process;
+    return backend.peer.process.pid != 0 && processes_[process].exited;
+  });
+}
+
 // As after kill -9: nobody is told, every connection is closed, ids go on. The roster and the
 // operation keys are on disk.
-void Simulation::restart(bool keep_sockets, bool no_roster) {
+void Simulation::restart(bool keep_sockets, bool no_roster, std::int64_t place) {
   if (oracle_->running() != 0) cases_.saw(Case::kRestartWhileRunning);
   if (!keep_sockets) cases_.saw(Case::kNeverAccepted, waiting_.size());
   std::vector<Oracle::Backend> before;
   if (!no_roster) before = oracle_->backends();
   std::erase_if(before, [&](const Oracle::Backend& backend) {
     const auto* line = shell_.line(backend.connection);
-    if (backend.state == BackendState::kDead || line == nullptr) return true;
-    return backend.peer.process.pid != 0 && processes_[line->process].exited;
+    return backend.state == BackendState::kDead || line == nullptr;
   });
+  look_up(before, place);
+  place_ = place;
   std::vector<std::uint32_t> process_of;
   std::vector<core::Quiesces> quiesces_of;  // as the roster has them
   std::vector<Cause> refused_of;
@@ -88,7 +126,7 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
     process_of.push_back(shell_.line(backend.connection)->process);
     auto known = broker_->registered(key_of(backend.key));
     auto& quiesces = quiesces_of.emplace_back();
-    refused_of.push_back(known ? known->refused : Cause::kNone);
+    refused_of.push_back(backend.record.refused);
     if (is_wrong(WrongTransition::kRestartForgetsRefused)) refused_of.back() = Cause::kNone;
     if (known && !is_wrong(WrongTransition::kRestartForgetsQuiesces)) {
       quiesces = std::move(known->quiesced);
@@ -114,9 +152,12 @@ void Simulation::restart(bool keep_sockets, bool no_roster) {
     oracle_->expect(number, before[i], at());
     call([&] {
       if (is_wrong(WrongTransition::kRestartForgets)) return;
+      const bool is_unseen = before[i].is_unseen();
+      if (is_unseen && is_wrong(WrongTransition::kUnseenIsGone)) return;
       broker_->expect(id,
                       {registration_of(before[i].form, before[i].key), before[i].peer,
-                       std::move(quiesces_of[i]), refused_of[i]},
+                       std::move(quiesces_of[i]), refused_of[i], false,
+                       is_unseen && !is_wrong(WrongTransition::kUnseenIsSeen)},
                       at());
     });
   }
@@ -145,6 +186,8 @@ bool Simulation::do_step(const Step& step) {
       return read(step);
     case StepKind::kClose:
       return close(step);
+    case StepKind::kHalfClose:
+      return half_close(number);
     case StepKind::kExit:
       return exit(step);
     case StepKind::kDeliver:
@@ -183,7 +226,7 @@ bool Simulation::do_step(const Step& step) {
     case StepKind::kShutDown:
       return shut_down(step.args[0] != 0);
     case StepKind::kRestart:
-      restart(step.args[0] != 0, step.args[1] != 0);
+      restart(step.args[0] != 0, step.args[1] != 0, step.args[2]);
       return true;
     case StepKind::kResume:
       return resume(step);
@@ -191,6 +234,8 @@ bool Simulation::do_step(const Step& step) {
       return forget(number);
     case StepKind::kForgetMissed:
       return forget_missed();
+    case StepKind::kForgetUnseen:
+      return forget_unseen();
     case StepKind::kShortage:
       shortage_ = step.args[0] != 0;
       return true;
@@ -206,6 +251,7 @@ bool Simulation::do_step(const Step& step) {
 bool Simulation::say(const Step& step) {
   auto* line = shell_.line(step.args[0]);
   if (line == nullptr || line->closed || !processes_[line->process].speaks()) return false;
+  if (line->half_closed) return false;
   const bool reaches =
       line->broker == Line::Broker::kOpen || line->broker == Line::Broker::kWaiting;
   if (!reaches || line->too_slow) return false;
@@ -261,6 +307,14 @@ bool Simulation::close(const Step& step) {
   auto* line = shell_.line(step.args[0]);
   if (line == nullptr || line->closed || !processes_[line->process].speaks()) return false;
   line->closed = true;
+  return true;
+}
+
+bool Simulation::half_close(std::uint32_t connection) {
+  auto* line = shell_.line(connection);
+  if (line == nullptr || line->closed || line->half_closed) return false;
+  if (!processes_[line->process].speaks()) return false;
+  line->half_closed = true;
   return true;
 }
 

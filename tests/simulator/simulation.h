@@ -52,6 +52,17 @@ enum class WrongTransition : std::uint8_t {
   kAnyRegistrationIsAll,    // a backend registered: so did all of its process that were refused
   kSaysNotIsNone,           // a backend does not say how often it was refused: it never was
   kSaveForgetsMissed,       // the core is saved: everybody who was refused is listed
+  kUnseenIsGone,            // the broker starts: who cannot be seen has exited
+  kUnseenIsSeen,            // the broker starts: it sees everybody
+  kOneReplacesAllUnseen,    // a backend registered: so nobody is left who cannot be seen
+  kForgetUnseenIsIgnored,   // an operator knows that they are gone: nothing
+  kSaveForgetsUnseen,       // the core is saved: everybody can be seen
+  kSaveForgetsPlaces,       // the core is saved: nobody took the place of one that cannot be seen
+  kHalfClosedIsClosed,      // it sends nothing more: its connection ended
+  kHalfClosedIsDeath,       // it sends nothing more: its process exited
+  // the process exited, and another has its half-closed connection: only that it exited
+  kHalfClosedIsNobodys,
+  kHalfClosedStays,  // nobody has a half-closed connection any more: nothing
 };
 
 // Something that is wrong on purpose, to see that it is found.
@@ -110,6 +121,8 @@ class Simulation {
   void check_deadlines() const;
   void check_armed(const SimShell::Armed& armed) const;
   void check_report(BroadcastId id) const;
+  // Against the processes themselves, whatever the oracle thinks of them.
+  void check_skipped() const;
   void check_status() const;
   void check_usage(const std::vector<UserUsage>& users) const;
   // While the core is at it.
@@ -123,6 +136,7 @@ class Simulation {
   bool accept(std::int64_t most);
   bool read(const Step& step);
   bool close(const Step& step);
+  bool half_close(std::uint32_t connection);
   bool exit(const Step& step);
   bool deliver(std::uint32_t connection);
   void dispatch(std::uint32_t connection, core::ConnectionId id, const Step& message, bool oracle);
@@ -142,7 +156,10 @@ class Simulation {
   bool resume(const Step& step);
   bool forget(std::uint32_t key);
   bool forget_missed();
-  void restart(bool keep_sockets, bool no_roster);
+  bool forget_unseen();
+  void restart(bool keep_sockets, bool no_roster, std::int64_t place);
+  // What the broker that starts there knows of those of the roster: who may live.
+  void look_up(std::vector<Oracle::Backend>& roster, std::int64_t place);
   void save_and_restore();
   [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
   void start_broker();
@@ -167,6 +184,7 @@ class Simulation {
   std::map<std::uint32_t, Process> processes_;
   std::deque<std::uint32_t> waiting_;
   bool shortage_ = false;
+  std::int64_t place_ = 0;  // the pid namespace of the broker
   std::vector<Told> told_;  // by the core, in this call
   Observer observer_;       // may be empty
   std::uint64_t requests_ = 0;

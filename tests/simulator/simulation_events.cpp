@@ -52,7 +52,23 @@ bool Simulation::deliver(std::uint32_t connection) {
       if (is_wrong(WrongTransition::kDisconnectIsDeath)) {
         return broker_->process_exited(line->id, at());
       }
+      if (line->half_told && is_wrong(WrongTransition::kHalfClosedStays)) return;
       broker_->connection_lost(line->id, cause, at());
+    });
+    return true;
+  }
+  if (line->inbox.empty() && line->half_closed && !line->half_told) {
+    line->half_told = true;
+    oracle_->lost(connection, core::LossCause::kHalfClosed, at());
+    call([&] {
+      if (is_wrong(WrongTransition::kHalfClosedIsDeath)) {
+        return broker_->process_exited(line->id, at());
+      }
+      broker_->connection_lost(line->id,
+                               is_wrong(WrongTransition::kHalfClosedIsClosed)
+                                   ? core::LossCause::kClosed
+                                   : core::LossCause::kHalfClosed,
+                               at());
     });
     return true;
   }
@@ -84,6 +100,7 @@ void Simulation::dispatch(std::uint32_t connection, core::ConnectionId id, const
         broker_->registration(id, request, registration_of(form, form.key), now, nullptr,
                               refused_before);
         if (!oracle) return;
+        if (is_wrong(WrongTransition::kOneReplacesAllUnseen)) (void)broker_->forget_unseen(now);
         const auto known = oracle_->connections().find(connection);
         const bool is_turned_away =
             known != oracle_->connections().end() && known->second.turned_away;
@@ -160,8 +177,9 @@ bool Simulation::gone(std::uint32_t connection) {
     if (is_wrong(WrongTransition::kDeathIsDisconnect)) {
       return broker_->connection_lost(line->id, core::LossCause::kClosed, at());
     }
-    broker_->process_exited(line->id, at(),
-                            inherited && !is_wrong(WrongTransition::kChildIsNobody));
+    const bool is_missed = is_wrong(WrongTransition::kChildIsNobody) ||
+                           (line->half_told && is_wrong(WrongTransition::kHalfClosedIsNobodys));
+    broker_->process_exited(line->id, at(), inherited && !is_missed);
   });
   return true;
 }

@@ -16,6 +16,7 @@ bool Simulation::start(const Step& step) {
     by = Operator{uid_of(step.args[5] - 1), static_cast<pid_t>(900 + step.args[5]), "tool"};
   }
   if (step.args[6] > 0) request.deadline = milliseconds(step.args[6]);
+  check_skipped();
   const auto should = oracle_->start(shell_.next_id(), step.args[1], request.ack_timeout,
                                      step.args[3], step.args[4], by, request.deadline, at());
   call([&] {
@@ -99,6 +100,15 @@ bool Simulation::forget(std::uint32_t key) {
 bool Simulation::forget_missed() {
   const bool should = oracle_->forget_missed();
   call([&] { must(broker_->forget_refused() == should, "forget: somebody was not listed"); });
+  return true;
+}
+
+bool Simulation::forget_unseen() {
+  const bool should = oracle_->forget_unseen(at());
+  call([&] {
+    if (is_wrong(WrongTransition::kForgetUnseenIsIgnored)) return;
+    must(broker_->forget_unseen(at()) == should, "forget: somebody could not be seen");
+  });
   return true;
 }
 

@@ -23,6 +23,7 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"garbage", {"connection"}},
     {"read", {"connection", "most"}},
     {"close", {"connection"}},
+    {"half_close", {"connection"}},
     {"exit", {"process", "child"}},
     {"deliver", {"connection"}},
     {"gone", {"connection"}},
@@ -39,13 +40,14 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"list", {"selection"}},
     {"watch", {"on"}},
     {"shut_down", {"restart"}},
-    {"restart", {"keep", "no_roster"}},
+    {"restart", {"keep", "no_roster", "in"}},
     {"resume", {"id", "selection"}},
     {"forget", {"key"}},
     {"shortage", {"on"}},
     {"accept", {"most"}},
     {"save", {}},
     {"forget_missed", {}},
+    {"forget_unseen", {}},
 }};
 
 std::string_view take_word(std::string_view& text) {
@@ -90,8 +92,9 @@ std::optional<Step> parse_step(std::string_view line) {
   step.kind = static_cast<StepKind>(spec - kSpecs.begin());
   for (std::size_t i = 0; i < spec->args.size() && !spec->args[i].empty(); ++i) {
     // What scripts were written without means 0.
-    const bool is_later =
-        spec->args[i] == "deadline" || spec->args[i] == "restart" || spec->args[i] == "no_roster";
+    const auto& name_of_it = spec->args[i];
+    const bool is_later = name_of_it == "deadline" || name_of_it == "restart" ||
+                          name_of_it == "no_roster" || name_of_it == "in";
     if (is_later && line.find_first_not_of(' ') == std::string_view::npos) break;
     const auto argument = take_named_number(line);
     if (!argument || argument->name != spec->args[i]) return std::nullopt;

@@ -25,6 +25,7 @@ enum class StepKind : std::uint8_t {
   kGarbage,     // connection
   kRead,        // connection, how many messages at most
   kClose,       // connection
+  kHalfClose,   // connection: it sends nothing more, and keeps its end
   kExit,        // process, 1: a child keeps its sockets open
   // What the shell notices, when it does.
   kDeliver,  // connection: its next message, or its end
@@ -45,7 +46,7 @@ enum class StepKind : std::uint8_t {
   kWatch,     // 1: somebody wants every outcome
   kShutDown,  // 1: for a restart, which quiesces nobody
   kRestart,  // the broker is killed and starts again; 1: its sockets are kept, and who waits there;
-             // 1: its roster is gone
+             // 1: its roster is gone; in which of two pid namespaces it starts
   kResume,   // broadcast (0: any), selection
   kForget,   // key
   // What the broker's process runs into.
@@ -55,8 +56,10 @@ enum class StepKind : std::uint8_t {
   kSave,
   // An operator says that no process is in the way of those that were refused and are not listed.
   kForgetMissed,
+  // The same of those that the broker cannot see, as it is in another pid namespace than before.
+  kForgetUnseen,
 };
-inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kForgetMissed) + 1;
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kForgetUnseen) + 1;
 
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot

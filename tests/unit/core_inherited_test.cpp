@@ -114,5 +114,66 @@ TEST_F(CoreInheritedTest, ADeregisteringChildTakesTheBackendOff) {
   EXPECT_EQ(s.backends(), "beta 1.0.0 live");
 }
 
+// --- a connection on which nothing more is sent
+
+class CoreHalfClosedTest : public CoreInheritedTest {
+ protected:
+  Scenario& with_half() {
+    auto& s = with_two();
+    s.step(StepKind::kHalfClose, 1);
+    s.step(StepKind::kDeliver, 1);
+    EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection closed), beta 1.0.0 live");
+    return s;
+  }
+};
+
+TEST_F(CoreHalfClosedTest, IsNotDeadWhenItsProcessExitsWhileAnotherHasTheOtherEnd) {
+  for (const bool is_saved : {false, true}) {
+    auto& s = with_half();
+    if (is_saved) s.step(StepKind::kSave);
+    s.step(StepKind::kExit, 1, 1);
+    s.step(StepKind::kGone, 1);
+    EXPECT_EQ(s.backends(), kLost);
+    if (is_saved) s.step(StepKind::kSave);
+    s.release(1);
+    s.acks(2, 1);
+    EXPECT_EQ(s.report(1),
+              std::string("finished: release-handles /mnt/a: acked beta 1.0.0; failed alpha 1.0.0 "
+                          "(backend error)") +
+                  kInheritedFailure);
+    s.hangs_up(1);
+    EXPECT_EQ(s.backends(), kDead);
+  }
+}
+
+TEST_F(CoreHalfClosedTest, IsTheSameAfterTheGrace) {
+  auto& s = with_half();
+  s.pass_ms(1000);
+  EXPECT_EQ(s.fire_due(), 1);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 lost (connection closed), beta 1.0.0 live");
+  s.step(StepKind::kExit, 1, 1);
+  s.step(StepKind::kGone, 1);
+  EXPECT_EQ(s.backends(), kLost);
+  s.hangs_up(1);
+  EXPECT_EQ(s.backends(), kDead);
+}
+
+TEST_F(CoreHalfClosedTest, ItsEndIsNoDeathWhileItsProcessLives) {
+  auto& s = with_half();
+  s.hangs_up(1);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 reconnecting (connection closed), beta 1.0.0 live");
+  s.exits(1, 1);
+  EXPECT_EQ(s.backends(), kDead);
+}
+
+TEST_F(CoreHalfClosedTest, IsLetGoOfWhenItsProcessComesBack) {
+  auto& s = with_half();
+  s.release(1);
+  s.join(3, 1, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, beta 1.0.0 live");
+  EXPECT_FALSE(s.simulation().apply({StepKind::kDeliver, {1}}));
+  EXPECT_EQ(s.reads(3), "registered, operation 1");
+}
+
 }  // namespace
 }  // namespace muster::simulator

@@ -117,5 +117,104 @@ TEST_F(CoreUnseenTest, WhoCannotBeSeenIsExpectedAfterARestartAndLostWhenItDoesNo
             "another pid namespace, may still run");
 }
 
+// --- a broker that starts in another pid namespace than the one before
+
+constexpr std::int64_t kElsewhere = 1;
+constexpr const char* kWhy =
+    " (its process cannot be seen: the broker runs in another pid namespace than when it "
+    "registered)";
+
+class CoreElsewhereTest : public ScenarioTest {
+ protected:
+  static void move(Scenario& s, std::int64_t place = kElsewhere) {
+    s.step(StepKind::kRestart, 0, 0, place);
+  }
+  static std::string unseen(const std::string& state, const std::string& key = "alpha 1.0.0") {
+    return key + ' ' + state + kWhy;
+  }
+};
+
+TEST_F(CoreElsewhereTest, WhoMayRunIsNeverPassedOverAlsoIfItHasExited) {
+  auto& s = with_two();
+  move(s);
+  s.step(StepKind::kExit, 1, 0);
+  s.pass_ms(5000);
+  EXPECT_EQ(s.fire_due(), 2);
+  EXPECT_EQ(s.backends(), unseen("lost") + ", " + unseen("lost", "beta 1.0.0"));
+  s.release(1);
+  EXPECT_THAT(s.report(1), ::testing::StartsWith("finished: release-handles /mnt/a: failed alpha "
+                                                 "1.0.0 (backend error), beta 1.0.0 (backend"));
+  // Where it can be seen it is known to be gone, and the other to run.
+  move(s, 0);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 reconnecting (not reconnected since the broker restarted)");
+}
+
+// Whoever was one of two is not both of them, however often it comes.
+TEST_F(CoreElsewhereTest, AProcessThatRegistersAgainTakesNoSecondPlace) {
+  for (const bool is_saved : {false, true}) {
+    auto& s = with();
+    s.join(1, 1, kAlpha);
+    s.join(2, 5, kAlpha);
+    move(s);
+    s.join(3, 9, kAlpha);
+    const std::string left = unseen("reconnecting", "alpha 1.0.0 #~102");
+    EXPECT_EQ(s.backends(), "alpha 1.0.0 live, " + left);
+    if (is_saved) s.step(StepKind::kSave);
+    s.says(StepKind::kDeregister, 3);
+    s.join(4, 9, kAlpha);
+    EXPECT_EQ(s.backends(), left + ", alpha 1.0.0 live");
+    s.join(5, 13, kAlpha);
+    EXPECT_EQ(s.backends(), "alpha 1.0.0 live, alpha 1.0.0 #~106 live") << "another process";
+  }
+}
+
+TEST_F(CoreElsewhereTest, OneThatNothingTellsApartMayBeTheOneBefore) {
+  auto& s = with();
+  s.join(1, 0, kAlpha);
+  s.join(2, 4, kAlpha);
+  move(s);
+  s.join(3, kUnknown, kAlpha);
+  s.join(4, kUnknown, kAlpha);
+  EXPECT_EQ(s.backends(), "alpha 1.0.0 live, " + unseen("reconnecting", "alpha 1.0.0 #~102") +
+                              ", alpha 1.0.0 #~n4 live");
+}
+
+// 3 is another user's process, and has the key that 8 wants.
+TEST_F(CoreElsewhereTest, OneThatIsRefusedTakesOnePlaceHoweverOftenItTries) {
+  for (const std::int64_t process : {kUnknown, kUnseen, std::int64_t{9}}) {
+    auto& s = with();
+    s.join(1, 3, kAlpha);
+    s.join(2, process, kAlpha);
+    s.join(3, 1, kAlpha);
+    move(s);
+    const auto count = [&] {
+      const auto all = s.backends();
+      std::size_t unseen_ones = 0;
+      for (auto at = all.find(kWhy); at != std::string::npos; at = all.find(kWhy, at + 1)) {
+        ++unseen_ones;
+      }
+      return unseen_ones;
+    };
+    EXPECT_EQ(count(), 3U) << s.backends();
+    for (std::int64_t again = 4; again < 8; ++again) {
+      s.join(again, process, kAlpha);
+      EXPECT_EQ(count(), 2U) << process << ": " << s.backends();
+    }
+    EXPECT_EQ(s.simulation().oracle().list(0).size(), 3U) << s.backends();
+  }
+}
+
+TEST_F(CoreElsewhereTest, ThatAllAreGoneIsSaidOfThoseToWhomABroadcastWaits) {
+  auto& s = with_two();
+  move(s);
+  s.release(1);
+  s.join(3, 4, kBeta);
+  s.acks(3, 1);
+  s.step(StepKind::kForgetUnseen);
+  EXPECT_EQ(s.backends(), "beta 1.0.0 live");
+  EXPECT_THAT(s.report(1), ::testing::StartsWith("finished: release-handles /mnt/a: acked beta "
+                                                 "1.0.0; failed alpha 1.0.0 (backend error)"));
+}
+
 }  // namespace
 }  // namespace muster::simulator

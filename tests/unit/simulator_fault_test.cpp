@@ -91,7 +91,20 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("any registration is all of its process", WrongTransition::kAnyRegistrationIsAll),
         wrong("one that does not say was never refused", WrongTransition::kSaysNotIsNone),
         wrong("a restart forgets that one was refused", WrongTransition::kRestartForgetsRefused),
-        wrong("saving forgets who is not listed", WrongTransition::kSaveForgetsMissed)));
+        wrong("saving forgets who is not listed", WrongTransition::kSaveForgetsMissed),
+        wrong("one that cannot be seen is gone", WrongTransition::kUnseenIsGone),
+        wrong("one that cannot be seen is seen", WrongTransition::kUnseenIsSeen),
+        wrong("one takes the place of all that cannot be seen",
+              WrongTransition::kOneReplacesAllUnseen),
+        wrong("forgetting who cannot be seen does nothing",
+              WrongTransition::kForgetUnseenIsIgnored),
+        wrong("saving forgets who cannot be seen", WrongTransition::kSaveForgetsUnseen),
+        wrong("saving forgets who took a place", WrongTransition::kSaveForgetsPlaces),
+        wrong("half closed counts as closed", WrongTransition::kHalfClosedIsClosed),
+        wrong("half closed is taken for an exit", WrongTransition::kHalfClosedIsDeath),
+        wrong("who has a half-closed connection does not count",
+              WrongTransition::kHalfClosedIsNobodys),
+        wrong("a half-closed connection has no end", WrongTransition::kHalfClosedStays)));
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,

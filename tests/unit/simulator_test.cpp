@@ -83,6 +83,42 @@ const char* const kRegressions[] = {
       deliver connection=1
       ghost connection=1 what=7
     )",
+    // A process that registered again took the place of a second one that could not be seen.
+    R"(
+      knobs
+      connect connection=3 process=0
+      register connection=3 key=1 ack=-1 idle=-1 flags=0
+      deliver connection=3
+      connect connection=4 process=8
+      register connection=4 key=1 ack=-1 idle=-1 flags=0
+      deliver connection=4
+      restart keep=0 no_roster=0 in=1
+      connect connection=6 process=1
+      register connection=6 key=1 ack=-1 idle=-1 flags=0
+      deregister connection=6
+      deliver connection=6
+      deliver connection=6
+      connect connection=7 process=1
+      register connection=7 key=1 ack=-1 idle=-1 flags=0
+      deliver connection=7
+    )",
+    // One that nothing tells apart was refused again, and listed a second time.
+    R"(
+      knobs
+      connect connection=5 process=3
+      register connection=5 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=5
+      connect connection=16 process=8
+      register connection=16 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=16
+      restart keep=1 no_roster=0 in=1
+      connect connection=25 process=8
+      register connection=25 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=25
+      connect connection=26 process=8
+      register connection=26 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=26
+    )",
 };
 
 // What is recorded of a seed is the whole of it.
