@@ -3,13 +3,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <optional>
-#include <ostream>
 #include <string>
-#include <string_view>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -17,100 +13,13 @@
 #include <gtest/gtest.h>
 
 #include "support/child.h"
-#include "support/host_abilities.h"
-#include "system/musterd_fixture.h"
-#include "wire/framing.h"
+#include "system/refused_fixture.h"
 
 namespace muster::test {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr uid_t kStranger = 54'000;
-constexpr uid_t kNobodyUid = 65'534;
-
-std::string refused_config(const std::string& register_timeout) {
-  return "[broker]\nregister_timeout = \"" + register_timeout + R"("
-[sockets]
-backend_mode = "0666"
-[[policy.connect]]
-socket = "backend"
-users = [0, 54000, 65534]
-[[policy.register]]
-effect = "deny"
-users = [65534]
-services = ["of-root"]
-[[policy.register]]
-users = [0, 65534]
-[[quota.uid]]
-uid = 65534
-registrations = 1
-connections = 2
-)";
-}
-
-class RefusedTest : public MusterdTest {
- protected:
-  void SetUp() override {
-    if (const auto why = why_not_several_users(); !why.empty()) GTEST_SKIP() << why;
-    ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
-    ASSERT_EQ(::mkdir(state().c_str(), 0700), 0);
-  }
-  [[nodiscard]] std::filesystem::path state() const { return dir_ / "state"; }
-  [[nodiscard]] Process start_broker(const std::string& register_timeout = "1h") {
-    return start({"--state-dir", state().native(), "--config",
-                  write("m.toml", refused_config(register_timeout)).native()});
-  }
-  [[nodiscard]] Finished ctl(std::vector<std::string> more) const {
-    more.insert(more.begin(), {program("musterctl"), "--socket-dir", sockets().native()});
-    return run_program(std::move(more));
-  }
-  // With its report, and no session of a user beside.
-  [[nodiscard]] Finished release(std::vector<std::string> more = {}) const {
-    more.insert(more.begin(), {"release-handles", "/cache", "--no-sessions"});
-    return ctl(std::move(more));
-  }
-  [[nodiscard]] std::vector<std::string> fake(const std::string& service) const {
-    return {program("muster-fake-backend"), "--socket-dir", sockets().native(), "--service",
-            service};
-  }
-  // A process of the second user which connects and says nothing.
-  [[nodiscard]] std::function<void(Child::Side&)> holds_connection() const {
-    return [socket = backend_socket()](Child::Side& side) {
-      if (::setresgid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
-      if (::setresuid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
-      const TestBackend silent(socket);
-      side.say("connected");
-      side.wait_to_be_told();
-    };
-  }
-  // A process of that user which connects, sends that, and says what it was told.
-  [[nodiscard]] Child sends(uid_t uid, const std::string& bytes) const {
-    const auto socket = backend_socket();
-    return Child([=](Child::Side& side) {
-      if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) return;
-      TestBackend backend(socket);
-      backend.send(bytes);
-      side.say(backend.hears());
-      side.wait_to_be_told();
-    });
-  }
-  // A process of that user which tries to register, says what it was told, and tries again each
-  // time that it is told to.
-  [[nodiscard]] Child tries(uid_t uid, const std::string& service) const {
-    const auto socket = backend_socket();
-    return Child([=](Child::Side& side) {
-      if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) return;
-      for (;;) {
-        TestBackend backend(socket);
-        backend.registers(service);
-        side.say(backend.hears());
-        side.wait_to_be_told();
-      }
-    });
-  }
-};
 
 TEST_F(RefusedTest, OneWhoseKeyAnotherUserHasIsNamedUntilItExits) {
   Process broker = start_broker();
@@ -293,89 +202,6 @@ TEST_F(RefusedTest, OneWithoutAKeyIsNotForgottenInACrash) {
   EXPECT_EQ(asked.status, 1) << asked.out;
   EXPECT_THAT(ctl({"status"}).out, HasSubstr("refused backends that it did not list"));
   EXPECT_EQ(ctl({"forget", "--lost-roster"}).status, 0);
-  EXPECT_EQ(release().status, 0);
-}
-
-// What a connection begins with, and what the broker says of it.
-struct BadBeginning {
-  const char* name;
-  std::string bytes;
-  const char* refusal;
-
-  friend std::ostream& operator<<(std::ostream& out, const BadBeginning& beginning) {
-    return out << beginning.name;
-  }
-};
-
-std::string bare_frame(std::string_view body) {
-  std::string frame(wire::kHeaderBytes, '\0');
-  wire::put_header(frame.data(), body.size());
-  return frame.append(body);
-}
-
-std::vector<BadBeginning> bad_beginnings() {
-  Registration labelled = registration_of("cache");
-  labelled.labels["where"] = "caf?";
-  std::string latin = wire::encode(1, labelled);
-  latin.at(latin.rfind("caf?") + 3) = '\xE9';
-  const std::string whole = wire::encode(1, registration_of("cache"));
-  constexpr std::size_t kTooLong = 70'000;
-  return {{"LabelInLatin1", latin, "protocol"},
-          {"MessageOf70KB", bare_frame(std::string(kTooLong, 'x')), "protocol"},
-          {"NoFrame", "GET / HTTP/1.1\r\n\r\n", "protocol"},
-          {"NoProtobuf", bare_frame("\xFF\xFF\xFF"), "protocol"},
-          {"AnAckFirst", wire::encode(7, Ack{}), "protocol"},
-          {"ActivityFirst", wire::encode(0, Activity{}), "protocol"},
-          {"DeregisterFirst", wire::encode(1, Deregister{}), "protocol"},
-          {"HalfAMessage", whole.substr(0, whole.size() / 2), "too slow"},
-          {"HalfAHeader", whole.substr(0, 2), "too slow"},
-          {"Silence", "", "too slow"}};
-}
-
-class RefusedBeginningTest : public RefusedTest,
-                             public ::testing::WithParamInterface<BadBeginning> {};
-
-TEST_P(RefusedBeginningTest, MakesNoAnswerCompleteUntilItsProcessExits) {
-  const bool is_silent = std::string_view(GetParam().refusal) == "too slow";
-  const Process broker = start_broker(is_silent ? "50ms" : "1h");
-  Process owner(fake("cache"));
-  owner.wait_for("registered");
-  Child stranger = sends(kStranger, GetParam().bytes);
-  ASSERT_THAT(stranger.hear(), HasSubstr(GetParam().refusal));
-  const Finished yes = release();
-  EXPECT_EQ(yes.status, 0) << "policy lets it register nothing\n" << yes.out;
-  Child wrong = sends(kNobodyUid, GetParam().bytes);
-  ASSERT_THAT(wrong.hear(), HasSubstr(GetParam().refusal));
-  const Finished asked = release();
-  EXPECT_EQ(asked.status, 1) << asked.out;
-  EXPECT_THAT(asked.out, HasSubstr("1 of 1 acked"));
-  EXPECT_THAT(ctl({"status"}).out, HasSubstr("processes (1 of uid 65534) were refused"));
-  wrong.kill();
-  wrong.reap();
-  while (release().status != 0) {
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Each, RefusedBeginningTest, ::testing::ValuesIn(bad_beginnings()),
-                         [](const auto& beginning) { return std::string(beginning.param.name); });
-
-TEST_F(RefusedTest, OneThatEndsItsConnectionByItselfIsAProbe) {
-  const Process broker = start_broker();
-  Process owner(fake("cache"));
-  owner.wait_for("registered");
-  const auto socket = backend_socket();
-  Child probe([&](Child::Side& side) {
-    if (::setresgid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
-    if (::setresuid(kNobodyUid, kNobodyUid, kNobodyUid) != 0) return;
-    const std::string whole = wire::encode(1, registration_of("cache"));
-    for (const std::size_t bytes : {std::size_t{0}, whole.size() - 1}) {
-      TestBackend backend(socket);
-      backend.send(whole.substr(0, bytes));
-    }
-    side.say("done");
-    side.wait_to_be_told();
-  });
-  ASSERT_EQ(probe.hear(), "done");
   EXPECT_EQ(release().status, 0);
 }
 
