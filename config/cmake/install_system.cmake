@@ -1,7 +1,7 @@
 # Runs when Muster is installed: the unit names the programs by their full path, and the
 # configuration that an administrator changed is kept.
 #
-# REQUIRES: muster_source, muster_sbindir, muster_datadir (config/CMakeLists.txt).
+# REQUIRES: muster_source, muster_sbindir, muster_libexecdir, muster_datadir (config/CMakeLists.txt).
 cmake_policy(VERSION 3.25)
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX NORMALIZE OUTPUT_VARIABLE muster_prefix)
 
@@ -24,19 +24,23 @@ function(muster_install_text path content)
   endif()
 endfunction()
 
-# --- musterd.service
-set(muster_programs "${muster_sbindir}")
-cmake_path(ABSOLUTE_PATH muster_programs BASE_DIRECTORY "${muster_prefix}" NORMALIZE)
-# As systemd wants it: specifiers and variables are doubled.
-string(REPLACE "%" "%%" muster_programs "${muster_programs}")
-string(REPLACE "$" "$$" muster_programs "${muster_programs}")
-if(muster_programs MATCHES "[ \t\"'\\]")
-  message(FATAL_ERROR "the unit cannot name a program in '${muster_programs}': "
-    "choose a prefix without blanks, quotes and backslashes")
-endif()
-file(READ "${muster_source}/musterd.service" muster_unit)
-string(REPLACE "/usr/sbin/" "${muster_programs}/" muster_unit "${muster_unit}")
-muster_install_text("${muster_prefix}/lib/systemd/system/musterd.service" "${muster_unit}")
+# --- musterd.service, muster-scan.service
+# Installs the unit with the directory of its program instead of `there`.
+function(muster_install_unit unit there directory)
+  cmake_path(ABSOLUTE_PATH directory BASE_DIRECTORY "${muster_prefix}" NORMALIZE)
+  # As systemd wants it: specifiers and variables are doubled.
+  string(REPLACE "%" "%%" directory "${directory}")
+  string(REPLACE "$" "$$" directory "${directory}")
+  if(directory MATCHES "[ \t\"'\\]")
+    message(FATAL_ERROR "the unit cannot name a program in '${directory}': "
+      "choose a prefix without blanks, quotes and backslashes")
+  endif()
+  file(READ "${muster_source}/${unit}" text)
+  string(REPLACE "${there}/" "${directory}/" text "${text}")
+  muster_install_text("${muster_prefix}/lib/systemd/system/${unit}" "${text}")
+endfunction()
+muster_install_unit(musterd.service /usr/sbin "${muster_sbindir}")
+muster_install_unit(muster-scan.service /usr/libexec "${muster_libexecdir}")
 
 # --- musterd.toml, where musterd looks for it whatever the prefix is.
 #
@@ -80,4 +84,5 @@ muster_install_text("${muster_pristine}" "${muster_new}")
 
 # install_manifest.txt names what may be removed again: not the configuration.
 list(APPEND CMAKE_INSTALL_MANIFEST_FILES
-  "${muster_prefix}/lib/systemd/system/musterd.service" "${muster_pristine}")
+  "${muster_prefix}/lib/systemd/system/musterd.service"
+  "${muster_prefix}/lib/systemd/system/muster-scan.service" "${muster_pristine}")

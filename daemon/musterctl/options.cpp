@@ -107,6 +107,15 @@ void Options::argument(const std::string& name, const std::string& help, bool re
       ->required(required);
 }
 
+void Options::arguments(const std::string& name, const std::string& help, Reader reader) {
+  app_.add_option(name, calling(name, std::move(reader)), help)
+      ->type_name("")
+      ->type_size(1)
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args()
+      ->required();
+}
+
 void Options::exclude(const std::string& one, const std::string& other) {
   app_.get_option(one)->excludes(app_.get_option(other));
 }

@@ -40,6 +40,8 @@ class Options {
   void duration(const std::string& names, const std::string& help,
                 std::optional<std::chrono::milliseconds>& into);
   void argument(const std::string& name, const std::string& help, bool required, Reader reader);
+  // One or more of them.
+  void arguments(const std::string& name, const std::string& help, Reader reader);
   // Not both of these.
   void exclude(const std::string& one, const std::string& other);
   // Stands at the end of --help.

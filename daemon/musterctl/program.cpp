@@ -26,7 +26,7 @@ constexpr char kEpilogue[] =
     "  3  the broker, or that of a user session, cannot be reached, or the connection ended\n"
     "  4  the broker answered with an error: denied, not found, busy, interrupted\n"
     "  5  there was no backend to ask (--allow-empty makes it 0); resume: none was quiesced\n"
-    "  6  reserved: a process still holds what was to be released\n"
+    "  6  holders: somebody has the files in use, or not everything could be seen\n"
     "  70 an error inside musterctl\n"
     "  74 the output or a warning could not be written, or its reader has gone\n"
     "  128+N ended by signal N. The broadcast goes on\n"
@@ -39,6 +39,7 @@ constexpr char kEpilogue[] =
     "\n"
     "Examples:\n"
     "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
+    "  musterctl holders /mnt/backup\n"
     "  musterctl quiesce --timeout 30s\n"
     "  musterctl backends\n"
     "\n"
@@ -152,6 +153,7 @@ int parse_and_run(const std::vector<std::string>& arguments, CommonOptions& comm
 
 std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands = operation_commands();
+  commands.push_back(holders_command());
   commands.push_back(backends_command());
   commands.push_back(status_command());
   commands.push_back(result_command());

@@ -24,7 +24,7 @@ enum ExitStatus : int {
   kUnreachable = 3,  // no broker, or its connection ended
   kRefused = 4,      // the broker said no
   kNobody = 5,       // there was nobody to ask
-  kStillHeld = 6,    // kept for proof: somebody still holds what was to be released
+  kStillHeld = 6,    // somebody has the files in use, or it could not be seen whether
   kInternal = 70,    // a bug of musterctl itself (EX_SOFTWARE)
   kOutputLost = 74,  // its output could not be written (EX_IOERR)
   kSignalled = 128,  // plus the signal's number
@@ -96,6 +96,7 @@ class Command {
 
 // One for each operation, in the order of their table.
 [[nodiscard]] std::vector<std::unique_ptr<Command>> operation_commands();
+[[nodiscard]] std::unique_ptr<Command> holders_command();
 [[nodiscard]] std::unique_ptr<Command> backends_command();
 [[nodiscard]] std::unique_ptr<Command> status_command();
 [[nodiscard]] std::unique_ptr<Command> result_command();

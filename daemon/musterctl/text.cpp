@@ -57,6 +57,27 @@ std::string padded(std::string text, std::size_t columns) {
   return text;
 }
 
+std::vector<std::string> table_lines(const std::vector<std::vector<std::string>>& rows) {
+  constexpr std::string_view kBetween = "  ";
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], columns_of(row[i]));
+  }
+  std::vector<std::string> lines;
+  lines.reserve(rows.size());
+  for (const auto& row : rows) {
+    std::string& line = lines.emplace_back();
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) line += kBetween;
+      line += padded(row[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+  }
+  return lines;
+}
+
 std::string counted(std::uint64_t count, std::string_view what) {
   std::string text = std::to_string(count) + ' ' + std::string(what);
   if (count != 1) text += 's';

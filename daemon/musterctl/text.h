@@ -24,6 +24,11 @@ using characters::columns_of;
 // Appends spaces until `text` takes `columns`.
 [[nodiscard]] std::string padded(std::string text, std::size_t columns);
 
+// The lines of a table, its header first: columns as wide as their widest cell, nothing behind the
+// last. Cells are safe for a terminal; every row has as many as the header.
+[[nodiscard]] std::vector<std::string> table_lines(
+    const std::vector<std::vector<std::string>>& rows);
+
 // "1 backend", "3 backends".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
 // A key, safe for a terminal.

@@ -19,22 +19,6 @@ namespace muster::ctl {
 
 namespace {
 
-enum Column : std::size_t {
-  kKey,
-  kState,
-  kPid,
-  kUser,
-  kSince,
-  kIncarnation,
-  kOpen,
-  kExe,
-  kLabels,
-  kColumns
-};
-using Row = std::array<std::string, kColumns>;
-
-constexpr std::string_view kBetween = "  ";
-
 std::string shown_labels(const Labels& labels) {
   std::string text;
   for (const auto& [name, value] : labels) {
@@ -79,7 +63,7 @@ std::string shown_exe(const BackendInfo& backend) {
   return backend.exe_problem.empty() ? "-" : '(' + escape_bytes(backend.exe_problem) + ')';
 }
 
-Row row_of(const BackendInfo& backend, const ViewStyle& style) {
+std::vector<std::string> row_of(const BackendInfo& backend, const ViewStyle& style) {
   return {shown(backend.key),
           shown_state(backend, style),
           backend.pid > 0 ? std::to_string(backend.pid) : "pid not visible",
@@ -89,16 +73,6 @@ Row row_of(const BackendInfo& backend, const ViewStyle& style) {
           std::to_string(backend.open_operations),
           shown_exe(backend),
           shown_labels(backend.labels)};
-}
-
-std::string line_of(const Row& row, const std::array<std::size_t, kColumns>& widths) {
-  std::string line;
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    if (i > 0) line += kBetween;
-    line += padded(row[i], widths[i]);
-  }
-  line.erase(line.find_last_not_of(' ') + 1);
-  return line;
 }
 
 std::string totals(const std::vector<BackendInfo>& backends) {
@@ -121,18 +95,14 @@ std::string totals(const std::vector<BackendInfo>& backends) {
 
 std::string show_backends(const std::vector<BackendInfo>& backends, const ViewStyle& style) {
   if (backends.empty()) return style.selective ? "no backend is selected\n" : "no backend\n";
-  const Row header{"BACKEND", "STATE", "PID", "USER", "SINCE", "INC", "OPEN", "EXE", "LABELS"};
-  std::vector<Row> rows;
-  rows.reserve(backends.size());
+  std::vector<std::vector<std::string>> rows{
+      {"BACKEND", "STATE", "PID", "USER", "SINCE", "INC", "OPEN", "EXE", "LABELS"}};
+  rows.reserve(backends.size() + 1);
   for (const BackendInfo& backend : backends) rows.push_back(row_of(backend, style));
-  std::array<std::size_t, kColumns> widths{};
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    widths[i] = columns_of(header[i]);
-    for (const Row& row : rows) widths[i] = std::max(widths[i], columns_of(row[i]));
-  }
-  std::string text = style.paint.bold(line_of(header, widths)) + '\n';
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::string line = line_of(rows[i], widths);
+  const std::vector<std::string> lines = table_lines(rows);
+  std::string text = style.paint.bold(lines[0]) + '\n';
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    const std::string& line = lines[i + 1];
     switch (backends[i].state) {
       case BackendState::kLive:
         text += line;

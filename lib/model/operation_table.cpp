@@ -20,6 +20,7 @@ constexpr auto kActions = std::to_array<ActionRow>({
     {ControlAction::kRelease, "release", "May it release PATH?", true},
     {ControlAction::kQuiesce, "quiesce", "May it quiesce backends?"},
     {ControlAction::kCancel, "cancel", "May it cancel a broadcast?"},
+    {ControlAction::kInspect, "inspect", "May it see who has files in use?"},
 });
 
 static_assert(kOperations.size() == BroadcastOperation::kKnown, "each operation has one row");

@@ -294,6 +294,10 @@ PolicyExplanation ControlClient::explain_policy(const PolicyQuestion& question) 
   return impl_->ask<PolicyExplanation>(question, impl_->deadline());
 }
 
+HolderScan ControlClient::holders(const std::string& path, std::uint64_t mount_namespace) {
+  return impl_->ask<HolderScan>(wire::FindHolders{path, mount_namespace}, kForever);
+}
+
 void ControlClient::watch(const EventHandler& on_event, const Tick& tick) {
   impl_->send(wire::Watch{});
   static_cast<void>(impl_->wait_for<wire::Watching>(impl_->deadline()));

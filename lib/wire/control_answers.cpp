@@ -3,6 +3,7 @@
 #include "wire/control_lane.h"
 #include "wire/envelope.h"
 #include "wire/framing.h"
+#include "wire/holders.h"
 #include "wire/protobuf.h"
 #include "wire/values.h"
 #include "wire/views.h"
@@ -42,6 +43,7 @@ struct ResponseToProto {
     out.mutable_resume_accepted()->set_still_quiesced(accepted.still_quiesced);
   }
   void operator()(const Forgotten& /*forgotten*/) const { out.mutable_forgotten(); }
+  void operator()(const HolderScan& scan) const { to_proto(scan, *out.mutable_holders()); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
   void operator()(const PolicyExplanation& explanation) const {
     to_proto(explanation, *out.mutable_policy_explanation());
@@ -228,6 +230,8 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
     case v1::ControlResponse::kForgotten:
       out.emplace(Forgotten{});
       return {};
+    case v1::ControlResponse::kHolders:
+      return take<HolderScan>(in.holders(), out);
     case v1::ControlResponse::RESPONSE_NOT_SET:
       break;
   }

@@ -16,6 +16,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/holders.h"
 
 #include "model/report_rows.h"
 #include "wire/backend_lane.h"  // Cancel
@@ -77,10 +78,18 @@ struct ForgetBackend {
   friend bool operator==(const ForgetBackend&, const ForgetBackend&) = default;
 };
 
+// Who has files in use.
+struct FindHolders {
+  std::string path;
+  std::uint64_t mount_namespace = 0;  // inode of the one that `path` is meant in
+
+  friend bool operator==(const FindHolders&, const FindHolders&) = default;
+};
+
 struct ControlRequestFrame {
   std::uint64_t request_id = 0;
   std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
-               PolicyQuestion, Resume, ForgetBackend, Cancel>
+               PolicyQuestion, Resume, ForgetBackend, FindHolders, Cancel>
       message;
 };
 
@@ -122,9 +131,10 @@ struct Forgotten {
   friend bool operator==(const Forgotten&, const Forgotten&) = default;
 };
 
-using ControlResponse = std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun,
-                                     CancelAccepted, std::vector<BackendInfo>, BrokerStatus,
-                                     Watching, PolicyExplanation, ResumeAccepted, Forgotten>;
+using ControlResponse =
+    std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
+                 std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation,
+                 ResumeAccepted, Forgotten, HolderScan>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;

@@ -44,7 +44,7 @@ constexpr Shape::Field kControlRequestFields[]{
     {1, &kPlainShape, true},     {2, &kStartBroadcast, true}, {3, &kPlainShape, true},
     {4, &kPlainShape, true},     {5, &kListBackends, true},   {6, &kPlainShape, true},
     {7, &kPlainShape, true},     {10, &kExplainPolicy, true}, {11, &kResume, true},
-    {12, &kForgetBackend, true},
+    {12, &kForgetBackend, true}, {13, &kPlainShape, true},
 };
 constexpr Shape kControlRequest{kControlRequestFields};
 
@@ -200,6 +200,9 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
     }
     case v1::ControlRequest::kForgetBackend:
       return take_forget(in.forget_backend(), message.emplace<ForgetBackend>());
+    case v1::ControlRequest::kFindHolders:
+      message = FindHolders{in.find_holders().path(), in.find_holders().mount_namespace()};
+      return {};
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -239,6 +242,10 @@ struct RequestToProto {
   void operator()(const ForgetBackend& forget) const {
     out.mutable_forget_backend()->set_lost_roster(forget.lost_roster);
     if (!forget.lost_roster) to_proto(forget.key, *out.mutable_forget_backend()->mutable_key());
+  }
+  void operator()(const FindHolders& find) const {
+    out.mutable_find_holders()->set_path(find.path);
+    out.mutable_find_holders()->set_mount_namespace(find.mount_namespace);
   }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };

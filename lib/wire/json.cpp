@@ -9,8 +9,10 @@
 #include <google/protobuf/util/type_resolver_util.h>
 
 #include "muster/v1/control.pb.h"
+#include "muster/v1/holders.pb.h"
 
 #include "model/characters.h"
+#include "wire/holders.h"
 #include "wire/protobuf.h"
 #include "wire/schema.h"
 #include "wire/views.h"
@@ -61,5 +63,6 @@ std::string to_json(const PolicyExplanation& explanation) {
   return print_as<v1::PolicyExplanation>(explanation);
 }
 std::string to_json(const ControlError& error) { return print_as<v1::ControlError>(error); }
+std::string to_json(const HolderScan& scan) { return print_as<v1::HolderScan>(scan); }
 
 }  // namespace muster

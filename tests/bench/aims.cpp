@@ -132,6 +132,9 @@ class Judge {
     scenario("another's ping while one asks about 10,000 backends, worst", 10, "ms", kTurns,
              kWorstPing);
     scenario("context switches at rest with 10,000 backends", 0, "", kIdle, kContextSwitches);
+    scenario("scan for holders, 111,000 descriptors, CPU", 1.2, "x a plain walk", kHolderScan,
+             kScanRatio);
+    scenario("scan for holders, 1,000 processes", 150, "ms", kHolderScan, kScanMs);
     scenario("exec to READY", 6, "ms", kStart, kReadyMs);
     scenario("musterctl ping, whole process", 8, "ms", kStart, kPingMs);
     scenario("stripped binary", 3, "MB", kStart, kStrippedMb);

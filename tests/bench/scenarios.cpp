@@ -4,7 +4,8 @@ namespace muster::bench {
 
 const std::vector<ScenarioResult (*)(const ScenarioOptions&)>& all_scenarios() {
   static const std::vector<ScenarioResult (*)(const ScenarioOptions&)> all{
-      one_silent_backend, many_deadlines, many_in_flight, turns, idle, registrations, start};
+      one_silent_backend, many_deadlines, many_in_flight, turns, idle,
+      registrations,      holder_scan,    start};
   return all;
 }
 

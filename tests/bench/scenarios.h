@@ -26,6 +26,9 @@ inline constexpr char kIdle[] = "idle";
 inline constexpr char kContextSwitches[] = "context_switches";
 inline constexpr char kRegistrations[] = "registrations";
 inline constexpr char kRateRatio[] = "rate_ratio";  // to the floor's
+inline constexpr char kHolderScan[] = "scan for holders";
+inline constexpr char kScanRatio[] = "to_plain_walk_cpu_ratio";
+inline constexpr char kScanMs[] = "many_processes_ms";
 inline constexpr char kStart[] = "start";
 inline constexpr char kReadyMs[] = "exec_to_ready_ms";
 inline constexpr char kPingMs[] = "ping_process_ms";
@@ -55,6 +58,9 @@ struct ScenarioOptions {
 [[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);
 // How many register in a second, and in how many of the floor's, alternating.
 [[nodiscard]] ScenarioResult registrations(const ScenarioOptions& options);
+// Looks for holders among 111,000 descriptors in a few processes, alternating with a plain walk of
+// all links, and among 1,000 processes with 20 each. Starts no broker.
+[[nodiscard]] ScenarioResult holder_scan(const ScenarioOptions& options);
 // From exec to READY=1 at a notify socket; `musterctl ping` from fork to exit; the size without
 // symbols.
 [[nodiscard]] ScenarioResult start(const ScenarioOptions& options);

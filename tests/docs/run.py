@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+import holders
 import protocol
 from blocks import blocks_of
 
@@ -219,9 +220,11 @@ class Documentation:
     def compare(self, block):
         """`$ musterctl ..`, then what it prints: with backends that do what the text says."""
         command, *expected = block.text.rstrip().split("\n")
+        if command.startswith("$ musterctl holders "):
+            return self.compare_holders(command, expected)
         acked = re.search(r": (\d+) of \d+ acked", expected[0] if expected else "")
         if not acked or not command.startswith("$ musterctl "):
-            raise Failed("only the report of a broadcast is compared")
+            raise Failed("only the report of a broadcast and a table of holders are compared")
         lines = [f"{self.bin}/musterd --config /dev/null --log-level error &", "ready musterctl ping"]
         behaviours = {"timed out": "--on-release silent --ack-timeout 600ms",
                       "rejected": "--on-release reject:'told to reject'", "skipped": ""}
@@ -244,10 +247,32 @@ class Documentation:
             shown = run(["bash", "-c", PLAYED_READER + "\n".join(lines)], cwd=sockets,
                         env=environment).splitlines()
         # The README shows the report; before it come the lines of progress.
-        if normal(expected) != normal(shown)[-len(expected):]:
-            raise Failed("it prints\n  " + "\n  ".join(shown) + "\ninstead of\n  " +
-                         "\n  ".join(expected))
-        return "compared"
+        return same(normal(expected), normal(shown)[-len(expected):])
+
+
+    def compare_holders(self, command, expected):
+        if NAMESPACE_PROBLEM:
+            return f"skipped: {NAMESPACE_PROBLEM}"
+        path = pathlib.Path(command.split()[-1])
+        environment = clean_environment()
+        environment["PATH"] = f"{self.bin}:{environment['PATH']}"
+        with tempfile.TemporaryDirectory() as sockets:
+            environment["MUSTER_SOCKET_DIR"] = sockets
+            run(["mount", "-t", "tmpfs", "none", str(path.parent)])
+            try:
+                shown = run(["bash", "-c", PLAYED_READER + holders.script(path, expected) +
+                             f"{command[2:]} >said 2>&1 || true; cat said"],
+                            cwd=sockets, env=environment)
+            finally:
+                run(["umount", "--lazy", str(path.parent)])
+        return same(holders.normal(expected), holders.normal(shown.splitlines()))
+
+
+def same(expected, shown):
+    if expected != shown:
+        raise Failed("it prints\n  " + "\n  ".join(shown) + "\ninstead of\n  " +
+                     "\n  ".join(expected))
+    return "compared"
 
 
 def normal(lines):

@@ -51,6 +51,8 @@ def main():
         put("backend_lane", name, b"\0" + live + b"\1\0" + text(frame))
         # It starts, is registered, and hears this.
         put("backend_sdk", name, b"\0\0\3\1\0\1\1\1\7\7" + b"\1" + text(frame))
+    scan = control["HolderScan"]
+    put("scan_lane", "answer", b"\1" + scan[scan.index(b"\x7a\x8d\x02") + 3:-2])
     for name, frame in control.items():
         put("control_answers", name, text(frame[HEADER:]))
         put("control_lane", name, b"\0" + b"\1\0\7\0\0\0" + b"\0\0\2\0\0" + text(frame))

@@ -29,6 +29,7 @@ void backend_lane(std::string_view input);
 void control_lane(std::string_view input);
 void backend_sdk(std::string_view input);
 void control_answers(std::string_view input);
+void scan_lane(std::string_view input);
 
 struct Target {
   const char* name;  // of its folders: corpus/NAME, regressions/NAME
@@ -45,6 +46,7 @@ inline constexpr std::array kTargets{
     Target{"control_lane", control_lane},
     Target{"backend_sdk", backend_sdk},
     Target{"control_answers", control_answers},
+    Target{"scan_lane", scan_lane},
 };
 
 }  // namespace muster::fuzz

@@ -57,6 +57,7 @@ struct Describe {
   std::string operator()(const wire::ForgetBackend& forget) const {
     return "forget " + forget.key.to_string();
   }
+  std::string operator()(const wire::FindHolders& find) const { return "holders " + find.path; }
   std::string operator()(const wire::Cancel&) const { return "no more events"; }
 };
 

@@ -247,9 +247,47 @@ PolicyQuestion WireRandom::question() {
   if (chance()) {
     question.about = PolicyQuestion::Registration{text(64), key().instance};
   } else if (chance()) {
-    question.about = PolicyQuestion::Control{any(ControlAction::kCancel), text(100)};
+    question.about = PolicyQuestion::Control{any(ControlAction::kInspect), text(100)};
   }
   return question;
+}
+
+Holder WireRandom::holder() {
+  Holder holder;
+  holder.pid = static_cast<pid_t>(number32());
+  holder.started = number();
+  holder.uid = number32();
+  holder.command = text(15);
+  holder.unit = text(60);
+  if (chance()) holder.unit_user = number32();
+  holder.object = bytes(100);
+  holder.inside = static_cast<pid_t>(number32());
+  holder.held = some(4, [&] { return Held{any(HeldBy::kNfsExport), number()}; });
+  holder.example = bytes(100);
+  holder.deleted = chance();
+  holder.possibly = chance();
+  if (chance()) holder.backend = key();
+  return holder;
+}
+
+HolderScan WireRandom::holder_scan() {
+  HolderScan scan;
+  scan.prefix = bytes(100);
+  scan.problem = text(100);
+  // Not "clear": what is shown beside it would contradict it.
+  scan.verdict = chance() ? HolderVerdict::kHeld : HolderVerdict::kUnknown;
+  scan.holders = some(4, [&] { return holder(); });
+  scan.more_holders = number();
+  scan.unseen = some(4, [&] {
+    return Unseen{static_cast<pid_t>(number32()), number32(), text(15), text(60)};
+  });
+  scan.more_unseen = number();
+  scan.leases = {number(), number(), number(), number(), bytes(60), text(60), chance(), text(60)};
+  scan.processes = number();
+  scan.descriptors = number();
+  scan.at_unix_ms = number();
+  scan.took_us = number();
+  return scan;
 }
 
 wire::ControlRequestFrame WireRandom::request(std::size_t which) {
@@ -291,6 +329,9 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
     case 7:
       frame.message = question();
       break;
+    case 8:
+      frame.message = wire::FindHolders{text(100), number()};
+      break;
     default:
       frame.message = wire::Cancel{};
   }
@@ -319,6 +360,8 @@ wire::ControlResponse WireRandom::response(std::size_t which) {
       return status();
     case 8:
       return wire::Watching{};
+    case 9:
+      return holder_scan();
     default:
       return PolicyExplanation{some(4, [&] {
         return PolicyStep{text(50), chance(), text(100), text(100), number32()};

@@ -47,6 +47,8 @@ class WireRandom {
   [[nodiscard]] HoldEnded hold_ended();
 
   [[nodiscard]] BackendOutcome outcome();
+  [[nodiscard]] Holder holder();
+  [[nodiscard]] HolderScan holder_scan();
   [[nodiscard]] LateAnswer late();
   [[nodiscard]] BroadcastReport report();
   [[nodiscard]] BackendInfo info();

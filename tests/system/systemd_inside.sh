@@ -49,8 +49,9 @@ again /opt/muster
 [[ ! -e $sandbox$config ]] || fail "installing again brought back a configuration that was removed"
 ok "an edited, emptied or removed configuration stays"
 
-systemctl stop musterd.service musterd.socket musterd-control.socket
-for unit in musterd.service musterd.socket musterd-control.socket musterd-sockets.service; do
+systemctl stop musterd.service musterd.socket musterd-control.socket muster-scan.socket
+for unit in musterd.service musterd.socket musterd-control.socket musterd-sockets.service \
+  muster-scan.service muster-scan.socket; do
   systemd-analyze verify --man=no --recursive-errors=no "$unit" || fail "verify $unit"
   ok "systemd-analyze verify $unit"
 done
@@ -138,6 +139,32 @@ journalctl --no-pager -o cat --unit musterd.service | grep -q "musterd.toml:1:1:
   fail "the journal does not say what is wrong with the configuration"
 cp /tmp/good "$config"
 systemctl reload musterd.service || fail "reload after the repair: exit status $?"
+
+# --- who has files in use: the broker's user may not look into root's processes, muster-scan may
+systemctl start muster-scan.socket
+mkdir -p /srv/held
+(cd /srv/held && exec sleep 1000) &
+holder=$!
+holders() { setpriv --reuid=muster --regid=muster --clear-groups musterctl holders "$@"; }
+status=0
+holders /srv/held >/tmp/holders 2>&1 || status=$?
+equal "holders, by muster-scan" "$status $(grep -c "^$holder .*root .*sleep.*working directory" /tmp/holders)" "6 1"
+scan=$(property muster-scan.service MainPID)
+equal "its user" "$(ps -o user= -p "$scan")" muster
+# CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_LEASE
+equal "its capabilities" "$(awk '/^Cap(Eff|Bnd)/ {print $2}' "/proc/$scan/status" | xargs)" \
+  "0000000010080004 0000000010080004"
+equal "scan.sock" "$(stat -c '%U:%G %a' /run/muster-scan/scan.sock)" "muster:muster 600"
+# It sees the host's mounts and every process, which is most of what is left.
+systemd-analyze security --threshold=40 --no-pager muster-scan.service >/tmp/security ||
+  fail "muster-scan.service is exposed: $(tail -n 1 /tmp/security)"
+kill -9 "$scan" # the next question starts another one
+status=0
+holders /srv/held >/tmp/holders 2>&1 || status=$?
+equal "holders, after muster-scan was killed" "$status" 6
+grep -q "^$holder " /tmp/holders || fail "it does not name the holder: $(cat /tmp/holders)"
+kill "$holder"
+systemctl stop muster-scan.socket muster-scan.service
 
 # --- stopped: the quiesce reaches the backend, which takes longer than TimeoutStopSec=
 systemctl stop musterd.socket musterd-control.socket musterd.service

@@ -43,7 +43,7 @@ std::string command_of(const std::vector<std::string>& arguments) {
 
 TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   const std::string commands =
-      "release-handles, quiesce, backends, status, result, cancel, resume, forget, watch, "
+      "release-handles, quiesce, holders, backends, status, result, cancel, resume, forget, watch, "
       "explain-policy, ping";
   const std::string no_id =
       " is no broadcast id: give the number that the broadcast or --detach printed";
@@ -135,7 +135,7 @@ TEST(CommandLine, ExplainsEveryExitStatusAndEveryCommand) {
   for (const char* line :
        {"\n  0  every backend that is not dead", "\n  1  not every", "\n  2  the command line",
         "\n  3  the broker, or that of a user", "\n  4  the broker answered",
-        "\n  5  there was no backend", "\n  6  reserved", "MUSTER_SOCKET_DIR"}) {
+        "\n  5  there was no backend", "\n  6  holders", "MUSTER_SOCKET_DIR"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line;
   }
   for (const auto& command : all_commands()) {

@@ -233,6 +233,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
       "ExplainPolicy, a release",
       PolicyQuestion{0, 0, {}, PolicyQuestion::Control{ControlAction::kRelease, "/cache/\xFF"}});
   request("ExplainPolicy, connecting", PolicyQuestion{1000, 100, {}, {}});
+  request("FindHolders", FindHolders{"/cache/\xFF", 4'026'531'841});
   request("CANCEL", Cancel{});
 
   response("ControlError", ControlError{ControlError::Code::kInterrupted, "the broker restarted"});
@@ -308,6 +309,36 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   status.problems = {"the disk is full"};
   response("Status, uptime and problems", status);
   response("Watching", Watching{});
+  Holder holder;
+  holder.pid = 4242;
+  holder.started = 81'233;
+  holder.uid = 1000;
+  holder.command = "cached";
+  holder.unit = "sync.service";
+  holder.unit_user = 1000;
+  holder.held = {{HeldBy::kDescriptor, 3}, {HeldBy::kMapping, 1}};
+  holder.example = "/cache/\xFF";
+  holder.deleted = true;
+  holder.backend = golden_key("zccache");
+  Holder kernel;
+  kernel.command = "kernel";
+  kernel.object = "/merged";
+  kernel.inside = 814;
+  kernel.held = {{HeldBy::kOverlayLayer, 1}};
+  kernel.possibly = true;
+  HolderScan scan;
+  scan.prefix = "/cache";
+  scan.verdict = HolderVerdict::kHeld;
+  scan.holders = {holder, kernel};
+  scan.more_holders = 7;
+  scan.unseen = {{1, 0, "init", "its descriptors: Permission denied"}};
+  scan.more_unseen = 2;
+  scan.leases = {187, 185, 1, 1, "/cache/b", "Permission denied", false, "stopped at 187 files"};
+  scan.processes = 123;
+  scan.descriptors = 4567;
+  scan.at_unix_ms = 1'700'000'000'000;
+  scan.took_us = 43'786;
+  response("HolderScan", scan);
   response("PolicyExplanation",
            PolicyExplanation{
                {{"connect to backend.sock", true, "the built-in rule", "", 0},

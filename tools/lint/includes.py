@@ -22,6 +22,7 @@ LAYERS = {
     "broker": ("lib/broker", {"broker", "core", "net", "wire", "os", "model"}),
     "sdk": ("lib/sdk", {"sdk", "net", "wire", "os", "model"}),
     "musterctl": ("daemon/musterctl", {"musterctl", "sdk", "wire", "os", "model"}),
+    "muster-scan": ("daemon/muster-scan", {"muster-scan", "net", "wire", "os", "model"}),
     "musterd": ("daemon/musterd", {"musterd", "broker", "core", "net", "wire", "os", "model"}),
 }
 
@@ -43,7 +44,7 @@ LIBRARIES = {
     r"spdlog/.*|fmt/.*": {"net", "broker", "musterd"},
     r"CLI/.*": {"musterd", "musterctl"},
     r"toml\+\+/.*": {"musterd"},
-    r"systemd/.*": {"os", "musterd"},
+    r"systemd/.*": {"os", "musterd", "muster-scan"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

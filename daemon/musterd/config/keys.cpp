@@ -132,7 +132,7 @@ Setter group(Field field) {
 }
 
 template <class Field>
-Setter directory(Field field) {
+Setter absolute_path(Field field) {
   return [=](Settings& settings, const ConfigValue& value) -> std::string {
     const auto* text = std::get_if<std::string>(&value);
     if (text == nullptr || !text->starts_with('/') || text->find('\0') != std::string::npos) {
@@ -144,7 +144,7 @@ Setter directory(Field field) {
 }
 
 Setter socket_directory() {
-  const auto set = directory([](Settings & s) -> auto& { return s.sockets.dir; });
+  const auto set = absolute_path([](Settings & s) -> auto& { return s.sockets.dir; });
   return [set](Settings& settings, const ConfigValue& value) -> std::string {
     std::string problem = set(settings, value);
     if (problem.empty()) {
@@ -207,6 +207,8 @@ std::vector<ConfigKey> make_keys() {
        word(
            [](Settings & s) -> auto& { return s.transport; }, kTransports)},
       {"sockets", "dir", socket_directory()},
+      {"sockets", "scan",
+       absolute_path([](Settings & s) -> auto& { return s.control.scan_socket; })},
       {"sockets", "backend_mode",
        mode([](Settings & s) -> auto& { return s.sockets.backend.mode; })},
       {"sockets", "backend_group",
@@ -244,7 +246,7 @@ std::vector<ConfigKey> make_keys() {
       {"log", "format",
        word(
            [](Settings & s) -> auto& { return s.log.format; }, kFormats)},
-      {"state", "dir", directory([](Settings & s) -> auto& { return s.state_dir; })},
+      {"state", "dir", absolute_path([](Settings & s) -> auto& { return s.state_dir; })},
   };
 }
 

@@ -54,6 +54,7 @@ struct SocketSettings {
 struct ControlSettings {
   std::size_t connections = 64;          // at a time
   std::size_t event_queue = 256 * 1024;  // bytes of events that wait for one slow reader
+  std::filesystem::path scan_socket = "/run/muster-scan/scan.sock";  // where muster-scan is asked
   // Not keys of the file. Bytes of answers, which are never left out: room for two of the largest.
   std::size_t answer_queue = 2 * (wire::kMaxControlBody + wire::kHeaderBytes);
   // A connection that has asked for nothing for so long is closed when another needs its place.

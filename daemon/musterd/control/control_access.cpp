@@ -35,6 +35,9 @@ struct ActOf {
   std::optional<ControlAct> operator()(const wire::ForgetBackend& /*request*/) const {
     return ControlAct{ControlAction::kCancel, {}};
   }
+  std::optional<ControlAct> operator()(const wire::FindHolders& /*request*/) const {
+    return ControlAct{ControlAction::kInspect, {}};
+  }
   std::optional<ControlAct> operator()(const wire::Ping& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::GetReport& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::ListBackends& /*r*/) const { return look(); }

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "muster/path.h"
+
 #include "broker/broker_server.h"
 #include "model/operation_table.h"
 #include "net/spawn.h"
@@ -98,7 +100,7 @@ ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::Uniq
       last_request_(std::chrono::steady_clock::now()),
       missing_timer_(context_->loop),
       linger_timer_(context_->loop),
-      key_timer_(context_->loop) {
+      answer_timer_(context_->loop) {
   ++context_->connections;
 }
 
@@ -204,6 +206,8 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
     co_await list(self, frame.request_id);
   } else if (const auto* resumes = std::get_if<wire::Resume>(&frame.message)) {
     co_await resume(self, frame.request_id, resumes->id);
+  } else if (auto* find = std::get_if<wire::FindHolders>(&frame.message)) {
+    co_await find_holders(self, frame.request_id, std::move(*find));
   } else {
     std::visit([&](auto& request) { self->handle(frame.request_id, std::move(request)); },
                frame.message);
@@ -223,12 +227,12 @@ asio::awaitable<bool> ControlSession::keep_key(std::shared_ptr<ControlSession> s
     const auto answer = std::make_shared<Answer>();
     const Journal::Durable done = [answer, weak = self->weak_from_this()](bool durable) {
       *answer = {true, durable};
-      if (const auto waiting = weak.lock()) waiting->key_timer_.cancel();
+      if (const auto waiting = weak.lock()) waiting->answer_timer_.cancel();
     };
     keys.intend(intended, done);
     while (!answer->over && !self->finishing_ && std::chrono::steady_clock::now() < until) {
-      self->key_timer_.expires_at(until);
-      co_await self->key_timer_.async_wait(net::kUseTuple);
+      self->answer_timer_.expires_at(until);
+      co_await self->answer_timer_.async_wait(net::kUseTuple);
     }
     if (!answer->over && !self->finishing_) keys.set_late();
     if (!answer->durable) co_return false;
@@ -274,11 +278,41 @@ asio::awaitable<void> ControlSession::list(std::shared_ptr<ControlSession> self,
   self->sent(self->stream_.send(parts));
 }
 
+asio::awaitable<void> ControlSession::find_holders(std::shared_ptr<ControlSession> self,
+                                                   std::uint64_t id, wire::FindHolders request) {
+  const NormalizedPath path = normalize_path_prefix(request.path);
+  if (!path.problem.empty()) {
+    co_return self->respond(id, ControlError{ControlError::Code::kInvalid, path.problem});
+  }
+  wire::ScanRequest question;
+  question.path = path.path;
+  question.mount_namespace = request.mount_namespace;
+  const auto answer = std::make_shared<std::optional<HolderScan>>();
+  auto done = [answer, weak = self->weak_from_this()](HolderScan scan) {
+    *answer = std::move(scan);
+    if (const auto waiting = weak.lock()) waiting->answer_timer_.cancel();
+  };
+  if (!self->context_->scans->scan(self->who_.uid, std::move(question), std::move(done))) {
+    co_return self->respond(
+        id, ControlError{ControlError::Code::kBusy,
+                         fmt::format("other scans wait already ({} of one user at most): try again",
+                                     HolderScans::kMostOfUser)});
+  }
+  self->turn_.end();
+  while (!*answer && !self->finishing_) {
+    self->answer_timer_.expires_at(std::chrono::steady_clock::time_point::max());
+    co_await self->answer_timer_.async_wait(net::kUseTuple);
+  }
+  co_await UserTurns::Turn::begin(self->turn_);
+  if (self->finishing_ || !*answer) co_return;
+  self->respond(id, std::move(**answer));
+}
+
 void ControlSession::finish() noexcept {
   finishing_ = true;
   turn_.cancel();
   try {
-    key_timer_.cancel();
+    answer_timer_.cancel();
     stream_.close_after_flush();
     if (!stream_.is_open() || std::exchange(lingering_, true)) return;
     linger_timer_.expires_after(context_->settings.linger);
@@ -293,7 +327,7 @@ void ControlSession::finish() noexcept {
 void ControlSession::close() noexcept {
   finishing_ = true;
   turn_.cancel();
-  key_timer_.cancel();
+  answer_timer_.cancel();
   stream_.close();
 }
 

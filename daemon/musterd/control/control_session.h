@@ -20,6 +20,7 @@
 #include "musterd/config/settings.h"
 #include "musterd/control/control_plane.h"
 #include "musterd/control/event_delivery.h"
+#include "musterd/control/holder_scans.h"
 #include "musterd/control/user_turns.h"
 #include "musterd/log/log.h"
 #include "musterd/state/operation_keys.h"
@@ -49,6 +50,7 @@ struct ControlContext {
   std::size_t connections = 0;  // open descriptors of operators
   wire::ReportKeys report_keys{};
   std::shared_ptr<UserTurns> turns = std::make_shared<UserTurns>(loop);
+  std::shared_ptr<HolderScans> scans = std::make_shared<HolderScans>(loop, settings.scan_socket);
 };
 
 // Of the groups of the peer of `socket`, those that the policy mentions: it may have 65,536.
@@ -126,13 +128,18 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   static asio::awaitable<void> resume(std::shared_ptr<ControlSession> self, std::uint64_t id,
                                       BroadcastId broadcast);
 
+  // Answers when the scan is made. Its user's other connections go on meanwhile.
+  static asio::awaitable<void> find_holders(std::shared_ptr<ControlSession> self, std::uint64_t id,
+                                            wire::FindHolders request);
+
   void handle(std::uint64_t id, wire::Ping request);
   void handle(std::uint64_t id, wire::StartBroadcast request);
   void handle(std::uint64_t id, const wire::GetReport& request);
   void handle(std::uint64_t id, const wire::CancelBroadcast& request);
-  // Not called: see list() and resume().
+  // Not called: see list(), resume() and find_holders().
   static void handle(std::uint64_t /*id*/, const wire::ListBackends& /*request*/) {}
   static void handle(std::uint64_t /*id*/, const wire::Resume& /*request*/) {}
+  static void handle(std::uint64_t /*id*/, const wire::FindHolders& /*request*/) {}
   void handle(std::uint64_t id, wire::GetStatus request);
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, const PolicyQuestion& question);
@@ -192,7 +199,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   std::chrono::steady_clock::time_point last_request_;
   asio::steady_timer missing_timer_;
   asio::steady_timer linger_timer_;
-  asio::steady_timer key_timer_;  // cancelled: see keep_key()
+  asio::steady_timer answer_timer_;  // cancelled when what serve() waits for is there
   std::chrono::milliseconds missing_wait_{};
   std::size_t followers_ = 0;  // of requests_: with events
   bool finishing_ = false;     // no more requests are taken

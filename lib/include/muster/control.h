@@ -18,6 +18,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/holders.h"
 
 namespace muster {
 
@@ -114,6 +115,9 @@ class ControlClient {
   BrokerStatus status();
   // What the policy that the broker has in force says, and where the rules stand that decide.
   PolicyExplanation explain_policy(const PolicyQuestion& question);
+  // Who has files at or below `path` in use: an absolute path without symbolic links, of the mount
+  // namespace with that inode (0: whichever the broker's is). Waits for the scan.
+  HolderScan holders(const std::string& path, std::uint64_t mount_namespace = 0);
   // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
   // (throws kUnreachable).
   void watch(const EventHandler& on_event, const Tick& tick = {});

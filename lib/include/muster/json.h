@@ -9,6 +9,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/holders.h"
 
 namespace muster {
 
@@ -19,5 +20,6 @@ namespace muster {
 [[nodiscard]] std::string to_json(const Event& event);
 [[nodiscard]] std::string to_json(const PolicyExplanation& explanation);
 [[nodiscard]] std::string to_json(const ControlError& error);
+[[nodiscard]] std::string to_json(const HolderScan& scan);
 
 }  // namespace muster

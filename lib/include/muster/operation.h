@@ -47,6 +47,7 @@ enum class ControlAction : std::uint8_t {
   kRelease,  // of a path
   kQuiesce,
   kCancel,
+  kInspect,  // holders
 };
 [[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 
