@@ -31,7 +31,7 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   EntryId listed = Registry::kNone;
   const BackendKey own = own_key(registration.key);
   const bool is_new = refused_entry(own, peer) == Registry::kNone;
-  const EntryId replaced = is_new ? place_of_unseen(own, peer) : EntryId{Registry::kNone};
+  const EntryId unseen_one = is_new ? place_of_unseen(own, peer) : EntryId{Registry::kNone};
   try {
     listed = list_refused(peer, std::move(registration), cause, now);
   } catch (const std::bad_alloc&) {
@@ -44,10 +44,11 @@ void Broker::State::turn_away(ConnectionId connection, std::uint64_t request_id,
   const EnrolmentPtr who = entry.enrolment;
   shell.record_changed(who->key());
   tell(Event::Kind::kBackendLost, *who, now, to_string(cause));
-  if (replaced == Registry::kNone) return;
+  if (unseen_one == Registry::kNone) return;
   unless_out_of_memory([&] {
-    note_listed(own, peer);
-    drop_unseen(replaced, Cause::kUnseen, now);
+    const auto follows = left_of_listed(own, peer.uid);
+    note_listed(own, peer, follows);
+    if (!follows) drop_unseen(unseen_one, Cause::kUnseen, now);
   });
 }
 

@@ -150,7 +150,9 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   const EntryId unseen = state.place_of_unseen(own, session->peer);
   const bool counts_anew = unseen != Registry::kNone && !returned &&
                            state.refused_entry(own, session->peer) == Registry::kNone;
-  const EntryId replaced = counts_anew ? unseen : EntryId{Registry::kNone};
+  const auto follows =
+      counts_anew ? state.left_of_listed(own, session->peer.uid) : std::optional<ProcessId>();
+  const EntryId replaced = counts_anew && !follows ? unseen : EntryId{Registry::kNone};
   if (adds && replaced == Registry::kNone) {
     if (const auto over = state.over_registrations(session->peer.uid)) {
       // One that is there has an entry, whatever user it has become.
@@ -165,7 +167,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
     shared_with = "another process of this user has the same key: this one is replica " +
                   registration.key.replica;
   }
-  if (unseen != Registry::kNone) state.note_listed(own, session->peer);
+  if (unseen != Registry::kNone) state.note_listed(own, session->peer, follows);
   state.disarm(session->register_deadline);
   Enrolment enrolment;
   enrolment.registration = std::move(registration);

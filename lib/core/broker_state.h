@@ -130,8 +130,14 @@ struct Broker::State {
   EntryId find_unseen(const BackendKey& own_key, uid_t uid);
   // The same, whose place that process takes: none when it registered or was refused before.
   EntryId place_of_unseen(const BackendKey& own_key, const Peer& peer);
-  // It has registered, or was refused. REQUIRES: find_unseen() gives one.
-  void note_listed(const BackendKey& own_key, const Peer& peer);
+  // A process of the user that registered that key or was refused, and has left since: the next one
+  // follows it. REQUIRES: find_unseen() gives one.
+  [[nodiscard]] std::optional<ProcessId> left_of_listed(const BackendKey& own_key, uid_t uid) const;
+  [[nodiscard]] bool is_there(const BackendKey& own_key, const Peer& peer) const;
+  // It has registered, or was refused. `follows`: one that has left. REQUIRES: find_unseen() gives
+  // one.
+  void note_listed(const BackendKey& own_key, const Peer& peer,
+                   const std::optional<ProcessId>& follows);
   // A process has registered its key, or an operator says that it is not there.
   void drop_unseen(EntryId id, Cause cause, Now now);
 

@@ -4,9 +4,11 @@
 // Such a backend is expected like any other, and lost when nobody comes. A container that starts
 // again would keep it for ever, so the next process of the same user that registers the same key
 // takes its place. Processes that shared a key had marks, which mean nothing here: each newcomer
-// takes the place of one of them, once, as those that are left may run beside it. Where nothing
-// tells a newcomer apart from others it may be the one before.
+// takes the place of one of them, once, as those that are left may run beside it. One that comes
+// after another that has left follows that one, and takes no place. Where nothing tells a newcomer
+// apart from others it may be the one before.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -54,8 +56,39 @@ EntryId Broker::State::place_of_unseen(const BackendKey& own, const Peer& peer) 
   return was_listed ? EntryId{Registry::kNone} : id;
 }
 
-void Broker::State::note_listed(const BackendKey& own, const Peer& peer) {
-  unseen.at(own).listed.push_back({peer.uid, peer.process});
+std::optional<ProcessId> Broker::State::left_of_listed(const BackendKey& own, uid_t uid) const {
+  std::optional<ProcessId> first;
+  for (const UnseenOfKey::Listed& one : unseen.at(own).listed) {
+    Peer peer;
+    peer.uid = one.uid;
+    peer.process = one.process;
+    if (one.uid != uid || !peer.is_identified() || is_there(own, peer)) continue;
+    if (!first ||
+        std::pair(one.process.pid, one.process.unique) < std::pair(first->pid, first->unique)) {
+      first = one.process;
+    }
+  }
+  return first;
+}
+
+bool Broker::State::is_there(const BackendKey& own, const Peer& peer) const {
+  const auto has = [&](const BackendKey& key) {
+    const EntryId id = registry.find(key);
+    return id != Registry::kNone && registry.at(id).state != BackendState::kDead &&
+           registry.at(id).enrolment->peer.process == peer.process;
+  };
+  BackendKey marked = own;
+  marked.replica += mark_of(peer.process);
+  return has(own) || has(marked) || refused_entry(own, peer) != Registry::kNone;
+}
+
+void Broker::State::note_listed(const BackendKey& own, const Peer& peer,
+                                const std::optional<ProcessId>& follows) {
+  auto& listed = unseen.at(own).listed;
+  if (follows) {
+    std::erase(listed, UnseenOfKey::Listed{peer.uid, *follows});
+  }
+  listed.push_back({peer.uid, peer.process});
 }
 
 void Broker::State::drop_unseen(EntryId id, Cause cause, Now now) {

@@ -25,6 +25,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "took the place of one that cannot be seen",
     "took it while a broadcast ran",
     "took it and was refused",
+    "followed one that took it and left",
     "came back and could not be seen before",
     "asked when it cannot be seen",
     "forgotten as it cannot be seen",

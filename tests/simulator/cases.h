@@ -31,6 +31,7 @@ enum class Case : std::uint8_t {
   kUnseenReplaced,            // and the next process with its key took its place
   kUnseenReplacedWhileAsked,  // and was sent what was open, or that failed
   kUnseenReplacedByRefused,   // and that process was refused
+  kUnseenFollowed,            // a process came after one that took a place and left
   kUnseenReturned,            // and was known when it came back
   kUnseenAsked,               // and it did not come, and was a target
   kUnseenForgotten,           // and an operator said that it is gone

@@ -88,6 +88,8 @@ class Oracle {
       return state != BackendState::kDead && !is_refused();
     }
   };
+  // Key, user and process.
+  using Listed = std::tuple<std::uint32_t, uid_t, pid_t, std::uint64_t>;
   struct Asked {
     std::uint32_t key = 0;
     std::uint64_t serial = 0;
@@ -253,7 +255,13 @@ class Oracle {
   // One that cannot be seen, whose place that process takes; null: none.
   Backend* unseen_for(std::uint32_t own_key, const core::Peer& peer);
   // From now on the process is no newcomer with that key.
-  void note_listed(std::uint32_t own_key, const core::Peer& peer);
+  // A process that registered or was refused, and has left.
+  [[nodiscard]] std::optional<Listed> left_of_listed(std::uint32_t own_key, uid_t uid) const;
+  // Whom a newcomer follows.
+  [[nodiscard]] std::optional<Listed> who_follows(std::uint32_t own_key,
+                                                  const core::Peer& peer) const;
+  void note_listed(std::uint32_t own_key, const core::Peer& peer,
+                   const std::optional<Listed>& follows);
   void drop_unseen(std::uint64_t serial, Cause why, Now now);
   void lose(Backend& backend, Cause why, Now now, bool is_half = false);
   void die(Backend& backend, Cause why, Now now);
@@ -301,7 +309,7 @@ class Oracle {
   std::vector<Key> recorded_keys_;
   std::set<uid_t> missed_;  // of whom a process was refused and is not listed
   // Who registered or was refused and listed: the own key, the user, the process.
-  std::set<std::tuple<std::uint32_t, uid_t, pid_t, std::uint64_t>> listed_;
+  std::set<Listed> listed_;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_death_ = 0;
   Incarnation last_incarnation_ = 0;

@@ -99,7 +99,7 @@ void Oracle::turn_away(std::uint32_t connection, std::uint64_t request, const Fo
     // Rule: one that is refused is listed itself, so it takes the place of one that cannot be seen.
     const auto* elsewhere = unseen_for(form.key, peer);
     replaced = elsewhere == nullptr ? 0 : elsewhere->serial;
-    note_listed(form.key, peer);
+    note_listed(form.key, peer, who_follows(form.key, peer));
     const bool is_known = peer.process.pid != 0 || peer.process.unique != 0;
     if (!is_known) cases_.saw(Case::kRefusedUnknown);
     auto key = is_known ? shared_key(form.key, peer.process) : user_key(form.key, peer.uid);

@@ -153,6 +153,8 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   const bool is_added = !same_process && !takes_place;
   const bool was_refused = refused_of(form.key, peer) != nullptr;
   const auto* elsewhere = is_added && !was_refused ? unseen_for(form.key, peer) : nullptr;
+  const auto follows =
+      is_added && !was_refused ? who_follows(form.key, peer) : std::optional<Listed>();
   const std::uint64_t replaced = elsewhere == nullptr ? 0 : elsewhere->serial;
   if (is_added && replaced == 0 && is_full(usage_of(peer.uid).registrations)) {
     cases_.saw(Case::kRegistrationsUsedUp);
@@ -218,7 +220,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   ++counters.registrations;
   send(connection, Sent::Kind::kRegistered, request, holder->incarnation);
   tell(is_added ? Event::Kind::kBackendRegistered : Event::Kind::kBackendReturned, *holder);
-  note_listed(form.key, holder->peer);
+  note_listed(form.key, holder->peer, follows);
 
   if (holder->resumed_away) {
     cases_.saw(Case::kResumedWhileAway);

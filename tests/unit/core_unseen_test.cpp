@@ -168,6 +168,30 @@ TEST_F(CoreElsewhereTest, AProcessThatRegistersAgainTakesNoSecondPlace) {
   }
 }
 
+// Started again by its service manager: what follows one that left is not another one beside it.
+TEST_F(CoreElsewhereTest, WhoFollowsOneThatLeftTakesNoPlaceOfAnother) {
+  for (const bool exits : {true, false}) {
+    auto& s = with();
+    s.join(1, 1, kAlpha);
+    s.join(2, 5, kAlpha);
+    move(s);
+    s.join(3, 9, kAlpha);
+    if (exits) {
+      s.exits(9, 3);
+    } else {
+      s.says(StepKind::kDeregister, 3);
+    }
+    s.join(4, 13, kAlpha);
+    const std::string left = unseen("reconnecting", "alpha 1.0.0 #~102");
+    EXPECT_THAT(s.backends(), ::testing::HasSubstr(left)) << exits;
+    s.release(1);
+    EXPECT_THAT(s.report(1), ::testing::StartsWith("running")) << "it is waited for";
+    s.join(5, 17, kAlpha);
+    EXPECT_THAT(s.backends(), ::testing::Not(::testing::HasSubstr(left)))
+        << "one more is beside it";
+  }
+}
+
 TEST_F(CoreElsewhereTest, OneThatNothingTellsApartMayBeTheOneBefore) {
   auto& s = with();
   s.join(1, 0, kAlpha);
