@@ -65,6 +65,18 @@ TEST_F(DaemonStoresTest, ACrashDoesNotForgetThatRefusedProcessesAreNotListed) {
   EXPECT_FALSE(run->roster->forget_lost()) << "there is none any more";
   EXPECT_EQ(run->roster->problem(), "");
   run->roster->set_unlisted_refused(true);
+  EXPECT_TRUE(run->worker.wait_until_idle(std::chrono::seconds(60)));
+  const auto marker = [this] {
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      if (entry.path().filename().native().starts_with("roster.refused-")) return entry.path();
+    }
+    return std::filesystem::path();
+  };
+  ASSERT_FALSE(marker().empty());
+  std::filesystem::remove(marker());
+  run->roster->set_unlisted_refused(true);
+  EXPECT_TRUE(run->worker.wait_until_idle(std::chrono::seconds(60)));
+  EXPECT_FALSE(marker().empty()) << "somebody deleted it";
   run->roster->set_unlisted_refused(false);
   EXPECT_TRUE(run->worker.close());
   run.reset();

@@ -183,10 +183,11 @@ bool RosterStore::forget_lost() {
 }
 
 void RosterStore::set_unlisted_refused(bool missed) {
-  if (std::exchange(has_unlisted_refused_, missed) == missed) return;
-  if (missed) {
+  const bool was_missed = std::exchange(has_unlisted_refused_, missed);
+  if (missed || earlier_unlisted_refused_) {
+    // Each time: somebody may have deleted it.
     (void)worker_.run([marker = refused_marker_] { write_marker(marker); });
-  } else if (journal_->problem().empty()) {
+  } else if (was_missed && journal_->problem().empty()) {
     remove_markers_if_whole();
   }
 }

@@ -99,7 +99,7 @@ class RosterStore {
   // So many backends of the last broker cannot be watched now, and are not in the registry.
   void set_unwatched(std::size_t count) noexcept { unwatched_ = count; }
   // Whether processes were refused that are in no list: the next broker must know that it misses
-  // them.
+  // them. To be called again from time to time: a file that was deleted meanwhile is made again.
   void set_unlisted_refused(bool missed);
   // An operator says that nobody is missed. False: there was nobody.
   bool forget_lost();
