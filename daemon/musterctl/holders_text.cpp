@@ -17,7 +17,7 @@ constexpr std::size_t kMostNamed = 3;  // of processes that could not be looked 
 std::string shell_word(const std::string& bytes) {
   constexpr std::string_view kHarmless =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=";
-  const std::string text = escape_controls(bytes);
+  std::string text = escape_controls(bytes);
   if (!text.empty() && text.find_first_not_of(kHarmless) == std::string::npos) return text;
   std::string word = "'";
   for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -35,7 +35,7 @@ bool holds_only(const Holder& holder, HeldBy kind) {
 }
 
 std::string what_ends_process(const Holder& holder, const std::string& path) {
-  const std::string kill = "kill " + std::to_string(holder.pid);
+  std::string kill = "kill " + std::to_string(holder.pid);
   if (holder.backend) return "musterctl release-handles " + shell_word(path);
   if (holder.unit.starts_with("container ")) return "stop " + escape_bytes(holder.unit);
   if (holder.unit.ends_with(".service")) {
@@ -63,7 +63,7 @@ std::string what_is_held(const Holder& holder) {
   return text;
 }
 
-std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string shown_example(const Holder& holder) {
   if (holder.example.empty()) return "-";
@@ -73,7 +73,7 @@ std::string shown_example(const Holder& holder) {
 std::string shown_unit(const Holder& holder) {
   std::string text = escape_bytes(holder.unit);
   if (holder.unit_user) text += " of uid " + std::to_string(*holder.unit_user);
-  return or_dash(std::move(text));
+  return or_dash(text);
 }
 
 std::vector<std::string> row_of(const Holder& holder, const std::string& path,

@@ -109,8 +109,8 @@ std::vector<Child> holders_of(const std::string& file, std::size_t processes, st
       for (std::size_t more = 1; more < each; ++more) {
         if (::dup(first) < 0) ::_exit(1);
       }
-      const ssize_t told = ::write(ready[1], "", 1);
-      while (told == 1) ::pause();
+      if (::write(ready[1], "", 1) != 1) ::_exit(1);
+      for (;;) ::pause();
     }));
   }
   ::close(ready[1]);

@@ -222,7 +222,6 @@ TEST_F(MusterctlSessions, WhoseBrokerEndedWhileABackendRanOnAreNotPassedOver) {
   const std::string uid = std::to_string(self);
   const fs::path sockets = sessions / uid / "muster";
   const fs::path file = sockets / "left-running";
-  const std::string name = "session of U (uid " + uid + "), S/" + uid + "/muster: not asked: ";
   const auto expect_named = [&](const std::string& who) {
     const Finished finished = ask({"quiesce"});
     EXPECT_EQ(finished.status, 3);

@@ -89,7 +89,7 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
 ControlPlane::ControlPlane(const asio::any_io_executor& loop, ControlSettings settings,
                            ControlFacts facts, Log& log)
     : state_(std::make_shared<State>(std::make_shared<ControlContext>(
-          ControlContext{loop, settings, std::move(facts), log}))) {
+          ControlContext{loop, std::move(settings), std::move(facts), log}))) {
   state_->keep_spare();
 }
 

@@ -32,7 +32,7 @@ class KernelScan {
   }
 
  private:
-  void add(HeldBy kind, std::string object, std::string example, pid_t inside = 0,
+  void add(HeldBy kind, std::string object, const std::string& example, pid_t inside = 0,
            bool possibly = false) {
     Holder holder;
     holder.command = "kernel";
@@ -51,7 +51,8 @@ class KernelScan {
   void look_at_loop_devices() {
     const std::unique_ptr<DIR, int (*)(DIR*)> devices(::opendir("/sys/block"), &::closedir);
     if (!devices) return cannot("loop devices", errno == ENOENT ? ENOSYS : errno);
-    while (const dirent* entry = ::readdir(devices.get())) {
+    while (const dirent* entry =
+               ::readdir(devices.get())) {  // NOLINT(concurrency-mt-unsafe): its own
       const std::string name = entry->d_name;
       if (!name.starts_with("loop")) continue;
       int error = 0;

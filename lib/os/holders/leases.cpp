@@ -68,7 +68,8 @@ class LeaseWalk {
     if (!dir) return lose(name, errno), true;
     (void)fd.release();
     std::vector<std::string> directories;
-    while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string inside = name + '/';
+    while (const dirent* entry = ::readdir(dir.get())) {  // NOLINT(concurrency-mt-unsafe): its own
       if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
       if (entry->d_type != DT_REG && entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) {
         continue;
@@ -80,20 +81,20 @@ class LeaseWalk {
       const UniqueFd path = open_on_this_mount(::dirfd(dir.get()), entry->d_name, O_PATH);
       struct stat is {};
       if (!path || ::fstat(path.get(), &is) != 0) {
-        lose(name + '/' + entry->d_name, errno);
+        lose(inside + entry->d_name, errno);
         continue;
       }
       if (S_ISDIR(is.st_mode)) directories.emplace_back(entry->d_name);
-      if (S_ISREG(is.st_mode) && !file(path.get(), name + '/' + entry->d_name)) return false;
+      if (S_ISREG(is.st_mode) && !file(path.get(), inside + entry->d_name)) return false;
     }
     for (const std::string& below : directories) {
       UniqueFd next = open_on_this_mount(::dirfd(dir.get()), below.c_str(),
                                          O_RDONLY | O_DIRECTORY | O_NONBLOCK);
       if (!next) {
-        lose(name + '/' + below, errno);
+        lose(inside + below, errno);
         continue;
       }
-      if (!directory(std::move(next), name + '/' + below, depth + 1)) return false;
+      if (!directory(std::move(next), inside + below, depth + 1)) return false;
     }
     return true;
   }

@@ -74,11 +74,9 @@ Unit unit_of(std::string_view cgroup) {
     const auto slash = path.rfind('/');
     const auto last = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
     path = path.substr(0, slash == std::string_view::npos ? 0 : slash);
-    if (last.ends_with(".service")) {
-      unit.name = last;
-    } else if (const auto id = container_id(last); !id.empty()) {
+    if (const auto id = container_id(last); !id.empty()) {
       unit.name = "container " + std::string(id.substr(0, 12));
-    } else if (last.ends_with(".scope")) {
+    } else if (last.ends_with(".service") || last.ends_with(".scope")) {
       unit.name = last;
     }
     if (!unit.name.empty()) break;

@@ -159,7 +159,10 @@ void ProcessScan::look_at_descriptors(int task, std::uint64_t space) {
     if (text.empty()) return cannot("its descriptors", errno);
     const bool file = text.front() == '/';
     const bool ring = text == "anon_inode:[io_uring]";
-    if (text.starts_with("mnt:[")) return kept_spaces.push_back({pid_, namespace_inode(text)});
+    if (text.starts_with("mnt:[")) {
+      kept_spaces.emplace_back(pid_, namespace_inode(text));
+      return;
+    }
     const bool look =
         file ? wanted_.may_be(text) || is_new_place(text) : ring || text.starts_with("socket:");
     if (!look) return;

@@ -231,11 +231,12 @@ class HostScan {
     } else if (holders.empty() && scan_.unseen.empty()) {
       scan_.verdict = HolderVerdict::kClear;
     }
-    std::stable_sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
+    std::sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
       if (a.possibly != b.possibly) return !a.possibly;
       if ((a.pid == 0) != (b.pid == 0)) return b.pid == 0;
       if (a.count() != b.count()) return a.count() > b.count();
-      return a.pid < b.pid;
+      if (a.pid != b.pid) return a.pid < b.pid;
+      return a.object < b.object;
     });
     cut(holders, bounds_.max_holders, scan_.more_holders);
     cut(scan_.unseen, bounds_.max_unseen, scan_.more_unseen);
