@@ -121,6 +121,20 @@ TEST_F(HoldersMountTest, AFileOnAMountThatWasDetachedIsPossible) {
   EXPECT_EQ(text, "held: possibly self: 1 descriptor");  // by the lease
 }
 
+TEST_F(HoldersMountTest, AWorkingDirectoryOnAMountThatWasDetachedIsPossible) {
+  const auto text = look(
+      [&] {
+        const std::string again = outside("again");
+        std::filesystem::create_directory(again);
+        std::filesystem::create_directory(path() + "/sub");
+        must(::mount(path().c_str(), again.c_str(), nullptr, MS_BIND, nullptr), "bind");
+        must(::chdir((again + "/sub").c_str()), "chdir");
+        must(::umount2(again.c_str(), MNT_DETACH), "umount");
+      },
+      path());
+  EXPECT_EQ(text, "unknown: possibly self: 1 working directory");
+}
+
 TEST_F(HoldersMountTest, OverlayLayersAreHeldByTheOverlayAndSeenThroughIt) {
   for (const char* name : {"lower", "upper", "work", "merged"}) {
     std::filesystem::create_directory(outside(name));
@@ -153,6 +167,33 @@ TEST_F(HoldersMountTest, AnotherMountOfTheFileSystemKeepsIt) {
       },
       path());
   EXPECT_EQ(text, "held: self: 1 descriptor");
+}
+
+TEST_F(HoldersMountTest, AMountNamespaceThatOnlyAMountKeepsIsUnseen) {
+  Child child([&](Child::Side& test) {
+    try {
+      in_private_mounts();
+      std::filesystem::create_directory(outside("names"));
+      must(::mount("none", outside("names").c_str(), "tmpfs", 0, nullptr), "mount");
+      must(::mount(nullptr, outside("names").c_str(), nullptr, MS_PRIVATE, nullptr), "private");
+      const std::string kept = outside("names") + "/kept";
+      std::ofstream(kept) << "";
+      run("unshare --mount='" + kept + "' --propagation private true");
+      const HolderScan seen = os::scan_holders(path());
+      std::string text(to_string(seen.verdict));
+      for (const Unseen& one : seen.unseen) {
+        if (one.what.find(kept) != std::string::npos) text += ": " + one.what;
+      }
+      test.say(text + '\n');
+    } catch (const std::exception& problem) {
+      test.say(std::string(problem.what()) + '\n');
+    }
+    test.wait_to_be_told();
+  });
+  EXPECT_EQ(child.hear(),
+            "unknown: the mount namespace that is kept at \"" + outside("names") + "/kept\"");
+  child.tell();
+  child.reap();
 }
 
 // A file system whose process does not answer: nothing on it may be opened.

@@ -1,6 +1,8 @@
 #include "os/holders/bound_sockets.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -11,21 +13,21 @@
 namespace muster::os {
 namespace {
 
-// "00000000a54f9c9d: 00000002 00000000 00010000 0001 01 58779758 /path": inode and path; inode 0
-// for what is no such line.
-std::pair<std::uint64_t, std::string_view> inode_and_path(std::string_view line) {
+// "00000000a54f9c9d: 00000002 00000000 00010000 0001 01 58779758 /path": inode and path. The inode
+// is 0 while nobody has accepted the connection. Nothing for what is no such line.
+std::optional<std::pair<std::uint64_t, std::string_view>> inode_and_path(std::string_view line) {
   constexpr int kInodeField = 6;  // from 0
   std::string_view field;
   for (int number = 0; number <= kInodeField; ++number) {
     const auto begin = line.find_first_not_of(' ');
-    if (begin == std::string_view::npos) return {};
+    if (begin == std::string_view::npos) return std::nullopt;
     const auto end = std::min(line.find(' ', begin), line.size());
     field = line.substr(begin, end - begin);
-    if (number == 0 && !field.ends_with(':')) return {};
+    if (number == 0 && !field.ends_with(':')) return std::nullopt;
     line.remove_prefix(end);
   }
   if (!line.empty()) line.remove_prefix(1);
-  return {as_number(field), line};
+  return std::pair(as_number(field), line);
 }
 
 }  // namespace
@@ -35,6 +37,7 @@ bool BoundSockets::tells_place(std::string_view path) {
 }
 
 void BoundSockets::add(std::string_view table, const Wanted& wanted) {
+  bool is_first = true;
   std::uint64_t inode = 0;
   std::string path;
   const auto keep = [&] {
@@ -42,14 +45,13 @@ void BoundSockets::add(std::string_view table, const Wanted& wanted) {
     if (has_name && (!tells_place(path) || wanted.may_be(path))) paths_.emplace(inode, path);
   };
   for_each_line(table, [&](std::string_view line) {
-    const auto [next, text] = inode_and_path(line);
-    if (next == 0 && inode != 0) {
-      path.append("\n").append(line);  // of a name with a newline in it
-      return;
-    }
-    keep();
-    inode = next;
-    path = text;
+    const auto socket = inode_and_path(line);
+    if (!socket && !is_first) path.append("\n").append(line);  // of a name with a newline in it
+    if (!socket) return;
+    if (!is_first) keep();
+    is_first = false;
+    inode = socket->first;
+    path = socket->second;
   });
   keep();
 }

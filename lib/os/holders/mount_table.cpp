@@ -58,7 +58,9 @@ std::optional<Mount> parse_mount(std::string_view line) {
   mount.type = next_word(line);
   next_word(line);
   mount.options = decode_octal(next_word(line));
-  if (!mount.root.starts_with('/') || !mount.point.starts_with('/')) return std::nullopt;
+  // Of a namespace that is mounted itself, the root is "mnt:[4026532201]".
+  const bool has_root = mount.root.starts_with('/') || mount.type == "nsfs";
+  if (!has_root || !mount.point.starts_with('/')) return std::nullopt;
   return mount;
 }
 

@@ -55,6 +55,10 @@ UniqueFd open_at(int directory, const char* name, int flags) {
   return UniqueFd(::openat(directory, name, flags | O_CLOEXEC));
 }
 
+std::uint64_t device_of(const struct statx& is) {
+  return std::uint64_t{is.stx_dev_major} << 32U | is.stx_dev_minor;
+}
+
 bool shared(pid_t one, pid_t other, int what) {
   return ::syscall(SYS_kcmp, one, other, what, 0UL, 0UL) == 0;
 }
@@ -143,9 +147,17 @@ void ProcessScan::look_at_links(int task, std::uint64_t space, bool program) {
     const auto text = files_.link(task, link.name);
     if (text.empty()) {
       cannot("its directories and program", errno);
-    } else if (wanted_.may_be(text, space)) {
-      note(link.kind, text);
+      continue;
     }
+    // On a mount that was taken away (umount -l) the text is a path from there.
+    struct statx is {};
+    if (::statx(task, link.name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &is) != 0) {
+      cannot("its directories and program", errno);
+    } else if ((is.stx_mask & STATX_MNT_ID) != 0 && !wanted_.knows_mount(is.stx_mnt_id)) {
+      if (wanted_.has_device(device_of(is))) note_possibly(link.kind, text);
+      continue;
+    }
+    if (wanted_.may_be(text, space)) note(link.kind, text);
   }
 }
 
@@ -213,8 +225,7 @@ void ProcessScan::look_at_unlisted(const char* number, std::string_view text, He
   if (!copy || ::statx(copy.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &is) != 0) {
     return cannot("a file on a mount that is in no namespace", errno);
   }
-  const auto device = std::uint64_t{is.stx_dev_major} << 32U | is.stx_dev_minor;
-  if (wanted_.has_device(device)) note_possibly(kind, text);
+  if (wanted_.has_device(device_of(is))) note_possibly(kind, text);
 }
 
 void ProcessScan::look_at_ring(std::string_view info, std::uint64_t space) {
