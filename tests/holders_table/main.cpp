@@ -213,6 +213,7 @@ int run(std::vector<std::string> arguments) {
       only_muster
           ? "| held by | musterctl holders |\n|---|---|"
           : "| held by | lsof +D | fuser | lsfd -l | musterctl holders |\n|---|---|---|---|---|");
+  std::fflush(stdout);  // or each child has it, too
   bool sees_all = true;
   for (const Row& row : rows()) {
     if (!look(row, musterctl, only_muster)) sees_all = false;
