@@ -78,7 +78,7 @@ void Host::obey(const Order& order) {
   } else if (order.kind == Order::Kind::kGarbage) {
     say(*connection, kGarbage);
   } else {
-    ::shutdown(connection->fd.get(), SHUT_WR);
+    drop(connection->fd.get());
   }
 }
 

@@ -8,7 +8,8 @@
 namespace muster::soak {
 namespace {
 
-// Small, so that the bounds are reached; no grace: who is disconnected is lost at once.
+// Small, so that the bounds are reached. Who is disconnected is lost soon, but not before one that
+// comes back at once.
 constexpr char kConfiguration[] = R"([log]
 level = "warning"
 
@@ -17,7 +18,7 @@ broadcasts = 1024
 
 [broker]
 max_ack_timeout = "2h"
-reconnect_grace = "0ms"
+reconnect_grace = "200ms"
 register_timeout = "1m"
 send_queue = "16KiB"
 report_targets_kept = )";

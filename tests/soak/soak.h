@@ -100,6 +100,7 @@ class Soak {
   // A new process for the slot whose backends died.
   void replace(std::uint32_t slot);
   void await_deaths(std::uint32_t slot);
+  void await_disconnected(std::uint32_t key);
   [[nodiscard]] std::vector<std::uint32_t> held_by(std::uint32_t slot) const;
   [[nodiscard]] std::uint32_t some_slot(Kind kind);
   void silence(std::uint32_t slot, bool on);

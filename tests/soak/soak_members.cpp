@@ -31,6 +31,7 @@ void Soak::change(std::uint32_t key) {
       return members_.left(key);
     case 1:
       end(Order::Kind::kClose);
+      await_disconnected(key);
       return members_.lost(key);
     case 2:
       end(Order::Kind::kGarbage);
@@ -93,6 +94,20 @@ void Soak::await_deaths(std::uint32_t slot) {
     }
   }
   for (const auto key : keys) members_.died(key);
+}
+
+void Soak::await_disconnected(std::uint32_t key) {
+  const auto patience = Clock::now() + std::chrono::seconds(60);
+  const auto is_live = [&](const BackendInfo& info) {
+    return info.state == BackendState::kLive && backend_key(key) == info.key;
+  };
+  for (;;) {
+    const auto all = client_->backends();
+    if (std::none_of(all.begin(), all.end(), is_live)) return;
+    if (Clock::now() > patience) {
+      throw std::runtime_error("a connection was closed and its backend is live after a minute");
+    }
+  }
 }
 
 void Soak::replace(std::uint32_t slot) {
