@@ -88,7 +88,14 @@ class HoldersCommand : public Command {
     }
     std::string before;
     for (;;) {
-      const std::vector<HolderScan> scans = look(invocation, resolved);
+      std::vector<HolderScan> scans;
+      try {
+        scans = look(invocation, resolved);
+      } catch (const ControlFailure& failure) {
+        const int signal = invocation.interrupted();
+        if (failure.kind() != ControlFailure::Kind::kStopped || signal == 0) throw;
+        return kSignalled + signal;
+      }
       const bool clear = worst(scans) == HolderVerdict::kClear;
       std::string text = invocation.common.json ? json_of(scans) : text_of(invocation, scans);
       if (!watch_ || invocation.common.json || text != before) invocation.console.out(text);
@@ -100,8 +107,8 @@ class HoldersCommand : public Command {
   }
 
  private:
-  static std::vector<HolderScan> look(const Invocation& invocation,
-                                      const std::vector<std::string>& paths) {
+  std::vector<HolderScan> look(const Invocation& invocation,
+                               const std::vector<std::string>& paths) {
     std::vector<HolderScan> scans;
     std::string why_not;  // the broker's rights were not to be had
     for (const std::string& path : paths) {
@@ -114,7 +121,8 @@ class HoldersCommand : public Command {
       }
       scans.push_back(std::move(*scan));
     }
-    if (!why_not.empty() && worst(scans) != HolderVerdict::kClear) {
+    if (!why_not.empty() && why_not != said_why_not_ && worst(scans) != HolderVerdict::kClear) {
+      said_why_not_ = why_not;
       invocation.console.err("musterctl: looked with the rights of this user alone: " +
                              escape_controls(why_not) + '\n');
     }
@@ -195,6 +203,7 @@ class HoldersCommand : public Command {
 
   std::vector<std::string> paths_;
   bool watch_ = false;
+  std::string said_why_not_;  // once, however often it looks
 };
 
 }  // namespace

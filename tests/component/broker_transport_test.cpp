@@ -113,7 +113,7 @@ TEST_F(TransportTest, FramesComeOneByOneAndTheEndComesLast) {
   EXPECT_EQ(transport_->open_count(), 0u);
 }
 
-// A fork may have the other end, whoever shut it down.
+// The parent or the child may shut down what both have; the child may still have the other end.
 TEST_F(TransportTest, AnEndThatSendsNothingMoreIsNoEndBeforeNobodyHasIt) {
   SocketPair pair;
   const ConnectionId id = transport_->open(std::move(pair.ours));

@@ -1,4 +1,4 @@
-// muster-scan and whoever asks it: questions, answers, and what is none.
+// muster-scan and the broker that asks it: questions, answers, and bytes that are neither.
 #include <array>
 #include <chrono>
 #include <fcntl.h>
@@ -159,7 +159,7 @@ TEST_F(MusterScan, AnAnswerThatContradictsItselfIsNone) {
   }
 }
 
-// --- whoever asks
+// --- the side that asks
 
 TEST_F(MusterScan, WithoutItTheBrokerLooksItself) {
   const HolderScan scan = daemon::scan_with_rights(socket(), question(), 5s);

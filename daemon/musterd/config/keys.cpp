@@ -207,8 +207,6 @@ std::vector<ConfigKey> make_keys() {
        word(
            [](Settings & s) -> auto& { return s.transport; }, kTransports)},
       {"sockets", "dir", socket_directory()},
-      {"sockets", "scan",
-       absolute_path([](Settings & s) -> auto& { return s.control.scan_socket; })},
       {"sockets", "backend_mode",
        mode([](Settings & s) -> auto& { return s.sockets.backend.mode; })},
       {"sockets", "backend_group",
@@ -223,6 +221,8 @@ std::vector<ConfigKey> make_keys() {
       {"control", "event_queue",
        size(
            [](Settings & s) -> auto& { return s.control.event_queue; }, 16U << 10U, 1ULL << 30U)},
+      {"control", "scan",
+       absolute_path([](Settings & s) -> auto& { return s.control.scan_socket; })},
       {"quota", "connections", quota_count(&core::Quota::connections)},
       {"quota", "registrations", quota_count(&core::Quota::registrations)},
       {"quota", "queued_bytes",

@@ -69,7 +69,9 @@ HolderScans::HolderScans(const asio::any_io_executor& loop, std::filesystem::pat
     : socket_(std::move(socket)), worker_(loop, kMost) {}
 
 bool HolderScans::scan(uid_t user, wire::ScanRequest request, Done done) {
-  if (counts_->all >= kMost || counts_->of_users[user] >= kMostOfUser) return false;
+  const auto known = counts_->of_users.find(user);
+  const std::size_t of_user = known == counts_->of_users.end() ? 0 : known->second;
+  if (counts_->all >= kMost || of_user >= kMostOfUser) return false;
   const auto scan = std::make_shared<HolderScan>(failed(request, "the scan failed"));
   const bool is_taken = worker_.run(
       [scan, socket = socket_, request = std::move(request)] {

@@ -25,8 +25,8 @@ namespace muster::daemon {
 [[nodiscard]] std::string write_left_backends(const std::filesystem::path& sockets,
                                               const std::vector<os::LeftProcess>& left);
 
-// It does so at the end of a broker, unless a service manager has the sockets, which starts the
-// broker again for whoever asks. The loop's thread.
+// It does so at the end of a broker, unless a service manager has the sockets: it starts the
+// broker again when somebody connects. The loop's thread.
 class LeftBackends {
  public:
   // All outlive it.

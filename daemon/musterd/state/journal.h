@@ -148,10 +148,10 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // `done` is told whether the record is on disk. A longer one than kMaxRecordBytes is not written.
+  // Calls `done` with whether the record is on disk. A record above kMaxRecordBytes is not written.
   void append(std::string_view payload, Durable done = {});
-  // `done` is told when all that was appended before is on disk, or that it could not be written.
-  // May be told at once.
+  // Calls `done` when all that was appended before is on disk (true), or cannot be written (false).
+  // May call it at once.
   void when_written(Durable done);
   // Looks, on the worker, whether the file still has its name, and writes it anew when not.
   void check();

@@ -109,7 +109,7 @@ void MountTable::add(std::string_view mountinfo, std::uint64_t space, std::strin
                      pid_t seen_by) {
   for (Mount& mount : parse_mountinfo(mountinfo)) {
     if (by_id_.contains(mount.id)) continue;
-    // From a changed root, mount points are told from there.
+    // A process with another root directory sees mount points from that root.
     if (root != "/") mount.point = join_paths(root, mount.point);
     mount.space = space;
     mount.seen_by = seen_by;

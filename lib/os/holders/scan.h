@@ -4,12 +4,12 @@
 // every process and of every thread that does not share its process's; files registered with an
 // io_uring; descriptors in flight over Unix sockets; loop devices, swap files, overlay layers,
 // mounts of other namespaces and nfsd's exports. Files are matched by superblock and path inside
-// it, so bind mounts, containers, chroots and deleted files match, too; nothing is ever stat()ed
-// for that, so that a dead server hangs nobody. What could not be looked at is told, and a verdict
-// is never "clear" about it.
+// it, so bind mounts, containers, chroots and deleted files match, too. No server is asked for
+// that: a dead one does not hold up the scan. The result lists what could not be looked at, and is
+// not "clear" then.
 //
-// Any thread. Blocks: some microseconds for each descriptor of the host (the bench has the rows
-// "scan"), so never on a loop.
+// Any thread. Blocks: some microseconds for each descriptor of the host (the bench has the row
+// "scan for holders"), so never on a loop.
 #pragma once
 
 #include <cstddef>
