@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <sched.h>
 #include <string>
 #include <sys/mount.h>
 #include <sys/swap.h>
@@ -172,13 +173,27 @@ TEST_F(HoldersMountTest, AnotherMountOfTheFileSystemKeepsIt) {
 TEST_F(HoldersMountTest, AMountNamespaceThatOnlyAMountKeepsIsUnseen) {
   Child child([&](Child::Side& test) {
     try {
+      // Only a younger namespace can be mounted, and the kernel tells their ages by CPU.
+      cpu_set_t this_one;
+      CPU_ZERO(&this_one);
+      CPU_SET(static_cast<unsigned>(must(::sched_getcpu(), "sched_getcpu")), &this_one);
+      must(::sched_setaffinity(0, sizeof this_one, &this_one), "sched_setaffinity");
       in_private_mounts();
       std::filesystem::create_directory(outside("names"));
       must(::mount("none", outside("names").c_str(), "tmpfs", 0, nullptr), "mount");
       must(::mount(nullptr, outside("names").c_str(), nullptr, MS_PRIVATE, nullptr), "private");
       const std::string kept = outside("names") + "/kept";
       std::ofstream(kept) << "";
-      run("unshare --mount='" + kept + "' --propagation private true");
+      Child inside([](Child::Side& parent) {
+        in_private_mounts();
+        parent.say("has its own\n");
+        parent.wait_to_be_told();
+      });
+      static_cast<void>(inside.hear());
+      const std::string its = "/proc/" + std::to_string(inside.pid()) + "/ns/mnt";
+      must(::mount(its.c_str(), kept.c_str(), nullptr, MS_BIND, nullptr), its);
+      inside.kill();
+      inside.reap();
       const HolderScan seen = os::scan_holders(path());
       std::string text(to_string(seen.verdict));
       for (const Unseen& one : seen.unseen) {
