@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "net/asked_scan.h"
 #include "net/blocking_frames.h"
 #include "os/error_text.h"
-#include "os/holders/scan.h"
 #include "os/unique_fd.h"
 
 namespace muster::scan {
@@ -36,14 +36,7 @@ std::string answer(int socket, std::chrono::milliseconds patience) {
   problem = wire::decode_scan(body, asked);
   HolderScan scan;
   if (problem.empty()) {
-    const wire::ScanRequest request = within_limits(std::move(asked));
-    os::ScanBounds bounds;
-    bounds.mount_namespace = request.mount_namespace;
-    bounds.max_holders = request.max_holders;
-    bounds.max_unseen = request.max_unseen;
-    bounds.leases.max_files = request.max_lease_files;
-    bounds.leases.max_time = std::chrono::milliseconds(request.max_lease_ms);
-    scan = os::scan_holders(request.path, bounds);
+    scan = net::scan_as_asked(within_limits(std::move(asked)));
   } else {
     scan.problem = problem;
   }

@@ -3,20 +3,22 @@
 #pragma once
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <sys/types.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "os/holders/scan.h"
 #include "support/child.h"
+#include "support/file_holding.h"
 #include "support/temp_dir.h"
 
 namespace muster::test {
@@ -35,16 +37,10 @@ class HoldersTest : public ::testing::Test {
 
   // A child that holds something by `how` until the test ends.
   Child& holder(const std::function<void()>& how) {
-    children_.push_back(std::make_unique<Child>([how](Child::Side& test) {
-      try {
-        how();
-        test.say("holds\n");
-      } catch (const std::exception& problem) {
-        test.say(std::string(problem.what()) + '\n');
-      }
-      for (;;) ::pause();
-    }));
-    EXPECT_EQ(children_.back()->hear(), "holds");
+    std::string problem;
+    auto child = start_holder(how, problem);
+    if (child == nullptr) throw std::runtime_error(problem);
+    children_.push_back(std::move(child));
     return *children_.back();
   }
 

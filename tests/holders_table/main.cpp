@@ -149,12 +149,6 @@ std::vector<Row> rows() {
   return all;
 }
 
-// A problem, or nothing when it holds.
-std::string begin(Child& child) {
-  const std::string heard = child.hear();
-  return heard == "holds" ? std::string() : heard.empty() ? "the child ended" : heard;
-}
-
 void print(const Row& row, const std::vector<std::string>& cells) {
   std::string line = "| " + row.title + " |";
   for (const std::string& cell : cells) line += ' ' + cell + " |";
@@ -169,19 +163,10 @@ bool look(const Row& row, const std::string& musterctl, bool only_muster) {
   const std::string d = (parent.path() / "cache").native();
   fs::create_directory(d);
   std::ofstream(d + "/file") << "content";
-  Child child([&](Child::Side& side) {
-    try {
-      row.hold(d);
-      side.say("holds\n");
-    } catch (const std::exception& problem) {
-      side.say(std::string(problem.what()) + '\n');
-    }
-    for (;;) ::pause();
-  });
-  if (const std::string problem = begin(child); !problem.empty()) {
-    return print(row, {problem}), true;
-  }
-  const std::string pid = std::to_string(child.pid());
+  std::string problem;
+  const auto child = start_holder([&] { row.hold(d); }, problem);
+  if (child == nullptr) return print(row, {problem}), true;
+  const std::string pid = std::to_string(child->pid());
   const std::string whom = row.kernel.empty() ? pid : "kernel";
   std::vector<std::string> cells;
   if (!only_muster) {

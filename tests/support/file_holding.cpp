@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <fcntl.h>
 #include <filesystem>
 #include <future>
@@ -96,6 +97,22 @@ void send_in_flight(const std::string& path) {
   std::memcpy(CMSG_DATA(head), &file, sizeof file);
   must(static_cast<int>(::sendmsg(pair[0], &message, 0)), "sendmsg");
   ::close(file);
+}
+
+std::unique_ptr<Child> start_holder(const std::function<void()>& how, std::string& problem) {
+  auto child = std::make_unique<Child>([&how](Child::Side& side) {
+    try {
+      how();
+      side.say("holds\n");
+    } catch (const std::exception& error) {
+      side.say(std::string(error.what()) + '\n');
+    }
+    for (;;) ::pause();
+  });
+  const std::string heard = child->hear();
+  if (heard == "holds") return child;
+  problem = heard.empty() ? "the child ended" : heard;
+  return nullptr;
 }
 
 std::vector<Holding> holdings_of_processes() {

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "support/child.h"
 
 namespace muster::test {
 
@@ -16,6 +19,10 @@ void in_private_mounts();
 void bind_socket(const std::string& path);
 // Sends an open file over a socket pair, and leaves it there.
 void send_in_flight(const std::string& path);
+
+// A child that holds something by `how` until it goes; nothing, with a sentence, when it cannot.
+[[nodiscard]] std::unique_ptr<Child> start_holder(const std::function<void()>& how,
+                                                  std::string& problem);
 
 struct Holding {
   const char* name;   // of a test

@@ -12,6 +12,7 @@
 #include <string>
 #include <sys/mount.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -43,16 +44,10 @@ class MusterctlHolders : public testing::Test {
     return run_program(std::move(arguments), options());
   }
   Child& holder(const std::function<void()>& how) {
-    children_.push_back(std::make_unique<Child>([how](Child::Side& test) {
-      try {
-        how();
-        test.say("holds\n");
-      } catch (const std::exception& problem) {
-        test.say(std::string(problem.what()) + '\n');
-      }
-      for (;;) ::pause();
-    }));
-    EXPECT_EQ(children_.back()->hear(), "holds");
+    std::string problem;
+    auto child = start_holder(how, problem);
+    if (child == nullptr) throw std::runtime_error(problem);
+    children_.push_back(std::move(child));
     return *children_.back();
   }
 

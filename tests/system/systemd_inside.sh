@@ -143,12 +143,14 @@ systemctl reload musterd.service || fail "reload after the repair: exit status $
 # --- who has files in use: the broker's user may not look into root's processes, muster-scan may
 systemctl start muster-scan.socket
 mkdir -p /srv/held
-(cd /srv/held && exec sleep 1000) &
+(cd /srv/held && exec tail -f /dev/null) &
 holder=$!
 holders() { setpriv --reuid=muster --regid=muster --clear-groups musterctl holders "$@"; }
+is_there() { holders /srv/held >/tmp/holders 2>&1 || grep -q "^$holder .*tail" /tmp/holders; }
+until_true "the holder is there" is_there
 status=0
 holders /srv/held >/tmp/holders 2>&1 || status=$?
-equal "holders, by muster-scan" "$status $(grep -c "^$holder .*root .*sleep.*working directory" /tmp/holders)" "6 1"
+equal "holders, by muster-scan" "$status $(grep -c "^$holder .*root .*tail.*working directory" /tmp/holders)" "6 1"
 scan=$(property muster-scan.service MainPID)
 equal "its user" "$(ps -o user= -p "$scan")" muster
 # CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_LEASE

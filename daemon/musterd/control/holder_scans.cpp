@@ -9,9 +9,9 @@
 
 #include "muster/text.h"
 
+#include "net/asked_scan.h"
 #include "net/blocking_frames.h"
 #include "os/error_text.h"
-#include "os/holders/scan.h"
 #include "os/unique_fd.h"
 
 namespace muster::daemon {
@@ -25,16 +25,6 @@ HolderScan failed(const wire::ScanRequest& request, std::string problem) {
   scan.prefix = request.path;
   scan.problem = std::move(problem);
   return scan;
-}
-
-HolderScan scan_here(const wire::ScanRequest& request) {
-  os::ScanBounds bounds;
-  bounds.mount_namespace = request.mount_namespace;
-  bounds.max_holders = request.max_holders;
-  bounds.max_unseen = request.max_unseen;
-  bounds.leases.max_files = request.max_lease_files;
-  bounds.leases.max_time = std::chrono::milliseconds(request.max_lease_ms);
-  return os::scan_holders(request.path, bounds);
 }
 
 }  // namespace
@@ -53,7 +43,8 @@ HolderScan scan_with_rights(const std::filesystem::path& socket, const wire::Sca
   net::set_patience(connection.get(), patience);
   if (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
       0) {
-    if (errno == ENOENT || errno == ENOTDIR) return scan_here(request);  // it is not installed
+    if (errno == ENOENT || errno == ENOTDIR)
+      return net::scan_as_asked(request);  // it is not installed
     return failed(request, name + " cannot be asked: " + os::error_text(errno));
   }
   std::string problem = net::send_frame(connection.get(), wire::encode_scan(request));
