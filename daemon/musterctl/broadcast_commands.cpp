@@ -65,7 +65,7 @@ class ReleaseHandlesCommand : public OperationCommand {
   }
 
   int run(const Invocation& invocation) override {
-    ResolvedPath resolved = as_written_ ? unresolved() : resolve_path(path_);
+    ResolvedPath resolved = as_written_ ? path_as_written(path_) : resolve_path(path_);
     if (!resolved.problem.empty()) throw UsageError(resolved.problem);
     return run_broadcast(
         invocation, options_,
@@ -74,12 +74,6 @@ class ReleaseHandlesCommand : public OperationCommand {
   }
 
  private:
-  [[nodiscard]] ResolvedPath unresolved() const {
-    ResolvedPath path;
-    path.path = absolute_path(path_, path.problem);
-    return path;
-  }
-
   std::string path_;  // as it was written
   bool as_written_ = false;
 };

@@ -48,6 +48,11 @@ class HoldersCommand : public Command {
                         paths_.push_back(text);
                         return problem;
                       });
+    options.flag(
+        "--as-written",
+        "Do not resolve PATH: for a file system that does not answer. PATH must be without "
+        "symbolic links then",
+        as_written_);
     options.flag("--watch", "Look again each second until nobody has a file in use, or Ctrl-C",
                  watch_);
     options.epilogue(
@@ -79,7 +84,7 @@ class HoldersCommand : public Command {
     if (invocation.console.out_is_closed()) return kOutputLost;
     std::vector<std::string> resolved;
     for (const std::string& path : paths_) {
-      ResolvedPath one = resolve_path(path);
+      ResolvedPath one = as_written_ ? path_as_written(path) : resolve_path(path);
       if (!one.problem.empty()) throw UsageError(one.problem);
       for (const std::string& warning : one.warnings) {
         invocation.console.err("musterctl: " + warning + '\n');
@@ -202,6 +207,7 @@ class HoldersCommand : public Command {
   }
 
   std::vector<std::string> paths_;
+  bool as_written_ = false;
   bool watch_ = false;
   std::string said_why_not_;  // once, however often it looks
 };

@@ -286,6 +286,12 @@ std::string absolute_path(const std::string& text, std::string& problem) {
   return std::move(normal.path);
 }
 
+ResolvedPath path_as_written(const std::string& text) {
+  ResolvedPath path;
+  path.path = absolute_path(text, path.problem);
+  return path;
+}
+
 ResolvedPath resolve_path(const std::string& text, std::chrono::milliseconds limit) {
   ResolvedPath resolved;
   std::string problem;

@@ -49,6 +49,9 @@ struct ResolvedPath {
 // directory's name.
 [[nodiscard]] std::string absolute_path(const std::string& text, std::string& problem);
 
+// Without a look at any file system but for the working directory's name.
+[[nodiscard]] ResolvedPath path_as_written(const std::string& text);
+
 // REQUIRES: absolute_path(text) has no problem. What does not exist is taken as it is written, with
 // a warning. What cannot be looked at for another reason, or not within `limit`, is a problem.
 [[nodiscard]] ResolvedPath resolve_path(const std::string& text,

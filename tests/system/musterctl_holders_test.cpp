@@ -93,6 +93,18 @@ TEST_F(MusterctlHolders, FollowsLinksAndRelativeNamesAndTakesSeveralPaths) {
       << both.out;
 }
 
+TEST_F(MusterctlHolders, AsWrittenFollowsNoLink) {
+  std::filesystem::create_directory_symlink(path(), directory_ / "link");
+  const Child& child = holder([this] { must_open(file(), O_RDONLY); });
+  const Finished whole = holders({"--as-written", path()});
+  EXPECT_EQ(whole.status, 6);
+  EXPECT_NE(whole.out.find('\n' + std::to_string(child.pid()) + "  "), std::string::npos)
+      << whole.out;
+  const Finished link = holders({"--as-written", "link"});
+  EXPECT_EQ(link.status, 6);
+  EXPECT_TRUE(link.out.starts_with("Unknown: there is a symbolic link in ")) << link.out;
+}
+
 TEST_F(MusterctlHolders, SeesWhoHasARemovedTree) {
   const Child& child = holder([this] { must_open(file(), O_RDONLY); });
   std::filesystem::remove_all(path());
