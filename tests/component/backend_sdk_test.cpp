@@ -192,7 +192,10 @@ TEST_P(BackendSdkAnswerTest, WhoeverHearsNothingOfTheEndOfAQuiesceCannotResume) 
     if (has_quiesce) backend_->on_quiesce([](Request&) {});
     if (has_hold_ended) backend_->on_hold_ended([](const HoldEnded&) {});
     backend_->start();
-    return broker_->accept().registration().can_resume;
+    ScriptedPeer peer = broker_->accept();
+    const bool can_resume = peer.registration().can_resume;
+    backend_.reset();  // before the peer ends: it would connect again, in the place of the next
+    return can_resume;
   };
   EXPECT_FALSE(says_it_can(true, false));
   EXPECT_TRUE(says_it_can(true, true));
