@@ -105,6 +105,14 @@ std::string show_event(const Event& event) {
       return who(event) + " may take work again";
     case Event::Kind::kBackendForgotten:
       return who(event) + " was forgotten";
+    case Event::Kind::kVerifying:
+      return "every outcome is in; asking the kernel who still has files in use";
+    case Event::Kind::kHoldStarted:
+      return "the hold began";
+    case Event::Kind::kHoldEnded:
+      return with_detail("the hold ended", event);
+    case Event::Kind::kHoldViolated:
+      return with_detail("the hold is violated", event);
     case Event::Kind::kEventsLost:
       return with_detail("events were lost, musterctl read too slowly", event);
   }

@@ -23,6 +23,7 @@
 
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/holds.h"
 #include "muster/registration.h"
 
 #include "core/backend_list.h"
@@ -51,6 +52,21 @@ struct ExpectedBackend {
   Cause refused = Cause::kNone;  // why it was not registered, of one that was refused
   bool is_inherited = false;     // its process has exited, and another one has its connection
   bool is_unseen = false;        // its process cannot be seen any more: see broker_unseen.cpp
+};
+
+// A hold that goes on after a restart of the broker.
+struct KeptHold {
+  HoldId id = 0;
+  BroadcastOperation operation = BroadcastOperation::unknown();
+  Selection selection;
+  std::optional<Operator> asked_by;
+  bool leased = false;
+  std::uint64_t since_unix_ms = 0;
+  std::uint64_t expires_unix_ms = 0;  // 0: never by itself
+  bool verify = false;
+  std::uint64_t mount_namespace = 0;
+
+  friend bool operator==(const KeptHold&, const KeptHold&) = default;
 };
 
 // The result of start_broadcast().
@@ -111,6 +127,9 @@ class Broker {
   // it was. One that cannot be seen gives its place to the next process of its user that registers
   // its key.
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
+  // At the start: a hold of before. A leased one waits for keep_hold() until restart_grace has
+  // passed.
+  void expect_hold(KeptHold hold, Now now);
   // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;
   // `facts`: what the shell found out about the process; null: nothing. `refused_before`: how many
@@ -161,6 +180,24 @@ class Broker {
   [[nodiscard]] ResumeWork begin_resume(BroadcastId id, const SelectionWork& selected) const;
   [[nodiscard]] bool resume_on(ResumeWork& work, Now now,
                                const std::function<bool()>& turn_is_over);
+  // --- holds, and what the kernel says: broker_holds.cpp, broker_verify.cpp
+  // What Shell::scan() was asked for. One that nobody waits for any more is ignored.
+  void scanned(BroadcastId id, HolderScan scan, Now now);
+  // Ends it for those who wait for Shell::hold_ended(), which may be called in this call. An error
+  // when there is none (any more).
+  [[nodiscard]] std::optional<ControlError> end_hold(HoldId id, Now now);
+  // The operator's connection, which a leased hold belonged to, has ended.
+  void hold_left(HoldId id, Now now);
+  // The hold belongs to a connection of that user (again). An error when it is another user's, or
+  // there is none.
+  [[nodiscard]] std::optional<ControlError> keep_hold(HoldId id, uid_t uid, Now now);
+  // Those that go on, by id.
+  [[nodiscard]] std::vector<HoldInfo> holds() const;
+  // One, that has ended, too, while its report is kept; nothing when there is none.
+  [[nodiscard]] std::optional<HoldInfo> hold(HoldId id) const;
+  // Those that go on after a restart: for the disk.
+  [[nodiscard]] std::vector<KeptHold> holds_to_keep() const;
+
   // Removes a dead or lost backend from the list. An error when it is neither, or not there.
   [[nodiscard]] std::optional<ControlError> forget(const BackendKey& key, Now now);
   // id 0: the newest. The rows are good until the next call that is not const.

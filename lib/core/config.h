@@ -34,6 +34,13 @@ struct Config {
   // not known.
   std::size_t max_refused = 64;
 
+  // The longest time that an operator may give a hold.
+  std::chrono::milliseconds max_hold_ttl = std::chrono::hours(24);
+  // A release that was verified is looked at again while its hold goes on: so long after the last
+  // scan. And while its verification waits: the shorter one.
+  std::chrono::milliseconds hold_scan_interval = std::chrono::seconds(10);
+  std::chrono::milliseconds verify_scan_interval = std::chrono::milliseconds(500);
+
   // Of one user's share of all of the above and of what waits in the shell's queues.
   Quotas quotas;
 

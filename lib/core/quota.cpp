@@ -18,13 +18,14 @@ struct Kind {
 using Account = Accounts::Account;
 
 // By Resource.
-constexpr std::array<Kind, 5> kKinds{{
+constexpr std::array<Kind, 6> kKinds{{
     {&Account::connections, &Quota::connections, "connection", "connections"},
     {&Account::registrations, &Quota::registrations, "registered backend", "registered backends"},
     {&Account::broadcasts, &Quota::broadcasts, "broadcast in flight", "broadcasts in flight"},
     {&Account::operators, &Quota::operators, "connected operator", "connected operators"},
     {&Account::followers, &Quota::followers, "request that follows events",
      "requests that follow events"},
+    {&Account::holds, &Quota::holds, "hold", "holds"},
 }};
 
 const Kind& kind_of(Resource resource) noexcept {
@@ -36,7 +37,7 @@ struct Limit {
   std::optional<std::uint64_t> QuotaOverride::*own;
 };
 
-constexpr std::array<Limit, 8> kLimits{{
+constexpr std::array<Limit, 9> kLimits{{
     {&Quota::connections, &QuotaOverride::connections},
     {&Quota::registrations, &QuotaOverride::registrations},
     {&Quota::queued_bytes, &QuotaOverride::queued_bytes},
@@ -45,6 +46,7 @@ constexpr std::array<Limit, 8> kLimits{{
     {&Quota::followers, &QuotaOverride::followers},
     {&Quota::answer_bytes, &QuotaOverride::answer_bytes},
     {&Quota::report_bytes, &QuotaOverride::report_bytes},
+    {&Quota::holds, &QuotaOverride::holds},
 }};
 
 bool is_bounded_in_all_alone(Resource resource, uid_t uid) noexcept {

@@ -32,6 +32,7 @@ struct Quota {
   std::uint64_t followers = 64;                      // requests of operators that get events
   std::uint64_t answer_bytes = 64ULL * 1024 * 1024;  // over all its operators
   std::uint64_t report_bytes = 64ULL * 1024 * 1024;  // of the reports it asked for
+  std::uint64_t holds = 64;                          // that go on
 
   friend bool operator==(const Quota&, const Quota&) = default;
 };
@@ -46,6 +47,7 @@ struct QuotaOverride {
   std::optional<std::uint64_t> followers;
   std::optional<std::uint64_t> answer_bytes;
   std::optional<std::uint64_t> report_bytes;
+  std::optional<std::uint64_t> holds;
 };
 
 struct Quotas {
@@ -57,7 +59,14 @@ struct Quotas {
 
 // What is counted one by one. kOperator and kFollower of a privileged user are bounded by what the
 // broker has in all, not by a quota.
-enum class Resource : std::uint8_t { kConnection, kRegistration, kBroadcast, kOperator, kFollower };
+enum class Resource : std::uint8_t {
+  kConnection,
+  kRegistration,
+  kBroadcast,
+  kOperator,
+  kFollower,
+  kHold,
+};
 
 // Root and the broker's own user: they have a reserve of what users share.
 [[nodiscard]] bool is_privileged(uid_t uid) noexcept;
@@ -77,6 +86,7 @@ class Accounts {
     std::uint64_t broadcasts = 0;
     std::uint64_t operators = 0;
     std::uint64_t followers = 0;
+    std::uint64_t holds = 0;
     QueueAccount queue;
     // Shared with the answers that are charged to it: they may be freed after the account.
     std::shared_ptr<QueueAccount> answers;

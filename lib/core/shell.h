@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <sys/types.h>
 #include <variant>
 #include <vector>
@@ -28,6 +30,16 @@ struct DeregisteredNotice {
   uid_t uid = 0;
 };
 using Notice = std::variant<Registered, HoldEnded, DeregisteredNotice, CancelNotice>;
+
+// A look for who has files at or below a path in use.
+struct ScanOrder {
+  BroadcastId id = 0;  // of the release
+  std::string path;
+  std::uint64_t mount_namespace = 0;  // inode of the one that it is meant in; 0: any
+  std::optional<Operator> asked_by;   // whose own processes are no holders; nothing: the broker
+
+  friend bool operator==(const ScanOrder&, const ScanOrder&) = default;
+};
 
 class Shell {
  public:
@@ -90,6 +102,14 @@ class Shell {
   // Called once for each broadcast, after its last event, which may be missing. Const functions of
   // Broker may be used in it.
   virtual void ended(BroadcastId broadcast) noexcept = 0;
+
+  // Broker::scanned() is called later, once, and also when it could not be made.
+  virtual void scan(const ScanOrder& /*order*/) {}
+  // Broker::holds_to_keep() has changed: it may be asked afterwards, not in this call.
+  virtual void holds_changed() noexcept {}
+  // After its last scan, if it has one: answer whoever ended it. Const functions of Broker may be
+  // used in it.
+  virtual void hold_ended(HoldId /*hold*/) noexcept {}
 
   // After Broker::shut_down(): every broadcast has ended. Called once.
   virtual void drained() = 0;

@@ -21,6 +21,7 @@ constexpr auto kActions = std::to_array<ActionRow>({
     {ControlAction::kQuiesce, "quiesce", "May it quiesce backends?"},
     {ControlAction::kCancel, "cancel", "May it cancel a broadcast?"},
     {ControlAction::kInspect, "inspect", "May it see who has files in use?"},
+    {ControlAction::kHold, "hold", "May it start and end holds?"},
 });
 
 static_assert(kOperations.size() == BroadcastOperation::kKnown, "each operation has one row");

@@ -56,6 +56,9 @@ ReportHead head_of(const BroadcastReport& report) {
   head.deadline = report.deadline;
   head.id_not_durable = report.id_not_durable;
   head.backends_unknown = report.backends_unknown;
+  head.verify = report.verify;
+  if (report.verification) head.verification = &*report.verification;
+  if (report.hold) head.hold = &*report.hold;
   return head;
 }
 
@@ -84,6 +87,9 @@ BroadcastReport to_value(const ReportSource& source) {
   report.deadline = head.deadline;
   report.id_not_durable = head.id_not_durable;
   report.backends_unknown = head.backends_unknown;
+  report.verify = head.verify;
+  if (head.verification != nullptr) report.verification = *head.verification;
+  if (head.hold != nullptr) report.hold = *head.hold;
   source.for_each_backend([&](const OutcomeView& view) {
     report.backends.push_back(to_value(view));
     add_to(report.result, view);

@@ -47,6 +47,9 @@ struct ReportHead {
   std::optional<std::chrono::milliseconds> deadline;
   bool id_not_durable = false;
   bool backends_unknown = false;
+  bool verify = false;
+  const Verification* verification = nullptr;  // null: none yet
+  const HoldState* hold = nullptr;             // null: none
 };
 
 class ReportSource {

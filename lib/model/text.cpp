@@ -179,6 +179,8 @@ std::string_view to_string(HoldEnd why) noexcept {
       return "expired";
     case HoldEnd::kResumed:
       return "resumed";
+    case HoldEnd::kWhileAway:
+      return "ended while this backend was not connected";
   }
   return "?";
 }
@@ -207,6 +209,8 @@ std::string_view to_string(BroadcastState state) noexcept {
       return "finished";
     case BroadcastState::kCancelled:
       return "cancelled";
+    case BroadcastState::kVerifying:
+      return "verifying";
   }
   return "?";
 }
@@ -263,6 +267,14 @@ std::string_view to_string(Event::Kind kind) noexcept {
       return "backend resumed";
     case Event::Kind::kBackendForgotten:
       return "backend forgotten";
+    case Event::Kind::kVerifying:
+      return "verifying";
+    case Event::Kind::kHoldStarted:
+      return "hold started";
+    case Event::Kind::kHoldEnded:
+      return "hold ended";
+    case Event::Kind::kHoldViolated:
+      return "hold violated";
     case Event::Kind::kEventsLost:
       return "events lost";
   }

@@ -298,6 +298,19 @@ HolderScan ControlClient::holders(const std::string& path, std::uint64_t mount_n
   return impl_->ask<HolderScan>(wire::FindHolders{path, mount_namespace}, kForever);
 }
 
+std::vector<HoldInfo> ControlClient::holds() {
+  return impl_->ask<std::vector<HoldInfo>>(wire::ListHolds{}, impl_->deadline());
+}
+
+HoldInfo ControlClient::end_hold(HoldId id) {
+  // Its last scan may take as long as one that was asked for.
+  return impl_->ask<HoldInfo>(wire::EndHold{id}, kForever);
+}
+
+HoldInfo ControlClient::keep_hold(HoldId id) {
+  return impl_->ask<HoldInfo>(wire::KeepHold{id}, impl_->deadline());
+}
+
 void ControlClient::watch(const EventHandler& on_event, const Tick& tick) {
   impl_->send(wire::Watch{});
   static_cast<void>(impl_->wait_for<wire::Watching>(impl_->deadline()));

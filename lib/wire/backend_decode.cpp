@@ -56,7 +56,8 @@ void read_message(const v1::Registered& in, Registered& registered) {
   limits.max_note_bytes = in.limits().max_note_bytes();
   limits.max_ack_timeout = milliseconds(in.limits().max_ack_timeout_ms());
   for (const auto& hold : in.active_holds()) {
-    registered.active_holds.push_back({hold.hold_id(), hold.path_prefix(), hold.expires_unix_ms()});
+    registered.active_holds.push_back(
+        {hold.hold_id(), hold.path_prefix(), hold.expires_unix_ms(), hold.alias()});
   }
   registered.epoch = in.epoch();
   // A key that this version cannot read is only not shown.
@@ -80,6 +81,7 @@ std::string read_message(const v1::Operation& in, OutgoingOperation& operation) 
   operation.operation = is_known ? std::move(*content) : BroadcastOperation::unknown();
   operation.ack_timeout = milliseconds(in.ack_timeout_ms());
   if (in.has_hold_id()) operation.hold_id = in.hold_id();
+  operation.hold_expires_unix_ms = in.hold_expires_unix_ms();
   return {};
 }
 

@@ -61,6 +61,7 @@ void write_message(const OutgoingOperation& operation, v1::Operation& out) {
   operation_to_proto(operation.operation, out);
   out.set_ack_timeout_ms(to_ms(operation.ack_timeout));
   if (operation.hold_id) out.set_hold_id(*operation.hold_id);
+  out.set_hold_expires_unix_ms(operation.hold_expires_unix_ms);
 }
 
 void write_message(const HoldEnded& ended, v1::HoldEnded& out) {
@@ -127,6 +128,7 @@ std::string encode(std::uint64_t request_id, const Registered& message) {
         out.number(v1::ActiveHold::kHoldIdFieldNumber, hold.id);
         out.text(v1::ActiveHold::kPathPrefixFieldNumber, hold.path_prefix);
         out.number(v1::ActiveHold::kExpiresUnixMsFieldNumber, hold.expires_unix_ms);
+        out.text(v1::ActiveHold::kAliasFieldNumber, hold.alias);
       });
     }
     out.text(Field::kEpochFieldNumber, message.epoch);

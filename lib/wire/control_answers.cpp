@@ -4,6 +4,7 @@
 #include "wire/envelope.h"
 #include "wire/framing.h"
 #include "wire/holders.h"
+#include "wire/holds.h"
 #include "wire/protobuf.h"
 #include "wire/values.h"
 #include "wire/views.h"
@@ -44,6 +45,10 @@ struct ResponseToProto {
   }
   void operator()(const Forgotten& /*forgotten*/) const { out.mutable_forgotten(); }
   void operator()(const HolderScan& scan) const { to_proto(scan, *out.mutable_holders()); }
+  void operator()(const std::vector<HoldInfo>& holds) const {
+    to_proto(holds, *out.mutable_holds());
+  }
+  void operator()(const HoldInfo& hold) const { to_proto(hold, *out.mutable_hold()); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
   void operator()(const PolicyExplanation& explanation) const {
     to_proto(explanation, *out.mutable_policy_explanation());
@@ -232,6 +237,10 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
       return {};
     case v1::ControlResponse::kHolders:
       return take<HolderScan>(in.holders(), out);
+    case v1::ControlResponse::kHolds:
+      return take<std::vector<HoldInfo>>(in.holds(), out);
+    case v1::ControlResponse::kHold:
+      return take<HoldInfo>(in.hold(), out);
     case v1::ControlResponse::RESPONSE_NOT_SET:
       break;
   }

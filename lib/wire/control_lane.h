@@ -86,10 +86,26 @@ struct FindHolders {
   friend bool operator==(const FindHolders&, const FindHolders&) = default;
 };
 
+struct ListHolds {
+  friend bool operator==(const ListHolds&, const ListHolds&) = default;
+};
+struct EndHold {
+  HoldId id = 0;
+
+  friend bool operator==(const EndHold&, const EndHold&) = default;
+};
+// From now on the hold belongs to this connection.
+struct KeepHold {
+  HoldId id = 0;
+
+  friend bool operator==(const KeepHold&, const KeepHold&) = default;
+};
+
 struct ControlRequestFrame {
   std::uint64_t request_id = 0;
   std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
-               PolicyQuestion, Resume, ForgetBackend, FindHolders, Cancel>
+               PolicyQuestion, Resume, ForgetBackend, FindHolders, ListHolds, EndHold, KeepHold,
+               Cancel>
       message;
 };
 
@@ -134,7 +150,7 @@ struct Forgotten {
 using ControlResponse =
     std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
                  std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation,
-                 ResumeAccepted, Forgotten, HolderScan>;
+                 ResumeAccepted, Forgotten, HolderScan, std::vector<HoldInfo>, HoldInfo>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;

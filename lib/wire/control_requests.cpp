@@ -19,8 +19,10 @@ constexpr Shape::Field kSelectorFields[]{{1, &kPlainShape}};
 constexpr Shape kSelector{kSelectorFields};
 
 constexpr auto kStartBroadcastFields = [] {
-  std::array<Shape::Field, kStartFields.size() + 1> fields{};
+  std::array<Shape::Field, kStartFields.size() + 3> fields{};
   fields.back() = {v1::StartBroadcast::kSelectionFieldNumber, &kSelector};
+  fields[kStartFields.size()] = {v1::StartBroadcast::kVerifyFieldNumber, &kPlainShape, true};
+  fields[kStartFields.size() + 1] = {v1::StartBroadcast::kHoldFieldNumber, &kPlainShape, true};
   for (std::size_t i = 0; i < kStartFields.size(); ++i) {
     fields[i] = {kStartFields[i], &kPlainShape, true};
   }
@@ -44,7 +46,8 @@ constexpr Shape::Field kControlRequestFields[]{
     {1, &kPlainShape, true},     {2, &kStartBroadcast, true}, {3, &kPlainShape, true},
     {4, &kPlainShape, true},     {5, &kListBackends, true},   {6, &kPlainShape, true},
     {7, &kPlainShape, true},     {10, &kExplainPolicy, true}, {11, &kResume, true},
-    {12, &kForgetBackend, true}, {13, &kPlainShape, true},
+    {12, &kForgetBackend, true}, {13, &kPlainShape, true},    {14, &kPlainShape, true},
+    {15, &kPlainShape, true},    {16, &kPlainShape, true},
 };
 constexpr Shape kControlRequest{kControlRequestFields};
 
@@ -85,6 +88,14 @@ void write_message(const BroadcastRequest& request, v1::StartBroadcast& out) {
   if (request.deadline) out.set_deadline_ms(to_ms(*request.deadline));
   write_message(request.selection, *out.mutable_selection());
   out.set_operation_key(to_utf8(request.operation_key));
+  if (request.verify) {
+    out.mutable_verify()->set_wait_ms(to_ms(request.verify_wait));
+    out.mutable_verify()->set_mount_namespace(request.mount_namespace);
+  }
+  if (request.hold) {
+    out.mutable_hold()->set_leased(request.hold->leased);
+    if (request.hold->ttl) out.mutable_hold()->set_ttl_ms(to_ms(*request.hold->ttl));
+  }
 }
 
 std::string read_message(const v1::StartBroadcast& in, BroadcastRequest& request) {
@@ -96,6 +107,16 @@ std::string read_message(const v1::StartBroadcast& in, BroadcastRequest& request
   }
   if (in.has_deadline_ms()) request.deadline = std::chrono::milliseconds(in.deadline_ms());
   request.operation_key = in.operation_key();
+  if (in.has_verify()) {
+    request.verify = true;
+    request.verify_wait = std::chrono::milliseconds(in.verify().wait_ms());
+    request.mount_namespace = in.verify().mount_namespace();
+  }
+  if (in.has_hold()) {
+    HoldRequest& hold = request.hold.emplace();
+    hold.leased = in.hold().leased();
+    if (in.hold().has_ttl_ms()) hold.ttl = std::chrono::milliseconds(in.hold().ttl_ms());
+  }
   return read_message(in.selection(), request.selection);
 }
 
@@ -203,6 +224,15 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
     case v1::ControlRequest::kFindHolders:
       message = FindHolders{in.find_holders().path(), in.find_holders().mount_namespace()};
       return {};
+    case v1::ControlRequest::kListHolds:
+      message = ListHolds{};
+      return {};
+    case v1::ControlRequest::kEndHold:
+      message = EndHold{in.end_hold().hold_id()};
+      return {};
+    case v1::ControlRequest::kKeepHold:
+      message = KeepHold{in.keep_hold().hold_id()};
+      return {};
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -247,6 +277,9 @@ struct RequestToProto {
     out.mutable_find_holders()->set_path(find.path);
     out.mutable_find_holders()->set_mount_namespace(find.mount_namespace);
   }
+  void operator()(const ListHolds& /*list*/) const { out.mutable_list_holds(); }
+  void operator()(const EndHold& end) const { out.mutable_end_hold()->set_hold_id(end.id); }
+  void operator()(const KeepHold& keep) const { out.mutable_keep_hold()->set_hold_id(keep.id); }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };
 

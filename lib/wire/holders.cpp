@@ -29,13 +29,38 @@ constexpr EnumTable<HeldBy, v1::Held::Kind, kHeldByKinds> kHeldKinds{{
     {HeldBy::kNfsExport, v1::Held::NFS_EXPORT},
 }};
 
-constexpr EnumTable<HolderVerdict, v1::HolderScan::Verdict, 3> kVerdicts{{
-    {HolderVerdict::kUnknown, v1::HolderScan::UNKNOWN},
-    {HolderVerdict::kClear, v1::HolderScan::CLEAR},
-    {HolderVerdict::kHeld, v1::HolderScan::HELD},
-}};
+void put(const LeaseResult& leases, v1::LeaseResult& out) {
+  out.set_files(leases.files);
+  out.set_proven(leases.proven);
+  out.set_busy(leases.busy);
+  out.set_refused(leases.refused);
+  out.set_busy_example(escape_bytes(leases.busy_example));
+  if (out.busy_example() != leases.busy_example) out.set_busy_example_bytes(leases.busy_example);
+  out.set_refused_why(to_utf8(leases.refused_why));
+  out.set_incomplete(!leases.complete);
+  out.set_incomplete_why(to_utf8(leases.incomplete_why));
+}
 
-void put(const Holder& holder, v1::Holder& out) {
+const std::string& bytes_of(const std::string& text, const std::string& bytes) {
+  return bytes.empty() ? text : bytes;
+}
+
+LeaseResult leases_of(const v1::LeaseResult& in) {
+  LeaseResult leases;
+  leases.files = in.files();
+  leases.proven = in.proven();
+  leases.busy = in.busy();
+  leases.refused = in.refused();
+  leases.busy_example = bytes_of(in.busy_example(), in.busy_example_bytes());
+  leases.refused_why = in.refused_why();
+  leases.complete = !in.incomplete();
+  leases.incomplete_why = in.incomplete_why();
+  return leases;
+}
+
+}  // namespace
+
+void to_proto(const Holder& holder, v1::Holder& out) {
   out.set_pid(holder.pid);
   out.set_started(holder.started);
   out.set_uid(holder.uid);
@@ -57,23 +82,7 @@ void put(const Holder& holder, v1::Holder& out) {
   if (holder.backend) to_proto(*holder.backend, *out.mutable_backend());
 }
 
-void put(const LeaseResult& leases, v1::LeaseResult& out) {
-  out.set_files(leases.files);
-  out.set_proven(leases.proven);
-  out.set_busy(leases.busy);
-  out.set_refused(leases.refused);
-  out.set_busy_example(escape_bytes(leases.busy_example));
-  if (out.busy_example() != leases.busy_example) out.set_busy_example_bytes(leases.busy_example);
-  out.set_refused_why(to_utf8(leases.refused_why));
-  out.set_incomplete(!leases.complete);
-  out.set_incomplete_why(to_utf8(leases.incomplete_why));
-}
-
-const std::string& bytes_of(const std::string& text, const std::string& bytes) {
-  return bytes.empty() ? text : bytes;
-}
-
-std::string take(const v1::Holder& in, Holder& holder) {
+std::string from_proto(const v1::Holder& in, Holder& holder) {
   holder.pid = in.pid();
   holder.started = in.started();
   holder.uid = in.uid();
@@ -95,27 +104,12 @@ std::string take(const v1::Holder& in, Holder& holder) {
   return in.has_backend() ? from_proto(in.backend(), holder.backend.emplace()) : std::string();
 }
 
-LeaseResult leases_of(const v1::LeaseResult& in) {
-  LeaseResult leases;
-  leases.files = in.files();
-  leases.proven = in.proven();
-  leases.busy = in.busy();
-  leases.refused = in.refused();
-  leases.busy_example = bytes_of(in.busy_example(), in.busy_example_bytes());
-  leases.refused_why = in.refused_why();
-  leases.complete = !in.incomplete();
-  leases.incomplete_why = in.incomplete_why();
-  return leases;
-}
-
-}  // namespace
-
 void to_proto(const HolderScan& scan, v1::HolderScan& out) {
   out.set_path(escape_bytes(scan.prefix));
   if (out.path() != scan.prefix) out.set_path_bytes(scan.prefix);
   out.set_problem(to_utf8(scan.problem));
   out.set_verdict(proto_of(kVerdicts, scan.verdict));
-  for (const Holder& one : scan.holders) put(one, *out.add_holders());
+  for (const Holder& one : scan.holders) to_proto(one, *out.add_holders());
   out.set_more_holders(scan.more_holders);
   for (const Unseen& one : scan.unseen) {
     v1::Unseen& unseen = *out.add_unseen();
@@ -138,7 +132,7 @@ std::string from_proto(const v1::HolderScan& in, HolderScan& scan) {
   // A verdict of a newer version is one that nobody knows here.
   scan.verdict = value_or(kVerdicts, in.verdict(), HolderVerdict::kUnknown);
   for (const v1::Holder& one : in.holders()) {
-    if (auto problem = take(one, scan.holders.emplace_back()); !problem.empty()) return problem;
+    if (auto problem = from_proto(one, scan.holders.emplace_back()); !problem.empty()) return problem;
   }
   scan.more_holders = in.more_holders();
   for (const v1::Unseen& one : in.unseen()) {

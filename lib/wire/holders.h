@@ -12,6 +12,7 @@
 #include "muster/holders.h"
 
 namespace muster::v1 {
+class Holder;
 class HolderScan;
 }  // namespace muster::v1
 
@@ -32,6 +33,8 @@ struct ScanRequest {
   friend bool operator==(const ScanRequest&, const ScanRequest&) = default;
 };
 
+void to_proto(const Holder& holder, v1::Holder& out);
+[[nodiscard]] std::string from_proto(const v1::Holder& in, Holder& holder);
 void to_proto(const HolderScan& scan, v1::HolderScan& out);
 [[nodiscard]] std::string from_proto(const v1::HolderScan& in, HolderScan& scan);
 

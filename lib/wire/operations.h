@@ -115,12 +115,13 @@ inline std::string from_proto(const v1::ReportedOperation& in,
   return {};
 }
 
-inline constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 5> kControlActions{{
+inline constexpr EnumTable<ControlAction, v1::ExplainPolicy::Action, 6> kControlActions{{
     {ControlAction::kLook, v1::ExplainPolicy::LOOK},
     {ControlAction::kRelease, v1::ExplainPolicy::RELEASE},
     {ControlAction::kQuiesce, v1::ExplainPolicy::QUIESCE},
     {ControlAction::kCancel, v1::ExplainPolicy::CANCEL},
     {ControlAction::kInspect, v1::ExplainPolicy::INSPECT},
+    {ControlAction::kHold, v1::ExplainPolicy::HOLD},
 }};
 static_assert(kControlActions.size() == v1::ExplainPolicy::Action_ARRAYSIZE,
               "a row for each action");

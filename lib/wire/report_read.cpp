@@ -2,6 +2,7 @@
 //
 // An enumeration of a newer broker never makes an operator's tool fail: what is not known counts as
 // no ack, no end and no good reason.
+#include "wire/holds.h"
 #include "wire/operations.h"
 #include "wire/values.h"
 #include "wire/views.h"
@@ -93,6 +94,11 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
   if (in.has_deadline_ms()) out.deadline = milliseconds(in.deadline_ms());
   out.id_not_durable = in.id_not_durable();
   out.backends_unknown = in.backends_unknown();
+  out.verify = in.verify();
+  if (problem.empty() && in.has_verification()) {
+    problem = from_proto(in.verification(), out.verification.emplace());
+  }
+  if (problem.empty() && in.has_hold()) problem = from_proto(in.hold(), out.hold.emplace());
   for (const auto& backend : in.backends()) {
     if (problem.empty()) problem = from_proto(backend, out.backends.emplace_back());
   }

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "wire/control_lane.h"
+#include "wire/holds.h"
 #include "wire/operations.h"
 #include "wire/protobuf.h"
 #include "wire/values.h"
@@ -93,8 +94,12 @@ class FieldWriter {
     });
   }
   void operation(unsigned field, const BroadcastOperation& operation) {
-    v1::ReportedOperation message;
-    to_proto(operation, message);
+    converted<v1::ReportedOperation>(field, operation);
+  }
+  template <class Proto>
+  void converted(unsigned field, const auto& value) {
+    Proto message;
+    to_proto(value, message);
     out_.present_text(field, serialize(message));
   }
 
@@ -113,6 +118,11 @@ class FieldWriter {
     if (head.deadline) out_.present_number(Field::kDeadlineMsFieldNumber, to_ms(*head.deadline));
     out_.number(Field::kIdNotDurableFieldNumber, head.id_not_durable ? 1 : 0);
     out_.number(Field::kBackendsUnknownFieldNumber, head.backends_unknown ? 1 : 0);
+    out_.number(Field::kVerifyFieldNumber, head.verify ? 1 : 0);
+    if (head.verification != nullptr) {
+      converted<v1::Verification>(Field::kVerificationFieldNumber, *head.verification);
+    }
+    if (head.hold != nullptr) converted<v1::HoldState>(Field::kHoldFieldNumber, *head.hold);
   }
 
  protected:

@@ -120,13 +120,14 @@ inline constexpr EnumTable<Cause, v1::Statement::Cause, 18> kCauses{{
     {Cause::kUnseen, v1::Statement::UNSEEN},
 }};
 
-inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 3> kBroadcastStates{{
+inline constexpr EnumTable<BroadcastState, v1::BroadcastReport::State, 4> kBroadcastStates{{
     {BroadcastState::kRunning, v1::BroadcastReport::RUNNING},
     {BroadcastState::kFinished, v1::BroadcastReport::FINISHED},
     {BroadcastState::kCancelled, v1::BroadcastReport::CANCELLED},
+    {BroadcastState::kVerifying, v1::BroadcastReport::VERIFYING},
 }};
 
-inline constexpr EnumTable<Event::Kind, v1::ControlEvent::Kind, 19> kEventKinds{{
+inline constexpr EnumTable<Event::Kind, v1::ControlEvent::Kind, 23> kEventKinds{{
     {Event::Kind::kBackendRegistered, v1::ControlEvent::BACKEND_REGISTERED},
     {Event::Kind::kBackendReturned, v1::ControlEvent::BACKEND_RETURNED},
     {Event::Kind::kBackendReconnecting, v1::ControlEvent::BACKEND_RECONNECTING},
@@ -146,6 +147,10 @@ inline constexpr EnumTable<Event::Kind, v1::ControlEvent::Kind, 19> kEventKinds{
     {Event::Kind::kBackendLost, v1::ControlEvent::BACKEND_LOST},
     {Event::Kind::kBackendResumed, v1::ControlEvent::BACKEND_RESUMED},
     {Event::Kind::kBackendForgotten, v1::ControlEvent::BACKEND_FORGOTTEN},
+    {Event::Kind::kVerifying, v1::ControlEvent::VERIFYING},
+    {Event::Kind::kHoldStarted, v1::ControlEvent::HOLD_STARTED},
+    {Event::Kind::kHoldEnded, v1::ControlEvent::HOLD_ENDED},
+    {Event::Kind::kHoldViolated, v1::ControlEvent::HOLD_VIOLATED},
 }};
 
 inline constexpr EnumTable<RefusalCode, v1::Refused::Code, 7> kRefusalCodes{{
@@ -163,6 +168,12 @@ inline constexpr EnumTable<HoldEnd, v1::HoldEnded::Why, 4> kHoldEnds{{
     {HoldEnd::kAbandoned, v1::HoldEnded::ABANDONED},
     {HoldEnd::kExpired, v1::HoldEnded::EXPIRED},
     {HoldEnd::kResumed, v1::HoldEnded::RESUMED},
+}};
+
+inline constexpr EnumTable<HolderVerdict, v1::HolderScan::Verdict, 3> kVerdicts{{
+    {HolderVerdict::kUnknown, v1::HolderScan::UNKNOWN},
+    {HolderVerdict::kClear, v1::HolderScan::CLEAR},
+    {HolderVerdict::kHeld, v1::HolderScan::HELD},
 }};
 
 inline constexpr std::uint32_t kMaxPercent = 100;  // of a Working

@@ -76,7 +76,7 @@ struct UserShare {
   const v1::Share& (v1::UserUsage::*take)() const;
 };
 
-constexpr std::array<UserShare, 8> kUserShares{{
+constexpr std::array<UserShare, 9> kUserShares{{
     {&UserUsage::connections, &v1::UserUsage::mutable_connections, &v1::UserUsage::connections},
     {&UserUsage::registrations, &v1::UserUsage::mutable_registrations,
      &v1::UserUsage::registrations},
@@ -86,6 +86,7 @@ constexpr std::array<UserShare, 8> kUserShares{{
     {&UserUsage::followers, &v1::UserUsage::mutable_followers, &v1::UserUsage::followers},
     {&UserUsage::answer_bytes, &v1::UserUsage::mutable_answer_bytes, &v1::UserUsage::answer_bytes},
     {&UserUsage::report_bytes, &v1::UserUsage::mutable_report_bytes, &v1::UserUsage::report_bytes},
+    {&UserUsage::holds, &v1::UserUsage::mutable_holds, &v1::UserUsage::holds},
 }};
 
 void put_user(const UserUsage& user, v1::UserUsage& out) {

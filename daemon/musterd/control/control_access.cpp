@@ -38,6 +38,13 @@ struct ActOf {
   std::optional<ControlAct> operator()(const wire::FindHolders& /*request*/) const {
     return ControlAct{ControlAction::kInspect, {}};
   }
+  std::optional<ControlAct> operator()(const wire::EndHold& /*request*/) const {
+    return ControlAct{ControlAction::kHold, {}};
+  }
+  std::optional<ControlAct> operator()(const wire::KeepHold& /*request*/) const {
+    return ControlAct{ControlAction::kHold, {}};
+  }
+  std::optional<ControlAct> operator()(const wire::ListHolds& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::Ping& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::GetReport& /*request*/) const { return look(); }
   std::optional<ControlAct> operator()(const wire::ListBackends& /*r*/) const { return look(); }

@@ -297,6 +297,16 @@ void ControlSession::respond_forgotten(std::uint64_t id) {
   });
 }
 
+void ControlSession::handle(std::uint64_t id, wire::ListHolds /*request*/) {
+  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
+}
+void ControlSession::handle(std::uint64_t id, wire::EndHold /*request*/) {
+  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
+}
+void ControlSession::handle(std::uint64_t id, wire::KeepHold /*request*/) {
+  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
+}
+
 // Nobody waits for that request any more: neither events nor an answer.
 void ControlSession::handle(std::uint64_t id, wire::Cancel /*request*/) { close_request(id); }
 

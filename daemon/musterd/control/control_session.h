@@ -144,6 +144,9 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, const PolicyQuestion& question);
   void handle(std::uint64_t id, const wire::ForgetBackend& request);
+  void handle(std::uint64_t id, wire::ListHolds request);
+  void handle(std::uint64_t id, wire::EndHold request);
+  void handle(std::uint64_t id, wire::KeepHold request);
   // When that is on disk: a broker that crashes does not know the backend again.
   void respond_forgotten(std::uint64_t id);
   void handle(std::uint64_t id, wire::Cancel request);

@@ -51,6 +51,12 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
                 {"uid", uid_of(event)},
                 {"detail", event.detail}});
   };
+  const auto about_hold = [&](LogLevel level, std::string_view message) {
+    if (!admits_operator(event, now)) return;
+    log_.write(
+        level, message,
+        {{"hold", event.broadcast_id}, {"operation", event.operation}, {"detail", event.detail}});
+  };
 
   switch (event.kind) {
     case Event::Kind::kBackendRegistered:
@@ -93,6 +99,14 @@ void EventLog::write(const Event& event, std::chrono::steady_clock::time_point n
       return about_backend(LogLevel::kInfo, "backend resumed");
     case Event::Kind::kBackendForgotten:
       return about_backend(LogLevel::kInfo, "backend forgotten");
+    case Event::Kind::kVerifying:
+      return;  // it finishes
+    case Event::Kind::kHoldStarted:
+      return about_hold(LogLevel::kInfo, "hold started");
+    case Event::Kind::kHoldEnded:
+      return about_hold(LogLevel::kInfo, "hold ended");
+    case Event::Kind::kHoldViolated:
+      return about_hold(LogLevel::kWarning, "hold violated");
     case Event::Kind::kEventsLost:
       return;  // it is about one watcher
   }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "muster/holds.h"
 #include "muster/report.h"
 #include "muster/selector.h"
 
@@ -24,6 +25,12 @@ struct BroadcastRequest {
   std::string operation_key;  // a second request with the same key joins the first; empty: none
   std::string traceparent;    // W3C trace context, passed on to the backends
   std::string tracestate;
+  // Of a release: when every outcome is in, the kernel is asked who still has files in use; again,
+  // until nobody has or so much time is over.
+  bool verify = false;
+  std::chrono::milliseconds verify_wait{};
+  std::uint64_t mount_namespace = 0;  // inode of the one that the path is meant in; 0: any
+  std::optional<HoldRequest> hold;
 
   friend bool operator==(const BroadcastRequest&, const BroadcastRequest&) = default;
 };
@@ -74,6 +81,16 @@ struct BackendInfo {
   bool can_resume = true;
 
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
+};
+
+struct HoldInfo {
+  HoldId id = 0;  // of its broadcast
+  BroadcastOperation operation = BroadcastOperation::unknown();
+  std::optional<Operator> asked_by;
+  std::uint32_t acked = 0;  // backends that did, in time or late
+  HoldState state;
+
+  friend bool operator==(const HoldInfo&, const HoldInfo&) = default;
 };
 
 // Who a broadcast would ask.
@@ -137,6 +154,7 @@ struct UserUsage {
   Share followers{};     // requests of its operators that get events
   Share answer_bytes{};  // what its operators do not read
   Share report_bytes{};  // of the reports that are kept for it
+  Share holds{};         // that go on
 
   friend bool operator==(const UserUsage&, const UserUsage&) = default;
 };
@@ -197,6 +215,10 @@ struct Event {
     kBackendLost,       // see BackendState::kLost
     kBackendResumed,    // its quiesce ended
     kBackendForgotten,  // an operator had it forgotten
+    kVerifying,         // a broadcast's last outcome is in; the kernel is asked
+    kHoldStarted,       // of broadcast_id
+    kHoldEnded,         // detail: why
+    kHoldViolated,      // detail: who has a file in use
     kEventsLost,        // the watcher read too slowly; detail says how many are missing
   };
 

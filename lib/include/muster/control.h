@@ -118,6 +118,13 @@ class ControlClient {
   // Who has files at or below `path` in use: an absolute path without symbolic links, of the mount
   // namespace with that inode (0: whichever the broker's is). Waits for the scan.
   HolderScan holders(const std::string& path, std::uint64_t mount_namespace = 0);
+  // Those that go on.
+  std::vector<HoldInfo> holds();
+  // Ends it, after a last scan where its release was verified; as it is then.
+  HoldInfo end_hold(HoldId id);
+  // From now on a leased hold of the same user belongs to this connection: after the broker
+  // restarted.
+  HoldInfo keep_hold(HoldId id);
   // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
   // (throws kUnreachable).
   void watch(const EventHandler& on_event, const Tick& tick = {});

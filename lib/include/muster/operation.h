@@ -47,7 +47,8 @@ enum class ControlAction : std::uint8_t {
   kRelease,  // of a path
   kQuiesce,
   kCancel,
-  kInspect,  // holders
+  kInspect,  // holders, and a release that is verified
+  kHold,     // start and end holds
 };
 [[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 

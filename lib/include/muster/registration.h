@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "muster/backend_key.h"
+#include "muster/holds.h"
 #include "muster/operation.h"
 #include "muster/result.h"
 #include "muster/selector.h"
@@ -88,8 +89,9 @@ struct Deregister {
 
 struct ActiveHold {
   HoldId id = 0;
-  std::string path_prefix;
-  std::uint64_t expires_unix_ms = 0;
+  std::string path_prefix;            // of a release; empty: backends are quiesced
+  std::uint64_t expires_unix_ms = 0;  // 0: it is not known when
+  std::string alias;                  // as ReleaseHandles::alias
 
   friend bool operator==(const ActiveHold&, const ActiveHold&) = default;
 };
@@ -142,14 +144,13 @@ struct OutgoingOperation {
   BroadcastOperation operation = BroadcastOperation::unknown();
   std::chrono::milliseconds ack_timeout{};  // the budget of those that get this frame
   std::uint64_t deadline_unix_ms = 0;
-  std::optional<HoldId> hold_id;
-  std::string traceparent;  // W3C trace context, passed through
+  std::optional<HoldId> hold_id;           // stay released, or quiesced, until HoldEnded
+  std::uint64_t hold_expires_unix_ms = 0;  // 0: it is not known when
+  std::string traceparent;                 // W3C trace context, passed through
   std::string tracestate;
 
   friend bool operator==(const OutgoingOperation&, const OutgoingOperation&) = default;
 };
-
-enum class HoldEnd { kCompleted, kAbandoned, kExpired, kResumed };
 
 struct HoldEnded {
   HoldId hold_id = 0;
@@ -159,6 +160,5 @@ struct HoldEnded {
 };
 
 [[nodiscard]] std::string_view to_string(RefusalCode code) noexcept;
-[[nodiscard]] std::string_view to_string(HoldEnd why) noexcept;
 
 }  // namespace muster

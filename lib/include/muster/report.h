@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "muster/holds.h"
 #include "muster/registration.h"
 #include "muster/result.h"
 
@@ -117,7 +118,15 @@ struct LateAnswer {
   friend bool operator==(const LateAnswer&, const LateAnswer&) = default;
 };
 
-enum class BroadcastState { kRunning, kFinished, kCancelled };
+enum class BroadcastState {
+  kRunning,
+  kFinished,
+  kCancelled,
+  kVerifying,  // every outcome is in; the kernel is asked who still has files in use
+};
+[[nodiscard]] constexpr bool is_over(BroadcastState state) noexcept {
+  return state == BroadcastState::kFinished || state == BroadcastState::kCancelled;
+}
 
 struct BroadcastReport {
   BroadcastId broadcast_id = 0;
@@ -136,6 +145,9 @@ struct BroadcastReport {
   // Backends may be missing here, and have files open: the broker could not read its roster, or not
   // watch all who stand in it, or it refused processes that it does not list. Never a yes.
   bool backends_unknown = false;
+  bool verify = false;  // it was asked for: without a verification it was cut short
+  std::optional<Verification> verification;
+  std::optional<HoldState> hold;  // of hold `broadcast_id`
 
   explicit BroadcastReport(const BroadcastOperation& operation) : result(operation) {}
 
