@@ -17,6 +17,7 @@
 #include "muster/broker_view.h"
 
 #include "core/broker.h"
+#include "core/shell.h"
 #include "os/unique_fd.h"
 
 namespace asio {
@@ -37,6 +38,12 @@ class EventSink {
   virtual void on_ended(BroadcastId broadcast) noexcept { (void)broadcast; }
   // What stands on disk of this backend is to be written anew: see core::Shell.
   virtual void on_record_changed(const BackendKey& key) noexcept { (void)key; }
+  // To be answered by core::Broker::scanned(), later, once: see core::Shell.
+  virtual void on_scan(const core::ScanOrder& order) = 0;
+  // What is to stand on disk of holds: core::Broker::holds_to_keep().
+  virtual void on_holds_changed() noexcept {}
+  // Answer whoever ended it.
+  virtual void on_hold_ended(HoldId hold) noexcept { (void)hold; }
   // What whoever looks after the broker should know of the broker itself: descriptors ran out, an
   // exception ended a connection. One sentence; worth a warning in the log. `user`: whose peer it
   // is about; nothing: no peer's that is known.

@@ -58,6 +58,9 @@ struct BrokerServer::Impl final : core::Shell,
   [[nodiscard]] bool wants_every_outcome() const noexcept override;
   void report(const Event& event) override;
   void ended(BroadcastId broadcast) noexcept override;
+  void scan(const core::ScanOrder& order) override;
+  void holds_changed() noexcept override;
+  void hold_ended(HoldId hold) noexcept override;
   void drained() override;
 
   // Transport::Events

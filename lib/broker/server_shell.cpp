@@ -133,6 +133,12 @@ bool BrokerServer::Impl::wants_every_outcome() const noexcept { return sink.want
 
 void BrokerServer::Impl::report(const Event& event) { sink.on_event(event); }
 
+void BrokerServer::Impl::scan(const core::ScanOrder& order) { sink.on_scan(order); }
+
+void BrokerServer::Impl::holds_changed() noexcept { sink.on_holds_changed(); }
+
+void BrokerServer::Impl::hold_ended(HoldId hold) noexcept { sink.on_hold_ended(hold); }
+
 void BrokerServer::Impl::ended(BroadcastId broadcast) noexcept { sink.on_ended(broadcast); }
 
 // The core is in the middle of something: what it still has to say comes before the end.

@@ -51,6 +51,8 @@ class SelectionWork {
   // Looks at backends until the caller says that its turn is over, at a few at least. False when
   // all have been looked at.
   bool advance(const Registry& registry, const std::function<bool()>& turn_is_over);
+  // Whether it selects whoever there is.
+  [[nodiscard]] bool is_everybody() const noexcept { return selection_.terms() == 0; }
   // Whether the selection is for the backend that the entry is now.
   [[nodiscard]] bool selects(EntryId id, const Entry& entry) const;
 

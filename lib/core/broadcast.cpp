@@ -25,11 +25,14 @@ bool Broadcast::settle(std::uint32_t target, OutcomeKind outcome, Cause cause, S
       settled.reason = reason;
       break;
   }
-  if (complete()) {
-    ended = when;
-    state = cancelling ? BroadcastState::kCancelled : BroadcastState::kFinished;
-  }
+  if (complete()) completed(when);
   return true;
+}
+
+void Broadcast::completed(SteadyTime when) noexcept {
+  ended = when;
+  state = request.verify ? BroadcastState::kVerifying : BroadcastState::kFinished;
+  if (cancelling) state = BroadcastState::kCancelled;
 }
 
 SteadyTime Broadcast::latest_end(std::chrono::milliseconds max_ack_timeout) const noexcept {
@@ -76,7 +79,7 @@ OutgoingOperation Broadcast::outgoing(std::chrono::milliseconds budget) const {
   OutgoingOperation outgoing;
   outgoing.broadcast_id = id;
   outgoing.operation = request.operation;
-  if (request.operation.as_quiesce() != nullptr) outgoing.hold_id = id;
+  if (request.operation.as_quiesce() != nullptr || request.hold) outgoing.hold_id = id;
   outgoing.traceparent = request.traceparent;
   outgoing.tracestate = request.tracestate;
   set_budget(outgoing, budget);

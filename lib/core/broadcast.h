@@ -16,6 +16,7 @@
 #include "muster/broker_view.h"
 #include "muster/report.h"
 
+#include "core/boxed.h"
 #include "core/registry.h"
 #include "core/shell.h"
 #include "core/types.h"
@@ -63,6 +64,15 @@ struct LateRecord {
   friend bool operator==(const LateRecord&, const LateRecord&) = default;
 };
 
+// Of a release that is verified.
+struct Proof {
+  Verification verification;  // none yet while its `scans` is 0
+  bool is_scanning = false;   // Broker::scanned() comes
+  DeadlineId again;           // armed while the next scan waits
+
+  friend bool operator==(const Proof&, const Proof&) = default;
+};
+
 struct Broadcast {
   // What backends say is kept whole while there is little of it. Of all texts of a report that much
   // is kept; then only the beginning of each, so that no backend can crowd out what others say.
@@ -89,10 +99,12 @@ struct Broadcast {
   std::vector<TargetText> texts;
   std::vector<LateRecord> late;
   std::size_t pool_used = 0;  // of the texts, what is over kTextBeginning
+  Boxed<Proof> proof;         // where request.verify is set
+  Boxed<HoldState> hold;      // of its hold, once that has ended
 
   // What it is charged for of what backends registered with: see BroadcastLog::charge_enrolments().
   std::size_t enrolment_bytes = 0;
-  std::size_t bytes = 0;  // in all; of a report
+  std::size_t bytes = 0;  // in all; of a report: else 0
 
   std::uint32_t acks = 0;
   std::uint32_t timeouts = 0;
@@ -101,7 +113,10 @@ struct Broadcast {
   [[nodiscard]] std::uint32_t open_count() const noexcept {
     return static_cast<std::uint32_t>(targets.size()) - acks - timeouts - failures;
   }
+  // Every outcome is in. It may still be verified: see is_over(state).
   [[nodiscard]] bool complete() const noexcept { return open_count() == 0; }
+  // REQUIRES: complete().
+  void completed(SteadyTime when) noexcept;
 
   // False if the target has an outcome already. `reason` only of a failure.
   bool settle(std::uint32_t target, OutcomeKind outcome, Cause cause, SteadyTime when,

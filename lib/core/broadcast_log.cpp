@@ -76,7 +76,7 @@ const Broadcast* BroadcastLog::newest() const noexcept {
 
 Broadcast* BroadcastLog::oldest_running() noexcept {
   const auto found = std::find_if(all_.begin(), all_.end(),
-                                  [](const auto& broadcast) { return !broadcast->complete(); });
+                                  [](const auto& broadcast) { return !is_over(broadcast->state); });
   return found == all_.end() ? nullptr : found->get();
 }
 
@@ -96,7 +96,7 @@ void BroadcastLog::charge_enrolments(Broadcast& broadcast, BroadcastId before,
                                      std::size_t bytes) noexcept {
   broadcast.enrolment_bytes += bytes;
   Broadcast* const report = before == 0 ? nullptr : find(before);
-  if (report == nullptr || !report->complete() || report->charged != broadcast.charged ||
+  if (report == nullptr || !is_over(report->state) || report->charged != broadcast.charged ||
       report->own != broadcast.own) {
     return;
   }

@@ -43,7 +43,7 @@ class BroadcastLog {
   // has ended and is the same user's.
   void charge_enrolments(Broadcast& broadcast, BroadcastId before, std::size_t bytes) noexcept;
 
-  // It is complete: from now on it is a report.
+  // It is over: from now on it is a report.
   void finished(Broadcast& broadcast) noexcept;
   // A report takes that much more.
   void has_grown(Broadcast& report, std::size_t bytes) noexcept;
@@ -95,7 +95,7 @@ class BroadcastLog {
   template <class Visit>
   void for_each_running(Visit&& visit) const {
     for (const auto& broadcast : all_) {
-      if (!broadcast->complete()) visit(*broadcast);
+      if (!is_over(broadcast->state)) visit(*broadcast);
     }
   }
 

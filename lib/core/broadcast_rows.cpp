@@ -43,6 +43,11 @@ ReportHead BroadcastRows::head() const {
   head.deadline = broadcast.request.deadline;
   head.id_not_durable = broadcast.id_not_durable;
   head.backends_unknown = broadcast.backends_unknown;
+  head.verify = broadcast.request.verify;
+  if (broadcast.proof && broadcast.proof->verification.scans != 0) {
+    head.verification = &broadcast.proof->verification;
+  }
+  head.hold = hold_ != nullptr ? hold_ : broadcast.hold.get();
   return head;
 }
 

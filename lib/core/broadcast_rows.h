@@ -8,8 +8,10 @@ namespace muster::core {
 
 class BroadcastRows final : public ReportSource {
  public:
-  // `broadcast` outlives it; `now` is the end of one that still runs.
-  BroadcastRows(const Broadcast& broadcast, SteadyTime now) : broadcast_(&broadcast), now_(now) {}
+  // `broadcast` and `hold` outlive it; `now` is the end of one that still runs. `hold`: of a hold
+  // of this broadcast that goes on; null: there is none.
+  BroadcastRows(const Broadcast& broadcast, SteadyTime now, const HoldState* hold = nullptr)
+      : broadcast_(&broadcast), now_(now), hold_(hold) {}
 
   [[nodiscard]] ReportHead head() const override;
   void for_each_backend(const std::function<void(const OutcomeView&)>& visit) const override;
@@ -22,6 +24,7 @@ class BroadcastRows final : public ReportSource {
 
   const Broadcast* broadcast_;
   SteadyTime now_;
+  const HoldState* hold_;
 };
 
 }  // namespace muster::core

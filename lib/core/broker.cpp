@@ -74,6 +74,15 @@ void Broker::deadline_passed(DeadlineId id, Now now) {
       state.expire_reports_deadline = {};
       state.expire_reports(now);
       return;
+    case Deadline::Kind::kVerify:
+      what.broadcast->proof->again = {};
+      state.order_verification(*what.broadcast, now);
+      return;
+    case Deadline::Kind::kHoldExpires:
+    case Deadline::Kind::kHoldScan:
+    case Deadline::Kind::kHoldOwner:
+      state.hold_deadline(what, now);
+      return;
     case Deadline::Kind::kFree:
       return;
   }

@@ -95,6 +95,7 @@ struct ResumeWork {
     BroadcastId newest = 0;  // of its quiesces, when the work began
   };
   BroadcastId id = 0;
+  bool ends_holds = false;  // everybody's: nothing of a hold is left
   std::vector<Quiesced> all;
   std::size_t next = 0;
   Resumed done;  // so far

@@ -34,6 +34,9 @@ void Broker::acked(ConnectionId connection, BroadcastId id, const Ack& ack, Now 
   target.answered = true;
   target.released = ack.released;
   state.note_quiesced(broadcast, *entry, now);
+  if (broadcast.request.hold) {
+    state.note_held(broadcast, state.find(connection)->entry, now);
+  }
   state.settle(broadcast, open->target, OutcomeKind::kAck, Cause::kAnswer, now);
 }
 
@@ -119,6 +122,7 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
   target.answered = true;
   ++counters.late_answers;
   if (failure == nullptr) note_quiesced(*broadcast, entry, now);
+  if (failure == nullptr && broadcast->request.hold) note_held(*broadcast, id_of_entry, now);
   // A cancelled or lost target has no deadline that passed: late is what came after its outcome.
   const auto due = target.outcome == OutcomeKind::kTimeout ? target.deadline_at
                                                            : broadcast->started + target.latency;
@@ -133,7 +137,7 @@ void Broker::State::stray_answer(EntryId id_of_entry, BroadcastId id, const Fail
     }
   });
   tell_outcome(Event::Kind::kLateAnswer, *broadcast, *index, now);
-  if (!broadcast->complete() || broadcast->late.size() == late_before) return;
+  if (!is_over(broadcast->state) || broadcast->late.size() == late_before) return;
   log.has_grown(*broadcast, bytes_of(broadcast->late.back()));
   expire_reports(now);
 }
@@ -184,7 +188,13 @@ void Broker::State::settle(Broadcast& broadcast, std::uint32_t index, OutcomeKin
   if (outcome != OutcomeKind::kAck || shell.wants_every_outcome()) {
     tell_outcome(Event::Kind::kOutcome, broadcast, index, now);
   }
-  if (broadcast.state != BroadcastState::kRunning) finish(broadcast, now);  // it was the last
+  if (broadcast.complete()) completed(broadcast, now);  // it was the last
+}
+
+void Broker::State::completed(Broadcast& broadcast, Now now) {
+  if (broadcast.request.hold) begin_hold(broadcast, now);
+  if (broadcast.state == BroadcastState::kVerifying) return verify(broadcast, now);
+  finish(broadcast, now);
 }
 
 void Broker::State::finish(Broadcast& broadcast, Now now) {

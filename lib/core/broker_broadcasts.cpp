@@ -61,7 +61,10 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
     }
   }
   if (request.deadline) request.deadline = BroadcastPolicy(*request.deadline).ack_timeout;
-  return std::nullopt;
+  if (request.verify && request.operation.as_release_handles() == nullptr) {
+    return error(ControlError::Code::kInvalid, "only a release of a path can be verified");
+  }
+  return request.hold ? check(*request.hold) : std::nullopt;
 }
 
 std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
@@ -139,6 +142,9 @@ std::variant<Started, ControlError> Broker::start_broadcast(BroadcastRequest req
                        std::to_string(bytes) + " bytes, and its quota of report_bytes is " +
                        std::to_string(quota) + "; try again when one has ended, or cancel one");
     }
+  }
+  if (request.hold) {
+    if (auto no_room = state.no_room_for_hold(request, uid)) return std::move(*no_room);
   }
   std::optional<UsedKey> key;
   if (!request.operation_key.empty()) {
@@ -220,8 +226,9 @@ std::variant<std::uint32_t, ControlError> Broker::cancel_broadcast(BroadcastId i
 }
 
 void Broker::State::cancel(Broadcast& broadcast, Now now) {
-  if (broadcast.complete()) return;
+  if (is_over(broadcast.state)) return;
   broadcast.cancelling = true;
+  if (broadcast.state == BroadcastState::kVerifying) return stop_verifying(broadcast, now);
   const auto count = static_cast<std::uint32_t>(broadcast.targets.size());
   const auto id = broadcast.id;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -242,6 +249,7 @@ Resumed Broker::resume(BroadcastId id, const Selection& selection, Now now) {
 ResumeWork Broker::begin_resume(BroadcastId id, const SelectionWork& selected) const {
   ResumeWork work;
   work.id = id;
+  work.ends_holds = selected.is_everybody();
   std::as_const(state_->registry).for_each([&](EntryId entry_id, const Entry& entry) {
     if (!entry.quiesced.holds(id) || !selected.selects(entry_id, entry)) return;
     work.all.push_back({entry_id, entry.quiesced.newest().broadcast});
@@ -258,6 +266,7 @@ bool Broker::resume_on(ResumeWork& work, Now now, const std::function<bool()>& t
     const ResumeWork::Quiesced one = work.all[work.next++];
     state.resume(one, work.id, now, work.done);
   }
+  if (work.ends_holds) state.end_quiesce_holds(work.id, now);
   return false;
 }
 
@@ -277,7 +286,7 @@ void Broker::State::resume(const ResumeWork::Quiesced& one, BroadcastId id, Now 
     return;
   }
   ++(entry.state == BackendState::kLive ? done.resumed : done.away);
-  end_quiesce(one.entry, now);
+  end_quiesce(one.entry, HoldEnd::kResumed, now);
 }
 
 std::optional<ControlError> Broker::forget(const BackendKey& key, Now now) {
@@ -311,7 +320,8 @@ std::variant<BroadcastRows, ControlError> Broker::report(BroadcastId id, Now now
   const auto& log = state_->log;
   const auto* broadcast = id == 0 ? log.newest() : log.find(id);
   if (broadcast == nullptr) return state_->no_report(id);
-  return BroadcastRows(*broadcast, now.steady);
+  const Hold* const hold = state_->holds.find(broadcast->id);
+  return BroadcastRows(*broadcast, now.steady, hold == nullptr ? nullptr : &hold->state);
 }
 
 ControlError Broker::State::no_report(BroadcastId id) const {

@@ -27,6 +27,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   broadcast.charged = what.charged;
   broadcast.own = what.own;
   broadcast.request = std::move(what.request);
+  if (broadcast.request.verify) broadcast.proof.emplace();
   broadcast.backends_unknown = misses_backends(broadcast.request.selection);
   if (broadcast.asked_by && broadcast.request.operation.as_quiesce() != nullptr) {
     broadcast.quiesced_by = std::make_shared<const Operator>(*broadcast.asked_by);
@@ -108,11 +109,14 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   auto outgoing = prepared->outgoing(std::chrono::milliseconds(-1));  // while nothing is sent yet
   if (prepared->charged) accounts.take(Resource::kBroadcast, *prepared->charged);
   const auto charged = prepared->charged;
+  const BroadcastId id = prepared->id;
   Broadcast* added = nullptr;
   try {
+    if (prepared->request.hold) add_hold(*prepared);
     added = &log.add(std::move(prepared));
   } catch (...) {
     if (charged) accounts.give_back(Resource::kBroadcast, *charged);
+    remove_hold(id);
     throw;
   }
   auto& broadcast = *added;
@@ -143,9 +147,8 @@ Broadcast& Broker::State::launch(Launch what, Now now) {
   counters.skipped_dead += broadcast.skipped.size();
   tell(Event::Kind::kBroadcastStarted, broadcast, now);
   if (broadcast.complete()) {  // no backend to ask
-    broadcast.ended = now.steady;
-    broadcast.state = BroadcastState::kFinished;
-    finish(broadcast, now);
+    broadcast.completed(now.steady);
+    completed(broadcast, now);
     return broadcast;
   }
   for (std::uint32_t i = 0; i < count; ++i) {

@@ -144,7 +144,7 @@ void Broker::State::redeliver(Entry& entry, Now now) {
   }
 }
 
-void Broker::State::end_quiesce(EntryId id, Now now) {
+void Broker::State::end_quiesce(EntryId id, HoldEnd why, Now now) {
   auto& entry = registry.at(id);
   if (entry.state != BackendState::kLive) {
     entry.quiesced.end_while_away();
@@ -153,7 +153,7 @@ void Broker::State::end_quiesce(EntryId id, Now now) {
   }
   HoldEnded ended;
   ended.hold_id = entry.quiesced.newest().broadcast;
-  ended.why = HoldEnd::kResumed;
+  ended.why = why;
   shell.send(entry.connection, 0, ended);
   entry.quiesced.clear();
   shell.record_changed(entry.enrolment->key());
@@ -225,6 +225,7 @@ void Broker::shut_down(Now now, bool quiesce) {
   }
   state.shutting_down = true;
   state.tell_shutting_down(now);
+  state.stop_verifying_all(now);
   for (std::uint32_t slot = 0; slot < state.sessions.size(); ++slot) {
     if (state.sessions[slot].phase != Session::Phase::kNew) continue;
     state.refuse(

@@ -61,6 +61,7 @@ std::vector<UserUsage> Broker::State::usage() const {
     user.broadcasts.used = account.broadcasts;
     user.operators.used = account.operators;
     user.followers.used = account.followers;
+    user.holds.used = account.holds;
     if (account.answers) user.answer_bytes.used = account.answers->used;
   }
   registry.for_each_with_dead(
@@ -81,6 +82,7 @@ std::vector<UserUsage> Broker::State::usage() const {
     user.followers.quota = quota.followers;
     user.answer_bytes.quota = quota.answer_bytes;
     user.report_bytes.quota = quota.report_bytes;
+    user.holds.quota = quota.holds;
     list.push_back(user);
   }
   return list;

@@ -8,6 +8,8 @@
 //   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
 //   broker_launch.cpp      how a broadcast is prepared and sent
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
+//   broker_verify.cpp      what the kernel says after the last outcome
+//   broker_holds.cpp       holds: who is held, until when, who is told of the end
 //   saved_state.cpp        all of it as values, and back
 #pragma once
 
@@ -21,6 +23,7 @@
 #include "core/broadcast_log.h"
 #include "core/broker.h"
 #include "core/deadlines.h"
+#include "core/holds.h"
 #include "core/operation_keys.h"
 #include "core/quota.h"
 #include "core/refused.h"
@@ -159,7 +162,7 @@ struct Broker::State {
   // with another living one of its user gets a replica of its own. So does one of which nothing
   // tells whether it is the one that has the key.
   EntryId place_for(BackendKey& key, const Peer& peer) const;
-  void end_quiesce(EntryId id, Now now);
+  void end_quiesce(EntryId id, HoldEnd why, Now now);
   void redeliver(Entry& entry, Now now);
   void arm_idle(EntryId id, SteadyTime at);
   void idle_passed(EntryId id, Now now);
@@ -187,6 +190,8 @@ struct Broker::State {
   // and what an operator waits for does not come by event: see Shell::ended().
   void settle(Broadcast& broadcast, std::uint32_t target, OutcomeKind outcome, Cause cause, Now now,
               BroadcastFailureReason reason = BroadcastFailureReason::kBackendError);
+  // Its last outcome is in.
+  void completed(Broadcast& broadcast, Now now);
   void finish(Broadcast& broadcast, Now now);
   void cancel(Broadcast& broadcast, Now now);
   void stray_answer(EntryId entry, BroadcastId id, const Failure* failure, Now now);
@@ -203,6 +208,49 @@ struct Broker::State {
   // has. An error when it is of another request, or its report is gone.
   [[nodiscard]] std::variant<const Broadcast*, ControlError> known_by_key(
       const BroadcastRequest& request, std::optional<uid_t> asked_by, Now now) const;
+
+  // --- what the kernel says
+  void verify(Broadcast& broadcast, Now now);
+  void order_verification(Broadcast& broadcast, Now now);
+  void verification_scanned(Broadcast& broadcast, HolderScan scan, Now now);
+  // Without a verification, whatever was found by then.
+  void stop_verifying(Broadcast& broadcast, Now now);
+  void stop_verifying_all(Now now);
+  void end_verifying(Broadcast& broadcast, Now now);
+  // False: there was no memory for it.
+  [[nodiscard]] bool order_scan(BroadcastId id, const BroadcastOperation& operation,
+                                std::uint64_t mount_namespace,
+                                const std::optional<Operator>& asked_by) noexcept;
+
+  // --- holds
+  [[nodiscard]] std::optional<ControlError> check(const HoldRequest& hold) const;
+  [[nodiscard]] std::optional<ControlError> no_room_for_hold(const BroadcastRequest& request,
+                                                             std::optional<uid_t> uid);
+  // Of a broadcast that is about to be sent. Strong.
+  void add_hold(const Broadcast& broadcast);
+  void remove_hold(HoldId id) noexcept;
+  // The last outcome of its broadcast is in.
+  void begin_hold(Broadcast& broadcast, Now now);
+  // The entry acked, in time or late.
+  void note_held(Broadcast& broadcast, EntryId id, Now now);
+  // Of those that the entry, which has just registered, is selected by.
+  void add_active_holds(EntryId id, Registered& registered);
+  void hold_deadline(const Deadline& what, Now now);
+  // Strong.
+  void arm_hold(DeadlineId& id, Deadline::Kind kind, const Hold& hold, SteadyTime at);
+  void scan_hold(Hold& hold, Now now);
+  void scan_hold_later(Hold& hold, std::chrono::milliseconds wait, Now now);
+  void hold_scanned(Hold& hold, HolderScan scan, Now now);
+  void note_violations(Hold& hold, const HolderScan& scan, Now now);
+  // It does all of its work when memory runs out.
+  void finish_hold(HoldId id, HoldEnd why, Now now);
+  void tell_members(const Hold& hold, HoldEnd why, Now now);
+  // A backend's part of a quiesce.
+  void end_quiesce_of(EntryId id, HoldId hold, HoldEnd why, Now now);
+  void end_quiesce_holds(BroadcastId id, Now now);
+  void tell_hold_ended(const Entry& entry, HoldId id, HoldEnd why) noexcept;
+  void tell(Event::Kind kind, const Hold& hold, Now now, std::string_view detail = {});
+  [[nodiscard]] HoldInfo info_of(const Hold& hold) const;
 
   // --- housekeeping
   // Of every user who has something in use or in the list of the dead, in ascending order.
@@ -229,6 +277,7 @@ struct Broker::State {
   Deadlines deadlines;
   BroadcastLog log;
   OperationKeys keys;
+  Holds holds;
   RefusedProcesses refused;
   std::map<BackendKey, UnseenOfKey> unseen;  // by the keys that their processes gave
   Counters counters;

@@ -7,10 +7,10 @@ Deadlines::Saved Deadlines::save() const {
   saved.free = table_.free();
   table_.for_each_slot([&](std::uint32_t generation, const Deadline* one) {
     if (one == nullptr)
-      return saved.slots.push_back({Deadline::Kind::kFree, 0, generation, 0, {}, {}});
+      return saved.slots.push_back({Deadline::Kind::kFree, 0, generation, 0, {}, 0, {}});
     saved.slots.push_back({one->kind, one->index, generation,
                            one->broadcast == nullptr ? 0 : one->broadcast->id, one->connection,
-                           one->at});
+                           one->hold, one->at});
   });
   return saved;
 }
@@ -21,7 +21,7 @@ void Deadlines::restore(const Saved& saved, BroadcastLog& log,
   for (const Saved::Slot& one : saved.slots) {
     table_.append_slot(one.generation, one.kind != Deadline::Kind::kFree,
                        {one.kind, one.index, one.broadcast == 0 ? nullptr : log.find(one.broadcast),
-                        one.connection, one.at});
+                        one.connection, one.hold, one.at});
   }
   table_.set_free(saved.free);
   table_.for_each([&](DeadlineId id, const Deadline& one) { armed(id, one.at); });

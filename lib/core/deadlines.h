@@ -24,11 +24,16 @@ struct Deadline {
     kIdle,          // a backend's idle timeout: index is the entry
     kExpireDead,    // the oldest dead entry
     kExpireReport,  // the oldest report
+    kVerify,        // a verification's next scan: broadcast
+    kHoldExpires,   // a hold's time: hold
+    kHoldScan,      // its next scan: hold
+    kHoldOwner,     // the time in which its operator may come back: hold
   };
   Kind kind = Kind::kFree;
   std::uint32_t index = 0;
   Broadcast* broadcast = nullptr;
   ConnectionId connection;
+  HoldId hold = 0;
   SteadyTime at;
 };
 
@@ -48,6 +53,7 @@ class Deadlines {
       std::uint32_t generation = 0;
       BroadcastId broadcast = 0;
       ConnectionId connection;
+      HoldId hold = 0;
       SteadyTime at;
 
       friend bool operator==(const Slot&, const Slot&) = default;

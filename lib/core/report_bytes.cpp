@@ -45,6 +45,43 @@ std::size_t bytes_of(const LateRecord& late) noexcept {
   return kLateBytes + text_bytes(late.detail);
 }
 
+namespace {
+
+std::size_t texts_of_holder(const Holder& holder) noexcept {
+  std::size_t bytes = text_bytes(holder.command) + text_bytes(holder.unit) +
+                      text_bytes(holder.object) + text_bytes(holder.example) + kBlockBytes +
+                      holder.held.capacity() * sizeof(Held);
+  if (holder.backend) {
+    bytes += text_bytes(holder.backend->instance.name()) +
+             text_bytes(holder.backend->service_name) +
+             text_bytes(holder.backend->service_version) + text_bytes(holder.backend->replica);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::size_t bytes_of(const Verification& verification) noexcept {
+  const HolderScan& scan = verification.scan;
+  std::size_t bytes = kBlockBytes + sizeof(Proof) + text_bytes(scan.prefix) +
+                      text_bytes(scan.problem) + text_bytes(scan.leases.busy_example) +
+                      text_bytes(scan.leases.refused_why) + text_bytes(scan.leases.incomplete_why) +
+                      2 * kBlockBytes + scan.holders.capacity() * sizeof(Holder) +
+                      scan.unseen.capacity() * sizeof(Unseen);
+  for (const Holder& holder : scan.holders) bytes += texts_of_holder(holder);
+  for (const Unseen& unseen : scan.unseen) {
+    bytes += text_bytes(unseen.command) + text_bytes(unseen.what);
+  }
+  return bytes;
+}
+
+std::size_t bytes_of(const HoldState& hold) noexcept {
+  std::size_t bytes =
+      2 * kBlockBytes + sizeof(HoldState) + hold.violations.capacity() * sizeof(HoldViolation);
+  for (const HoldViolation& violation : hold.violations) bytes += texts_of_holder(violation.holder);
+  return bytes;
+}
+
 std::size_t bytes_of(const Broadcast& broadcast) noexcept {
   std::size_t bytes = kReportBytes + bytes_of(broadcast.request) + broadcast.enrolment_bytes +
                       broadcast.targets.size() * kTargetBytes +
@@ -54,6 +91,8 @@ std::size_t bytes_of(const Broadcast& broadcast) noexcept {
     bytes += kTextBytes + text_bytes(text.detail) + text_bytes(text.note);
   }
   for (const LateRecord& late : broadcast.late) bytes += bytes_of(late);
+  if (broadcast.proof) bytes += bytes_of(broadcast.proof->verification);
+  if (broadcast.hold) bytes += bytes_of(*broadcast.hold);
   return bytes;
 }
 

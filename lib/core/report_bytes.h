@@ -35,6 +35,8 @@ inline constexpr std::size_t kReportBytes = 1024;
 [[nodiscard]] std::size_t bytes_of(const Enrolment& enrolment) noexcept;
 [[nodiscard]] std::size_t bytes_of(const BroadcastRequest& request) noexcept;
 [[nodiscard]] std::size_t bytes_of(const LateRecord& late) noexcept;
+[[nodiscard]] std::size_t bytes_of(const Verification& verification) noexcept;
+[[nodiscard]] std::size_t bytes_of(const HoldState& hold) noexcept;
 // All of it, but for the enrolments that other reports are charged for.
 [[nodiscard]] std::size_t bytes_of(const Broadcast& broadcast) noexcept;
 

@@ -14,6 +14,7 @@ SavedState Broker::save() const {
   saved.deadlines = state.deadlines.save();
   saved.log = state.log.save();
   saved.keys = state.keys;
+  saved.holds = state.holds;
   saved.refused = state.refused.save();
   saved.unseen = state.unseen;
   saved.counters = state.counters;
@@ -33,6 +34,7 @@ void Broker::restore(SavedState saved) {
   state.registry.restore(std::move(saved.registry),
                          [&](BroadcastId id) { return state.log.find(id); });
   state.keys = std::move(saved.keys);
+  state.holds = std::move(saved.holds);
   state.refused.restore(std::move(saved.refused));
   state.unseen = std::move(saved.unseen);
   state.counters = saved.counters;
@@ -57,6 +59,9 @@ void Broker::restore(SavedState saved) {
     if (entry.is_refused()) state.refused.listed.add(peer, id);
     if (entry.is_registered()) state.accounts.take(Resource::kRegistration, peer.uid);
   });
+  for (const auto& [id, hold] : state.holds.all()) {
+    if (hold.charged) state.accounts.take(Resource::kHold, *hold.charged);
+  }
   state.log.for_each_running([&](const Broadcast& broadcast) {
     if (broadcast.charged) state.accounts.take(Resource::kBroadcast, *broadcast.charged);
   });

@@ -14,6 +14,7 @@
 
 #include "core/broadcast_log.h"
 #include "core/deadlines.h"
+#include "core/holds.h"
 #include "core/operation_keys.h"
 #include "core/refused.h"
 #include "core/registry.h"
@@ -66,6 +67,7 @@ struct SavedState {
   Deadlines::Saved deadlines;
   BroadcastLog::Saved log;
   OperationKeys keys;
+  Holds holds;
   RefusedProcesses::Saved refused;
   std::map<BackendKey, UnseenOfKey> unseen;
   Counters counters;

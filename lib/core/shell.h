@@ -104,7 +104,7 @@ class Shell {
   virtual void ended(BroadcastId broadcast) noexcept = 0;
 
   // Broker::scanned() is called later, once, and also when it could not be made.
-  virtual void scan(const ScanOrder& /*order*/) {}
+  virtual void scan(const ScanOrder& order) = 0;
   // Broker::holds_to_keep() has changed: it may be asked afterwards, not in this call.
   virtual void holds_changed() noexcept {}
   // After its last scan, if it has one: answer whoever ended it. Const functions of Broker may be

@@ -39,6 +39,8 @@ struct RecordingSink final : broker::EventSink {
     if (on_each) on_each(event);
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override { return every_outcome; }
+  void on_scan(const core::ScanOrder& order) override { scans.push_back(order); }
+  void on_hold_ended(HoldId hold) noexcept override { holds_ended.push_back(hold); }
   void on_record_changed(const BackendKey& key) noexcept override {
     if (on_quiesced) on_quiesced(key);
   }
@@ -57,6 +59,8 @@ struct RecordingSink final : broker::EventSink {
   std::function<void(const BackendKey&)> on_quiesced;
   std::vector<Event> events;
   std::vector<std::string> troubles;
+  std::vector<core::ScanOrder> scans;
+  std::vector<HoldId> holds_ended;
 };
 
 // What a child process does: register as `service`, and say so.

@@ -42,6 +42,8 @@ class WireShell final : public core::Shell {
   bool wants_every_outcome() const noexcept override { return sim.wants_every_outcome(); }
   void report(const Event& event) override { sim.report(event); }
   void ended(BroadcastId broadcast) noexcept override { sim.ended(broadcast); }
+  void scan(const core::ScanOrder& order) override { sim.scan(order); }
+  void hold_ended(HoldId hold) noexcept override { sim.hold_ended(hold); }
   void drained() override { sim.drained(); }
 
  private:

@@ -29,6 +29,7 @@ struct Sink final : broker::EventSink {
     all_acked = all_acked && event.acks == event.targets;
   }
   [[nodiscard]] bool wants_every_outcome() const noexcept override { return false; }
+  void on_scan(const core::ScanOrder& /*order*/) override {}
   void on_trouble(std::string_view sentence, std::optional<uid_t> /*user*/) noexcept override {
     trouble = sentence;
   }

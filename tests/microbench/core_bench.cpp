@@ -28,6 +28,7 @@ struct Idle final : Shell {
   bool wants_every_outcome() const noexcept override { return false; }
   void report(const Event& /*event*/) override {}
   void ended(BroadcastId /*broadcast*/) noexcept override {}
+  void scan(const ScanOrder& /*order*/) override {}
   void drained() override {}
 
   BroadcastId last_id = 0;

@@ -20,6 +20,7 @@ void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
   sent.clear();
   operations.clear();
   ended_now.clear();
+  holds_ended_now.clear();
   drained_now = false;
 }
 

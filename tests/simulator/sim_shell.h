@@ -107,10 +107,14 @@ class SimShell final : public core::Shell {
   // What was used, for the next run of the broker.
   std::vector<core::UsedKey> used_keys;
 
+  // That were ordered and are not answered yet.
+  std::vector<core::ScanOrder> scans;
+
   // Of the last call.
   std::vector<Sent> sent;
   std::vector<OutgoingOperation> operations;  // that were sent, once for each budget
   std::vector<BroadcastId> ended_now;         // whose waiters are to be answered
+  std::vector<HoldId> holds_ended_now;        // likewise
   bool drained_now = false;
 
   // --- core::Shell
@@ -134,6 +138,8 @@ class SimShell final : public core::Shell {
   bool wants_every_outcome() const noexcept override { return watched; }
   void report(const Event& event) override;
   void ended(BroadcastId broadcast) noexcept override { ended_now.push_back(broadcast); }
+  void scan(const core::ScanOrder& order) override { scans.push_back(order); }
+  void hold_ended(HoldId hold) noexcept override { holds_ended_now.push_back(hold); }
   void drained() override;
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,17 +14,30 @@ namespace muster::test {
 class KeepingShell final : public core::Shell {
  public:
   BroadcastId next_broadcast_id() override { return next_id++; }
-  void send(core::ConnectionId, const OutgoingOperation&) override {}
-  void send(core::ConnectionId, std::uint64_t, const core::Notice& notice) override {
+  void send(core::ConnectionId, const OutgoingOperation& operation) override {
+    operations.push_back(operation);
+  }
+  void send(core::ConnectionId connection, std::uint64_t, const core::Notice& notice) override {
     if (const auto* sent = std::get_if<Registered>(&notice)) registered = *sent;
+    if (const auto* ended = std::get_if<HoldEnded>(&notice)) {
+      holds_ended.emplace_back(connection, *ended);
+    }
   }
   void refuse(core::ConnectionId, std::uint64_t, const Refusal& refusal, bool) override {
     refusals.push_back(refusal);
   }
   void hang_up(core::ConnectionId connection) override { closed.push_back(connection); }
   void release(core::ConnectionId connection) override { closed.push_back(connection); }
-  void arm(core::DeadlineId id, core::SteadyTime) override { armed.push_back(id); }
-  void cancel(core::DeadlineId) override {}
+  void arm(core::DeadlineId id, core::SteadyTime at) override {
+    armed.push_back(id);
+    deadlines.emplace_back(id, at);
+  }
+  void cancel(core::DeadlineId id) override {
+    std::erase_if(deadlines, [&](const auto& one) { return one.first == id; });
+  }
+  void scan(const core::ScanOrder& order) override { scans.push_back(order); }
+  void holds_changed() noexcept override { ++changes_of_holds; }
+  void hold_ended(HoldId hold) noexcept override { answered_holds.push_back(hold); }
   bool wants_every_outcome() const noexcept override { return false; }
   void report(const Event& event) override { events.push_back(event); }
   void ended(BroadcastId broadcast) noexcept override { ended_broadcasts.push_back(broadcast); }
@@ -33,6 +47,12 @@ class KeepingShell final : public core::Shell {
   Registered registered;
   std::vector<Refusal> refusals;
   std::vector<core::DeadlineId> armed;
+  std::vector<std::pair<core::DeadlineId, core::SteadyTime>> deadlines;  // not cancelled
+  std::vector<OutgoingOperation> operations;
+  std::vector<std::pair<core::ConnectionId, HoldEnded>> holds_ended;
+  std::vector<core::ScanOrder> scans;
+  std::vector<HoldId> answered_holds;
+  int changes_of_holds = 0;
   std::vector<core::ConnectionId> closed;
   std::vector<Event> events;
   std::vector<BroadcastId> ended_broadcasts;

@@ -12,6 +12,7 @@
 #include <asio/co_spawn.hpp>
 #include <asio/error.hpp>
 #include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
 #include <fmt/format.h>
 
 #include "muster/path.h"
@@ -311,6 +312,21 @@ void ControlPlane::on_ended(BroadcastId broadcast) noexcept {
   bool all = true;
   for (const auto& session : state_->sessions) all = session->ended(end) && all;
   if (!all) state_->answer_later();
+}
+
+void ControlPlane::on_scan(const core::ScanOrder& order) {
+  wire::ScanRequest question;
+  question.path = order.path;
+  question.mount_namespace = order.mount_namespace;
+  const auto scanned = [id = order.id, server = state_->context->server](HolderScan scan) {
+    server->core().scanned(id, std::move(scan), server->now());
+  };
+  const uid_t uid = order.asked_by ? order.asked_by->uid : 0;
+  if (state_->context->scans->scan(uid, std::move(question), scanned)) return;
+  HolderScan none;
+  none.prefix = order.path;
+  none.problem = "other scans wait already";
+  asio::post(state_->context->loop, [scanned, none] { scanned(none); });
 }
 
 void ControlPlane::State::answer_later() noexcept {

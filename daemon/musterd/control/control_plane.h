@@ -14,6 +14,7 @@
 #include "muster/broker_view.h"
 
 #include "core/access_policy.h"
+#include "core/shell.h"
 #include "musterd/config/settings.h"
 #include "musterd/log/log.h"
 #include "os/unique_fd.h"
@@ -63,6 +64,8 @@ class ControlPlane {
   void on_event(const Event& event);
   // Answers those who wait for its report: at once, or in a later turn where memory is short now.
   void on_ended(BroadcastId broadcast) noexcept;
+  // Answers with core::Broker::scanned(), in a later turn.
+  void on_scan(const core::ScanOrder& order);
   [[nodiscard]] bool wants_every_outcome() const noexcept;
   // Whether somebody accepts operators on every socket. False for good means that a task failed and
   // could not be started again: the process is to end.

@@ -169,7 +169,7 @@ void ControlSession::answer_if_ended(const Open& request) {
   const auto answer = server.core().report(request.broadcast, server.now());
   const auto* report = std::get_if<core::BroadcastRows>(&answer);
   if (report == nullptr) return respond(request.request_id, std::get<ControlError>(answer));
-  if (report->head().state != BroadcastState::kRunning) respond(request.request_id, *report);
+  if (is_over(report->head().state)) respond(request.request_id, *report);
 }
 
 void ControlSession::not_started(std::uint64_t id, const ControlError& why) {
@@ -196,7 +196,7 @@ void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {
   auto& server = *context_->server;
   const auto answer = server.core().report(request.id, server.now());
   const auto* report = std::get_if<core::BroadcastRows>(&answer);
-  if (report != nullptr && request.wait && report->head().state == BroadcastState::kRunning) {
+  if (report != nullptr && request.wait && !is_over(report->head().state)) {
     if (Open* waiting = open(id, false)) waiting->broadcast = report->head().broadcast_id;
     return;
   }

@@ -47,6 +47,7 @@ class EventFanout final : public broker::EventSink {
     if (roster_ != nullptr) roster_->on_record_changed(key);
   }
   void on_ended(BroadcastId broadcast) noexcept override { control_.on_ended(broadcast); }
+  void on_scan(const core::ScanOrder& order) override { control_.on_scan(order); }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
   }
