@@ -21,8 +21,8 @@ constexpr Shape kSelector{kSelectorFields};
 constexpr auto kStartBroadcastFields = [] {
   std::array<Shape::Field, kStartFields.size() + 3> fields{};
   fields.back() = {v1::StartBroadcast::kSelectionFieldNumber, &kSelector};
-  fields[kStartFields.size()] = {v1::StartBroadcast::kVerifyFieldNumber, &kPlainShape, true};
-  fields[kStartFields.size() + 1] = {v1::StartBroadcast::kHoldFieldNumber, &kPlainShape, true};
+  fields[kStartFields.size()] = {v1::StartBroadcast::kVerifyFieldNumber, &kPlainShape};
+  fields[kStartFields.size() + 1] = {v1::StartBroadcast::kHoldFieldNumber, &kPlainShape};
   for (std::size_t i = 0; i < kStartFields.size(); ++i) {
     fields[i] = {kStartFields[i], &kPlainShape, true};
   }

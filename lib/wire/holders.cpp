@@ -132,7 +132,8 @@ std::string from_proto(const v1::HolderScan& in, HolderScan& scan) {
   // A verdict of a newer version is one that nobody knows here.
   scan.verdict = value_or(kVerdicts, in.verdict(), HolderVerdict::kUnknown);
   for (const v1::Holder& one : in.holders()) {
-    if (auto problem = from_proto(one, scan.holders.emplace_back()); !problem.empty()) return problem;
+    if (auto problem = from_proto(one, scan.holders.emplace_back()); !problem.empty())
+      return problem;
   }
   scan.more_holders = in.more_holders();
   for (const v1::Unseen& one : in.unseen()) {

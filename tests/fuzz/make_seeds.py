@@ -43,6 +43,7 @@ def main():
         (folder / name.replace(" ", "_").replace(",", "").replace("/", "_")).write_bytes(data)
 
     backend, control = golden("backend_lane.hex"), golden("control_lane.hex")
+    control |= golden("control_holds.hex")
     register = backend["Register, smallest"]
     # Two connections; the first registers; an operator starts a broadcast.
     live = b"\0\0\0\1" + b"\1\0" + text(register) + b"\x0a\1\0"

@@ -13,6 +13,13 @@
 namespace muster::test {
 namespace {
 
+std::string to_text(const HoldRequest& hold) {
+  std::string text = " hold";
+  if (hold.leased) text += " leased";
+  if (hold.ttl) text += " ttl=" + std::to_string(hold.ttl->count());
+  return text;
+}
+
 struct Describe {
   std::string operator()(const wire::Ping&) const { return "ping"; }
   std::string operator()(const wire::StartBroadcast& start) const {
@@ -28,6 +35,8 @@ struct Describe {
     if (!request.traceparent.empty()) text += " traceparent=" + request.traceparent;
     if (!request.tracestate.empty()) text += " tracestate=" + request.tracestate;
     if (request.deadline) text += " deadline=" + std::to_string(request.deadline->count());
+    if (request.verify) text += " verify=" + std::to_string(request.verify_wait.count());
+    if (request.hold) text += to_text(*request.hold);
     if (start.detach) text += " detach";
     if (start.dry_run) text += " dry-run";
     if (start.events) text += " events";
@@ -58,6 +67,13 @@ struct Describe {
     return "forget " + forget.key.to_string();
   }
   std::string operator()(const wire::FindHolders& find) const { return "holders " + find.path; }
+  std::string operator()(const wire::ListHolds&) const { return "holds"; }
+  std::string operator()(const wire::EndHold& end) const {
+    return "end hold " + std::to_string(end.id);
+  }
+  std::string operator()(const wire::KeepHold& keep) const {
+    return "keep hold " + std::to_string(keep.id);
+  }
   std::string operator()(const wire::Cancel&) const { return "no more events"; }
 };
 

@@ -108,7 +108,9 @@ Registered WireRandom::registered() {
   registered.broker_version = text(20);
   registered.protocol = number32();
   registered.limits = {number32(), number32(), number32(), ms()};
-  registered.active_holds = some(3, [&] { return ActiveHold{number(), bytes(100), number()}; });
+  registered.active_holds = some(3, [&] {
+    return ActiveHold{number(), bytes(100), number(), bytes(50)};
+  });
   return registered;
 }
 
@@ -121,12 +123,13 @@ OutgoingOperation WireRandom::outgoing() {
   outgoing.ack_timeout = ms();
   outgoing.deadline_unix_ms = number();
   if (chance()) outgoing.hold_id = number();
+  if (chance()) outgoing.hold_expires_unix_ms = number();
   outgoing.traceparent = text(60);
   outgoing.tracestate = text(kMaxTraceBytes);
   return outgoing;
 }
 
-HoldEnded WireRandom::hold_ended() { return {number(), any(HoldEnd::kExpired)}; }
+HoldEnded WireRandom::hold_ended() { return {number(), any(HoldEnd::kResumed)}; }
 
 BackendOutcome WireRandom::outcome() {
   BackendOutcome outcome;
@@ -155,7 +158,7 @@ LateAnswer WireRandom::late() {
 BroadcastReport WireRandom::report() {
   BroadcastReport report(operation());
   report.broadcast_id = number();
-  report.state = any(BroadcastState::kCancelled);
+  report.state = any(BroadcastState::kVerifying);
   report.result.acks = some(3, [&] { return BroadcastAck{key()}; });
   report.result.timeouts = some(3, [&] { return BroadcastTimeout{key(), ms()}; });
   report.result.failures = some(3, [&] { return BroadcastFailure{key(), reason()}; });
@@ -166,6 +169,9 @@ BroadcastReport WireRandom::report() {
   report.started_unix_ms = number();
   report.duration = us();
   report.operation_key = text(kMaxOperationKeyBytes);
+  report.verify = chance();
+  if (chance()) report.verification = verification();
+  if (chance()) report.hold = hold_state();
   return report;
 }
 
@@ -215,7 +221,7 @@ BrokerStatus WireRandom::status() {
   status.users = some(3, [&] {
     const auto share = [&] { return Share{number(), number()}; };
     return UserUsage{number32(), share(), share(), share(), share(),
-                     number(),   share(), share(), share()};
+                     number(),   share(), share(), share(), share()};
   });
   status.descriptors = {number(), number(), number(), chance()};
   return status;
@@ -247,7 +253,7 @@ PolicyQuestion WireRandom::question() {
   if (chance()) {
     question.about = PolicyQuestion::Registration{text(64), key().instance};
   } else if (chance()) {
-    question.about = PolicyQuestion::Control{any(ControlAction::kInspect), text(100)};
+    question.about = PolicyQuestion::Control{any(ControlAction::kHold), text(100)};
   }
   return question;
 }
@@ -290,6 +296,33 @@ HolderScan WireRandom::holder_scan() {
   return scan;
 }
 
+Verification WireRandom::verification() { return {holder_scan(), number32(), us()}; }
+
+HoldState WireRandom::hold_state() {
+  HoldState state;
+  state.leased = chance();
+  state.owner_away = chance();
+  state.since_unix_ms = number();
+  state.expires_unix_ms = number();
+  if (chance()) state.ended = any(HoldEnd::kResumed);
+  state.ended_unix_ms = number();
+  state.violations = some(3, [&] { return HoldViolation{holder(), number()}; });
+  state.more_violations = number();
+  state.scans = number32();
+  state.last_verdict = any(HolderVerdict::kUnknown);
+  return state;
+}
+
+HoldInfo WireRandom::hold_info() {
+  HoldInfo hold;
+  hold.id = number();
+  hold.operation = operation();
+  if (chance()) hold.asked_by = Operator{number32(), static_cast<pid_t>(number32()), text(15)};
+  hold.acked = number32();
+  hold.state = hold_state();
+  return hold;
+}
+
 wire::ControlRequestFrame WireRandom::request(std::size_t which) {
   wire::ControlRequestFrame frame;
   frame.request_id = number();
@@ -305,6 +338,16 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
       start.request.operation_key = text(kMaxOperationKeyBytes);
       start.request.traceparent = text(60);
       start.request.tracestate = text(kMaxTraceBytes);
+      if (chance()) {
+        start.request.verify = true;
+        start.request.verify_wait = ms();
+        start.request.mount_namespace = number();
+      }
+      if (chance()) {
+        HoldRequest& hold = start.request.hold.emplace();
+        hold.leased = chance();
+        if (chance()) hold.ttl = ms();
+      }
       start.detach = chance();
       start.dry_run = chance();
       start.events = chance();
@@ -331,6 +374,22 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
       break;
     case 8:
       frame.message = wire::FindHolders{text(100), number()};
+      break;
+    case 9:
+      frame.message = wire::ListHolds{};
+      break;
+    case 10:
+      frame.message = wire::EndHold{number()};
+      break;
+    case 11:
+      frame.message = wire::KeepHold{number()};
+      break;
+    case 12:
+      frame.message = wire::Resume{number(), selection()};
+      break;
+    case 13:
+      frame.message =
+          chance() ? wire::ForgetBackend{key(), false} : wire::ForgetBackend{BackendKey(), true};
       break;
     default:
       frame.message = wire::Cancel{};
@@ -362,6 +421,14 @@ wire::ControlResponse WireRandom::response(std::size_t which) {
       return wire::Watching{};
     case 9:
       return holder_scan();
+    case 10:
+      return some(4, [&] { return hold_info(); });
+    case 11:
+      return hold_info();
+    case 12:
+      return wire::ResumeAccepted{number32(), number32(), number32(), number32()};
+    case 13:
+      return wire::Forgotten{};
     default:
       return PolicyExplanation{some(4, [&] {
         return PolicyStep{text(50), chance(), text(100), text(100), number32()};

@@ -49,13 +49,16 @@ class WireRandom {
   [[nodiscard]] BackendOutcome outcome();
   [[nodiscard]] Holder holder();
   [[nodiscard]] HolderScan holder_scan();
+  [[nodiscard]] Verification verification();
+  [[nodiscard]] HoldState hold_state();
+  [[nodiscard]] HoldInfo hold_info();
   [[nodiscard]] LateAnswer late();
   [[nodiscard]] BroadcastReport report();
   [[nodiscard]] BackendInfo info();
   [[nodiscard]] PolicyQuestion question();
   [[nodiscard]] BrokerStatus status();
   [[nodiscard]] Event event();
-  // `which`: the alternative's index.
+  // `which`: each number below the count of alternatives gives another of them.
   [[nodiscard]] wire::ControlRequestFrame request(std::size_t which);
   [[nodiscard]] wire::ControlResponse response(std::size_t which);
 

@@ -163,7 +163,8 @@ TEST(DaemonPolicy, AQuestionAboutWhatCanNeverBeIsAnsweredWithASentence) {
 }
 
 TEST(DaemonPolicy, EveryMistakeIsToldWithItsPlace) {
-  EXPECT_EQ(errors_in(R"([[policy.register]]
+  EXPECT_EQ(
+      errors_in(R"([[policy.register]]
 services = "a"
 [[policy.register]]
 users = ["no-such-user", -1, true]
@@ -183,30 +184,30 @@ users = 1
 socket = "both"
 [policy.registers]
 )"),
-            "m.toml:1:1: [[policy.register]] says nothing of whom it is about: give users or "
-            "groups; users = \"*\" is everybody\n"
-            "m.toml:4:10: [[policy.register]] users names the user \"no-such-user\", which this "
-            "host does not have\n"
-            "m.toml:4:26: [[policy.register]] users takes names and numbers of users, not -1\n"
-            "m.toml:4:30: [[policy.register]] users takes names and numbers of users\n"
-            "m.toml:5:10: [[policy.register]] groups is an empty list\n"
-            "m.toml:6:1: [[policy.register]] has no key \"service\"; did you mean \"services\"?\n"
-            "m.toml:7:10: [[policy.register]] effect takes \"allow\" or \"deny\", not \"maybe\"\n"
-            "m.toml:8:1: [[policy.control]] says not which actions it is about: actions = "
-            "[\"look\", \"release\", \"quiesce\", \"cancel\", \"inspect\"] or \"*\" for all\n"
-            "m.toml:9:10: [[policy.control]] groups names the group \"no-such-group\", which this "
-            "host does not have\n"
-            "m.toml:10:1: [[policy.control]] has release_below, but its actions are without "
-            "\"release\"\n"
-            "m.toml:12:20: [[policy.control]] actions takes \"look\", \"release\", \"quiesce\", "
-            "\"cancel\", \"inspect\" or \"*\" for all, not \"reboot\"\n"
-            "m.toml:13:18: [[policy.control]] release_below is invalid: the path \"relative\" is "
-            "relative; give an absolute one, like /relative\n"
-            "m.toml:14:1: [[policy.connect]] says not for which socket it is: socket = "
-            "\"backend\" or \"control\"\n"
-            "m.toml:18:10: [[policy.connect]] socket takes \"backend\" or \"control\", not "
-            "\"both\"\n"
-            "m.toml:19:9: unknown key \"registers\" in [policy]; did you mean \"register\"?\n");
+      "m.toml:1:1: [[policy.register]] says nothing of whom it is about: give users or "
+      "groups; users = \"*\" is everybody\n"
+      "m.toml:4:10: [[policy.register]] users names the user \"no-such-user\", which this "
+      "host does not have\n"
+      "m.toml:4:26: [[policy.register]] users takes names and numbers of users, not -1\n"
+      "m.toml:4:30: [[policy.register]] users takes names and numbers of users\n"
+      "m.toml:5:10: [[policy.register]] groups is an empty list\n"
+      "m.toml:6:1: [[policy.register]] has no key \"service\"; did you mean \"services\"?\n"
+      "m.toml:7:10: [[policy.register]] effect takes \"allow\" or \"deny\", not \"maybe\"\n"
+      "m.toml:8:1: [[policy.control]] says not which actions it is about: actions = "
+      "[\"look\", \"release\", \"quiesce\", \"cancel\", \"inspect\", \"hold\"] or \"*\" for all\n"
+      "m.toml:9:10: [[policy.control]] groups names the group \"no-such-group\", which this "
+      "host does not have\n"
+      "m.toml:10:1: [[policy.control]] has release_below, but its actions are without "
+      "\"release\"\n"
+      "m.toml:12:20: [[policy.control]] actions takes \"look\", \"release\", \"quiesce\", "
+      "\"cancel\", \"inspect\", \"hold\" or \"*\" for all, not \"reboot\"\n"
+      "m.toml:13:18: [[policy.control]] release_below is invalid: the path \"relative\" is "
+      "relative; give an absolute one, like /relative\n"
+      "m.toml:14:1: [[policy.connect]] says not for which socket it is: socket = "
+      "\"backend\" or \"control\"\n"
+      "m.toml:18:10: [[policy.connect]] socket takes \"backend\" or \"control\", not "
+      "\"both\"\n"
+      "m.toml:19:9: unknown key \"registers\" in [policy]; did you mean \"register\"?\n");
 }
 
 TEST(DaemonPolicy, TheInstalledFileLetsMembersOfItsGroupRegister) {

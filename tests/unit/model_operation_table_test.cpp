@@ -45,7 +45,7 @@ TEST(OperationTable, SaysWhatPolicyMustAllow) {
   EXPECT_EQ(row_of(OperationKind::kQuiesce)->action, ControlAction::kQuiesce);
   std::string words;
   for (const ActionRow& row : all_actions()) words.append(row.word).append(" ");
-  EXPECT_EQ(words, "look release quiesce cancel inspect ");
+  EXPECT_EQ(words, "look release quiesce cancel inspect hold ");
 }
 
 TEST(OperationTable, NamesTheFieldsOfTheSchema) {

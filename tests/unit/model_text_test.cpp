@@ -30,9 +30,9 @@ TEST(TextTest, EveryValueOfEveryEnumerationHasAWordOfItsOwn) {
   every_value_has_a_word(QuiesceReason::kMaintenance);
   every_value_has_a_word(BroadcastFailureReason::kBackendError);
   every_value_has_a_word(RefusalCode::kTooSlow);
-  every_value_has_a_word(HoldEnd::kResumed);
+  every_value_has_a_word(HoldEnd::kWhileAway);
   every_value_has_a_word(OutcomeKind::kSkippedDead);
-  every_value_has_a_word(BroadcastState::kCancelled);
+  every_value_has_a_word(BroadcastState::kVerifying);
   every_value_has_a_word(BackendState::kLost);
   every_value_has_a_word(Event::Kind::kEventsLost);
   every_value_has_a_word(SaidBy::kKernel);

@@ -29,7 +29,7 @@ TEST_F(BackendCoreConnectionTest, ActiveHoldsAreToldBeforeAnythingElse) {
   (void)happened();
   Registered message;
   message.incarnation = 3;
-  message.active_holds = {{1, "/mnt/a", 0}, {2, "/mnt/b", 0}};
+  message.active_holds = {{1, "/mnt/a", 0, {}}, {2, "/mnt/b", 0, {}}};
   says(1, message);
   EXPECT_EQ(happened(), "on_active_holds /mnt/a /mnt/b; on_state registered 3");
   says(0, HoldEnded{2, HoldEnd::kExpired});

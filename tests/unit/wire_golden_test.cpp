@@ -1,50 +1,21 @@
 // The wire as bytes: every message of both lanes, in both directions, against golden/*.hex.
 //
 // A difference here is a change of the wire. Where it is meant, the failure prints the new entry.
-#include "support/wire_golden.h"
-
 #include <gtest/gtest.h>
 
+#include "support/wire_golden_lane.h"
 #include "wire/backend_lane.h"
 #include "wire/control_lane.h"
-#include "wire/framing.h"
 
 namespace muster::wire {
 namespace {
 
 using namespace std::chrono_literals;
 
-BackendKey golden_key(std::string service, Instance instance = {}, std::string replica = {}) {
-  return {std::move(instance), std::move(service), "1.4.2", std::move(replica)};
-}
+using test::golden_key;
+using test::scan_that_found;
 
-class WireGolden : public testing::Test {
- protected:
-  explicit WireGolden(std::string_view file) : golden_(test::load_golden(file)) {}
-
-  // Every entry of the file was looked at.
-  void TearDown() override {
-    for (const auto& [name, frame] : golden_) EXPECT_TRUE(seen_.contains(name)) << name;
-  }
-
-  // The body of the golden frame `name`, which must be what `encoded` is.
-  std::string_view same(std::string_view name, const std::string& encoded) {
-    seen_.emplace(name, "");
-    const auto entry = golden_.find(name);
-    if (entry == golden_.end()) {
-      ADD_FAILURE() << "no such entry; it would be\n" << test::golden_entry(name, encoded);
-      return {};
-    }
-    EXPECT_EQ(test::golden_entry(name, entry->second), test::golden_entry(name, encoded));
-    return next_frame(entry->second, kMaxControlBody).body;
-  }
-
- private:
-  test::GoldenFrames golden_;
-  test::GoldenFrames seen_;
-};
-
-class WireGoldenBackendLane : public WireGolden {
+class WireGoldenBackendLane : public test::WireGolden {
  protected:
   WireGoldenBackendLane() : WireGolden("backend_lane.hex") {}
 
@@ -97,8 +68,11 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   registered.incarnation = 77;
   registered.broker_version = "0.1.0";
   registered.limits = {65536, 1024, 1024, 300'000ms};
-  registered.active_holds = {{5, "/cache/\xFF", 1'700'000'000'000}, {6, "/", 0}};
+  registered.active_holds = {{5, "/cache/\xFF", 1'700'000'000'000, {}}, {6, "/", 0, {}}};
   from_broker("Registered", 1, registered, encode(1, registered));
+  Registered held = registered;
+  held.active_holds = {{5, "/srv/cache", 0, "/cache/\xFF"}, {6, {}, 1'700'000'000'000, {}}};
+  from_broker("Registered, a hold with an alias, a quiesce", 1, held, encode(1, held));
   Registered shared;
   shared.incarnation = 78;
   shared.epoch = "0123456789abcdef";
@@ -126,39 +100,24 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   alias.operation = BroadcastOperation::release_handles("/srv/cache", "/cache");
   alias.ack_timeout = 5s;
   from_broker("Operation, alias", 302, alias, encode(alias));
+  OutgoingOperation expires = alias;
+  expires.hold_id = 302;
+  expires.hold_expires_unix_ms = 1'700'000'600'000;
+  from_broker("Operation, a hold that expires", 302, expires, encode(expires));
   const HoldEnded ended{5, HoldEnd::kExpired};
   from_broker("HoldEnded", 0, ended, encode(ended));
   const HoldEnded resumed{301, HoldEnd::kResumed};
   from_broker("HoldEnded, resumed", 0, resumed, encode(resumed));
+  const HoldEnded completed{5, HoldEnd::kCompleted};
+  from_broker("HoldEnded, completed", 0, completed, encode(completed));
+  const HoldEnded abandoned{5, HoldEnd::kAbandoned};
+  from_broker("HoldEnded, abandoned", 0, abandoned, encode(abandoned));
   from_broker("Deregistered", 2, Deregistered{}, encode(2, Deregistered{}));
 }
 
-class WireGoldenControlLane : public WireGolden {
+class WireGoldenControlLane : public test::WireGoldenControl {
  protected:
-  WireGoldenControlLane() : WireGolden("control_lane.hex") {}
-
-  template <typename Message>
-  void request(std::string_view name, const Message& message) {
-    const ControlRequestFrame frame{9, message};
-    ControlRequestFrame out;
-    EXPECT_EQ(ControlRequestDecoder().decode(same(name, encode(frame)), out), "") << name;
-    EXPECT_EQ(out.request_id, 9u) << name;
-    EXPECT_TRUE(out.message == frame.message) << name;
-  }
-  void response(std::string_view name, const ControlResponse& message) {
-    std::optional<ControlAnswerFrame> out;
-    EXPECT_EQ(ControlAnswerDecoder().decode(same(name, encode(9, message)), out), "") << name;
-    ASSERT_TRUE(out) << name;
-    EXPECT_EQ(out->request_id, 9u) << name;
-    EXPECT_TRUE(out->message == decltype(out->message)(message)) << name;
-  }
-  void event(std::string_view name, const Event& message) {
-    std::optional<ControlAnswerFrame> out;
-    EXPECT_EQ(ControlAnswerDecoder().decode(same(name, encode(9, message)), out), "") << name;
-    ASSERT_TRUE(out) << name;
-    EXPECT_EQ(out->request_id, 9u) << name;
-    EXPECT_TRUE(out->message == decltype(out->message)(message)) << name;
-  }
+  WireGoldenControlLane() : WireGoldenControl("control_lane.hex") {}
 };
 
 BackendOutcome failed_outcome() {
@@ -309,36 +268,7 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   status.problems = {"the disk is full"};
   response("Status, uptime and problems", status);
   response("Watching", Watching{});
-  Holder holder;
-  holder.pid = 4242;
-  holder.started = 81'233;
-  holder.uid = 1000;
-  holder.command = "cached";
-  holder.unit = "sync.service";
-  holder.unit_user = 1000;
-  holder.held = {{HeldBy::kDescriptor, 3}, {HeldBy::kMapping, 1}};
-  holder.example = "/cache/\xFF";
-  holder.deleted = true;
-  holder.backend = golden_key("zccache");
-  Holder kernel;
-  kernel.command = "kernel";
-  kernel.object = "/merged";
-  kernel.inside = 814;
-  kernel.held = {{HeldBy::kOverlayLayer, 1}};
-  kernel.possibly = true;
-  HolderScan scan;
-  scan.prefix = "/cache";
-  scan.verdict = HolderVerdict::kHeld;
-  scan.holders = {holder, kernel};
-  scan.more_holders = 7;
-  scan.unseen = {{1, 0, "init", "its descriptors: Permission denied"}};
-  scan.more_unseen = 2;
-  scan.leases = {187, 185, 1, 1, "/cache/b", "Permission denied", false, "stopped at 187 files"};
-  scan.processes = 123;
-  scan.descriptors = 4567;
-  scan.at_unix_ms = 1'700'000'000'000;
-  scan.took_us = 43'786;
-  response("HolderScan", scan);
+  response("HolderScan", scan_that_found());
   response("PolicyExplanation",
            PolicyExplanation{
                {{"connect to backend.sock", true, "the built-in rule", "", 0},

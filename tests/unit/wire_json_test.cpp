@@ -57,7 +57,29 @@ TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
           R"(,"lateness_ms":1.001,"reason":"UNSPECIFIED","detail":""}],"late_failures":[],)"
           R"("started_unix_ms":"1700000000000","duration_ms":250.1,"operation_key":"nightly",)"
           R"("asked_by":{"uid":7,"pid":9,"command":"musterctl"},"id_not_durable":false,"backends_unknown":false,)"
-          R"("deadline_ms":9000})");
+          R"("verify":false,"deadline_ms":9000})");
+}
+
+TEST(WireJson, AReportSaysWhatTheKernelSaidAndHowItsHoldStands) {
+  BroadcastReport report(BroadcastOperation::release_handles("/a"));
+  report.verify = true;
+  report.verification = Verification{{}, 2, 1500us};
+  report.verification->scan.verdict = HolderVerdict::kClear;
+  HoldState& hold = report.hold.emplace();
+  hold.leased = true;
+  hold.since_unix_ms = 1'700'000'000'000;
+  hold.ended = HoldEnd::kAbandoned;
+  hold.ended_unix_ms = 1'700'000'001'000;
+  const std::string json = to_json(report);
+  EXPECT_NE(json.find(R"("verify":true,"verification":{"scan":{)"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("verdict":"CLEAR")"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("scans":2,"took_us":"1500"})"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("hold":{"leased":true,"owner_away":false,)"
+                      R"("since_unix_ms":"1700000000000","expires_unix_ms":"0",)"
+                      R"("ended":"ABANDONED","ended_unix_ms":"1700000001000","violations":[],)"
+                      R"("more_violations":"0","scans":0,"last_verdict":"UNKNOWN"})"),
+            std::string::npos)
+      << json;
 }
 
 TEST(WireJson, APathThatIsNotTextIsShownAndGivenInBase64) {

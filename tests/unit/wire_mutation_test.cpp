@@ -36,7 +36,7 @@ struct Reencode {
 class WireMutation : public testing::Test {
  protected:
   WireMutation() {
-    for (const auto* file : {"backend_lane.hex", "control_lane.hex"}) {
+    for (const auto* file : {"backend_lane.hex", "control_lane.hex", "control_holds.hex"}) {
       for (const auto& [name, frame] : test::load_golden(file)) {
         bodies_.emplace_back(body_of(frame));
       }

@@ -11,6 +11,8 @@
 #include "muster/v1/control.pb.h"
 
 #include "support/key_of.h"
+#include "support/wire_golden_lane.h"
+#include "support/wire_random.h"
 #include "wire/control_lane.h"
 #include "wire/protobuf.h"
 #include "wire/views.h"
@@ -82,6 +84,53 @@ TEST(WireReportEncode, EveryFieldIsWrittenAsProtobufWouldWriteIt) {
   }
 }
 
+BroadcastReport verified_and_held() {
+  BroadcastReport report(BroadcastOperation::release_handles("/cache"));
+  report.broadcast_id = 7;
+  report.state = BroadcastState::kFinished;
+  report.verify = true;
+  report.verification = Verification{test::scan_that_found(), 3, std::chrono::microseconds(43'786)};
+  HoldState& hold = report.hold.emplace();
+  hold.leased = true;
+  hold.since_unix_ms = 1'700'000'000'000;
+  hold.violations = {{test::backend_that_holds(), 1'700'000'050'000}};
+  hold.ended = HoldEnd::kExpired;
+  return report;
+}
+
+TEST(WireReportEncode, AVerificationAndAHoldAreWrittenAsProtobufWouldWriteThem) {
+  BroadcastReport report = verified_and_held();
+  for (const Texts texts : {Texts::kAll, Texts::kNone}) {
+    const std::string bytes = message_of(report, texts);
+    EXPECT_EQ(bytes, written_by_protobuf<v1::BroadcastReport>(bytes));
+    v1::BroadcastReport read;
+    ASSERT_TRUE(read.ParseFromString(bytes));
+    EXPECT_TRUE(read.verify());
+    EXPECT_EQ(read.verification().scans(), 3u);
+    EXPECT_EQ(read.verification().took_us(), 43'786u);
+    EXPECT_EQ(read.verification().scan().verdict(), v1::HolderScan::HELD);
+    EXPECT_EQ(read.verification().scan().holders(0).pid(), 4242);
+    EXPECT_TRUE(read.hold().leased());
+    EXPECT_EQ(read.hold().since_unix_ms(), 1'700'000'000'000u);
+    EXPECT_EQ(read.hold().violations(0).holder().backend().service_name(), "zccache");
+    EXPECT_EQ(read.hold().ended(), v1::HoldEnded::EXPIRED);
+  }
+  // Empty ones are not none.
+  report.verification = Verification{};
+  report.hold = HoldState{};
+  const std::string bytes = message_of(report, Texts::kAll);
+  EXPECT_EQ(bytes, written_by_protobuf<v1::BroadcastReport>(bytes));
+  v1::BroadcastReport read;
+  ASSERT_TRUE(read.ParseFromString(bytes));
+  EXPECT_TRUE(read.has_verification());
+  EXPECT_TRUE(read.has_hold());
+  report.verification.reset();
+  report.hold.reset();
+  ASSERT_TRUE(read.ParseFromString(message_of(report, Texts::kAll)));
+  EXPECT_FALSE(read.has_verification());
+  EXPECT_FALSE(read.has_hold());
+}
+
 TEST(WireReportEncode, AnEmptyReportIsWrittenAsProtobufWouldWriteIt) {
   const std::string bytes = message_of(
       BroadcastReport(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)), Texts::kAll);
@@ -143,6 +192,9 @@ class ListedRows final : public ReportSource {
     head.started_unix_ms = 1'700'000'000'000;
     head.duration = std::chrono::microseconds(1500);
     head.operation_key = "nightly";
+    head.verify = verify;
+    head.verification = verification ? &*verification : nullptr;
+    head.hold = hold ? &*hold : nullptr;
     return head;
   }
   void for_each_backend(const std::function<void(const OutcomeView&)>& visit) const override {
@@ -153,9 +205,30 @@ class ListedRows final : public ReportSource {
   }
 
   BroadcastOperation operation = BroadcastOperation::release_handles("/a/\xFF");
+  bool verify = false;
+  std::optional<Verification> verification;
+  std::optional<HoldState> hold;
   std::vector<OutcomeView> backends;
   std::vector<LateView> late;
 };
+
+TEST(WireReportEncode, RowsWithAVerificationAndAHoldAreWrittenAsTheValueThatTheyMake) {
+  const std::uint64_t seed = test::random_seed();
+  SCOPED_TRACE("MUSTER_TEST_SEED=" + std::to_string(seed));
+  test::WireRandom random(seed);
+  for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
+    ListedRows rows;
+    rows.verify = random.chance();
+    if (random.chance()) rows.verification = random.verification();
+    if (random.chance()) rows.hold = random.hold_state();
+    const BroadcastReport value = to_value(rows);
+    EXPECT_EQ(value.verify, rows.verify);
+    EXPECT_EQ(value.verification, rows.verification);
+    EXPECT_EQ(value.hold, rows.hold);
+    ReportKeys keys;
+    EXPECT_EQ(encode(9, rows, keys), encode(9, ControlResponse(value)));
+  }
+}
 
 TEST(WireReportEncode, RowsAreWrittenAsTheValueThatTheyMake) {
   std::vector<BackendKey> keys;

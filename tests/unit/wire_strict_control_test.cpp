@@ -48,9 +48,15 @@ TEST(WireStrictControl, TwoRequestsInOneAreRefused) {
   start.mutable_start_broadcast()->mutable_release_handles()->set_path_prefix("/a");
   v1::ControlRequest forget;
   forget.mutable_forget_backend()->mutable_key()->set_service_name("zccache");
+  v1::ControlRequest list;
+  list.mutable_list_holds();
+  v1::ControlRequest end;
+  end.mutable_end_hold()->set_hold_id(5);
+  v1::ControlRequest keep;
+  keep.mutable_keep_hold()->set_hold_id(5);
   const std::string one = start.SerializeAsString();
   EXPECT_EQ(by_control(one), "taken");
-  for (const auto& other : {ping, start, forget}) {
+  for (const auto& other : {ping, start, forget, list, end, keep}) {
     EXPECT_EQ(by_control(other.SerializeAsString()), "taken");
     EXPECT_EQ(by_control(one + other.SerializeAsString()), kSetTwice);
     EXPECT_EQ(by_control(other.SerializeAsString() + one), kSetTwice);
@@ -76,6 +82,56 @@ TEST(WireStrictControl, TwoOperationsInOneBroadcastAreRefused) {
   EXPECT_EQ(by_control(start(one) + start(other)), kSetTwice);
 }
 
+BroadcastRequest broadcast_of(const std::string& payload) {
+  ControlRequestFrame out;
+  const std::string frame = frame_of(kControlLane, kRequest, payload).SerializeAsString();
+  EXPECT_EQ(ControlRequestDecoder().decode(frame, out), "");
+  return std::get<StartBroadcast>(out.message).request;
+}
+
+// They stand beside the operation, and are no second one.
+TEST(WireStrictControl, ABroadcastMayBeVerifiedAndHeld) {
+  v1::ControlRequest request;
+  auto& start = *request.mutable_start_broadcast();
+  start.mutable_release_handles()->set_path_prefix("/a");
+  start.mutable_verify()->set_wait_ms(5);
+  start.mutable_hold()->set_leased(true);
+  const BroadcastRequest both = broadcast_of(request.SerializeAsString());
+  EXPECT_TRUE(both.verify);
+  EXPECT_EQ(both.verify_wait, std::chrono::milliseconds(5));
+  EXPECT_EQ(both.hold, (HoldRequest{true, {}}));
+  start.clear_verify();
+  start.mutable_hold()->set_leased(false);
+  const BroadcastRequest held = broadcast_of(request.SerializeAsString());
+  EXPECT_FALSE(held.verify);
+  EXPECT_EQ(held.hold, (HoldRequest{false, {}}));
+  start.mutable_hold()->set_ttl_ms(0);
+  EXPECT_EQ(broadcast_of(request.SerializeAsString()).hold,
+            (HoldRequest{false, std::chrono::milliseconds(0)}))
+      << "0 is not none";
+  start.clear_hold();
+  EXPECT_EQ(broadcast_of(request.SerializeAsString()).hold, std::nullopt);
+}
+
+// One message in two pieces, as Protobuf has it: the second adds to the first.
+TEST(WireStrictControl, AVerificationAndAHoldInTwoPiecesAreOne) {
+  v1::ControlRequest first;
+  auto& start = *first.mutable_start_broadcast();
+  start.mutable_release_handles()->set_path_prefix("/a");
+  start.mutable_verify()->set_wait_ms(5);
+  start.mutable_hold()->set_leased(true);
+  v1::StartBroadcast rest;
+  rest.mutable_verify()->set_mount_namespace(7);
+  rest.mutable_hold()->set_ttl_ms(600);
+  std::string fields = start.SerializeAsString() + rest.SerializeAsString();
+  const BroadcastRequest both =
+      broadcast_of("\x12" + std::string(1, static_cast<char>(fields.size())) + fields);
+  EXPECT_TRUE(both.verify);
+  EXPECT_EQ(both.verify_wait, std::chrono::milliseconds(5));
+  EXPECT_EQ(both.mount_namespace, 7u);
+  EXPECT_EQ(both.hold, (HoldRequest{true, std::chrono::milliseconds(600)}));
+}
+
 TEST(WireStrictControl, TwoQuestionsAboutPolicyInOneAreRefused) {
   v1::ControlRequest question;
   question.mutable_explain_policy()->mutable_registration()->set_service("zccache");
@@ -91,7 +147,7 @@ TEST(WireStrictControl, TwoQuestionsAboutPolicyInOneAreRefused) {
 // --- the envelope
 
 TEST(WireStrictControl, UnknownFieldsAreIgnored) {
-  const std::string unknown = "\x7a\x03new\xa0\x06\x01";  // fields 15 and 100
+  const std::string unknown = "\xaa\x06\x03new\xa0\x06\x01";  // fields 101 and 100
   const auto padded = [&](const auto& message) { return message.SerializeAsString() + unknown; };
   v1::ControlRequest request;
   request.mutable_get_report()->set_broadcast_id(5);
@@ -177,11 +233,11 @@ TEST(WireStrictControl, ALongRequestMayHaveLongFieldsButNotMany) {
   v1::ControlRequest request;
   request.mutable_ping();
   const std::string ping = request.SerializeAsString();
-  const std::string one_field = "\x7a\x80\x80\x40" + std::string(1 << 20, 'x');
+  const std::string one_field = "\xaa\x06\x80\x80\x40" + std::string(1 << 20, 'x');
   EXPECT_EQ(by_control(frame_of(kControlLane, kRequest, ping + one_field)), "taken");
 
   std::string many;
-  for (int i = 0; i < 70'000; ++i) many.append("\x7a\x00", 2);
+  for (int i = 0; i < 70'000; ++i) many.append("\xaa\x06\x00", 3);
   const std::string sentence = "the request is malformed or has more than 65536 fields";
   EXPECT_EQ(by_control(frame_of(kControlLane, kRequest, ping + many)), sentence);
   // Inside of a message, or of an unknown group.
@@ -189,7 +245,8 @@ TEST(WireStrictControl, ALongRequestMayHaveLongFieldsButNotMany) {
   start.mutable_release_handles()->set_path_prefix("/");
   for (int i = 0; i < 70'000; ++i) start.add_selection();
   EXPECT_EQ(by_control(kRequest, request), sentence);
-  EXPECT_EQ(by_control(frame_of(kControlLane, kRequest, ping + "\x7b" + many + "\x7c")), sentence);
+  EXPECT_EQ(by_control(frame_of(kControlLane, kRequest, ping + "\xab\x06" + many + "\xac\x06")),
+            sentence);
   // Beside the request, in the envelope; this decoder goes on to read what is right.
   ControlRequestDecoder decoder;
   ControlRequestFrame out;
@@ -294,6 +351,64 @@ TEST(WireStrictControl, EachAnswerIsTakenOrRefusedWithItsSentence) {
   };
   for (const auto& row : kRows) EXPECT_EQ(by_operator(row.frame), row.said) << row.name;
   EXPECT_NE(by_operator(framed(report_after(1e300))), "taken");
+}
+
+template <class Answer>
+Answer answered(const v1::ControlResponse& response) {
+  std::optional<ControlAnswerFrame> out;
+  const auto frame = frame_of(kControlLane, kResponse, response.SerializeAsString());
+  EXPECT_EQ(ControlAnswerDecoder().decode(frame.SerializeAsString(), out), "");
+  return std::get<Answer>(std::get<ControlResponse>(out->message));
+}
+
+TEST(WireStrictControl, AReportWithoutThemHasNoVerificationAndNoHold) {
+  v1::ControlResponse response;
+  response.mutable_report()->set_broadcast_id(5);
+  const auto report = answered<BroadcastReport>(response);
+  EXPECT_FALSE(report.verify);
+  EXPECT_EQ(report.verification, std::nullopt);
+  EXPECT_EQ(report.hold, std::nullopt);
+}
+
+TEST(WireStrictControl, AVerificationThatSaysNothingIsNoYes) {
+  v1::ControlResponse response;
+  response.mutable_report()->set_verify(true);
+  response.mutable_report()->mutable_verification();
+  response.mutable_report()->mutable_hold();
+  const auto report = answered<BroadcastReport>(response);
+  EXPECT_EQ(report.verification->scan.verdict, HolderVerdict::kUnknown);
+  EXPECT_EQ(report.hold->last_verdict, HolderVerdict::kUnknown);
+  EXPECT_EQ(report.hold->ended, std::nullopt);
+}
+
+TEST(WireStrictControl, AVerificationThatContradictsItselfIsRefused) {
+  v1::ControlResponse response;
+  v1::HolderScan& scan = *response.mutable_report()->mutable_verification()->mutable_scan();
+  scan.set_verdict(v1::HolderScan::CLEAR);
+  const auto by_whoever_asked = [&] {
+    return by_operator(frame_of(kControlLane, kResponse, response.SerializeAsString()));
+  };
+  EXPECT_EQ(by_whoever_asked(), "taken");
+  scan.add_holders();
+  EXPECT_EQ(by_whoever_asked(),
+            "a scan says that the path is clear, and also who holds it or what was not seen");
+}
+
+TEST(WireStrictControl, WhatANewerBrokerSaysOfAHoldIsNeitherClearNorGoingOn) {
+  v1::ControlResponse response;
+  v1::HoldState& hold = *response.mutable_hold()->mutable_state();
+  hold.set_ended(static_cast<v1::HoldEnded::Why>(99));
+  hold.set_last_verdict(static_cast<v1::HolderScan::Verdict>(99));
+  const auto info = answered<HoldInfo>(response);
+  EXPECT_EQ(info.state.ended, HoldEnd::kExpired);
+  EXPECT_EQ(info.state.last_verdict, HolderVerdict::kUnknown);
+  EXPECT_TRUE(info.operation.is_unknown());
+}
+
+TEST(WireStrictControl, ATimeWithoutEndIsCut) {
+  v1::ControlResponse response;
+  response.mutable_report()->mutable_verification()->set_took_us(~std::uint64_t{0});
+  EXPECT_GT(answered<BroadcastReport>(response).verification->took.count(), 0);
 }
 
 }  // namespace
