@@ -246,6 +246,11 @@ void Simulation::fire(SimShell::Armed armed) {
     case Kind::kExpireReport:
       oracle_->expire_reports(at());
       break;
+    case Kind::kVerify:
+    case Kind::kHoldExpires:
+    case Kind::kHoldScan:
+    case Kind::kHoldOwner:
+      throw Violation("a deadline is armed of what no script asks for");
     case Kind::kFree:
       throw Violation("a deadline is armed that means nothing");
   }

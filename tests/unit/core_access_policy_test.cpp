@@ -165,6 +165,7 @@ class RefusingShell final : public Shell {
  public:
   BroadcastId next_broadcast_id() override { return 1; }
   void send(ConnectionId, const OutgoingOperation&) override {}
+  void scan(const ScanOrder&) override {}
   void send(ConnectionId, std::uint64_t, const Notice& notice) override {
     if (std::holds_alternative<Registered>(notice)) said += "registered\n";
   }
