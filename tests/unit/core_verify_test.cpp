@@ -1,13 +1,11 @@
 // A release that is verified: the phase after the last outcome, and what ends it.
-#include <string>
 #include <variant>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/broker.h"
-#include "support/keeping_shell.h"
+#include "support/proof_fixture.h"
 
 namespace muster::core {
 namespace {
@@ -16,58 +14,7 @@ using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-HolderScan scan_of(HolderVerdict verdict, std::vector<Holder> holders = {}) {
-  HolderScan scan;
-  scan.prefix = "/cache";
-  scan.verdict = verdict;
-  scan.holders = std::move(holders);
-  return scan;
-}
-
-class CoreVerifyTest : public ::testing::Test {
- protected:
-  static constexpr ConnectionId kFirst{1, 1};
-  static constexpr ConnectionId kSecond{2, 1};
-
-  void join(ConnectionId id) {
-    ASSERT_TRUE(broker.connection_opened(id, {{static_cast<pid_t>(id.slot), 1}, 0, 0}, now));
-    Registration registration;
-    registration.key = {Instance::shared(), "s" + std::to_string(id.slot), "1.0.0", ""};
-    broker.registration(id, 1, std::move(registration), now);
-  }
-  static BroadcastRequest release() {
-    BroadcastRequest request;
-    request.operation = BroadcastOperation::release_handles("/cache");
-    request.verify = true;
-    request.mount_namespace = 77;
-    return request;
-  }
-  BroadcastId start(BroadcastRequest request) {
-    return std::get<Started>(broker.start_broadcast(std::move(request), now, Operator{5, 50, "rm"}))
-        .id;
-  }
-  [[nodiscard]] BroadcastReport report(BroadcastId id) const {
-    return to_value(std::get<BroadcastRows>(broker.report(id, now)));
-  }
-  void later(milliseconds time) { now.steady += time; }
-  // What is due by now happens.
-  void let_pass() {
-    for (const auto& [id, at] : std::vector(shell.deadlines)) {
-      if (at > now.steady) continue;
-      shell.cancel(id);
-      broker.deadline_passed(id, now);
-    }
-  }
-  [[nodiscard]] std::vector<Event::Kind> kinds() const {
-    std::vector<Event::Kind> all;
-    for (const Event& event : shell.events) all.push_back(event.kind);
-    return all;
-  }
-
-  Now now{SteadyTime(std::chrono::hours(1)), 1'000'000};
-  test::KeepingShell shell;
-  Broker broker{{}, shell};
-};
+class CoreVerifyTest : public ProofFixture {};
 
 TEST_F(CoreVerifyTest, EndsWithTheScanThatComesAfterTheLastOutcome) {
   join(kFirst);
