@@ -101,6 +101,36 @@ TEST_F(HoldersTest, ADescriptorInFlightMakesItUnknownAndTheLeaseSaysHeld) {
   EXPECT_EQ(scan(outside("other")).verdict, HolderVerdict::kUnknown);
 }
 
+// It holds the directory all the time, but no process of it lives for longer than one may look.
+TEST_F(HoldersTest, WhoHandsItOnFasterThanOneCanLookIsSeenOrSaidToBeUnseen) {
+  const std::string stop = outside("stop");
+  const Child child([&](Child::Side& side) {
+    if (::fork() == 0) {
+      must(::open(path().c_str(), O_RDONLY | O_DIRECTORY), path());
+      side.say("holds\n");
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      // The parent of each exits at once.
+      while (::access(stop.c_str(), F_OK) != 0 && std::chrono::steady_clock::now() < end) {
+        if (::fork() != 0) ::_exit(0);
+      }
+      ::_exit(0);
+    }
+    side.wait_to_be_told();
+  });
+  for (int i = 0; i < 10; ++i) {
+    const HolderScan seen = os::scan_holders(path());
+    const bool found =
+        std::any_of(seen.holders.begin(), seen.holders.end(),
+                    [&](const Holder& one) { return !one.possibly && one.example == path(); });
+    const bool said = std::any_of(seen.unseen.begin(), seen.unseen.end(), [](const Unseen& one) {
+      return one.what.starts_with("processes that start others and exit faster");
+    });
+    EXPECT_TRUE(found || said);
+    EXPECT_NE(seen.verdict, HolderVerdict::kClear);
+  }
+  std::ofstream{stop};
+}
+
 TEST_F(HoldersTest, ASocketThatWasBoundByARelativeNameIsPossible) {
   const Child& child = holder([&] {
     must(::chdir(path().c_str()), "chdir");

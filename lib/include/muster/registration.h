@@ -91,7 +91,7 @@ struct ActiveHold {
   HoldId id = 0;
   std::string path_prefix;            // of a release; empty: backends are quiesced
   std::uint64_t expires_unix_ms = 0;  // 0: it is not known when
-  std::string alias;                  // as ReleaseHandles::alias
+  std::string alias = {};             // as ReleaseHandles::alias
 
   friend bool operator==(const ActiveHold&, const ActiveHold&) = default;
 };
