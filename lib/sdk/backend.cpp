@@ -218,6 +218,9 @@ void Backend::on_state(StateHandler handler) {
 void Backend::on_active_holds(HoldsHandler handler) {
   impl_->handlers_to_set().active_holds = std::move(handler);
 }
+void Backend::on_hold_started(HoldStartHandler handler) {
+  impl_->handlers_to_set().hold_started = std::move(handler);
+}
 void Backend::on_hold_ended(HoldEndHandler handler) {
   impl_->handlers_to_set().hold_ended = std::move(handler);
 }
@@ -236,5 +239,7 @@ void Backend::stop(milliseconds patience) {
 }
 
 ConnectionState Backend::state() const noexcept { return impl_->loop->state(); }
+
+bool Backend::is_held(std::string_view path) const { return impl_->loop->is_held(path); }
 
 }  // namespace muster

@@ -165,8 +165,6 @@ void BackendCore::on(wire::Deregistered& /*message*/, std::uint64_t /*id*/) {
   malformed("it answered a Deregister that it was not sent");
 }
 
-void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) { tell(ended); }
-
 // A newer broker tells something that this version has no use for.
 void BackendCore::on(wire::UnknownMessage& /*message*/, std::uint64_t /*id*/) {}
 
@@ -178,6 +176,7 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
     return malformed("it chose protocol " + std::to_string(registered.protocol));
   }
   new_epoch(registered.epoch);
+  note_listed(registered.active_holds);
   registered_at_ = port_.now();
   replaced_ = false;
   refused_before_ = 0;
@@ -185,15 +184,14 @@ void BackendCore::on(Registered& registered, std::uint64_t /*id*/) {
   phase_ = Phase::kRegistered;
   port_.state_changed(ConnectionState::kRegistered);
   tell(std::move(registered.active_holds));
+  tell_of_holds();
+  if (phase_ != Phase::kRegistered) return;
   send_unsent_answers();
   StateChange change = in_state(ConnectionState::kRegistered);
   change.incarnation = registered.incarnation;
   change.key = registered.key.service_name.empty() ? registration_.key : registered.key;
   enter(Phase::kRegistered, std::move(change));
-  if (over_) {
-    tell(HoldEnded{*over_, HoldEnd::kResumed});
-    over_.reset();
-  }
+  tell_of_quiesce();
   if (activity_.raised()) activity_seen();
 }
 
@@ -206,13 +204,17 @@ void BackendCore::on(Refusal& refusal, std::uint64_t id) {
   if (!is_refused(refusal.code)) return lose_connection(std::move(reason), refusal.retry_after);
   connection_is_over();
   replaced_ = refusal.code == RefusalCode::kReplaced;
-  if (replaced_) drop_running();  // what was asked of this one is asked of the other now
+  if (replaced_) {  // what was asked of this one is asked of the other now, and told to it
+    drop_running();
+    note_listed({});
+  }
   StateChange change = in_state(ConnectionState::kRefused);
   change.reason = std::move(reason);
   const auto at_least = std::min(refusal.retry_after, kLongestRetryAfter);
   // A broker that says when is asked then; one that does not ever more seldom.
   const bool says_when = at_least > milliseconds(0);
   retry_in(says_when ? backoff_.next(at_least) : refused_backoff_.next(), std::move(change));
+  tell_of_holds();
 }
 
 // The broker counts what it refuses while it does not know which backend it is. It knows where it
@@ -273,6 +275,7 @@ void BackendCore::finish() {
     port_.disarm(timer);
   }
   drop_running();
+  holds_.clear();
   enter(Phase::kStopped, in_state(ConnectionState::kStopped));
 }
 
@@ -286,11 +289,13 @@ void BackendCore::enter(Phase phase, StateChange change) {
   tell(told_);
 }
 
-void BackendCore::tell(HandlerCall call) {
-  if (port_.call(std::move(call))) return;
+bool BackendCore::tell(HandlerCall call) {
+  if (port_.call(std::move(call))) return true;
+  if (!with_broker()) return false;
   // The next registration tells everything that is true then, instead of all that is to be told.
   port_.disconnect();
   lose_connection("the handlers of this process are too far behind");
+  return false;
 }
 
 std::vector<wire::BackendFrame> BackendCore::last_words(std::vector<Mail> last) {
@@ -313,6 +318,7 @@ void BackendCore::end() {
   phase_ = Phase::kStopped;
   port_.state_changed(ConnectionState::kStopped);
   drop_running();
+  holds_.clear();
 }
 
 }  // namespace muster

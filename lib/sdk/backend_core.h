@@ -6,7 +6,8 @@
 // sdk/handler_queue.h), and what they do comes back as Mail.
 //
 // What is remembered of a broker is good for one epoch of it: a broker that lost its state gives
-// ids out again. Of a broker that names no epoch it is good for one connection.
+// ids out again. Of a broker that names no epoch it is good for one connection. Holds and quiesces
+// that were acked outlast it: a broker that starts lists the holds that go on.
 //
 // Invariants:
 //   - within an epoch an id is handed to its handler once, however often it is delivered;
@@ -27,9 +28,11 @@
 
 #include "muster/backend.h"
 
+#include "sdk/acked_quiesces.h"
 #include "sdk/answer_memory.h"
 #include "sdk/backoff.h"
 #include "sdk/handler_queue.h"
+#include "sdk/hold_memory.h"
 #include "sdk/mailbox.h"
 #include "sdk/request_clock.h"
 #include "sdk/request_state.h"
@@ -114,6 +117,9 @@ class BackendCore {
   // At once, without a word.
   void end();
 
+  // Any thread.
+  [[nodiscard]] bool is_held(std::string_view path) const { return holds_.covers(path); }
+
  private:
   enum class Phase {
     kIdle,
@@ -126,8 +132,9 @@ class BackendCore {
   };
   struct InHand {
     RequestPtr state;
-    bool with_handlers = true;      // waits for its handler, or is with it
-    std::optional<Working> unsent;  // while the broker does not read
+    bool with_handlers = true;          // waits for its handler, or is with it
+    std::optional<Working> unsent;      // while the broker does not read
+    std::optional<HoldEnd> hold_ended;  // before the answer: of a quiesce
   };
   using Running = std::unordered_map<BroadcastId, InHand>;
 
@@ -140,7 +147,6 @@ class BackendCore {
   void on(Registered& registered, std::uint64_t id);
   void on(Refusal& refusal, std::uint64_t id);
   void on(wire::Deregistered& message, std::uint64_t id);
-  void on(HoldEnded& ended, std::uint64_t id);
   void on(wire::UnknownMessage& message, std::uint64_t id);
   // `answered`: the request that it answers; 0: none.
   void count_refusal(RefusalCode code, std::uint64_t answered);
@@ -148,13 +154,15 @@ class BackendCore {
   void leave();
   void finish();
   void enter(Phase phase, StateChange change);
-  void tell(HandlerCall call);
+  // False when it was not taken: the handlers are too far behind.
+  bool tell(HandlerCall call);
 
   // --- operations (backend_operations.cpp)
   void on(OutgoingOperation& operation, BroadcastId id);
   void on(wire::Cancel& cancel, BroadcastId id);
   void hand_over(OutgoingOperation& operation, std::chrono::milliseconds left);
   void refuse(BroadcastId id, BroadcastFailureReason reason, std::string detail);
+  void drop(Running::iterator in_hand) noexcept;
   [[nodiscard]] bool make_room();
   [[nodiscard]] Running::iterator find(RequestRef request);
   [[nodiscard]] bool with_broker() const {
@@ -169,6 +177,14 @@ class BackendCore {
   void new_epoch(const std::string& epoch);
   void drop_waiting();
   void drop_running();
+
+  // --- holds (backend_holds.cpp)
+  [[nodiscard]] static bool has_path_to_hold(const OutgoingOperation& operation);
+  void note_acked(const InHand& done) noexcept;
+  void on(HoldEnded& ended, std::uint64_t id);
+  void note_listed(const std::vector<ActiveHold>& holds);
+  void tell_of_holds();
+  void tell_of_quiesce();
 
   void activity_seen();
   void send_activity();
@@ -195,8 +211,10 @@ class BackendCore {
   std::string epoch_;  // what is remembered belongs to
   // The quiesce of a broker that goes down: acked, or a handler is at it. No broker ends it: it is
   // over with the registration in another epoch.
-  std::optional<BroadcastId> shutdown_quiesce_;
-  std::optional<BroadcastId> over_;  // and was not told yet
+  std::optional<HoldId> shutdown_quiesce_;
+  AckedQuiesces quiesces_;         // the others
+  std::optional<HoldEnded> over_;  // of quiesces: was not told yet
+  HoldMemory holds_;
   RequestClock clock_;
   RequestSerial last_serial_ = 0;
   Running running_;  // handed over, not answered

@@ -45,6 +45,10 @@ void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
     detail += " operations in hand already";
     return refuse(id, BroadcastFailureReason::kBackendError, std::move(detail));
   }
+  if (has_path_to_hold(operation) && holds_.is_full()) {
+    return refuse(id, BroadcastFailureReason::kBackendError,
+                  "this backend keeps to " + std::to_string(HoldMemory::kMost) + " holds already");
+  }
   hand_over(operation, left);
 }
 
@@ -63,12 +67,20 @@ void BackendCore::hand_over(OutgoingOperation& operation, std::chrono::milliseco
   running_[id].state = state;
   bool taken = false;
   try {
+    if (state->message.operation.as_quiesce() != nullptr) quiesces_.reserve();
+    if (has_path_to_hold(state->message)) holds_.asked(state);
     taken = port_.call(state);
   } catch (...) {
-    running_.erase(id);
+    drop(running_.find(id));
     throw;
   }
-  if (!taken) running_.erase(id);
+  if (!taken) drop(running_.find(id));
+}
+
+// It is in no handler's hands any more, and was not answered.
+void BackendCore::drop(Running::iterator in_hand) noexcept {
+  holds_.dropped(*in_hand->second.state);
+  running_.erase(in_hand);
 }
 
 // No handler is asked.
@@ -86,6 +98,7 @@ bool BackendCore::make_room() {
     if (!state->over()) return false;
     state->cancelled = true;
     (void)port_.withdraw(state->ref.serial);
+    holds_.dropped(*state);
     return true;
   });
   return running_.size() < kMaxInHand;
@@ -97,7 +110,7 @@ void BackendCore::on(wire::Cancel& /*cancel*/, BroadcastId id) {
   const RequestPtr state = found->second.state;
   state->cancelled = true;
   if (port_.withdraw(state->ref.serial)) {  // no handler has seen it, and none will
-    running_.erase(found);
+    drop(found);
     return;
   }
   tell(CancelSeen{id});
@@ -116,13 +129,17 @@ void BackendCore::answered(RequestRef request, const Answer& answer) {
   answers_.remember(request.id, answer, with_broker() ? connection_ : 0);
   const InHand done = std::move(found->second);
   running_.erase(found);
-  if (is_of_shutdown(*done.state) && std::holds_alternative<Ack>(answer)) {
-    shutdown_quiesce_ = request.id;
+  if (std::holds_alternative<Ack>(answer)) {
+    note_acked(done);
+  } else {
+    holds_.dropped(*done.state);
   }
   if (with_broker()) {
     if (done.unsent) port_.send({request.id, *done.unsent});
     send_answer(request.id, answer);
   }
+  tell_of_holds();
+  tell_of_quiesce();
   if (phase_ == Phase::kLeaving && !any_with_handlers()) leave();
 }
 
@@ -132,7 +149,7 @@ void BackendCore::released(RequestRef request) {
   if (found->second.state->deferred) {
     found->second.with_handlers = false;
   } else {
-    running_.erase(found);  // too late, and no handler has seen it
+    drop(found);  // too late, and no handler has seen it
   }
   if (phase_ == Phase::kLeaving && !any_with_handlers()) leave();
 }
@@ -190,7 +207,10 @@ void BackendCore::new_epoch(const std::string& epoch) {
   drop_running();
   answers_.forget_all();
   epoch_ = std::move(now);
-  if (shutdown_quiesce_) over_ = std::exchange(shutdown_quiesce_, std::nullopt);
+  if (shutdown_quiesce_ && !quiesces_.any()) {
+    over_ = HoldEnded{*shutdown_quiesce_, HoldEnd::kResumed};
+  }
+  shutdown_quiesce_.reset();
   for (const BroadcastId id : ended) tell(CancelSeen{id});
 }
 
@@ -199,13 +219,17 @@ void BackendCore::drop_waiting() {
     if (!entry.second.with_handlers || !port_.withdraw(entry.second.state->ref.serial))
       return false;
     entry.second.state->cancelled = true;
+    holds_.dropped(*entry.second.state);
     return true;
   });
 }
 
 void BackendCore::drop_running() {
   drop_waiting();
-  for (const auto& [id, in_hand] : running_) in_hand.state->cancelled = true;
+  for (const auto& [id, in_hand] : running_) {
+    in_hand.state->cancelled = true;
+    holds_.dropped(*in_hand.state);
+  }
   running_.clear();
 }
 

@@ -27,15 +27,8 @@ bool is_state(const HandlerCall& call) { return std::holds_alternative<StateChan
 bool is_holds(const HandlerCall& call) {
   return std::holds_alternative<std::vector<ActiveHold>>(call);
 }
-// Which the list of active holds replaces.
-bool is_hold_end(const HandlerCall& call) {
-  const auto* ended = std::get_if<HoldEnded>(&call);
-  return ended != nullptr && ended->why != HoldEnd::kResumed;
-}
-// Of a quiesce, which no list names: the newest count.
-bool is_resume(const HandlerCall& call) {
-  const auto* ended = std::get_if<HoldEnded>(&call);
-  return ended != nullptr && ended->why == HoldEnd::kResumed;
+bool is_of_hold(const HandlerCall& call) {
+  return std::holds_alternative<HoldStarted>(call) || std::holds_alternative<HoldEnded>(call);
 }
 
 }  // namespace
@@ -65,19 +58,12 @@ void HandlerQueue::drop_oldest(Kind kind, std::size_t but) noexcept {
 bool HandlerQueue::push(HandlerCall call) {
   const std::lock_guard lock(mutex_);
   if (closed_) return true;
-  if (is_hold_end(call) && calls_.size() >= kMaxHoldsEnded && count(is_hold_end) >= kMaxHoldsEnded)
+  if (is_of_hold(call) && calls_.size() >= kMaxOfHolds && count(is_of_hold) >= kMaxOfHolds)
     return false;
-  const Kind kind = is_state(call)    ? is_state
-                    : is_holds(call)  ? is_holds
-                    : is_resume(call) ? is_resume
-                                      : nullptr;
+  const Kind kind = is_state(call) ? is_state : is_holds(call) ? is_holds : nullptr;
   calls_.push_back(std::move(call));
   if (kind == is_state) drop_oldest(is_state, kMaxStates);
-  if (kind == is_resume) drop_oldest(is_resume, kMaxHoldsEnded);
-  if (kind == is_holds) {  // all of them, so what was said before is old
-    drop_oldest(is_holds, 1);
-    drop_oldest(is_hold_end, 0);
-  }
+  if (kind == is_holds) drop_oldest(is_holds, 1);  // each is all of them
   return true;
 }
 
@@ -141,6 +127,7 @@ void HandlerQueue::run(HandlerCall& call) {
         if constexpr (std::is_same_v<T, std::vector<ActiveHold>>) {
           notify(handlers_.active_holds, what);
         }
+        if constexpr (std::is_same_v<T, HoldStarted>) notify(handlers_.hold_started, what.hold);
         if constexpr (std::is_same_v<T, HoldEnded>) notify(handlers_.hold_ended, what);
       },
       call);
@@ -161,6 +148,7 @@ void HandlerQueue::answer_for(const RequestPtr& state) {
   };
   Request request(state);
   state->in_handler = true;
+  state->reached_handler = true;
   try {
     (*handlers_.find(state->message.operation))(request);
     state->in_handler = false;

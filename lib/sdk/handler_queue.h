@@ -6,9 +6,9 @@
 // A request whose time is over, or that was cancelled, is never handed to its handler. After
 // close() no handler runs, nor will one, unless close() was called by it.
 //
-// Bounded: the core bounds the requests in hand and their cancels; of changes of state and of holds
-// what is old is left out when too many wait. Ends of quiesces are never old: the broker tells them
-// once.
+// Bounded: the core bounds the requests in hand and their cancels; of changes of state and of lists
+// of holds what is old is left out when too many wait. Beginnings and ends of holds are never left
+// out: when too many wait, no more are taken.
 #pragma once
 
 #include <array>
@@ -33,6 +33,7 @@ struct BackendHandlers {
   Backend::CancelHandler cancel;
   Backend::StateHandler state;
   Backend::HoldsHandler active_holds;
+  Backend::HoldStartHandler hold_started;
   Backend::HoldEndHandler hold_ended;
 
   // REQUIRES: not the unknown one (throws std::out_of_range).
@@ -50,13 +51,17 @@ struct BackendHandlers {
 struct CancelSeen {
   BroadcastId id = 0;
 };
-using HandlerCall =
-    std::variant<RequestPtr, CancelSeen, StateChange, std::vector<ActiveHold>, HoldEnded>;
+// A hold began.
+struct HoldStarted {
+  ActiveHold hold;
+};
+using HandlerCall = std::variant<RequestPtr, CancelSeen, StateChange, std::vector<ActiveHold>,
+                                 HoldStarted, HoldEnded>;
 
 class HandlerQueue {
  public:
-  static constexpr std::size_t kMaxStates = 64;  // that wait
-  static constexpr std::size_t kMaxHoldsEnded = 4096;
+  static constexpr std::size_t kMaxStates = 64;     // that wait
+  static constexpr std::size_t kMaxOfHolds = 4096;  // beginnings and ends that wait
 
   HandlerQueue() = default;
   HandlerQueue(const HandlerQueue&) = delete;

@@ -19,6 +19,18 @@ Failure failed(std::string detail) {
 
 }  // namespace
 
+std::optional<ActiveHold> hold_of(const OutgoingOperation& operation) {
+  if (!operation.hold_id) return std::nullopt;
+  ActiveHold hold;
+  hold.id = *operation.hold_id;
+  hold.expires_unix_ms = operation.hold_expires_unix_ms;
+  if (const ReleaseHandles* release = operation.operation.as_release_handles()) {
+    hold.path_prefix = release->path_prefix;
+    hold.alias = release->alias;
+  }
+  return hold;
+}
+
 BroadcastId Request::broadcast_id() const noexcept { return state_->message.broadcast_id; }
 
 const BroadcastOperation& Request::operation() const noexcept { return state_->message.operation; }
@@ -57,6 +69,8 @@ bool Request::cancelled() const noexcept {
   if (over) state_->seen_over = true;
   return over;
 }
+
+std::optional<ActiveHold> Request::hold() const { return hold_of(state_->message); }
 
 std::string_view Request::traceparent() const noexcept { return state_->message.traceparent; }
 

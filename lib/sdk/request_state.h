@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -100,6 +101,7 @@ struct Request::State {
   std::atomic<bool> answered = false;
   std::atomic<bool> cancelled = false;
   std::atomic<bool> seen_over = false;  // the handler was told that nobody waits
+  std::atomic<bool> reached_handler = false;
   const std::shared_ptr<AnswerSink> sink;
 
   // The handlers' thread only, while the handler runs.
@@ -127,5 +129,8 @@ struct Request::State {
 };
 
 using RequestPtr = std::shared_ptr<Request::State>;
+
+// What the operation asks to stay as its handler makes it; nothing when it does not.
+[[nodiscard]] std::optional<ActiveHold> hold_of(const OutgoingOperation& operation);
 
 }  // namespace muster

@@ -175,7 +175,7 @@ TEST_P(BackendSdkAnswerTest, HoldsAreToldBeforeAnyOperation) {
   backend_->start();
   ScriptedPeer peer = broker_->accept();
   (void)peer.next();
-  peer.registered(1, {{5, "/mnt/a", 0}});
+  peer.registered(1, {{5, "/mnt/a", 0, {}}});
   peer.release(7);
   peer.hold_ended(5, HoldEnd::kAbandoned);
   EXPECT_EQ(log_.wait_for(""), "hold on /mnt/a");

@@ -69,6 +69,7 @@ class SdkStage {
     core_.deliver(StopAsked{milliseconds(0)});
     port_.promise(port_.state == ConnectionState::kStopped && !port_.connected, "stop ends it");
     for (const auto& timer : port_.armed) port_.promise(!timer, "stop leaves nothing armed");
+    port_.promise(!core_.is_held("/cache") && !core_.is_held("/alias/x"), "stop ends all holds");
     must_hold();
   }
 
@@ -86,7 +87,14 @@ class SdkStage {
     all.cancel = [this](BroadcastId) { meddle(); };
     all.state = [this](const StateChange&) { meddle(); };
     all.active_holds = [this](const std::vector<ActiveHold>&) { meddle(); };
-    all.hold_ended = [](const HoldEnded&) { throw std::runtime_error("a listener that fails"); };
+    all.hold_started = [this](const ActiveHold& hold) {
+      port_.promise(held_.insert(hold.id).second, "a hold begins once before it ends");
+      meddle();
+    };
+    all.hold_ended = [this](const HoldEnded& ended) {
+      held_.erase(ended.hold_id);
+      throw std::runtime_error("a listener that fails");
+    };
     return all;
   }
 
@@ -179,7 +187,8 @@ class SdkStage {
         said.incarnation = id;
         said.protocol = input_.choose(16) == 0 ? 2 : 1;
         said.limits.max_ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
-        if (input_.choose(2) == 0) said.active_holds.push_back({1, "/cache", 1});
+        if (input_.choose(2) == 0) said.active_holds.push_back({1, "/cache", 1, {}});
+        if (input_.choose(4) == 0) said.active_holds.push_back({id, {}, 0, "/alias"});
         switch (input_.choose(4)) {
           case 0:
             break;  // a broker that names none
@@ -195,11 +204,20 @@ class SdkStage {
       case 3: {
         OutgoingOperation said;
         said.broadcast_id = id;
-        if (input_.choose(2) == 0) {
-          said.operation = BroadcastOperation::release_handles("/cache");
+        switch (input_.choose(4)) {
+          case 0:
+          case 1:
+            said.operation = BroadcastOperation::release_handles("/cache");
+            break;
+          case 2:
+            said.operation = BroadcastOperation::quiesce(QuiesceReason(input_.choose(3)));
+            break;
+          default:
+            break;
         }
         said.ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
         said.deadline_unix_ms = input_.choose(3) == 0 ? 0 : port_.now_unix_ms();
+        if (input_.choose(2) == 0) said.hold_id = id;
         return wire::encode(said);
       }
       case 4:
@@ -294,6 +312,7 @@ class SdkStage {
   bool handlers_are_busy_ = false;
   std::string epoch_;
   std::set<BroadcastId> handled_;  // in the broker's epoch
+  std::set<HoldId> held_;          // as its handlers were told
   std::vector<PendingAnswer> pending_;
 };
 

@@ -79,7 +79,14 @@ void BackendCoreTest::listen() {
     port_.note(text);
   };
   handlers_.hold_ended = [this](const HoldEnded& ended) {
-    port_.note("on_hold_ended " + std::to_string(ended.hold_id));
+    port_.note("on_hold_ended " + std::to_string(ended.hold_id) + " (" +
+               std::string(to_string(ended.why)) + ")");
+  };
+  handlers_.hold_started = [this](const ActiveHold& hold) {
+    std::string text = "on_hold_started " + std::to_string(hold.id);
+    if (!hold.path_prefix.empty()) text += " " + hold.path_prefix;
+    if (!hold.alias.empty()) text += " = " + hold.alias;
+    port_.note(text);
   };
   use_handlers();
 }
@@ -90,8 +97,10 @@ void BackendCoreTest::started_and_registered() {
   (void)happened();
 }
 
-void BackendCoreTest::registered(Incarnation incarnation, std::string epoch) {
+void BackendCoreTest::registered(Incarnation incarnation, std::string epoch,
+                                 std::vector<ActiveHold> holds) {
   Registered message;
+  message.active_holds = std::move(holds);
   message.epoch = std::move(epoch);
   message.incarnation = incarnation;
   message.limits.max_ack_timeout = std::chrono::minutes(5);

@@ -92,7 +92,8 @@ class BackendCoreTest : public ::testing::Test {
   void stop(int patience_ms) { deliver(StopAsked{std::chrono::milliseconds(patience_ms)}); }
 
   // --- the broker's side
-  void registered(Incarnation incarnation = 1, std::string epoch = kEpoch);
+  void registered(Incarnation incarnation = 1, std::string epoch = kEpoch,
+                  std::vector<ActiveHold> holds = {});
   void operation(BroadcastId id, std::string path = "/cache");
   void cancel(BroadcastId id);
   void refused(RefusalCode code, std::string reason, int retry_after_ms = 0);

@@ -135,11 +135,23 @@ void ScriptedPeer::release(BroadcastId id, std::string path) {
   send(wire::encode(message));
 }
 
+void ScriptedPeer::hold(BroadcastId id, std::string path, std::string alias,
+                        std::uint64_t expires_unix_ms) {
+  OutgoingOperation message;
+  message.broadcast_id = id;
+  message.operation = BroadcastOperation::release_handles(std::move(path), std::move(alias));
+  message.ack_timeout = std::chrono::seconds(5);
+  message.hold_id = id;
+  message.hold_expires_unix_ms = expires_unix_ms;
+  send(wire::encode(message));
+}
+
 void ScriptedPeer::quiesce(BroadcastId id, QuiesceReason reason) {
   OutgoingOperation message;
   message.broadcast_id = id;
   message.operation = BroadcastOperation::quiesce(reason);
   message.ack_timeout = std::chrono::seconds(5);
+  message.hold_id = id;
   send(wire::encode(message));
 }
 

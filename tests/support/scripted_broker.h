@@ -40,6 +40,9 @@ class ScriptedPeer {
   // Takes the Register and answers it. Returns the text of the Register.
   std::string welcome(Incarnation incarnation = 1);
   void release(BroadcastId id, std::string path = "/cache");
+  // The same with a hold of that id.
+  void hold(BroadcastId id, std::string path = "/cache", std::string alias = {},
+            std::uint64_t expires_unix_ms = 0);
   void quiesce(BroadcastId id, QuiesceReason reason = QuiesceReason::kMaintenance);
   void cancel(BroadcastId id);
   void refuse(RefusalCode code, std::string reason, std::chrono::milliseconds retry_after = {});

@@ -31,9 +31,11 @@ TEST_F(BackendCoreConnectionTest, ActiveHoldsAreToldBeforeAnythingElse) {
   message.incarnation = 3;
   message.active_holds = {{1, "/mnt/a", 0, {}}, {2, "/mnt/b", 0, {}}};
   says(1, message);
-  EXPECT_EQ(happened(), "on_active_holds /mnt/a /mnt/b; on_state registered 3");
+  EXPECT_EQ(happened(),
+            "on_active_holds /mnt/a /mnt/b; on_hold_started 1 /mnt/a; on_hold_started 2 /mnt/b; "
+            "on_state registered 3");
   says(0, HoldEnded{2, HoldEnd::kExpired});
-  EXPECT_EQ(happened(), "on_hold_ended 2");
+  EXPECT_EQ(happened(), "on_hold_ended 2 (expired)");
 }
 
 TEST_F(BackendCoreConnectionTest, KeepsTryingWhileThereIsNoBrokerAndSaysSoOnce) {
@@ -355,41 +357,6 @@ TEST_F(BackendCoreConnectionTest, AfterABreakdownItStartsOver) {
   EXPECT_EQ(happened(), "disconnect");
   fires(Timer::kRetry);
   EXPECT_EQ(happened(), "connect; > Register zccache 1.0.0");
-}
-
-// --- the end of a quiesce
-
-// The broker tells it once; a list of active holds says nothing of it.
-TEST_F(BackendCoreConnectionTest, TheEndOfAQuiesceWaitsForABusyHandlerAcrossAReconnect) {
-  listen();
-  started_and_registered();
-  handlers_are_busy();
-  says(0, HoldEnded{3, HoldEnd::kResumed});
-  says(0, HoldEnded{4, HoldEnd::kExpired});
-  reconnects();
-  registered(2);
-  says(0, HoldEnded{5, HoldEnd::kResumed});
-  (void)happened();
-  handlers_go_on();
-  EXPECT_EQ(happened(),
-            "on_hold_ended 3; on_state connecting (the connection to the broker ended: gone); "
-            "on_active_holds; on_state registered 2; on_hold_ended 5")
-      << "the list of active holds says that 4 is over";
-}
-
-TEST_F(BackendCoreConnectionTest, OfTheEndsOfQuiescesThatWaitTheNewestAreKept) {
-  listen();
-  started_and_registered();
-  handlers_are_busy();
-  for (HoldId id = 1; id <= 3 * HandlerQueue::kMaxHoldsEnded; ++id) {
-    says(0, HoldEnded{id, HoldEnd::kResumed});
-  }
-  EXPECT_EQ(happened(), "") << "the connection stays";
-  handlers_go_on();
-  const std::string all = happened();
-  const auto first = 2 * HandlerQueue::kMaxHoldsEnded + 1;
-  EXPECT_TRUE(all.starts_with("on_hold_ended " + std::to_string(first) + ";")) << all.substr(0, 99);
-  EXPECT_TRUE(all.ends_with(" " + std::to_string(3 * HandlerQueue::kMaxHoldsEnded)));
 }
 
 }  // namespace

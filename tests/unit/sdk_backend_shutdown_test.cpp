@@ -41,7 +41,8 @@ TEST_F(BackendShutdownTest, IsOverWithTheRegistrationAtTheNextBroker) {
     handle_with([](Request&) {});
     quiesce(7, QuiesceReason::kBrokerShutdown);
     EXPECT_EQ(happened(), "handler 7; > Ack 7");
-    EXPECT_EQ(comes_back(next), "on_active_holds; on_state registered 2; on_hold_ended 7");
+    EXPECT_EQ(comes_back(next),
+              "on_active_holds; on_state registered 2; on_hold_ended 7 (resumed)");
     EXPECT_EQ(comes_back("once is enough.."), "on_active_holds; on_state registered 2");
   }
 }
@@ -52,7 +53,8 @@ TEST_F(BackendShutdownTest, GoesOnWhileItIsTheSameBroker) {
   quiesce(7, QuiesceReason::kBrokerShutdown);
   (void)happened();
   EXPECT_EQ(comes_back(kEpoch), "on_active_holds; on_state registered 2");
-  EXPECT_EQ(comes_back(kNextEpoch), "on_active_holds; on_state registered 2; on_hold_ended 7");
+  EXPECT_EQ(comes_back(kNextEpoch),
+            "on_active_holds; on_state registered 2; on_hold_ended 7 (resumed)");
 }
 
 TEST_F(BackendShutdownTest, EndsAlsoWhereTheHandlerWasNotDoneInTime) {
@@ -62,8 +64,8 @@ TEST_F(BackendShutdownTest, EndsAlsoWhereTheHandlerWasNotDoneInTime) {
   EXPECT_EQ(happened(), "handler 7");
   reconnects();
   registered(2, kNextEpoch);
-  EXPECT_TRUE(
-      happened().ends_with("on_cancel 7; on_active_holds; on_state registered 2; on_hold_ended 7"));
+  EXPECT_TRUE(happened().ends_with(
+      "on_cancel 7; on_active_holds; on_state registered 2; on_hold_ended 7 (resumed)"));
 }
 
 TEST_F(BackendShutdownTest, WhoDidNotQuiesceHasNothingToEnd) {
@@ -82,6 +84,21 @@ TEST_F(BackendShutdownTest, AnotherQuiesceGoesOnWithTheNextBroker) {
   operation(9);
   (void)happened();
   EXPECT_EQ(comes_back(kNextEpoch), "on_active_holds; on_state registered 2");
+  says(0, HoldEnded{7, HoldEnd::kResumed});
+  EXPECT_EQ(happened(), "on_hold_ended 7 (resumed)");
+}
+
+// Whoever takes up work again would be listed as quiesced.
+TEST_F(BackendShutdownTest, DoesNotEndWhatAnOperatorQuiesced) {
+  listen();
+  handle_with([](Request&) {});
+  quiesce(7, QuiesceReason::kMaintenance);
+  quiesce(8, QuiesceReason::kBrokerShutdown);
+  (void)happened();
+  EXPECT_EQ(comes_back(kNextEpoch), "on_active_holds; on_state registered 2");
+  says(0, HoldEnded{7, HoldEnd::kResumed});
+  EXPECT_EQ(happened(), "on_hold_ended 7 (resumed)");
+  EXPECT_EQ(comes_back("one more epoch.."), "on_active_holds; on_state registered 2");
 }
 
 }  // namespace

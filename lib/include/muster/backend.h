@@ -10,6 +10,8 @@
 //   backend.on_quiesce([&](muster::Request& request) { server.drain(); });
 //   backend.on_hold_ended([&](const muster::HoldEnded&) { server.resume(); });
 //   backend.start();
+//   ...
+//   if (backend.is_held(path)) return busy();  // before a file is opened
 //
 // No broker is not an error: the backend connects when there is one, comes back when it restarts,
 // registers again, and sends an answer that the old connection lost. An operation that reaches it
@@ -134,6 +136,9 @@ class Request {
   // now and then, and returns. Returning after it was true does not acknowledge: the answer is
   // BackendError, since whoever gives up has not done it.
   [[nodiscard]] bool cancelled() const noexcept;
+  // To stay released, or quiesced, from the ack until on_hold_ended() is called; nothing where the
+  // operator does not ask for that. Its id is what on_hold_ended() names.
+  [[nodiscard]] std::optional<ActiveHold> hold() const;
   [[nodiscard]] std::string_view traceparent() const noexcept;
   [[nodiscard]] std::string_view tracestate() const noexcept;
 
@@ -189,6 +194,7 @@ class Backend {
   using CancelHandler = std::function<void(BroadcastId)>;
   using StateHandler = std::function<void(const StateChange&)>;
   using HoldsHandler = std::function<void(const std::vector<ActiveHold>&)>;
+  using HoldStartHandler = std::function<void(const ActiveHold&)>;
   using HoldEndHandler = std::function<void(const HoldEnded&)>;
 
   // With threads of its own. Throws std::invalid_argument when the options break a rule.
@@ -212,9 +218,15 @@ class Backend {
   void on_state(StateHandler handler);
   // At each registration, before anything else; with an empty list when there are none.
   void on_active_holds(HoldsHandler handler);
-  // `why` kResumed: the quiesce that this backend acked is over (hold_id is its broadcast),
-  // and it takes up its work again. If the backend was away then, this comes when it is back. After
-  // the quiesce of a broker that goes down it comes with the registration at the next broker.
+  // A hold begins for this backend: after it acked a release with one, and at a registration for
+  // each active one that it did not know. One without a path is a quiesce that was under way when
+  // it registered. For a quiesce that it acks itself this is not called: on_quiesce() was.
+  void on_hold_started(HoldStartHandler handler);
+  // It ended, whatever `why`: once for each that began, and once for all quiesces that this backend
+  // acked, when the last of them ended (hold_id is the broadcast of one of them), upon which it
+  // takes up its work again. If the backend was away then, this comes when it is back, with
+  // kWhileAway unless it is of a quiesce that this backend acked. After the quiesce of a broker
+  // that goes down it comes with the registration at the next broker.
   void on_hold_ended(HoldEndHandler handler);
 
   // Begins to connect. Returns at once; once only (throws std::logic_error the second time). After
@@ -229,6 +241,14 @@ class Backend {
   // still waits for its handler is not run.
   void stop(std::chrono::milliseconds patience = std::chrono::milliseconds(1000));
   [[nodiscard]] ConnectionState state() const noexcept;
+  // `path`, absolute and lexically normal, must not be opened: it is at or below the path, or its
+  // alias, of a hold that goes on. So it is as well while the handler of a release with a hold runs
+  // (or defers): what it closed, no other thread opens again before the ack. False again as soon as
+  // that one answers otherwise, or the hold ends, before on_hold_ended() is called. Holds go on
+  // while there is no broker, and end for this backend with stop(). A quiesce covers no path.
+  // Cheap where there is no hold. In a child that was forked it is false until the child itself has
+  // registered.
+  [[nodiscard]] bool is_held(std::string_view path) const;
 
  private:
   struct Impl;
