@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using Timer = BackendPort::Timer;
 
-constexpr char kOtherEpoch[] = "the next broker.";
+constexpr char kEpochAfterHold[] = "the next broker.";
 
 ActiveHold hold_on(HoldId id, std::string path, std::string alias = {}) {
   return {id, std::move(path), 0, std::move(alias)};
@@ -276,7 +276,7 @@ TEST_F(BackendHoldTest, AHoldThatIsStillListedGoesOn) {
   joined();
   asks_to_hold(7);
   (void)happened();
-  for (const char* epoch : {kEpoch, kOtherEpoch, "one more epoch.."}) {
+  for (const char* epoch : {kEpoch, kEpochAfterHold, "one more epoch.."}) {
     reconnects();
     EXPECT_TRUE(held()) << "while there is no broker";
     (void)happened();
@@ -290,7 +290,7 @@ TEST_F(BackendHoldTest, AHoldThatIsStillListedGoesOn) {
 
 TEST_F(BackendHoldTest, AHoldThatIsNotListedAnyMoreEndedMeanwhile) {
   const std::string end = "on_hold_ended 7 (" + std::string(to_string(HoldEnd::kWhileAway)) + ")";
-  for (const char* epoch : {kEpoch, kOtherEpoch, ""}) {
+  for (const char* epoch : {kEpoch, kEpochAfterHold, ""}) {
     handle_with([](Request&) {});
     if (port_.state != ConnectionState::kRegistered) start();
     registered(1, kEpoch, {hold_on(6, "/mnt/a")});
@@ -347,7 +347,7 @@ TEST_F(BackendHoldTest, WhatAnEarlierBrokerAskedIsNotHeldForTheNext) {
   started_and_registered();
   asks_to_hold(7);
   EXPECT_TRUE(held());
-  EXPECT_EQ(comes_back({}, kOtherEpoch), "on_cancel 7; on_active_holds; on_state registered 2");
+  EXPECT_EQ(comes_back({}, kEpochAfterHold), "on_cancel 7; on_active_holds; on_state registered 2");
   EXPECT_FALSE(held());
   acks(0);
   EXPECT_EQ(happened(), "") << "the next broker did not ask";
@@ -502,7 +502,7 @@ TEST_F(BackendHoldTest, NoListEndsAQuiesceThatItAcked) {
   (void)happened();
   EXPECT_EQ(comes_back({hold_on(7, {})}), "on_active_holds ; on_state registered 2")
       << "it knows that it is quiesced";
-  for (const char* epoch : {kEpoch, kOtherEpoch}) {
+  for (const char* epoch : {kEpoch, kEpochAfterHold}) {
     EXPECT_EQ(comes_back({}, epoch), "on_active_holds; on_state registered 2") << epoch;
   }
   ends(7, HoldEnd::kResumed);
@@ -573,7 +573,7 @@ TEST_F(BackendHoldTest, TheEndOfAQuiesceWaitsForABusyHandlerAcrossAReconnect) {
   (void)happened();
   handlers_are_busy();
   ends(3, HoldEnd::kResumed);
-  EXPECT_EQ(comes_back({}, kOtherEpoch), "");
+  EXPECT_EQ(comes_back({}, kEpochAfterHold), "");
   handlers_go_on();
   EXPECT_EQ(happened(),
             "on_hold_ended 3 (resumed); on_state connecting (the connection to the broker ended: "
