@@ -34,7 +34,8 @@ FakeBackend::FakeBackend(SharedState& shared, std::size_t index)
     : shared_(shared),
       prefix_(shared.options.prefix(index)),
       registration_(shared.options.registration_of(index)),
-      registration_frame_(wire::encode(kRegisterRequest, registration_)) {
+      registration_frame_(wire::encode(kRegisterRequest, registration_)),
+      files_(shared.options.keep_open, [this](const std::string& line) { say(line); }) {
   ++shared_.counts[static_cast<std::size_t>(state_)];
 }
 
@@ -74,6 +75,7 @@ void FakeBackend::connect() {
     return become(was_connected_ ? BackendState::kGone : BackendState::kUnreachable);
   }
   if (!std::exchange(waiting_told_, true)) say("waiting " + shared_.options.socket.native());
+  files_.open_unheld(holds_);
   connect_in(kRetry);
 }
 
@@ -134,9 +136,18 @@ void FakeBackend::on_frame(Connection& connection, std::string_view body) {
 void FakeBackend::on_message(const Registered& registered) {
   say("registered " + registration_.key.to_string() + " incarnation " +
       std::to_string(registered.incarnation));
-  for (const ActiveHold& hold : registered.active_holds) {
-    say("hold " + std::to_string(hold.id) + " " + escape_bytes(hold.path_prefix));
+  for (const ActiveHold& hold : registered.active_holds) say("hold " + describe(hold));
+  const auto is_in = [](const std::vector<ActiveHold>& holds, HoldId id) {
+    return std::any_of(holds.begin(), holds.end(),
+                       [id](const ActiveHold& hold) { return hold.id == id; });
+  };
+  for (const ActiveHold& hold : std::vector(holds_)) {
+    if (!is_in(registered.active_holds, hold.id)) hold_ends(hold.id, "while-away");
   }
+  for (const ActiveHold& hold : registered.active_holds) {
+    if (!is_in(holds_, hold.id)) hold_starts(hold);
+  }
+  files_.open_unheld(holds_);
   if (state_ == BackendState::kConnected) become(BackendState::kRegistered);
 }
 
@@ -157,7 +168,9 @@ void FakeBackend::on_message(const OutgoingOperation& operation) {
   say("operation " + text);
   std::size_t& times = times_.at(kind);
   const std::size_t behaviour = std::min(times++, behaviours.size() - 1);
-  asked_[asked_next_++ % asked_.size()] = Asked{operation.broadcast_id, behaviour};
+  Asked& asked = asked_[asked_next_++ % asked_.size()];
+  asked = Asked{operation.broadcast_id, behaviour, false, {}, operation.hold_id};
+  if (const auto* release = operation.operation.as_release_handles()) asked.release = *release;
   play(*this, behaviours[behaviour], operation);
 }
 
@@ -172,7 +185,8 @@ void FakeBackend::on_message(Connection& connection, const Refusal& refusal) {
 }
 
 void FakeBackend::on_message(const HoldEnded& ended) {
-  say("hold-ended " + std::to_string(ended.hold_id) + " " + std::string(to_string(ended.why)));
+  hold_ends(ended.hold_id, to_string(ended.why));
+  files_.open_unheld(holds_);
 }
 
 void FakeBackend::on_message(const wire::Deregistered&) {
@@ -213,7 +227,10 @@ void FakeBackend::send(std::string_view bytes, const std::string& what) {
 }
 
 void FakeBackend::answer(std::uint64_t request_id, const Ack& message) {
+  const Asked* const asked = find(request_id);
+  if (asked != nullptr) release_files(*asked);
   send(wire::encode(request_id, message), std::to_string(request_id) + " ack");
+  if (asked != nullptr) after_ack(*asked);
 }
 
 void FakeBackend::answer(std::uint64_t request_id, const Failure& message) {
@@ -257,6 +274,36 @@ void FakeBackend::leave() {
   if (state_ == BackendState::kLeaving) return;
   if (connection_) connection_->close();
   become(BackendState::kAway);
+}
+
+// --- files and holds
+
+void FakeBackend::release_files(const Asked& asked) {
+  if (!asked.release || shared_.options.never_close) return;
+  if (!files_.close_below(*asked.release) || !shared_.options.reopen_after) return;
+  shared_.loop.later(*shared_.options.reopen_after, [this] { files_.open_all(); });
+}
+
+void FakeBackend::after_ack(const Asked& asked) {
+  if (!asked.release) return;
+  const bool is_new =
+      asked.hold && std::none_of(holds_.begin(), holds_.end(),
+                                 [&](const auto& one) { return one.id == *asked.hold; });
+  if (is_new) hold_starts({*asked.hold, asked.release->path_prefix, 0, asked.release->alias});
+  // As soon as somebody needs them, but never in the way of the ack.
+  if (!asked.hold && !shared_.options.reopen_after) {
+    shared_.loop.later(milliseconds(0), [this] { files_.open_unheld(holds_); });
+  }
+}
+
+void FakeBackend::hold_starts(ActiveHold hold) {
+  say("hold-started " + describe(hold));
+  holds_.push_back(std::move(hold));
+}
+
+void FakeBackend::hold_ends(HoldId id, std::string_view why) {
+  say("hold-ended " + std::to_string(id) + " " + std::string(why));
+  std::erase_if(holds_, [id](const ActiveHold& hold) { return hold.id == id; });
 }
 
 bool FakeBackend::is_cancelled(std::uint64_t request_id) const {

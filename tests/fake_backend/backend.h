@@ -11,8 +11,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "fake_backend/connection.h"
+#include "fake_backend/kept_files.h"
 #include "fake_backend/loop.h"
 #include "fake_backend/options.h"
 #include "fake_backend/output.h"
@@ -81,6 +84,8 @@ class FakeBackend final : Connection::Owner {
     std::uint64_t id = 0;
     std::size_t behaviour = 0;
     bool cancelled = false;
+    std::optional<ReleaseHandles> release;
+    std::optional<HoldId> hold;
   };
 
   void on_frame(Connection& connection, std::string_view body) override;
@@ -100,6 +105,11 @@ class FakeBackend final : Connection::Owner {
   void register_now();
   void connection_is_over();
   [[nodiscard]] Asked* find(std::uint64_t request_id);
+  // What an ack says is done before it is sent, and what follows after.
+  void release_files(const Asked& asked);
+  void after_ack(const Asked& asked);
+  void hold_starts(ActiveHold hold);
+  void hold_ends(HoldId id, std::string_view why);
 
   SharedState& shared_;
   const std::string prefix_;
@@ -116,6 +126,8 @@ class FakeBackend final : Connection::Owner {
   std::array<Asked, 32> asked_{};   // a ring
   std::size_t asked_next_ = 0;
   std::array<std::size_t, BroadcastOperation::kKnown> times_{};  // asked, by OperationKind
+  KeptFiles files_;
+  std::vector<ActiveHold> holds_;
 };
 
 }  // namespace muster::fake

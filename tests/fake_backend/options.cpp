@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "muster/path.h"
 #include "muster/socket_dir.h"
 #include "muster/text.h"
 
@@ -24,6 +25,7 @@ struct Raw {
   std::string idle_timeout;
   std::array<std::vector<std::string>, BroadcastOperation::kKnown> on;  // by OperationKind
   std::string registering = "now";
+  std::string reopen_after;
 };
 
 class UsageError : public std::runtime_error {
@@ -100,6 +102,12 @@ void convert(const Raw& raw, Options& options) {
     options.on.at(i) = read_behaviours(behaviour_option(i), raw.on.at(i));
   }
   options.registering = read_registering(raw.registering);
+  for (std::string& path : options.keep_open) {
+    NormalizedPath normal = normalize_path_prefix(path);
+    if (!normal.problem.empty()) throw UsageError("--keep-open: " + normal.problem);
+    path = std::move(normal.path);
+  }
+  options.reopen_after = read_duration("--reopen-after", raw.reopen_after);
 }
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
@@ -143,6 +151,17 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
   app.add_option("--register", raw.registering,
                  "how it registers: now, never, half-frame, byte-by-byte[:D], garbage[:KIND]")
       ->type_name("HOW");
+  app.add_option("--keep-open", options.keep_open,
+                 "has this file (made if it is missing) or directory open; repeatable. A release\n"
+                 "that covers it and is acked closes it, and it is opened again at once, or when\n"
+                 "no hold covers it any more")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("--reopen-after", raw.reopen_after,
+                 "opens what a release closed again after so long, although it is held")
+      ->type_name("D");
+  app.add_flag("--never-close", options.never_close, "acks releases, and keeps all files open");
   app.add_flag("!--no-reconnect", options.reconnect,
                "does not come back when the broker ends a connection; exits when all are ended");
   app.add_flag("--quiet", options.quiet, "prints only 'ready N' once all are registered");

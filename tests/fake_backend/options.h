@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,10 @@ struct Options {
   std::array<std::vector<Behaviour>, BroadcastOperation::kKnown> on;  // by OperationKind
   // How it registers: kAck at once, kSilent never, kHalfFrame, kByteByByte, kGarbage.
   Behaviour registering;
+  std::vector<std::string> keep_open;  // files or directories
+  bool never_close = false;            // it acks and keeps them open
+  // Opens them again so long after it closed them, whatever is held.
+  std::optional<std::chrono::milliseconds> reopen_after;
   bool reconnect = true;
   bool quiet = false;
   bool verbose = false;

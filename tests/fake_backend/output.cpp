@@ -38,6 +38,12 @@ std::string describe(const BroadcastOperation& operation) {
   return operation.to_string();
 }
 
+std::string describe(const ActiveHold& hold) {
+  std::string text = std::to_string(hold.id);
+  if (!hold.path_prefix.empty()) text += " " + escape_bytes(hold.path_prefix);
+  return text;
+}
+
 std::string describe(RefusalCode code) {
   std::string word(to_string(code));
   std::replace(word.begin(), word.end(), ' ', '-');
