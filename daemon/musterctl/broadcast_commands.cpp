@@ -45,6 +45,7 @@ class ReleaseHandlesCommand : public OperationCommand {
                        return problem;
                      });
     options_.declare(options);
+    options_.declare_verify(options);
     options.flag("--as-written",
                  "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
                  "it, and ask no backend if that fails",
@@ -56,9 +57,12 @@ class ReleaseHandlesCommand : public OperationCommand {
         "path and the spelling that was given.\n"
         "A PATH that does not exist is sent all the same, with a warning. One that cannot be\n"
         "resolved for another reason is an error, and no backend is asked.\n"
+        "An ack is a claim of the backend. --verify asks the kernel, which also sees processes "
+        "that\n"
+        "know nothing of Muster; see musterctl holders --help.\n"
         "\n"
         "Examples:\n"
-        "  musterctl release-handles /var/cache/x && rm -r /var/cache/x\n"
+        "  musterctl release-handles --verify --wait 5s /var/cache/x && rm -r /var/cache/x\n"
         "  musterctl release-handles --timeout 30s --select 'service=zcc*,label.tier=hot' /mnt/a\n"
         "  musterctl release-handles --json . | jq '.result.timeouts'\n"
         "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
@@ -145,8 +149,9 @@ class ResultCommand : public Command {
     options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose_);
     declare_quiet(options, quiet_);
     options.epilogue(
-        "The exit status is that of the broadcast; 1 while it runs. Late answers are listed and\n"
-        "change nothing.\n"
+        "The exit status is that of the broadcast and its verification; 1 while it runs. Late "
+        "answers\n"
+        "are listed and change nothing.\n"
         "\n"
         "Examples:\n"
         "  musterctl result\n"

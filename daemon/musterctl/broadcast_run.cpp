@@ -67,6 +67,28 @@ void warn_of_unknown(const Invocation& to, const Accepted& accepted) {
                  "do\n");
 }
 
+// A broker that is older than what is asked of it takes no notice. Returns what that makes of the
+// exit status.
+int warn_of_older_broker(const Invocation& to, ControlClient& client,
+                         const BroadcastRequest& request, BroadcastId id) {
+  if (!request.verify && !request.hold) return kAllAcked;
+  std::optional<BroadcastReport> report;
+  try {
+    report = client.report(id);
+  } catch (const ControlFailure& failure) {
+    if (failure.kind() != ControlFailure::Kind::kRefused) throw;
+    return kAllAcked;  // it may start broadcasts and not look at them
+  }
+  const auto warn_older = [&](const char* cannot) {
+    to.console.err("musterctl: warning: the broker is older than this musterctl and cannot " +
+                   std::string(cannot) + ": restart it\n");
+  };
+  if (request.hold && !report->hold) warn_older("hold");
+  if (request.verify && !report->verify) warn_older("verify");
+  if (request.hold && !report->hold) return kRefused;
+  return request.verify && !report->verify ? kStillHeld : kAllAcked;
+}
+
 int run_detached(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
                  const BroadcastRequest& request, const std::vector<std::string>& warnings) {
   const Accepted accepted = client.start_broadcast(request);
@@ -83,6 +105,8 @@ int run_detached(const Invocation& to, const BroadcastOptions& options, ControlC
     to.console.out(std::to_string(accepted.broadcast_id) + '\n');
   }
   warn_of_unknown(to, accepted);
+  const int older = warn_of_older_broker(to, client, request, accepted.broadcast_id);
+  if (older != kAllAcked) return older;
   if (accepted.targets > 0) return kAllAcked;
   if (accepted.backends_unknown) return kNotAllAcked;
   return options.allow_empty ? kAllAcked : kNobody;
@@ -141,8 +165,9 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
   return kSignalled + signal;
 }
 
+// `clear`: whether the kernel said so, where it was to be asked.
 int ask_host(const Invocation& to, const BroadcastOptions& options, const BroadcastRequest& request,
-             const std::vector<std::string>& warnings) {
+             const std::vector<std::string>& warnings, bool& clear) {
   ControlClient client = make_client(to, !options.quiet);
   if (options.dry_run) return run_dry(to, options, client, request, warnings);
   if (options.detach) return run_detached(to, options, client, request, warnings);
@@ -151,6 +176,7 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
   style.name_acks = options.verbose;
   style.asked_timeout = request.ack_timeout;
   style.deadline = request.deadline;
+  style.verify = request.verify;
   HowFar far;
   auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
   int signal = 0;
@@ -167,23 +193,29 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
       });
   display.reset();
   if (!report) return stopped_waiting(to, far, signal);
+  clear = is_clear(*report);
   style.joined = far.joined;
   if (!options.quiet) {
     print_report(to, client, *report, std::move(style), options.selection, warnings);
   }
-  return exit_status_of(*report, options.allow_empty);
+  return exit_status_of(*report, options.allow_empty, request.verify);
 }
 
 }  // namespace
 
 int run_broadcast(const Invocation& to, const BroadcastOptions& options,
                   BroadcastOperation operation, const std::vector<std::string>& warnings) {
+  options.check();
   warn(to, options, warnings);
   const BroadcastRequest request = options.request(std::move(operation));
-  if (!asks_sessions(to, options)) return ask_host(to, options, request, warnings);
-  return run_with_sessions(to, options, request, [&](const Invocation& host) {
-    return ask_host(host, options, request, warnings);
+  bool clear = false;
+  if (!asks_sessions(to, options)) return ask_host(to, options, request, warnings, clear);
+  const int status = run_with_sessions(to, options, request, [&](const Invocation& host) {
+    return ask_host(host, options, request, warnings, clear);
   });
+  // Where the host's broker had nobody to ask, the outcomes are the sessions' alone.
+  const bool unproven = request.verify && !options.detach && !clear;
+  return status == kAllAcked && unproven ? static_cast<int>(kStillHeld) : status;
 }
 
 void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,

@@ -145,35 +145,13 @@ std::string unseen_of(const HolderScan& scan) {
   return text;
 }
 
-// What the kernel says of the files themselves.
-std::string shown_leases(const LeaseResult& leases) {
-  std::string text;
-  if (leases.files > 0) {
-    text = std::to_string(leases.proven) + " of " + counted(leases.files, "file") + " proven free";
-  }
-  const auto add = [&](const std::string& more) { text += (text.empty() ? "" : "; ") + more; };
-  if (leases.busy > 0) {
-    add(std::to_string(leases.busy) + (leases.busy == 1 ? " is" : " are") + " open, as " +
-        quote_if_needed(leases.busy_example));
-  }
-  if (leases.refused > 0) {
-    add(std::to_string(leases.refused) +
-        " could not be asked: " + escape_controls(leases.refused_why));
-  }
-  if (!leases.complete) add(escape_controls(leases.incomplete_why));
-  return text;
-}
-
 std::string answer_of(const HolderScan& scan) {
   const std::string path = quote_if_needed(scan.prefix);
   switch (scan.verdict) {
     case HolderVerdict::kClear:
       return "Clear: nobody has a file below " + path + " in use";
     case HolderVerdict::kHeld: {
-      const auto sure = static_cast<std::uint64_t>(
-          std::count_if(scan.holders.begin(), scan.holders.end(),
-                        [](const Holder& one) { return !one.possibly; }));
-      const std::uint64_t holders = sure + scan.more_holders + (scan.held_by_unknown() ? 1U : 0U);
+      const std::uint64_t holders = sure_holders(scan);
       return "Held: " + counted(holders, "holder") + (holders == 1 ? " has" : " have") +
              " files below " + path + " in use";
     }
@@ -188,6 +166,36 @@ std::string answer_of(const HolderScan& scan) {
 }
 
 }  // namespace
+
+// What the kernel says of the files themselves.
+std::string shown_leases(const LeaseResult& leases, std::string_view proven) {
+  std::string text;
+  if (leases.files > 0) {
+    text = std::to_string(leases.proven) + " of " + counted(leases.files, "file") + ' ' +
+           std::string(proven);
+  }
+  const auto add = [&](const std::string& more) { text += (text.empty() ? "" : "; ") + more; };
+  if (leases.busy > 0) {
+    add(std::to_string(leases.busy) + (leases.busy == 1 ? " is" : " are") + " open, as " +
+        quote_if_needed(leases.busy_example));
+  }
+  if (leases.refused > 0) {
+    add(std::to_string(leases.refused) +
+        " could not be asked: " + escape_controls(leases.refused_why));
+  }
+  if (!leases.complete) add(escape_controls(leases.incomplete_why));
+  return text;
+}
+
+std::uint64_t sure_holders(const HolderScan& scan) {
+  const auto sure = static_cast<std::uint64_t>(std::count_if(
+      scan.holders.begin(), scan.holders.end(), [](const Holder& one) { return !one.possibly; }));
+  return sure + scan.more_holders + (scan.held_by_unknown() ? 1U : 0U);
+}
+
+std::string show_holder_rows(const HolderScan& scan, const HoldersStyle& style) {
+  return table_of(scan, style) + unseen_of(scan);
+}
 
 std::string what_ends(const Holder& holder, const std::string& path) {
   if (holder.pid != 0) return what_ends_process(holder, path);
@@ -222,9 +230,9 @@ std::string show_holders(const HolderScan& scan, const HoldersStyle& style) {
   if (!scan.problem.empty()) {
     return style.paint.warning("Unknown: " + escape_controls(scan.problem)) + '\n';
   }
-  std::string text = table_of(scan, style) + unseen_of(scan);
+  const std::string text = show_holder_rows(scan, style);
   std::string answer = answer_of(scan);
-  if (const std::string leases = shown_leases(scan.leases); !leases.empty()) {
+  if (const auto leases = shown_leases(scan.leases, "proven free"); !leases.empty()) {
     answer += " (" + leases + ')';
   }
   answer += '.';

@@ -2,7 +2,9 @@
 // that is the answer. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "muster/holders.h"
 
@@ -17,6 +19,14 @@ struct HoldersStyle {
 };
 
 [[nodiscard]] std::string show_holders(const HolderScan& scan, const HoldersStyle& style);
+
+// Its parts, for whoever says more in the sentence. The table, and a line for what was not seen.
+[[nodiscard]] std::string show_holder_rows(const HolderScan& scan, const HoldersStyle& style);
+// "187 of 187 files proven", then what is missing; empty when no file was asked for. `proven`: how
+// one is called that nobody else has open.
+[[nodiscard]] std::string shown_leases(const LeaseResult& leases, std::string_view proven);
+// How many have files in use for sure; the unknown one that keeps a file open counts as one.
+[[nodiscard]] std::uint64_t sure_holders(const HolderScan& scan);
 
 // What would end that holder: a command where there is one, else a few words. Never run by anybody
 // but the operator.

@@ -10,6 +10,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "model/time_text.h"
+#include "os/holders/scan.h"
 
 namespace muster::ctl {
 namespace {
@@ -210,6 +211,35 @@ void BroadcastOptions::declare(Options& options) {
   options.exclude("--detach", "--quiet");  // the id is all that it prints
 }
 
+void BroadcastOptions::declare_verify(Options& options) {
+  options.flag("--verify",
+               "Then ask the kernel who still has files in use. The exit status is 0 only if "
+               "nobody has, and 6 if somebody has or not everything could be seen",
+               verify);
+  options.duration("--wait",
+                   "With --verify look again until nobody has files in use, at most so long. "
+                   "Default: look once",
+                   wait);
+  options.exclude("--verify", "--dry-run");
+}
+
+void BroadcastOptions::declare_hold(Options& options) {
+  options.flag("--hold",
+               "Keep it so: print the report, then hold until Ctrl-C (or SIGTERM), which ends the "
+               "hold. With --ttl return at once, and the hold goes on until then",
+               hold);
+  options.duration("--ttl", "With --hold how long. `musterctl hold end ID` ends it before", ttl);
+  options.exclude("--hold", "--dry-run");
+}
+
+void BroadcastOptions::check() const {
+  if (wait && !verify) throw UsageError("--wait is of --verify: give both");
+  if (ttl && !hold) throw UsageError("--ttl is of --hold: give both");
+  if (hold && detach && !ttl) {
+    throw UsageError("--hold --detach needs --ttl: nobody would end the hold");
+  }
+}
+
 BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {
   BroadcastRequest request;
   request.operation = std::move(operation);
@@ -217,6 +247,12 @@ BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {
   request.deadline = deadline;
   request.selection = selection;
   request.operation_key = key;
+  if (verify) {
+    request.verify = true;
+    request.verify_wait = wait.value_or(std::chrono::milliseconds(0));
+    request.mount_namespace = os::own_mount_namespace();
+  }
+  if (hold) request.hold = HoldRequest{!ttl, ttl};
   request.traceparent = trace_context("TRACEPARENT");
   request.tracestate = trace_context("TRACESTATE");
   return request;

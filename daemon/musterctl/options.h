@@ -72,8 +72,17 @@ struct BroadcastOptions {
   std::filesystem::path sessions_dir = kSessionsDir;
   bool names_sessions_dir = false;  // by --sessions-dir
   bool no_sessions = false;
+  bool verify = false;
+  std::optional<std::chrono::milliseconds> wait;  // of --verify
+  bool hold = false;                              // --hold or --ttl
+  std::optional<std::chrono::milliseconds> ttl;
 
   void declare(Options& options);
+  // --verify and --wait, of a release.
+  void declare_verify(Options& options);
+  void declare_hold(Options& options);
+  // Throws UsageError where what they say does not go together.
+  void check() const;
   // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.
   [[nodiscard]] BroadcastRequest request(BroadcastOperation operation) const;
 };

@@ -12,54 +12,10 @@
 #include "muster/report.h"
 
 #include "musterctl/console.h"
+#include "musterctl/exit_status.h"
 #include "musterctl/options.h"
 
 namespace muster::ctl {
-
-// What musterctl's exit status says. Scripts depend on it: numbers are never given a new meaning.
-enum ExitStatus : int {
-  kAllAcked = 0,     // or: the command did what it was asked
-  kNotAllAcked = 1,  // a live backend did not ack (or has not yet)
-  kUsage = 2,
-  kUnreachable = 3,  // no broker, or its connection ended
-  kRefused = 4,      // the broker said no
-  kNobody = 5,       // there was nobody to ask
-  kStillHeld = 6,    // somebody has the files in use, or it could not be seen whether
-  kInternal = 70,    // a bug of musterctl itself (EX_SOFTWARE)
-  kOutputLost = 74,  // its output could not be written (EX_IOERR)
-  kSignalled = 128,  // plus the signal's number
-};
-
-// The status of a broadcast with this report.
-[[nodiscard]] inline int exit_status_of(const BroadcastReport& report, bool allow_empty) {
-  if (report.state == BroadcastState::kRunning) return kNotAllAcked;
-  // Counted backend by backend, too: a newer broker may have outcomes that no list of the result
-  // has.
-  bool asked = report.result.sent_count() > 0;
-  bool acked = report.result.all_live_backends_acked() && !report.backends_unknown;
-  for (const BackendOutcome& backend : report.backends) {
-    if (backend.outcome == OutcomeKind::kSkippedDead) continue;
-    asked = true;
-    if (backend.outcome != OutcomeKind::kAck) acked = false;
-  }
-  if (!asked && report.backends_unknown) return kNotAllAcked;
-  if (!asked) return allow_empty ? kAllAcked : kNobody;
-  return acked ? kAllAcked : kNotAllAcked;
-}
-
-// The least that the status of a broadcast can be, by what is in of its report: 0 while it may
-// still end with 0.
-[[nodiscard]] inline int least_exit_status_of(const BroadcastReport& report, bool allow_empty) {
-  if (report.state != BroadcastState::kRunning) return exit_status_of(report, allow_empty);
-  if (report.backends_unknown) return kNotAllAcked;
-  for (const BackendOutcome& backend : report.backends) {
-    const bool may_ack = backend.outcome == OutcomeKind::kOpen ||
-                         backend.outcome == OutcomeKind::kAck ||
-                         backend.outcome == OutcomeKind::kSkippedDead;
-    if (!may_ack) return kNotAllAcked;
-  }
-  return kAllAcked;
-}
 
 // What every command of musterctl is: a name, what it takes, what it does; and the client that it
 // asks its broker with.

@@ -138,6 +138,7 @@ std::string PlainProgress::line(const Event& event) {
     case Event::Kind::kOutcome:
     case Event::Kind::kWorking:
     case Event::Kind::kRedelivered:
+    case Event::Kind::kVerifying:
     case Event::Kind::kEventsLost:
       break;
     default:
@@ -190,6 +191,9 @@ void Progress::apply(const Event& event, TimePoint now) {
       break;
     case Event::Kind::kBroadcastFinished:
       break;
+    case Event::Kind::kVerifying:
+      verifying_ = true;
+      break;
     case Event::Kind::kBackendLost:
     case Event::Kind::kBackendResumed:
     case Event::Kind::kBackendForgotten:
@@ -216,6 +220,7 @@ void Progress::heard(const BackendOutcome& outcome, TimePoint now) {
 
 void Progress::seed(const BroadcastReport& report, TimePoint now) {
   knows_who_is_open_ = true;
+  verifying_ = report.state == BroadcastState::kVerifying;
   started_at_ = now - report.duration;
   const auto count = [](std::uint32_t known, std::size_t reported) {
     return std::max(known, static_cast<std::uint32_t>(reported));
@@ -270,6 +275,10 @@ std::string Progress::line(TimePoint now, std::size_t columns) const {
   std::string text = std::to_string(acks_) + " of " + std::to_string(targets_) + " acked, ";
   if (timeouts_ > 0) text += std::to_string(timeouts_) + " timed out, ";
   if (failures_ > 0) text += std::to_string(failures_) + " failed, ";
+  if (verifying_) {
+    return cut_to(text + time_since(started_at_, now) + "; asking the kernel who has files in use",
+                  columns);
+  }
   text += std::to_string(targets_ > done ? targets_ - done : 0) + " open, ";
   text += time_since(started_at_, now) + waiting_for(now);
   return cut_to(text, columns);

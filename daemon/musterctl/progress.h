@@ -56,8 +56,9 @@ class Progress {
   [[nodiscard]] BroadcastId id() const noexcept { return id_; }
   // False when a report would help.
   [[nodiscard]] bool knows_who_is_open() const noexcept { return knows_who_is_open_; }
-  // "2 of 7 acked, 1 timed out, 4 open, 4.1 s; waiting for soldr 2.0.1 (pid 814) for 4.1 s, +3
-  // more". Named is the one that has been silent for longest. At most `columns`; what is least
+  // When every outcome is in: "7 of 7 acked, 4.1 s; asking the kernel who has files in use".
+  // Else: "2 of 7 acked, 1 timed out, 4 open, 4.1 s; waiting for soldr 2.0.1 (pid 814) for 4.1 s,
+  // +3 more". Named is the one that has been silent for longest. At most `columns`; what is least
   // needed stands last and is cut.
   [[nodiscard]] std::string line(TimePoint now, std::size_t columns) const;
 
@@ -76,6 +77,7 @@ class Progress {
 
   BroadcastId id_ = 0;
   bool knows_who_is_open_ = false;
+  bool verifying_ = false;  // every outcome is in
   TimePoint started_at_{};
   std::uint32_t targets_ = 0;
   std::uint32_t acks_ = 0;

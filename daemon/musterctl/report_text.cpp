@@ -7,8 +7,11 @@
 
 #include "muster/path.h"
 
-#include "musterctl/program.h"
+#include "musterctl/exit_status.h"
+#include "musterctl/hold_text.h"
+#include "musterctl/holders_text.h"
 #include "musterctl/text.h"
+#include "musterctl/verification_text.h"
 
 namespace muster::ctl {
 
@@ -146,6 +149,7 @@ class ReportText {
   std::string text() {
     text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
     text_ += joined() + asked_by() + cut_short() + not_durable() + unknown_backends();
+    list_still_holding();
     list(OutcomeKind::kOpen, "open");
     list(OutcomeKind::kTimeout, "timed out");
     list(OutcomeKind::kFailure, "failed");
@@ -154,7 +158,7 @@ class ReportText {
     if (style_.name_acks) list(OutcomeKind::kAck, "acked");
     list_late(report_.late_acks, "late ack");
     list_late(report_.late_failures, "late answer");
-    text_ += nothing_open() + hint();
+    text_ += nothing_open() + holders() + hold() + hint() + answer();
     return std::move(text_);
   }
 
@@ -177,17 +181,20 @@ class ReportText {
              id;
     }
     const std::string sent = std::to_string(result.sent_count() + count_of(kUnknownOutcome));
+    if (report_.state == BroadcastState::kVerifying) {
+      return style_.paint.warning(acked + sent + " acked in " + after + dead +
+                                  "; asking the kernel who has files in use") +
+             id;
+    }
     if (report_.state == BroadcastState::kCancelled) {
       return style_.paint.error("cancelled after " + after + ": " + acked + sent + " acked" +
                                 dead) +
              id;
     }
-    if (exit_status_of(report_, false) == kNobody)
-      return style_.paint.error(nobody(style_.selective) + dead) + id;
+    const int status = status_of_outcomes(report_, false);
+    if (status == kNobody) return style_.paint.error(nobody(style_.selective) + dead) + id;
     const std::string line = acked + sent + " acked in " + after + dead;
-    return (exit_status_of(report_, false) == kAllAcked ? style_.paint.good(line)
-                                                        : style_.paint.error(line)) +
-           id;
+    return (status == kAllAcked ? style_.paint.good(line) : style_.paint.error(line)) + id;
   }
 
   // The key made it an earlier broadcast's report, which says nothing of now.
@@ -246,6 +253,48 @@ class ReportText {
     return {};
   }
 
+  // Before everything else: an ack that is not true.
+  void list_still_holding() {
+    std::size_t count = 0;
+    for (const StillHolding& holding : still_holding(report_)) {
+      if (++count > style_.most_lines) continue;
+      const BackendOutcome& backend = *holding.backend;
+      line("still holds", OutcomeKind::kFailure,
+           shown_backend(backend.key, backend.pid, backend.uid, style_.user) + ": " +
+               shown_still(holding));
+    }
+    more(count, "still holding");
+  }
+
+  [[nodiscard]] bool verifies() const {
+    return (style_.verify || report_.verify) && is_over(report_.state);
+  }
+
+  [[nodiscard]] std::string holders() const {
+    if (!report_.verification) return {};
+    HoldersStyle rows;
+    rows.paint = style_.paint;
+    rows.user = style_.user;
+    return show_holder_rows(report_.verification->scan, rows);
+  }
+
+  [[nodiscard]] std::string hold() const {
+    if (!report_.hold) return {};
+    HoldStyle style;
+    style.paint = style_.paint;
+    style.user = style_.user;
+    const BroadcastId id = report_.broadcast_id;
+    const ReleaseHandles* release = report_.result.operation.as_release_handles();
+    return shown_hold(id, *report_.hold, style_.now_unix_ms) + '\n' +
+           show_violations(id, *report_.hold, release == nullptr ? "" : release->path_prefix,
+                           style);
+  }
+
+  // The last line, where the kernel was to be asked.
+  [[nodiscard]] std::string answer() const {
+    return verifies() ? answer_of_release(report_, style_.paint) : "";
+  }
+
   [[nodiscard]] std::size_t count_of(OutcomeKind kind) const {
     const auto is_of_kind = [kind](const BackendOutcome& of) { return of.outcome == kind; };
     return static_cast<std::size_t>(
@@ -300,11 +349,11 @@ class ReportText {
 
   [[nodiscard]] std::string hint() const {
     const std::string id = std::to_string(report_.broadcast_id);
-    if (report_.state == BroadcastState::kRunning) {
+    if (!is_over(report_.state)) {
       return "`" + style_.program + " result " + id + " --wait` waits for it, `" + style_.program +
              " cancel " + id + "` stops it\n";
     }
-    const int status = exit_status_of(report_, false);
+    const int status = exit_status_of(report_, false, style_.verify);
     const bool nothing_more = status == kAllAcked || status == kNobody;
     if (cut_ || nothing_more) return {};
     return "`" + style_.program + " result " + id + " --json` has every detail\n";

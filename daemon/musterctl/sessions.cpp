@@ -20,17 +20,6 @@
 
 namespace muster::ctl {
 
-int worst_status(const std::vector<int>& statuses) {
-  int worst = kAllAcked;
-  bool somebody = false;
-  for (const int status : statuses) {
-    if (status == kNobody) continue;
-    somebody = true;
-    worst = std::max(worst, status);
-  }
-  return somebody || statuses.empty() ? worst : kNobody;
-}
-
 // --- asking them
 
 namespace {
@@ -213,6 +202,16 @@ std::string session_name(const SessionBroker& broker, const UserName& user) {
          escape_bytes(broker.socket_dir.native());
 }
 
+// What the session brokers are asked for. The host's broker verifies: it sees every process. And a
+// hold is of one broker.
+BroadcastRequest request_of_sessions(BroadcastRequest request) {
+  request.verify = false;
+  request.verify_wait = {};
+  request.mount_namespace = 0;
+  request.hold.reset();
+  return request;
+}
+
 class SessionRun {
  public:
   SessionRun(const Invocation& to, const BroadcastOptions& options) : to_(to), options_(options) {}
@@ -251,7 +250,17 @@ class SessionRun {
       return worst_status(statuses);
     }
     note("asking " + counted(found.brokers.size(), "broker") + " of user sessions, too");
-    SessionAsks sessions(found.brokers, request, options_.allow_empty);
+    SessionAsks sessions(found.brokers, request_of_sessions(request), options_.allow_empty);
+    int signal = 0;
+    std::vector<SessionAnswer> answers;
+    // The kernel is asked when everybody had their time.
+    if (request.verify) answers = wait_for(sessions, signal);
+    if (signal != 0) {
+      report_error(to_.console, to_.common.json, "SIGNAL",
+                   "no longer waiting for the brokers of user sessions: the host's broker was not "
+                   "asked");
+      return kSignalled + signal;
+    }
     HostConsole console(to_.console);
     const int status = run_host(to_, console, host);
     if (gave_up(status)) {
@@ -259,11 +268,7 @@ class SessionRun {
       return status;
     }
     statuses.push_back(status);
-    int signal = 0;
-    const std::vector<SessionAnswer> answers = sessions.wait([&] {
-      signal = to_.interrupted();
-      return signal == 0 && (options_.quiet || !to_.console.out_reader_gone());
-    });
+    if (!request.verify) answers = wait_for(sessions, signal);
     for (const SessionAnswer& answer : answers) statuses.push_back(answer.status);
     print(console.said(), answers, request);
     return signal != 0 ? kSignalled + signal : worst_status(statuses);
@@ -297,6 +302,14 @@ class SessionRun {
     }
     to_.console.out(of_host);
     for (const SessionAnswer& answer : answers) print_text(answer, request);
+  }
+
+  // `signal`: the one that ended the waiting, if one did.
+  std::vector<SessionAnswer> wait_for(SessionAsks& sessions, int& signal) {
+    return sessions.wait([&] {
+      signal = to_.interrupted();
+      return signal == 0 && (options_.quiet || !to_.console.out_reader_gone());
+    });
   }
 
   static std::string without_report(const SessionAnswer& answer) {

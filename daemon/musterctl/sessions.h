@@ -22,9 +22,6 @@
 
 namespace muster::ctl {
 
-// One exit status for several brokers: the highest, but one that had nobody to ask adds nothing.
-[[nodiscard]] int worst_status(const std::vector<int>& statuses);
-
 // --- asking them
 
 // Asks the brokers of user sessions for a broadcast, all at the same time and beside the host's.

@@ -1,6 +1,7 @@
 #include "musterctl/user_names.h"
 
 #include <condition_variable>
+#include <csignal>
 #include <grp.h>
 #include <map>
 #include <memory>
@@ -68,6 +69,10 @@ class BoundedNames : public std::enable_shared_from_this<BoundedNames> {
   bool start() {
     try {
       std::thread([self = shared_from_this(), uid = *pending_] {
+        // They are the main thread's: it may wait for them.
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
         std::string name = self->look_up_(uid);
         const std::lock_guard lock(self->mutex_);
         self->known_.emplace(uid, std::move(name));

@@ -1,6 +1,7 @@
 // What musterctl says to a command line, before it looks for a broker.
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -215,6 +216,66 @@ TEST(ExitStatus, OfABroadcastIsOneForEachThingAScriptCares) {
   newer.result.acks.clear();
   newer.backends.erase(newer.backends.begin());
   EXPECT_EQ(exit_status_of(newer, true), 1);
+}
+
+TEST(ExitStatus, OfAVerifiedReleaseIsZeroOnlyWhenTheKernelSaysClear) {
+  using test::finished;
+  using test::outcome_of;
+  const BroadcastOperation operation = BroadcastOperation::release_handles("/x");
+  const auto ack = outcome_of("a", 1, OutcomeKind::kAck);
+  const auto late = outcome_of("b", 1, OutcomeKind::kTimeout);
+  using Verdict = HolderVerdict;
+  const struct {
+    const char* name;
+    std::vector<BackendOutcome> backends;
+    std::optional<Verdict> verdict;
+    bool allow_empty;
+    int status;
+  } kRows[] = {
+      {"acked and clear", {ack}, Verdict::kClear, false, 0},
+      {"acked and held", {ack}, Verdict::kHeld, false, 6},
+      {"acked and not seen", {ack}, Verdict::kUnknown, false, 6},
+      {"acked and cut short", {ack}, std::nullopt, false, 6},
+      {"not acked and clear", {ack, late}, Verdict::kClear, false, 1},
+      {"not acked and held", {late}, Verdict::kHeld, false, 1},
+      {"nobody and clear", {}, Verdict::kClear, false, 5},
+      {"nobody, who may be, and clear", {}, Verdict::kClear, true, 0},
+      {"nobody, who may be, and held", {}, Verdict::kHeld, true, 6},
+  };
+  for (const auto& row : kRows) {
+    BroadcastReport report = finished(operation, row.backends);
+    report.verify = true;
+    if (row.verdict) report.verification.emplace().scan.verdict = *row.verdict;
+    EXPECT_EQ(exit_status_of(report, row.allow_empty), row.status) << row.name;
+    EXPECT_EQ(exit_status_of(report, row.allow_empty, true), row.status) << row.name;
+    // An older broker says nothing of it; then only the operator's wish shows that it is missing.
+    report.verify = false;
+    report.verification.reset();
+    const int without = status_of_outcomes(report, row.allow_empty);
+    EXPECT_EQ(exit_status_of(report, row.allow_empty), without) << row.name;
+    EXPECT_EQ(exit_status_of(report, row.allow_empty, true), without == 0 ? 6 : without)
+        << row.name;
+    report.verify = true;
+    report.state = BroadcastState::kVerifying;
+    EXPECT_EQ(exit_status_of(report, row.allow_empty), 1) << row.name;
+    EXPECT_EQ(least_exit_status_of(report, row.allow_empty), without) << row.name;
+  }
+}
+
+TEST(ExitStatus, OfAHoldIsSixWhenItWasViolatedOrIsNotClearInTheEnd) {
+  HoldState state;
+  EXPECT_EQ(status_of_hold(state), 0) << "nobody looked";
+  state.scans = 2;
+  EXPECT_EQ(status_of_hold(state), 6) << "it could not be seen";
+  state.last_verdict = HolderVerdict::kHeld;
+  EXPECT_EQ(status_of_hold(state), 6);
+  state.last_verdict = HolderVerdict::kClear;
+  EXPECT_EQ(status_of_hold(state), 0);
+  state.more_violations = 1;
+  EXPECT_EQ(status_of_hold(state), 6);
+  state.more_violations = 0;
+  state.violations.emplace_back();
+  EXPECT_EQ(status_of_hold(state), 6);
 }
 
 TEST(ExitStatus, OfSeveralBrokersIsTheWorstAndNobodyAddsNothing) {

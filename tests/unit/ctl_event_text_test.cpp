@@ -144,11 +144,14 @@ TEST(PlainProgress, SaysWhatHappensToTheBroadcastAndNothingElse) {
   text += lines.line(about_soldr(Kind::kBackendRegistered));
   text += lines.line(event_about(Kind::kOutcome, outcome_of("a", 1, OutcomeKind::kAck, 3ms)));
   text += lines.line(event_of(Kind::kEventsLost));
+  text += lines.line(event_of(Kind::kVerifying));
+  text += lines.line(event_of(Kind::kHoldStarted));
   text += lines.line(event_of(Kind::kBroadcastFinished));
   EXPECT_EQ(text,
             "broadcast 17: quiesce (maintenance): asked 1 backend\n"
             "a 1.0.0 (pid 1, uid 1000) acked after 3.0 ms\n"
-            "events were lost, musterctl read too slowly\n");
+            "events were lost, musterctl read too slowly\n"
+            "every outcome is in; asking the kernel who still has files in use\n");
 }
 
 TEST(PlainProgress, OfThousandsOfBackendsStaysShortForEachKind) {

@@ -65,6 +65,20 @@ TEST_F(ProgressLine, CountsWithoutNamesUntilItKnowsThem) {
   EXPECT_EQ(at(2s), "1 of 4 acked, 1 timed out, 1 failed, 1 open, 2.0 s");
 }
 
+TEST_F(ProgressLine, SaysThatTheKernelIsAskedWhenEveryOutcomeIsIn) {
+  progress.apply(started(4), t0);
+  progress.apply(outcome("a", OutcomeKind::kAck, 4, 0, 0), t0 + 1s);
+  progress.apply(test::event_of(Event::Kind::kVerifying), t0 + 1s);
+  EXPECT_EQ(at(2'500ms), "4 of 4 acked, 2.5 s; asking the kernel who has files in use");
+  // Also where events were lost, and a report has to say so.
+  Progress late;
+  late.apply(started(4), t0);
+  auto report = running();
+  report.state = BroadcastState::kVerifying;
+  late.seed(report, t0 + 1s);
+  EXPECT_EQ(late.line(t0 + 1s, 200), "1 of 4 acked, 0.3 s; asking the kernel who has files in use");
+}
+
 TEST_F(ProgressLine, NamesTheOneThatHasBeenSilentForLongest) {
   progress.apply(started(4), t0);
   progress.apply(outcome("a", OutcomeKind::kAck, 1, 0, 0), t0);
