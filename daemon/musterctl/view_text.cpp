@@ -154,8 +154,9 @@ std::string used_of(const Share& share, std::string_view what) {
 // How much of that quota is used of which most is.
 double fullness(const UserUsage& user) {
   double most = 0;
-  for (const Share& share : {user.connections, user.registrations, user.queued_bytes,
-                             user.broadcasts, user.operators, user.followers, user.answer_bytes}) {
+  for (const Share& share :
+       {user.connections, user.registrations, user.queued_bytes, user.broadcasts, user.holds,
+        user.operators, user.followers, user.answer_bytes}) {
     most = std::max(most, static_cast<double>(share.used) /
                               static_cast<double>(std::max<std::uint64_t>(share.quota, 1)));
   }
@@ -168,6 +169,7 @@ std::string rest_of(const UserUsage& user) {
   const auto add = [&](const Share& share, std::string_view what) {
     if (share.used != 0) text += ", " + used_of(share, what);
   };
+  add(user.holds, "holds");
   add(user.operators, "operators");
   add(user.followers, "requests that follow events");
   add(user.answer_bytes, "bytes unread");

@@ -112,6 +112,49 @@ TEST_F(ControlPolicyTest, AReleaseIsAllowedBelowItsPathsAlone) {
   EXPECT_EQ(op.hears(), denied("4", "look", " --look"));
 }
 
+TEST_F(ControlPolicyTest, ToVerifyAReleaseOrToHoldItNeedsMoreThanToRelease) {
+  struct Case {
+    std::vector<ControlAction> allowed;
+    bool verify;
+    bool hold;
+    const char* missing;  // null: none
+  };
+  constexpr auto kRelease = ControlAction::kRelease;
+  constexpr auto kInspect = ControlAction::kInspect;
+  constexpr auto kHold = ControlAction::kHold;
+  const Case cases[]{
+      {{kRelease}, true, false, "inspect"},         {{kRelease}, false, true, "hold"},
+      {{kRelease, kHold}, true, true, "inspect"},   {{kRelease, kInspect}, true, true, "hold"},
+      {{kRelease, kInspect}, true, false, nullptr}, {{kRelease, kHold}, false, true, nullptr}};
+  start_with(allowing({}));
+  TestBackend& backend = join("a");
+  std::uint64_t number = 0;
+  TestOperator& op = connect();
+  for (const Case& one : cases) {
+    control_->set_policy(std::make_shared<const AccessPolicy>(allowing(one.allowed)));
+    auto start = release("/cache");
+    start.request.verify = one.verify;
+    if (one.hold) start.request.hold = HoldRequest{true, std::nullopt};
+    for (const bool dry_run : {true, false}) {
+      start.dry_run = dry_run;
+      if (one.missing == nullptr && !dry_run) continue;
+      op.asks(++number, start);
+      const std::string missing = one.missing == nullptr ? "" : one.missing;
+      EXPECT_EQ(op.hears(), one.missing == nullptr
+                                ? std::to_string(number) + " would ask a 1.0.0; dead"
+                                : denied(std::to_string(number), missing, " --" + missing));
+    }
+  }
+  settle();
+  EXPECT_EQ(backend.has_heard(), "nothing");
+  control_->set_policy(std::make_shared<const AccessPolicy>(
+      allowing({ControlAction::kLook, kRelease, ControlAction::kQuiesce, kInspect})));
+  op.asks(100, wire::EndHold{7});
+  EXPECT_EQ(op.hears(), denied("100", "hold", " --hold"));
+  op.asks(101, wire::KeepHold{7});
+  EXPECT_EQ(op.hears(), denied("101", "hold", " --hold"));
+}
+
 TEST_F(ControlPolicyTest, ABackendThatMayNotRegisterIsRefusedWithASentence) {
   AccessPolicy policy = allowing({ControlAction::kLook});
   policy.registration[0].effect = Effect::kDeny;

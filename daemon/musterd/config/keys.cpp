@@ -201,6 +201,8 @@ std::vector<ConfigKey> make_keys() {
        size(
            [](Settings & s) -> auto& { return s.broker.max_report_bytes; }, 64U << 10U,
            1ULL << 40U)},
+      {"broker", "hold_ttl_max", broker_time(&Config::max_hold_ttl, 1s, 366 * kDay)},
+      {"broker", "hold_scan_interval", broker_time(&Config::hold_scan_interval, 1s, kDay)},
       {"broker", "dead_kept", broker_count(&Config::max_dead, 0, 10'000'000)},
       {"broker", "dead_age", broker_time(&Config::dead_age, 1s, 366 * kDay)},
       {"broker", "transport",
@@ -230,6 +232,7 @@ std::vector<ConfigKey> make_keys() {
            [](Settings & s) -> auto& { return s.broker.quotas.each.queued_bytes; }, 16U << 10U,
            1ULL << 40U)},
       {"quota", "broadcasts", quota_count(&core::Quota::broadcasts)},
+      {"quota", "holds", quota_count(&core::Quota::holds)},
       {"quota", "operators", quota_count(&core::Quota::operators)},
       {"quota", "followers", quota_count(&core::Quota::followers)},
       {"quota", "answer_bytes",
@@ -288,6 +291,7 @@ void set_own_quota(std::string_view name, const core::Quota& from, core::QuotaOv
   if (name == "registrations") own.registrations = from.registrations;
   if (name == "queued_bytes") own.queued_bytes = from.queued_bytes;
   if (name == "broadcasts") own.broadcasts = from.broadcasts;
+  if (name == "holds") own.holds = from.holds;
   if (name == "operators") own.operators = from.operators;
   if (name == "followers") own.followers = from.followers;
   if (name == "answer_bytes") own.answer_bytes = from.answer_bytes;

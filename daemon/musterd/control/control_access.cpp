@@ -12,55 +12,55 @@ namespace {
 
 using core::ControlAct;
 
+using Acts = std::vector<ControlAct>;
+
 // A new request does not compile until it is decided here what it takes.
-struct ActOf {
+struct ActsOf {
   std::string& path;
 
-  std::optional<ControlAct> operator()(const wire::StartBroadcast& start) const {
+  Acts operator()(const wire::StartBroadcast& start) const {
     // A dry run as well: it says what the real one would do.
-    const BroadcastOperation& operation = start.request.operation;
-    const OperationRow* row = row_of(operation.kind());
+    const BroadcastRequest& request = start.request;
+    const OperationRow* row = row_of(request.operation.kind());
     if (row == nullptr) return look();  // the core refuses it
-    if (const auto* release = operation.as_release_handles()) {
+    if (const auto* release = request.operation.as_release_handles()) {
       path = normalize_path_prefix(release->path_prefix).path;
     }
-    return ControlAct{row->action, path};
+    Acts acts{ControlAct{row->action, path}};
+    if (request.verify) acts.push_back(ControlAct{ControlAction::kInspect, {}});
+    if (request.hold) acts.push_back(ControlAct{ControlAction::kHold, {}});
+    return acts;
   }
-  std::optional<ControlAct> operator()(const wire::CancelBroadcast& /*request*/) const {
-    return ControlAct{ControlAction::kCancel, {}};
+  Acts operator()(const wire::CancelBroadcast& /*request*/) const {
+    return just(ControlAction::kCancel);
   }
-  std::optional<ControlAct> operator()(const wire::Resume& /*request*/) const {
-    return ControlAct{ControlAction::kQuiesce, {}};
+  Acts operator()(const wire::Resume& /*request*/) const { return just(ControlAction::kQuiesce); }
+  Acts operator()(const wire::ForgetBackend& /*request*/) const {
+    return just(ControlAction::kCancel);
   }
-  std::optional<ControlAct> operator()(const wire::ForgetBackend& /*request*/) const {
-    return ControlAct{ControlAction::kCancel, {}};
+  Acts operator()(const wire::FindHolders& /*request*/) const {
+    return just(ControlAction::kInspect);
   }
-  std::optional<ControlAct> operator()(const wire::FindHolders& /*request*/) const {
-    return ControlAct{ControlAction::kInspect, {}};
-  }
-  std::optional<ControlAct> operator()(const wire::EndHold& /*request*/) const {
-    return ControlAct{ControlAction::kHold, {}};
-  }
-  std::optional<ControlAct> operator()(const wire::KeepHold& /*request*/) const {
-    return ControlAct{ControlAction::kHold, {}};
-  }
-  std::optional<ControlAct> operator()(const wire::ListHolds& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::Ping& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::GetReport& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::ListBackends& /*r*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::GetStatus& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::Watch& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const PolicyQuestion& /*request*/) const { return look(); }
-  std::optional<ControlAct> operator()(const wire::Cancel& /*request*/) const { return {}; }
+  Acts operator()(const wire::EndHold& /*request*/) const { return just(ControlAction::kHold); }
+  Acts operator()(const wire::KeepHold& /*request*/) const { return just(ControlAction::kHold); }
+  Acts operator()(const wire::ListHolds& /*request*/) const { return look(); }
+  Acts operator()(const wire::Ping& /*request*/) const { return look(); }
+  Acts operator()(const wire::GetReport& /*request*/) const { return look(); }
+  Acts operator()(const wire::ListBackends& /*r*/) const { return look(); }
+  Acts operator()(const wire::GetStatus& /*request*/) const { return look(); }
+  Acts operator()(const wire::Watch& /*request*/) const { return look(); }
+  Acts operator()(const PolicyQuestion& /*request*/) const { return look(); }
+  Acts operator()(const wire::Cancel& /*request*/) const { return {}; }
 
-  static ControlAct look() { return {ControlAction::kLook, {}}; }
+  static Acts just(ControlAction action) { return {ControlAct{action, {}}}; }
+  static Acts look() { return just(ControlAction::kLook); }
 };
 
 }  // namespace
 
-std::optional<ControlAct> act_of(const decltype(wire::ControlRequestFrame::message)& request,
-                                 std::string& path) {
-  return std::visit(ActOf{path}, request);
+std::vector<ControlAct> acts_of(const decltype(wire::ControlRequestFrame::message)& request,
+                                std::string& path) {
+  return std::visit(ActsOf{path}, request);
 }
 
 std::string alias_of(const decltype(wire::ControlRequestFrame::message)& request) {

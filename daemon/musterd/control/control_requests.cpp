@@ -91,8 +91,7 @@ std::optional<ControlError> ControlSession::denied(
     const decltype(wire::ControlRequestFrame::message)& request) {
   const auto& policy = context_->facts.policy;
   std::string path;
-  const auto act = act_of(request, path);
-  if (!policy || !act) return std::nullopt;
+  if (!policy) return std::nullopt;
   const core::Subject subject{who_.uid, who_.gid, who_.groups};
   const auto leave = [&](const core::ControlAct& asked) -> std::optional<ControlError> {
     const core::Verdict verdict = policy->may_control(subject, asked);
@@ -100,10 +99,13 @@ std::optional<ControlError> ControlSession::denied(
     const std::string what = asked.to_string();
     return denial(*context_, who_, verdict, what, " --" + what);
   };
-  if (auto no = leave(*act)) return no;
+  const auto acts = acts_of(request, path);
+  for (const core::ControlAct& act : acts) {
+    if (auto no = leave(act)) return no;
+  }
   // Backends release what is below either spelling.
   const std::string alias = alias_of(request);
-  return alias.empty() ? std::nullopt : leave({act->action, alias});
+  return alias.empty() ? std::nullopt : leave({acts.front().action, alias});
 }
 
 void ControlSession::handle(std::uint64_t id, const PolicyQuestion& question) {
