@@ -99,6 +99,30 @@ title "The same, asking only two of them"
 operator musterctl release-handles /srv/cache --select service=zccache --select service=soldr
 note "exit status $status: every backend that was asked acked"
 
+title "A daemon with a real file: deleting its cache is not enough"
+cache=$dir/cache
+mkdir "$cache"
+head -c 1000000 /dev/zero >"$cache/index"
+backend indexer --version 4.0.0 --keep-open "$cache/index"
+note "indexer   has $cache/index open, and opens it again whenever nobody asks it not to"
+operator rm -r "$cache"
+operator musterctl holders "$cache"
+note "exit status $status: the file has no name any more, and takes its space all the same"
+stop "$last_backend"
+title "The same with Muster: indexer releases the file, and stays away until the command is done"
+mkdir "$cache"
+head -c 1000000 /dev/zero >"$cache/index"
+backend indexer --version 4.0.1 --keep-open "$cache/index"
+operator musterctl with-released --select 'service=indexer' "$cache" -- rm -r "$cache"
+if [[ $status == 6 ]]; then
+  note "exit status 6, and nothing was deleted: this user, or this container, may not look into every"
+  note "process of the host, and what Muster does not know is no yes. Without the kernel's proof:"
+  operator musterctl with-released --no-verify --select 'service=indexer' "$cache" -- rm -r "$cache"
+fi
+note "exit status $status: what indexer heard meanwhile"
+grep -E '^(closed|hold-|operation)' "$dir/indexer.log" | sed "s/^/$dim  /; s/\$/$plain/"
+[[ ! -e $cache ]] || fail "the cache is still there"
+
 title "Asking all of them to stop taking work and drain"
 operator musterctl quiesce
 note "exit status $status: mute again"

@@ -20,6 +20,7 @@ import tempfile
 
 import holders
 import protocol
+import transcript
 from blocks import blocks_of
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
@@ -136,6 +137,8 @@ class Documentation:
             return self.compile(block)
         if block.language == "toml":
             return self.check_configuration(block)
+        if block.language == "console":
+            return self.typed(block)
         if block.language not in ("", "sh", "bash"):
             raise Failed(f"a block in '{block.language}' is of no kind that {__file__} knows")
         if first.startswith("$ "):
@@ -250,6 +253,20 @@ class Documentation:
         return same(normal(expected), normal(shown)[-len(expected):])
 
 
+    def typed(self, block):
+        if NAMESPACE_PROBLEM:
+            return f"skipped: {NAMESPACE_PROBLEM}"
+        environment = clean_environment()
+        environment["PATH"] = f"{self.bin}:{environment['PATH']}"
+        with tempfile.TemporaryDirectory() as sockets:
+            for name in ("MUSTER_SOCKET_DIR", "STATE_DIRECTORY", "XDG_CONFIG_HOME"):
+                environment[name] = sockets
+            wrong = list(transcript.wrong_of(block.text, PLAYED_READER, cwd=sockets,
+                                             env=environment))
+        if wrong:
+            raise Failed("\n".join(wrong))
+        return "typed, and compared"
+
     def compare_holders(self, command, expected):
         if NAMESPACE_PROBLEM:
             return f"skipped: {NAMESPACE_PROBLEM}"
@@ -346,6 +363,9 @@ def mount_scratch():
         raise problem
     overlay("tree", str(TREE), more)
     overlay("lib", "/var/lib", more)
+    # In a container even root may be kept from looking at its first process. The host of a reader
+    # lets root do so.
+    run(["mount", "-t", "tmpfs", "none", "/proc/1"])
     # No block sees how this host's broker is configured.
     if os.path.isdir("/etc/muster"):
         run(["mount", "-t", "tmpfs", "none", "/etc/muster"])
