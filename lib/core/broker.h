@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -181,6 +182,8 @@ class Broker {
   [[nodiscard]] ResumeWork begin_resume(BroadcastId id, const SelectionWork& selected) const;
   [[nodiscard]] bool resume_on(ResumeWork& work, Now now,
                                const std::function<bool()>& turn_is_over);
+  // Puts the key of each process that has registered one into its place.
+  void find_keys(std::map<pid_t, BackendKey>& of_processes) const;
   // --- holds, and what the kernel says: broker_holds.cpp, broker_verify.cpp
   // What Shell::scan() was asked for. One that nobody waits for any more is ignored.
   void scanned(BroadcastId id, HolderScan scan, Now now);

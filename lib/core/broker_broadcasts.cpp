@@ -364,6 +364,14 @@ std::vector<BackendInfo> Broker::backends(const Selection& selection) const {
   return list;
 }
 
+void Broker::find_keys(std::map<pid_t, BackendKey>& of_processes) const {
+  state_->registry.for_each([&](EntryId, const Entry& entry) {
+    if (!entry.is_registered()) return;
+    const auto found = of_processes.find(entry.enrolment->peer.process.pid);
+    if (found != of_processes.end()) found->second = entry.enrolment->registration.key;
+  });
+}
+
 void Broker::fill_status(BrokerStatus& status) const {
   status.version = state_->config.broker_version;
   status.started_unix_ms = state_->config.started_unix_ms;

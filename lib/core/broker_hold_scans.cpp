@@ -125,6 +125,7 @@ std::optional<HoldInfo> Broker::hold(HoldId id) const {
   if (const Hold* const hold = std::as_const(state_->holds).find(id)) {
     return state_->info_of(*hold);
   }
+  if (state_->ended_hold && state_->ended_hold->id == id) return state_->ended_hold;
   const Broadcast* const broadcast = state_->log.find(id);
   if (broadcast == nullptr || !broadcast->hold) return std::nullopt;
   HoldInfo info;

@@ -310,8 +310,11 @@ void Broker::State::finish_hold(HoldId id, HoldEnd why, Now now) {
       broadcast->hold.emplace(std::move(hold.state));
       if (broadcast->bytes != 0) log.has_grown(*broadcast, bytes_of(*broadcast->hold));
     });
+  } else {  // it is of before a restart: no report has it
+    unless_out_of_memory([&] { ended_hold = info_of(hold); });
   }
   shell.hold_ended(id);
+  ended_hold.reset();
   expire_reports(now);
 }
 

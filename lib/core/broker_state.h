@@ -279,6 +279,7 @@ struct Broker::State {
   BroadcastLog log;
   OperationKeys keys;
   Holds holds;
+  std::optional<HoldInfo> ended_hold;  // one without a report, in Shell::hold_ended() alone
   RefusedProcesses refused;
   std::map<BackendKey, UnseenOfKey> unseen;  // by the keys that their processes gave
   Counters counters;

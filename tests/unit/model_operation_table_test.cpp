@@ -82,16 +82,26 @@ TEST(OperationTable, AHandlerGetsItsOwnOperationOnly) {
 }
 
 TEST(OperationTable, PolicyIsAskedForTheOperationsOwnAction) {
-  const auto asked = [](const BroadcastOperation& operation) {
+  const auto asked = [](const BroadcastOperation& operation, bool verify = false,
+                        bool with_hold = false) {
     wire::StartBroadcast start;
     start.request.operation = operation;
+    start.request.verify = verify;
+    if (with_hold) start.request.hold = HoldRequest{true, std::nullopt};
     std::string path;
-    const auto act = daemon::act_of(start, path);
-    return act ? act->to_string() : "nothing";
+    std::string acts;
+    for (const core::ControlAct& act : daemon::acts_of(start, path)) acts += act.to_string() + ';';
+    return acts;
   };
-  EXPECT_EQ(asked(BroadcastOperation::release_handles("/a//b")), "release /a/b");
-  EXPECT_EQ(asked(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)), "quiesce");
-  EXPECT_EQ(asked(BroadcastOperation::unknown()), "look");
+  const auto release = BroadcastOperation::release_handles("/a//b");
+  const auto quiesce = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  EXPECT_EQ(asked(release), "release /a/b;");
+  EXPECT_EQ(asked(release, true), "release /a/b;inspect;");
+  EXPECT_EQ(asked(release, false, true), "release /a/b;hold;");
+  EXPECT_EQ(asked(release, true, true), "release /a/b;inspect;hold;");
+  EXPECT_EQ(asked(quiesce), "quiesce;");
+  EXPECT_EQ(asked(quiesce, false, true), "quiesce;hold;");
+  EXPECT_EQ(asked(BroadcastOperation::unknown()), "look;");
 }
 
 TEST(OperationTable, AnOperationIsMadeNormalOrSaysWhyNot) {
