@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -117,6 +118,7 @@ class ControlPlaneTest : public LoopFixture {
     facts.socket_dir = dir_->path().native();
     facts.started_unix_ms = options_.core.started_unix_ms;
     facts.policy = policy_;
+    facts.when_holds_kept = when_holds_kept_;
     context_.emplace();
     control_.emplace(context_->get_executor(), settings_, facts, log_);
     memory_.emplace(context_->get_executor());
@@ -206,7 +208,8 @@ class ControlPlaneTest : public LoopFixture {
   std::optional<broker::BrokerServer> server_;
   std::deque<TestBackend> backends_;
   std::deque<TestOperator> operators_;
-  core::AccessPolicyPtr policy_;  // of operators
+  core::AccessPolicyPtr policy_;                                // of operators
+  std::function<void(std::function<void()>)> when_holds_kept_;  // null: they are at once
   BroadcastId last_id_ = 99;
   bool drained_ = false;
   long descriptors_before_ = 0;
@@ -253,6 +256,23 @@ inline std::string text_of(const wire::ControlAnswerFrame& frame) {
     std::string operator()(const wire::ResumeAccepted& accepted) const {
       return "resumed " + std::to_string(accepted.resumed) + ", cannot resume " +
              std::to_string(accepted.cannot_resume);
+    }
+    std::string operator()(const HolderScan& scan) const {
+      return "holders " + std::string(to_string(scan.verdict));
+    }
+    std::string operator()(const HoldInfo& hold) const {
+      const HoldState& state = hold.state;
+      std::string text = "hold " + std::to_string(hold.id);
+      text += state.ended ? ' ' + std::string(to_string(*state.ended)) : " goes on";
+      if (!state.violations.empty()) {
+        text += ", " + std::to_string(state.violations.size()) + " violations";
+      }
+      return text;
+    }
+    std::string operator()(const std::vector<HoldInfo>& holds) const {
+      std::string text = "holds";
+      for (const HoldInfo& hold : holds) text += ' ' + std::to_string(hold.id);
+      return text;
     }
     std::string operator()(const wire::Forgotten&) const { return "forgotten"; }
     std::string operator()(const wire::Watching&) const { return "watching"; }

@@ -44,6 +44,28 @@ class ControlPlaneLedgerTest : public ControlPlaneTest {
   }
 };
 
+TEST_F(ControlPlaneLedgerTest, AConnectionThatAHoldBelongsToIsNotClosedForAnother) {
+  options_.core.quotas.each.operators = 2;
+  settings_.idle = std::chrono::milliseconds(0);
+  start();
+  TestBackend& backend = join("a");
+  TestOperator& op = connect_as(kAlice);
+  auto held = release("/cache");
+  held.request.hold = HoldRequest{true, std::nullopt};
+  op.asks(1, held);
+  EXPECT_EQ(backend.hears(), "operation 100: release-handles /cache");
+  backend.acks(100);
+  EXPECT_NE(op.hears().find("1 report 100 finished"), std::string::npos);
+  for (int i = 0; i < 4; ++i) {
+    TestOperator& other = connect_as(kAlice);
+    other.asks(1, wire::Ping{});
+    EXPECT_EQ(other.hears(), "1 pong") << "the idle one before it is closed";
+  }
+  EXPECT_EQ(backend.has_heard(), "nothing");
+  op.asks(2, wire::ListHolds{});
+  EXPECT_EQ(op.hears(), "2 holds 100");
+}
+
 TEST_F(ControlPlaneLedgerTest, AUserHasAQuotaOfConnectionsAndOthersGetIn) {
   options_.core.quotas.each.operators = 3;
   start();

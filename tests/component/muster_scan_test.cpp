@@ -1,12 +1,18 @@
 // muster-scan and the broker that asks it: questions, answers, and bytes that are neither.
 #include <array>
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
+#include <vector>
 
 #include <asio/io_context.hpp>
 #include <gtest/gtest.h>
@@ -14,7 +20,9 @@
 #include "muster-scan/scan_service.h"
 #include "musterd/control/holder_scans.h"
 #include "net/blocking_frames.h"
+#include "os/holders/family.h"
 #include "os/holders/scan.h"
+#include "os/peer.h"
 #include "os/unique_fd.h"
 #include "support/child.h"
 #include "support/file_holding.h"
@@ -182,29 +190,252 @@ TEST_F(MusterScan, OneThatIsThereAndDoesNotAnswerIsAProblemAndNeverClear) {
   EXPECT_EQ(silent.verdict, HolderVerdict::kUnknown);
 }
 
-TEST_F(MusterScan, OneScanAtATimeAndFewOfEachUser) {
-  asio::io_context loop;
+class MusterScanOfUsers : public MusterScan {
+ protected:
+  using For = daemon::WantedScan::For;
+
+  [[nodiscard]] daemon::WantedScan wanted(uid_t user, For who = For::kOperator) const {
+    daemon::WantedScan scan;
+    scan.user = user;
+    scan.who = who;
+    scan.request = question();
+    return scan;
+  }
+  // Notes whose it is when it is done.
+  [[nodiscard]] bool asks(HolderScans& scans, uid_t user, For who = For::kOperator) {
+    return scans.scan(wanted(user, who), [this, user, who](const HolderScan& scan) {
+      EXPECT_EQ(scan.verdict, HolderVerdict::kUnknown);
+      EXPECT_NE(scan.problem, "");
+      done_ += std::to_string(user) + (who == For::kBroadcast ? "b " : " ");
+      ++count_;
+    });
+  }
+  void run_until(int count) {
+    while (count_ < count) {
+      loop_.restart();
+      loop_.run_for(10ms);
+    }
+  }
+
+  asio::io_context loop_;
+  std::string done_;
+  int count_ = 0;
+};
+
+TEST_F(MusterScanOfUsers, FewOfEachUserWait) {
   os::UniqueFd listener = listen_at(socket());  // takes questions, answers none yet
-  HolderScans scans(loop.get_executor(), socket());
-  int done = 0;
-  const auto count = [&](const HolderScan& scan) {
-    EXPECT_EQ(scan.verdict, HolderVerdict::kUnknown);
-    ++done;
-  };
-  EXPECT_TRUE(scans.scan(1000, question(), count));
-  EXPECT_TRUE(scans.scan(1000, question(), count));
-  EXPECT_FALSE(scans.scan(1000, question(), count)) << "two of one user are enough";
-  EXPECT_TRUE(scans.scan(1001, question(), count)) << "another user is not shut out";
+  HolderScans scans(loop_.get_executor(), socket());
+  EXPECT_TRUE(asks(scans, 1000));
+  EXPECT_TRUE(asks(scans, 1000));
+  EXPECT_FALSE(asks(scans, 1000)) << "two of one user are enough";
+  EXPECT_TRUE(asks(scans, 1001)) << "another user is not shut out";
+  EXPECT_TRUE(asks(scans, 1000, For::kBroadcast)) << "nor is what a broadcast waits for";
   listener.reset();
-  while (done < 3) {
-    loop.restart();
-    loop.run_for(10ms);
+  run_until(4);
+  EXPECT_TRUE(asks(scans, 1000)) << "their places are free again";
+  run_until(5);
+}
+
+TEST_F(MusterScanOfUsers, TakeTurnsAndWhatBroadcastsWaitForComesFirst) {
+  os::UniqueFd listener = listen_at(socket());
+  HolderScans scans(loop_.get_executor(), socket());
+  EXPECT_TRUE(asks(scans, 7));  // runs
+  EXPECT_TRUE(asks(scans, 7));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(asks(scans, 7, For::kBroadcast));
+  EXPECT_TRUE(asks(scans, 9));
+  EXPECT_TRUE(asks(scans, 8, For::kBroadcast));
+  EXPECT_TRUE(asks(scans, 8, For::kBroadcast));
+  EXPECT_TRUE(asks(scans, 8));
+  listener.reset();
+  run_until(9);
+  EXPECT_EQ(done_, "7 8b 9 7b 8b 7b 8 7b 7 ");
+}
+
+TEST_F(MusterScanOfUsers, OfBroadcastsAreBoundedOfOneUserAndInAll) {
+  os::UniqueFd listener = listen_at(socket());
+  HolderScans scans(loop_.get_executor(), socket());
+  std::size_t taken = 0;
+  for (uid_t user = 1; user <= 5; ++user) {
+    std::size_t of_user = 0;
+    while (asks(scans, user, For::kBroadcast)) ++of_user;
+    EXPECT_EQ(of_user, user <= 4 ? HolderScans::kMostForBroadcastsOfUser : 0U);
+    taken += of_user;
   }
-  EXPECT_TRUE(scans.scan(1000, question(), count)) << "their places are free again";
-  while (done < 4) {
-    loop.restart();
-    loop.run_for(10ms);
+  EXPECT_EQ(taken, HolderScans::kMostForBroadcasts);
+  EXPECT_TRUE(asks(scans, 5)) << "operators have places of their own";
+  listener.reset();
+  run_until(static_cast<int>(taken) + 1);
+}
+
+// --- whoever asks
+
+class MusterScanOwnProcesses : public MusterScan {
+ protected:
+  // A scan of the test's processes alone: the host may have others.
+  [[nodiscard]] HolderScan scanned(std::optional<os::ProcessStart> without) const {
+    daemon::WantedScan wanted;
+    wanted.request = question();
+    wanted.who = daemon::WantedScan::For::kBroadcast;
+    wanted.without = without;
+    return daemon::scan_as_wanted(socket(), wanted, 5s);
   }
+  static std::string pids_of(const HolderScan& scan) {
+    std::string pids;
+    for (const Holder& one : scan.holders) pids += std::to_string(one.pid) + ' ';
+    return pids;
+  }
+  static os::ProcessStart start_of(pid_t pid) { return {pid, os::start_time(pid).value_or(0)}; }
+  // What a child does that keeps the file open, as does a child of its own.
+  void hold_with_a_child(Child::Side& test) const {
+    must_open(path() + "/file", O_RDONLY);
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (;;) ::pause();
+    }
+    test.say(std::to_string(grandchild) + '\n');
+    test.wait_to_be_told();
+    ::kill(grandchild, SIGKILL);
+  }
+};
+
+TEST_F(MusterScanOwnProcesses, WhoAsksAndItsDescendantsAreNoHolders) {
+  Child operator_process([this](Child::Side& test) { hold_with_a_child(test); });
+  const pid_t grandchild = std::stoi(operator_process.hear());
+  const HolderScan all = scanned(std::nullopt);
+  EXPECT_EQ(all.verdict, HolderVerdict::kHeld);
+  EXPECT_NE(pids_of(all).find(std::to_string(operator_process.pid())), std::string::npos);
+  EXPECT_NE(pids_of(all).find(std::to_string(grandchild)), std::string::npos);
+
+  const HolderScan others = scanned(start_of(operator_process.pid()));
+  EXPECT_EQ(pids_of(others), "");
+  // The kernel says that the file is open, and not that nobody else has it open.
+  EXPECT_GT(others.leases.refused, 0U);
+  EXPECT_FALSE(others.held_by_unknown());
+  EXPECT_EQ(others.verdict, HolderVerdict::kUnknown);
+  // The parent of who asks is another one.
+  EXPECT_EQ(pids_of(scanned(start_of(grandchild))), std::to_string(operator_process.pid()) + ' ');
+  operator_process.tell();
+  operator_process.reap();
+}
+
+TEST_F(MusterScanOwnProcesses, AWorkingDirectoryOfWhoAsksAloneIsClear) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root sees everything";
+  Child operator_process([this](Child::Side& test) {
+    must(::chdir(path().c_str()), "chdir");
+    test.say("there\n");
+    test.wait_to_be_told();
+  });
+  ASSERT_EQ(operator_process.hear(), "there");
+  EXPECT_EQ(scanned(std::nullopt).verdict, HolderVerdict::kHeld);
+  const HolderScan others = scanned(start_of(operator_process.pid()));
+  EXPECT_EQ(pids_of(others), "");
+  if (others.unseen.empty()) {
+    EXPECT_EQ(others.verdict, HolderVerdict::kClear);
+  }
+}
+
+TEST_F(MusterScanOwnProcesses, AnotherProcessOfThatPidIsAHolder) {
+  Child child([this](Child::Side& test) { hold_with_a_child(test); });
+  const pid_t grandchild = std::stoi(child.hear());
+  os::ProcessStart earlier = start_of(child.pid());
+  --earlier.started;  // its pid was that of another one before
+  const HolderScan scan = scanned(earlier);
+  EXPECT_EQ(scan.verdict, HolderVerdict::kHeld);
+  EXPECT_NE(pids_of(scan).find(std::to_string(child.pid())), std::string::npos);
+  EXPECT_NE(pids_of(scan).find(std::to_string(grandchild)), std::string::npos);
+  // Nor do others count as its own whose pids only look like it.
+  EXPECT_EQ(scanned(os::ProcessStart{child.pid() * 10, 1}).verdict, HolderVerdict::kHeld);
+  child.tell();
+  child.reap();
+}
+
+Holder holder_of(pid_t pid, std::uint64_t started, HeldBy kind, bool possibly = false) {
+  Holder holder;
+  holder.pid = pid;
+  holder.started = started;
+  holder.held = {{kind, 1}};
+  holder.possibly = possibly;
+  return holder;
+}
+
+TEST(MusterScanLeaveOut, JudgesByWhatIsLeft) {
+  const os::ProcessFamily own{{10, 100}, {11, 110}};
+  const os::ProcessFamily alone{{10, 100}};
+  constexpr auto kFile = HeldBy::kDescriptor;
+  constexpr auto kPlace = HeldBy::kWorkingDirectory;
+  struct Case {
+    const os::ProcessFamily& family;
+    std::vector<Holder> holders;
+    std::uint64_t busy;
+    std::vector<pid_t> unseen;
+    std::uint64_t more;
+    const char* left;
+    HolderVerdict verdict;
+    bool by_unknown;
+  };
+  constexpr auto kClear = HolderVerdict::kClear;
+  constexpr auto kIsHeld = HolderVerdict::kHeld;
+  constexpr auto kUnknown = HolderVerdict::kUnknown;
+  const Case cases[]{
+      {own, {holder_of(10, 100, kPlace)}, 0, {}, 0, "", kClear, false},
+      {own, {holder_of(10, 100, kPlace), holder_of(11, 110, kPlace)}, 0, {}, 0, "", kClear, false},
+      {alone, {holder_of(10, 100, kFile)}, 1, {}, 0, "", kUnknown, false},
+      {own, {holder_of(11, 110, kFile)}, 1, {}, 0, "", kUnknown, false},
+      // A directory is no reason why a file is busy: somebody unknown has that.
+      {alone, {holder_of(10, 100, kPlace)}, 1, {}, 0, "", kIsHeld, true},
+      {alone, {}, 1, {}, 0, "", kIsHeld, true},
+      // A command that runs may have had it the moment before.
+      {own, {}, 1, {}, 0, "", kUnknown, false},
+      {own,
+       {holder_of(10, 100, kFile), holder_of(12, 120, kFile)},
+       1,
+       {},
+       0,
+       "12 ",
+       kIsHeld,
+       false},
+      {own, {holder_of(10, 101, kFile)}, 1, {}, 0, "10 ", kIsHeld, false},
+      {own,
+       {holder_of(10, 100, kFile), holder_of(12, 120, kFile, true)},
+       0,
+       {},
+       0,
+       "12 ",
+       kUnknown,
+       false},
+      {own, {holder_of(10, 100, kPlace)}, 0, {12}, 0, "", kUnknown, false},
+      {own, {holder_of(10, 100, kPlace)}, 0, {11}, 0, "", kClear, false},
+      {own, {}, 0, {11}, 0, "", kClear, false},
+      {own, {}, 0, {0}, 0, "", kUnknown, false},
+      // Nobody tells who the others are.
+      {own, {holder_of(10, 100, kPlace)}, 0, {}, 5, "", kIsHeld, false},
+  };
+  for (const Case& one : cases) {
+    HolderScan scan;
+    const bool is_held = !one.holders.empty() || one.busy != 0;
+    scan.verdict = is_held ? kIsHeld : kUnknown;
+    scan.holders = one.holders;
+    scan.leases.files = scan.leases.busy = one.busy;
+    for (const pid_t pid : one.unseen) scan.unseen.push_back({pid, 0, "", "its descriptors"});
+    scan.more_holders = one.more;
+    os::leave_out(scan, one.family, one.family);
+    std::string left;
+    for (const Holder& holder : scan.holders) left += std::to_string(holder.pid) + ' ';
+    EXPECT_EQ(left, one.left) << &one - cases;
+    EXPECT_EQ(scan.verdict, one.verdict) << &one - cases;
+    EXPECT_EQ(scan.held_by_unknown(), one.by_unknown) << &one - cases;
+  }
+}
+
+TEST(MusterScanLeaveOut, WhatCouldNotBeSeenOfAPidIsItsOwnOnlyIfItWasTheSameAllTheTime) {
+  HolderScan scan;
+  scan.unseen = {{11, 0, "", "its descriptors"}};
+  os::leave_out(scan, {{10, 100}, {11, 110}}, {{10, 100}, {11, 115}});
+  EXPECT_EQ(scan.unseen.size(), 1U);
+  EXPECT_EQ(scan.verdict, HolderVerdict::kUnknown);
+  os::leave_out(scan, {{10, 100}}, {{10, 100}, {11, 115}});
+  EXPECT_EQ(scan.unseen.size(), 1U);
 }
 
 }  // namespace

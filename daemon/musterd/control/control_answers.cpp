@@ -102,12 +102,17 @@ bool ControlSession::ended(EndDelivery& end) noexcept {
   bool all = true;
   for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
     Open& request = requests_[i];
-    if (request.watches || request.starting || request.broadcast != end.broadcast()) {
+    if (request.watches || request.starting || request.ends_hold ||
+        request.broadcast != end.broadcast()) {
       ++i;
       continue;
     }
     request.ended = true;
     try {
+      if (wait_for_disk(request)) {
+        ++i;
+        continue;
+      }
       answer_ended(request, end);  // which is done with then
     } catch (const std::exception&) {
       all = false;
@@ -121,7 +126,7 @@ bool ControlSession::answer_ended() noexcept {
   bool all = true;
   for (std::size_t i = 0; i < requests_.size() && !finishing_;) {
     Open& request = requests_[i];
-    if (!request.ended) {
+    if (!request.ended || request.awaits_disk) {
       ++i;
       continue;
     }

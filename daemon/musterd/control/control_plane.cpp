@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <exception>
 #include <fcntl.h>
+#include <map>
 #include <optional>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -70,6 +72,8 @@ struct ControlPlane::State : std::enable_shared_from_this<ControlPlane::State> {
   void keep_spare();
   // Answers who could not be answered when its broadcast ended.
   void answer_later() noexcept;
+  // Names the backends among the holders, and tells the core.
+  void scanned(BroadcastId id, HolderScan scan) const;
 
   void task_failed(const char* task, std::string_view what) const noexcept {
     ++context->server->core().counters().task_failures;
@@ -216,8 +220,12 @@ void ControlPlane::State::accepted(os::UniqueFd socket) {
   }
   const pid_t pid = peer->process.pid;
   const uid_t uid = peer->uid;
-  OperatorPeer who{pid, uid, peer->gid, groups_that_matter(*context, socket.get()),
-                   escape_bytes(os::command_of(pid))};
+  OperatorPeer who{pid,
+                   uid,
+                   peer->gid,
+                   groups_that_matter(*context, socket.get()),
+                   escape_bytes(os::command_of(pid)),
+                   os::start_time(pid).value_or(0)};
   const auto turn_away = [&](const ControlError& why) {
     std::make_shared<ControlSession>(context, std::move(socket), who, core::Taken(), nullptr)
         ->turn_away(why);
@@ -287,6 +295,7 @@ asio::awaitable<void> ControlPlane::State::serve(std::shared_ptr<State> self,
     std::shared_ptr<State> plane;
     std::shared_ptr<ControlSession> session;
     ~Leave() {
+      session->leave_holds();
       std::erase(plane->sessions, session);
       plane->keep_spare();
     }
@@ -307,26 +316,15 @@ void ControlPlane::on_event(const Event& event) {
 }
 
 void ControlPlane::on_ended(BroadcastId broadcast) noexcept {
+  auto& owned = state_->context->owned;
+  if (const auto own = owned.find(broadcast); own != owned.end() && !own->second.has_hold) {
+    owned.erase(own);
+  }
   if (state_->sessions.empty()) return;
   EndDelivery end(broadcast, *state_->context->server, state_->context->report_keys);
   bool all = true;
   for (const auto& session : state_->sessions) all = session->ended(end) && all;
   if (!all) state_->answer_later();
-}
-
-void ControlPlane::on_scan(const core::ScanOrder& order) {
-  wire::ScanRequest question;
-  question.path = order.path;
-  question.mount_namespace = order.mount_namespace;
-  const auto scanned = [id = order.id, server = state_->context->server](HolderScan scan) {
-    server->core().scanned(id, std::move(scan), server->now());
-  };
-  const uid_t uid = order.asked_by ? order.asked_by->uid : 0;
-  if (state_->context->scans->scan(uid, std::move(question), scanned)) return;
-  HolderScan none;
-  none.prefix = order.path;
-  none.problem = "other scans wait already";
-  asio::post(state_->context->loop, [scanned, none] { scanned(none); });
 }
 
 void ControlPlane::State::answer_later() noexcept {
@@ -338,6 +336,48 @@ void ControlPlane::State::answer_later() noexcept {
     }
     return all;
   });
+}
+
+void ControlPlane::on_scan(const core::ScanOrder& order) {
+  const auto& context = state_->context;
+  WantedScan wanted;
+  wanted.who = WantedScan::For::kBroadcast;
+  wanted.user = order.asked_by ? order.asked_by->uid : ::geteuid();
+  wanted.request.path = order.path;
+  wanted.request.mount_namespace = order.mount_namespace;
+  const auto own = context->owned.find(order.id);
+  const ControlSession* session =
+      own != context->owned.end() ? own->second.session : context->starting;
+  // Where its connection has ended, its process has, or does not wait for this.
+  if (session != nullptr) wanted.without = session->own_process();
+  const auto done = [weak = state_->weak_from_this(), id = order.id](HolderScan scan) {
+    if (const auto self = weak.lock()) self->scanned(id, std::move(scan));
+  };
+  if (context->scans->scan(std::move(wanted), done)) return;
+  asio::post(context->loop, [done, path = order.path] {
+    done(failed_scan(path, "other scans wait already: too many releases are verified at a time"));
+  });
+}
+
+void ControlPlane::State::scanned(BroadcastId id, HolderScan scan) const {
+  auto& server = *context->server;
+  std::map<pid_t, BackendKey> backends;
+  for (const Holder& holder : scan.holders) {
+    if (holder.pid != 0) backends.try_emplace(holder.pid);
+  }
+  if (!backends.empty()) server.core().find_keys(backends);
+  for (Holder& holder : scan.holders) {
+    const auto found = backends.find(holder.pid);
+    if (found != backends.end() && !found->second.service_name.empty()) {
+      holder.backend = found->second;
+    }
+  }
+  server.core().scanned(id, std::move(scan), server.now());
+}
+
+void ControlPlane::on_hold_ended(HoldId hold) noexcept {
+  state_->context->owned.erase(hold);
+  for (const auto& session : state_->sessions) session->hold_ended(hold);
 }
 
 bool ControlPlane::wants_every_outcome() const noexcept { return state_->context->followers != 0; }

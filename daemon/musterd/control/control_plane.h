@@ -40,6 +40,8 @@ struct ControlFacts {
   std::function<bool()> forget_lost_roster = nullptr;
   // Calls it when what was forgotten before is on disk. Null: nothing is kept there.
   std::function<void(std::function<void()> done)> when_forgotten = nullptr;
+  // The same for holds that were started or ended before.
+  std::function<void(std::function<void()> done)> when_holds_kept = nullptr;
   KeyStore* keys = nullptr;  // where operation keys are kept; null: nowhere
 };
 
@@ -64,8 +66,10 @@ class ControlPlane {
   void on_event(const Event& event);
   // Answers those who wait for its report: at once, or in a later turn where memory is short now.
   void on_ended(BroadcastId broadcast) noexcept;
-  // Answers with core::Broker::scanned(), in a later turn.
+  // Looks who has files in use; core::Broker::scanned() hears of it in a later turn, once.
   void on_scan(const core::ScanOrder& order);
+  // Answers who ended it.
+  void on_hold_ended(HoldId hold) noexcept;
   [[nodiscard]] bool wants_every_outcome() const noexcept;
   // Whether somebody accepts operators on every socket. False for good means that a task failed and
   // could not be started again: the process is to end.

@@ -1,5 +1,6 @@
 // What each request of an operator does. See proto/muster/v1/control.proto.
 #include <new>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -14,8 +15,14 @@
 namespace muster::daemon {
 namespace {
 
-// The other reasons are the broker's own to give.
-std::optional<ControlError> problem_of(const BroadcastRequest& request) {
+// A hold must have what it lasts for, and the other reasons are the broker's own to give.
+std::optional<ControlError> problem_of(const wire::StartBroadcast& start) {
+  const BroadcastRequest& request = start.request;
+  if (start.detach && request.hold && request.hold->leased) {
+    return ControlError{ControlError::Code::kInvalid,
+                        "a hold that ends with its connection cannot be detached from it: wait for "
+                        "the result, or give the hold a time instead"};
+  }
   const auto* quiesce = request.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kMaintenance) return std::nullopt;
   return ControlError{
@@ -43,6 +50,20 @@ Event how_it_stands(const ReportSource& report, std::uint64_t now_unix_ms) {
   });
   return event;
 }
+
+// While the core starts a broadcast, which may want a scan before its id is known here.
+class Starting {
+ public:
+  Starting(ControlContext& context, ControlSession* session) : context_(context) {
+    context_.starting = session;
+  }
+  ~Starting() { context_.starting = nullptr; }
+  Starting(const Starting&) = delete;
+  Starting& operator=(const Starting&) = delete;
+
+ private:
+  ControlContext& context_;
+};
 
 // Nothing when it is allowed; else what to answer, and a line in the log that names the rule.
 std::optional<ControlError> denial(ControlContext& context, const OperatorPeer& who,
@@ -118,7 +139,7 @@ void ControlSession::handle(std::uint64_t id, wire::Ping /*request*/) {
 }
 
 void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
-  if (const auto problem = problem_of(request.request)) return respond(id, *problem);
+  if (const auto problem = problem_of(request)) return respond(id, *problem);
   if (!request.dry_run) return start(id, std::move(request));
   auto answer = context_->server->core().dry_run(request.request, context_->server->now(), who_.uid,
                                                  &*selected_);
@@ -128,18 +149,31 @@ void ControlSession::handle(std::uint64_t id, wire::StartBroadcast request) {
 void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   auto& server = *context_->server;
   const std::string operation_key = request.request.operation_key;
+  const std::optional<HoldRequest> hold = request.request.hold;
+  // What belongs to this session afterwards: it is not to fail then.
+  std::map<BroadcastId, OwnedBroadcast> own;
+  if (hold || request.request.verify) {
+    own.emplace(0, OwnedBroadcast{this, hold.has_value(), hold && hold->leased});
+  }
   if (!request.detach) {
     Open* open_request = open(id, request.events);
     if (open_request == nullptr) return;
     // The broadcast's first events come before its id is known here.
     open_request->starting = true;
+    open_request->has_hold = hold.has_value();
   }
+  const Starting starting(*context_, this);
   const auto answer =
       server.core().start_broadcast(std::move(request.request), server.now(),
                                     Operator{who_.uid, who_.pid, who_.command}, &*selected_);
   if (const auto* error = std::get_if<ControlError>(&answer)) return not_started(id, *error);
 
   const auto& started = std::get<core::Started>(answer);
+  if (!own.empty() && !started.joined) {
+    auto node = own.extract(own.begin());
+    node.key() = started.id;
+    context_->owned.insert(std::move(node));
+  }
   // What it waits for comes first: the rest may fail for want of memory.
   Open* const open_request = find(id);
   const bool missed_the_start = open_request != nullptr && open_request->starting;
@@ -157,8 +191,10 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
                         {"key", operation_key}});
   }
   if (request.detach) {
-    return respond(id, wire::BroadcastAccepted{started.id, started.targets, started.skipped_dead,
-                                               started.joined, started.backends_unknown});
+    const wire::BroadcastAccepted accepted{started.id, started.targets, started.skipped_dead,
+                                           started.joined, started.backends_unknown};
+    if (hold) return respond_when_kept(id, accepted);
+    return respond(id, accepted);
   }
   if (open_request == nullptr) return;  // it has ended and was answered
   if (started.joined) return join(*open_request, started.id);
@@ -297,16 +333,6 @@ void ControlSession::respond_forgotten(std::uint64_t id) {
   context_->facts.when_forgotten([id, weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->respond(id, wire::Forgotten{});
   });
-}
-
-void ControlSession::handle(std::uint64_t id, wire::ListHolds /*request*/) {
-  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
-}
-void ControlSession::handle(std::uint64_t id, wire::EndHold /*request*/) {
-  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
-}
-void ControlSession::handle(std::uint64_t id, wire::KeepHold /*request*/) {
-  respond(id, ControlError{ControlError::Code::kInvalid, "this broker has no holds yet"});
 }
 
 // Nobody waits for that request any more: neither events nor an answer.

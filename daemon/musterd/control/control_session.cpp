@@ -107,10 +107,11 @@ ControlSession::ControlSession(std::shared_ptr<ControlContext> context, os::Uniq
 ControlSession::~ControlSession() {
   --context_->connections;
   for (const Open& request : requests_) context_->followers -= request.events ? 1 : 0;
+  std::erase_if(context_->owned, [this](const auto& one) { return one.second.session == this; });
 }
 
 bool ControlSession::is_idle(std::chrono::steady_clock::time_point now) const noexcept {
-  return requests_.empty() && stream_.queued_bytes() == 0 && !selected_ &&
+  return requests_.empty() && stream_.queued_bytes() == 0 && !selected_ && !has_lease() &&
          now - last_request_ >= context_->settings.idle;
 }
 
@@ -162,6 +163,7 @@ asio::awaitable<void> ControlSession::run(std::shared_ptr<ControlSession> self) 
     if (!goes_on) break;
   }
   self->turn_.end();
+  self->leave_holds();
   self->missing_timer_.cancel();
   self->finish();
   // Nothing tells when what was said last is written; mostly it is by now.
@@ -284,15 +286,17 @@ asio::awaitable<void> ControlSession::find_holders(std::shared_ptr<ControlSessio
   if (!path.problem.empty()) {
     co_return self->respond(id, ControlError{ControlError::Code::kInvalid, path.problem});
   }
-  wire::ScanRequest question;
-  question.path = path.path;
-  question.mount_namespace = request.mount_namespace;
+  WantedScan wanted;
+  wanted.user = self->who_.uid;
+  wanted.request.path = path.path;
+  wanted.request.mount_namespace = request.mount_namespace;
+  wanted.without = self->own_process();
   const auto answer = std::make_shared<std::optional<HolderScan>>();
   auto done = [answer, weak = self->weak_from_this()](HolderScan scan) {
     *answer = std::move(scan);
     if (const auto waiting = weak.lock()) waiting->answer_timer_.cancel();
   };
-  if (!self->context_->scans->scan(self->who_.uid, std::move(question), std::move(done))) {
+  if (!self->context_->scans->scan(std::move(wanted), std::move(done))) {
     co_return self->respond(
         id, ControlError{ControlError::Code::kBusy,
                          fmt::format("other scans wait already ({} of one user at most): try again",

@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -25,6 +27,7 @@
 #include "musterd/log/log.h"
 #include "musterd/state/operation_keys.h"
 #include "net/framed_stream.h"
+#include "os/holders/family.h"
 #include "os/peer.h"
 #include "wire/control_lane.h"
 
@@ -37,6 +40,16 @@ struct OperatorPeer {
   gid_t gid = 0;
   std::vector<gid_t> groups;  // supplementary; those that the policy mentions
   std::string command;        // of its process, printable
+  std::uint64_t started = 0;  // its process, when it was accepted: see os::start_time(); 0: unknown
+};
+
+class ControlSession;
+
+// A broadcast that is verified, or has a hold, and whose operator is still connected.
+struct OwnedBroadcast {
+  ControlSession* session = nullptr;
+  bool has_hold = false;
+  bool is_leased = false;  // the hold ends with the session
 };
 
 // What all sessions share.
@@ -51,6 +64,8 @@ struct ControlContext {
   wire::ReportKeys report_keys{};
   std::shared_ptr<UserTurns> turns = std::make_shared<UserTurns>(loop);
   std::shared_ptr<HolderScans> scans = std::make_shared<HolderScans>(loop, settings.scan_socket);
+  std::map<BroadcastId, OwnedBroadcast> owned{};
+  ControlSession* starting = nullptr;  // while the core starts a broadcast for it
 };
 
 // Of the groups of the peer of `socket`, those that the policy mentions: it may have 65,536.
@@ -91,6 +106,12 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // Takes no more requests; closes when what is queued is sent, or after
   // ControlSettings::linger.
   void finish() noexcept;
+  // From inside the core, too: answers who ended that hold.
+  void hold_ended(HoldId hold) noexcept;
+  // Its connection has ended: so do the holds that are leased to it.
+  void leave_holds() noexcept;
+  // Its process, which is no holder in scans that it causes; nothing where that cannot be told.
+  [[nodiscard]] std::optional<os::ProcessStart> own_process() const;
   // At once, without last words.
   void close() noexcept;
   // Looks up again which of its groups matter.
@@ -109,6 +130,9 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
     bool watches = false;
     bool starting = false;  // its broadcast is being started right now
     bool ended = false;     // its broadcast has: the answer is owed
+    bool has_hold = false;  // the answer waits until the hold is on disk
+    bool awaits_disk = false;
+    bool ends_hold = false;  // it waits for the end of hold `broadcast`, not of the broadcast
     bool events = false;
     EventGate gate{0};
     core::Taken follower;  // with events
@@ -145,8 +169,11 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   void handle(std::uint64_t id, const PolicyQuestion& question);
   void handle(std::uint64_t id, const wire::ForgetBackend& request);
   void handle(std::uint64_t id, wire::ListHolds request);
-  void handle(std::uint64_t id, wire::EndHold request);
-  void handle(std::uint64_t id, wire::KeepHold request);
+  void handle(std::uint64_t id, const wire::EndHold& request);
+  void handle(std::uint64_t id, const wire::KeepHold& request);
+  // When the holds of now are on disk: see ControlFacts::when_holds_kept.
+  void respond_when_kept(std::uint64_t id, wire::ControlResponse answer);
+  [[nodiscard]] wire::ControlResponse hold_answer(HoldId hold) const;
   // When that is on disk: a broker that crashes does not know the backend again.
   void respond_forgotten(std::uint64_t id);
   void handle(std::uint64_t id, wire::Cancel request);
@@ -158,6 +185,11 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // Another operator's broadcast is followed from now on: how it stands comes first.
   void join(Open& request, BroadcastId broadcast);
   void answer_if_ended(const Open& request);
+  // False where there is nothing to wait for.
+  [[nodiscard]] bool wait_for_disk(Open& request);
+  void answer_kept(std::uint64_t id, BroadcastId broadcast) noexcept;
+  void log_hold(std::string_view what, HoldId hold) const;
+  [[nodiscard]] bool has_lease() const noexcept;
   void answer_ended(Open& request, EndDelivery& end);
 
   // Null when there are too many, which is answered. REQUIRES: `id` is not open.

@@ -38,6 +38,7 @@
 #include "musterd/service/socket_watch.h"
 #include "musterd/service/sockets.h"
 #include "musterd/state/broadcast_ids.h"
+#include "musterd/state/holds.h"
 #include "musterd/state/operation_keys.h"
 #include "musterd/state/policy_record.h"
 #include "musterd/state/roster.h"
@@ -84,8 +85,9 @@ constexpr std::chrono::seconds kLookEvery{1};
 class Daemon {
  public:
   Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sockets, BroadcastIds& ids,
-         RosterStore& roster, KeyStore& keys, Worker& files, Worker& configuration, Log& log,
-         LiveSettings::Reading reading, std::filesystem::path state_dir)
+         RosterStore& roster, KeyStore& keys, HoldStore& holds, Worker& files,
+         Worker& configuration, Log& log, LiveSettings::Reading reading,
+         std::filesystem::path state_dir)
       : loop_(loop),
         log_(log),
         ids_(ids),
@@ -103,14 +105,16 @@ class Daemon {
                      [this](std::vector<std::string>& all) { add_problems(all); },
                      std::chrono::steady_clock::now(), [this] { return roster_.forget_lost(); },
                      [this](std::function<void()> done) { roster_.when_written(std::move(done)); },
+                     [this](std::function<void()> done) { holds_.when_written(std::move(done)); },
                      &keys},
                  log),
         memory_(loop.get_executor(),
                 [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
         roster_store_(roster),
         keys_(keys),
+        holds_(holds),
         roster_(loop.get_executor(), roster),
-        fanout_(log, control_, memory_, &roster_),
+        fanout_(log, control_, memory_, &roster_, &holds),
         server_(loop, server_options(loaded.settings, ids, roster, keys, policy_, started_),
                 fanout_),
         service_(loop.get_executor()),
@@ -123,6 +127,7 @@ class Daemon {
     control_.serve(server_);
     roster_.begin(server_);
     restore_keys();
+    restore_holds();
     for (auto& socket : sockets.backend) server_.listen(std::move(socket));
     for (auto& socket : sockets.control) control_.listen(std::move(socket));
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
@@ -152,6 +157,7 @@ class Daemon {
     roster_.finish();
     roster_store_.close();
     keys_.close();
+    holds_.close();
     (void)ids_.close(kLastWrites);  // waits for the worker, which has done the others by then
     leave(status);
   }
@@ -184,6 +190,13 @@ class Daemon {
     server_.core().restore_keys(std::move(used), server_.now());
   }
 
+  void restore_holds() {
+    for (core::KeptHold& hold : holds_.load()) {
+      server_.core().expect_hold(std::move(hold), server_.now());
+    }
+    holds_.keep([this] { return server_.core().holds_to_keep(); });
+  }
+
   void warn_of_permissions() {
     const auto problems = std::make_shared<std::vector<std::string>>();
     (void)configuration_.run(
@@ -199,6 +212,7 @@ class Daemon {
     if (!ids_.problem().empty()) all.push_back(ids_.problem());
     if (auto problem = roster_store_.problem(); !problem.empty()) all.push_back(std::move(problem));
     if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
+    if (auto problem = holds_.problem(); !problem.empty()) all.push_back(std::move(problem));
     live_.add_problems(all);
     socket_watch_.add_problems(all);
   }
@@ -226,6 +240,7 @@ class Daemon {
       if (place == BroadcastIds::Place::kDeleted) record_policy();
       roster_store_.check();
       keys_.check();
+      holds_.check();
     });
   }
 
@@ -290,9 +305,9 @@ class Daemon {
   }
 
   // Every outcome is in. Operators who wait for one get it before their connections end: their
-  // answers were posted before this.
+  // answers were posted before this, or wait for their holds to be on disk.
   void drained() {
-    asio::post(loop_, [this] {
+    holds_.when_written([this] {
       if (!sockets_.passed) left_.leave(server_.core(), roster_store_.knows_all(), server_.now());
       memory_.stop();
       control_.shut_down();
@@ -302,6 +317,7 @@ class Daemon {
       roster_.end();
       roster_store_.close();
       keys_.close();
+      holds_.close();
     });
   }
 
@@ -319,6 +335,7 @@ class Daemon {
   MemoryTrim memory_;
   RosterStore& roster_store_;
   KeyStore& keys_;
+  HoldStore& holds_;
   RosterKeeper roster_;
   EventFanout fanout_;
   broker::BrokerServer server_;
@@ -374,8 +391,9 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     // In the directory of the ids, whose lock is held.
     RosterStore roster(loop.get_executor(), worker, state_dir, log, opened.ids->had_predecessor());
     KeyStore keys(loop.get_executor(), worker, state_dir, log, broker::Clock().now().unix_ms);
-    Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, worker, configuration, log,
-                  std::move(reading), state_dir);
+    HoldStore holds(loop.get_executor(), worker, state_dir, log);
+    Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, holds, worker, configuration,
+                  log, std::move(reading), state_dir);
     if (!run_loop(loop, log, [&daemon] { daemon.handler_failed(); })) {
       daemon.end_at_once(kExitCannotRun);
     }

@@ -15,14 +15,21 @@
 #include "musterd/log/log.h"
 #include "musterd/service/memory_trim.h"
 #include "musterd/service/roster_keeper.h"
+#include "musterd/state/holds.h"
 
 namespace muster::daemon {
 
 class EventFanout final : public broker::EventSink {
  public:
   // All outlive it.
-  EventFanout(Log& log, ControlPlane& control, MemoryTrim& memory, RosterKeeper* roster = nullptr)
-      : log_(log), events_(log), control_(control), memory_(memory), roster_(roster) {}
+  EventFanout(Log& log, ControlPlane& control, MemoryTrim& memory, RosterKeeper* roster = nullptr,
+              HoldStore* holds = nullptr)
+      : log_(log),
+        events_(log),
+        control_(control),
+        memory_(memory),
+        roster_(roster),
+        holds_(holds) {}
 
   void on_event(const Event& event) override {
     // One of them that fails is no reason to keep it from the others.
@@ -48,6 +55,10 @@ class EventFanout final : public broker::EventSink {
   }
   void on_ended(BroadcastId broadcast) noexcept override { control_.on_ended(broadcast); }
   void on_scan(const core::ScanOrder& order) override { control_.on_scan(order); }
+  void on_holds_changed() noexcept override {
+    if (holds_ != nullptr) holds_->changed();
+  }
+  void on_hold_ended(HoldId hold) noexcept override { control_.on_hold_ended(hold); }
   [[nodiscard]] bool wants_every_outcome() const noexcept override {
     return events_.wants_every_outcome() || control_.wants_every_outcome();
   }
@@ -71,6 +82,7 @@ class EventFanout final : public broker::EventSink {
   ControlPlane& control_;
   MemoryTrim& memory_;
   RosterKeeper* roster_;  // null: nobody keeps one
+  HoldStore* holds_;      // the same
 };
 
 }  // namespace muster::daemon
