@@ -242,4 +242,6 @@ ConnectionState Backend::state() const noexcept { return impl_->loop->state(); }
 
 bool Backend::is_held(std::string_view path) const { return impl_->loop->is_held(path); }
 
+bool Backend::is_quiesced() const { return impl_->loop->is_quiesced(); }
+
 }  // namespace muster

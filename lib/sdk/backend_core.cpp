@@ -276,6 +276,7 @@ void BackendCore::finish() {
   }
   drop_running();
   holds_.clear();
+  quiesced_ = false;
   enter(Phase::kStopped, in_state(ConnectionState::kStopped));
 }
 
@@ -319,6 +320,7 @@ void BackendCore::end() {
   port_.state_changed(ConnectionState::kStopped);
   drop_running();
   holds_.clear();
+  quiesced_ = false;
 }
 
 }  // namespace muster

@@ -119,6 +119,7 @@ class BackendCore {
 
   // Any thread.
   [[nodiscard]] bool is_held(std::string_view path) const { return holds_.covers(path); }
+  [[nodiscard]] bool is_quiesced() const;
 
  private:
   enum class Phase {
@@ -179,8 +180,10 @@ class BackendCore {
   void drop_running();
 
   // --- holds (backend_holds.cpp)
-  [[nodiscard]] static bool has_path_to_hold(const OutgoingOperation& operation);
+  [[nodiscard]] static bool holds_path(const OutgoingOperation& operation);
+  [[nodiscard]] static bool is_to_last(const OutgoingOperation& operation);
   void note_acked(const InHand& done) noexcept;
+  void note_quiesced() noexcept;
   void on(HoldEnded& ended, std::uint64_t id);
   void note_listed(const std::vector<ActiveHold>& holds);
   void tell_of_holds();
@@ -212,8 +215,9 @@ class BackendCore {
   // The quiesce of a broker that goes down: acked, or a handler is at it. No broker ends it: it is
   // over with the registration in another epoch.
   std::optional<HoldId> shutdown_quiesce_;
-  AckedQuiesces quiesces_;         // the others
-  std::optional<HoldEnded> over_;  // of quiesces: was not told yet
+  AckedQuiesces quiesces_;              // the others
+  std::atomic<bool> quiesced_ = false;  // by any of them that does not end by itself
+  std::optional<HoldEnded> over_;       // of quiesces: was not told yet
   HoldMemory holds_;
   RequestClock clock_;
   RequestSerial last_serial_ = 0;

@@ -13,8 +13,20 @@ HandlerCall as_call(HoldMemory::ToTell what) {
 
 }  // namespace
 
-bool BackendCore::has_path_to_hold(const OutgoingOperation& operation) {
+bool BackendCore::holds_path(const OutgoingOperation& operation) {
   return operation.hold_id && operation.operation.as_release_handles() != nullptr;
+}
+
+// Not an idle quiesce: that ends with the next work.
+bool BackendCore::is_to_last(const OutgoingOperation& operation) {
+  const auto* quiesce = operation.operation.as_quiesce();
+  return operation.hold_id &&
+         (quiesce == nullptr || quiesce->reason != QuiesceReason::kIdleTimeout);
+}
+
+// In this order: one that is answered counts as acked before it stops to be asked.
+bool BackendCore::is_quiesced() const {
+  return holds_.has_quiesce() || (quiesced_.load() && holds_.is_here());
 }
 
 void BackendCore::note_acked(const InHand& done) noexcept {
@@ -29,7 +41,11 @@ void BackendCore::note_acked(const InHand& done) noexcept {
   } else {
     quiesces_.add(id, quiesce->reason);
   }
+  note_quiesced();
+  holds_.dropped(*done.state);
 }
+
+void BackendCore::note_quiesced() noexcept { quiesced_ = quiesces_.any() || shutdown_quiesce_; }
 
 // It may come for a hold whose request is still in its handler's hands, or was never acked.
 void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) {
@@ -40,6 +56,7 @@ void BackendCore::on(HoldEnded& ended, std::uint64_t /*id*/) {
   }
   const bool is_of_quiesce = quiesces_.end(id) || shutdown_quiesce_ == id;
   if (shutdown_quiesce_ == id) shutdown_quiesce_.reset();
+  note_quiesced();
   const bool is_told = holds_.ended(id, ended.why);
   if (is_of_quiesce && !is_told) over_ = ended;
   tell_of_holds();

@@ -57,6 +57,7 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   [[nodiscard]] ConnectionState state() const noexcept { return state_.load(); }
   [[nodiscard]] bool in_handler() const noexcept { return handlers_.is_running_here(); }
   [[nodiscard]] bool is_held(std::string_view path) const { return core_.is_held(path); }
+  [[nodiscard]] bool is_quiesced() const { return core_.is_quiesced(); }
   // For the destructor: waits for a handler that runs, unless it is called by that, says what is
   // left to say to the broker as far as that takes no waiting, and ends. No handler is called any
   // more. The driver's next turn() finds it ended.

@@ -45,7 +45,7 @@ void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
     detail += " operations in hand already";
     return refuse(id, BroadcastFailureReason::kBackendError, std::move(detail));
   }
-  if (has_path_to_hold(operation) && holds_.is_full()) {
+  if (holds_path(operation) && holds_.is_full()) {
     return refuse(id, BroadcastFailureReason::kBackendError,
                   "this backend keeps to " + std::to_string(HoldMemory::kMost) + " holds already");
   }
@@ -68,7 +68,7 @@ void BackendCore::hand_over(OutgoingOperation& operation, std::chrono::milliseco
   bool taken = false;
   try {
     if (state->message.operation.as_quiesce() != nullptr) quiesces_.reserve();
-    if (has_path_to_hold(state->message)) holds_.asked(state);
+    if (is_to_last(state->message)) holds_.asked(state);
     taken = port_.call(state);
   } catch (...) {
     drop(running_.find(id));
@@ -211,6 +211,7 @@ void BackendCore::new_epoch(const std::string& epoch) {
     over_ = HoldEnded{*shutdown_quiesce_, HoldEnd::kResumed};
   }
   shutdown_quiesce_.reset();
+  note_quiesced();
   for (const BroadcastId id : ended) tell(CancelSeen{id});
 }
 

@@ -16,13 +16,20 @@ bool is_at_or_below(const ActiveHold& hold, std::string_view path) {
 
 }  // namespace
 
-bool HoldMemory::covers(std::string_view path) const {
-  if (!any_.load() || ::getpid() != pid_) return false;
+template <class Matches>
+bool HoldMemory::any(Matches matches) const {
+  if (!any_.load() || !is_here()) return false;
   const std::lock_guard lock(mutex_);
-  return std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-    const bool is_asked = kept.asked && !kept.ended && kept.asked->reached_handler.load();
-    return (kept.goes_on() || is_asked) && is_at_or_below(kept.hold, path);
-  });
+  return std::any_of(kept_.begin(), kept_.end(),
+                     [&](const Kept& kept) { return kept.counts() && matches(kept.hold); });
+}
+
+bool HoldMemory::covers(std::string_view path) const {
+  return any([path](const ActiveHold& hold) { return is_at_or_below(hold, path); });
+}
+
+bool HoldMemory::has_quiesce() const {
+  return any([](const ActiveHold& hold) { return hold.path_prefix.empty() && hold.alias.empty(); });
 }
 
 HoldMemory::All::iterator HoldMemory::find(HoldId id) noexcept {

@@ -1,7 +1,8 @@
-// The holds of paths that a backend keeps to, and what its handlers have to be told of them. Pure.
+// The holds that a backend keeps to, and what its handlers have to be told of them. Pure.
 //
 // A hold goes on while the backend acked its request or was told of it when it registered. It is
 // told once that it began and once that it ended: what could not be told yet is given again.
+// Quiesces are here until they are answered, and those that it was told of: see AckedQuiesces.
 //
 // Threads: one changes it, which is the loop; covers() is for any thread.
 #pragma once
@@ -36,14 +37,19 @@ class HoldMemory {
   // request with a hold whose handler was called and has not answered. Nothing is covered in a
   // child that was forked.
   [[nodiscard]] bool covers(std::string_view path) const;
+  // The same of a quiesce, whose hold has no path.
+  [[nodiscard]] bool has_quiesce() const;
+
+  // Not in a child that was forked.
+  [[nodiscard]] bool is_here() const noexcept { return ::getpid() == pid_; }
 
   // --- the loop
 
   [[nodiscard]] bool is_full() const noexcept { return kept_.size() >= kMost; }
-  // REQUIRES: request->message has a hold. Before its handler may be called. Throws std::bad_alloc,
+  // REQUIRES: hold_of(request->message). Before its handler may be called. Throws std::bad_alloc,
   // and then has not changed.
   void asked(const RequestPtr& request);
-  // Its handler acknowledged.
+  // Its handler acknowledged. Of a quiesce it is dropped() instead.
   void acked(const Request::State& request) noexcept;
   // It is in no handler's hands any more, without an ack that counts.
   void dropped(const Request::State& request) noexcept;
@@ -71,11 +77,17 @@ class HoldMemory {
     bool is_told = false;               // that it began
 
     [[nodiscard]] bool goes_on() const noexcept { return is_acked || is_listed; }
+    // Also while its handler is at it.
+    [[nodiscard]] bool counts() const noexcept {
+      return goes_on() || (asked && !ended && asked->reached_handler.load());
+    }
     [[nodiscard]] bool begins() const noexcept { return !is_told && (goes_on() || owes_begin); }
     [[nodiscard]] bool ends() const noexcept { return is_told && !goes_on(); }
   };
   using All = std::vector<Kept>;
 
+  template <class Matches>
+  [[nodiscard]] bool any(Matches matches) const;
   [[nodiscard]] All::iterator find(HoldId id) noexcept;
   [[nodiscard]] All::iterator find(const Request::State& request) noexcept;
   // REQUIRES: the lock.

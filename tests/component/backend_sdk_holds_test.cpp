@@ -146,10 +146,12 @@ TEST_P(BackendSdkHoldsTest, AHeldQuiesceEndsForAnyReason) {
        {HoldEnd::kCompleted, HoldEnd::kAbandoned, HoldEnd::kExpired, HoldEnd::kResumed}) {
     peer.quiesce(7 + static_cast<BroadcastId>(why));
     (void)peer.next();
+    EXPECT_TRUE(backend_->is_quiesced());
     peer.hold_ended(7 + static_cast<HoldId>(why), why);
     const std::string id = std::to_string(7 + static_cast<HoldId>(why));
     EXPECT_EQ(log_.wait_for("quiesce"), "quiesce " + id);
     EXPECT_EQ(log_.wait_for(""), "ended " + id + " " + std::string(to_string(why)));
+    EXPECT_FALSE(backend_->is_quiesced());
   }
   EXPECT_EQ(log_.count("began"), 0u);
 }
@@ -204,10 +206,11 @@ TEST_F(BackendSdkHoldsForkTest, AChildThatIsNotTheBackendHoldsNothing) {
   backend_->start();
   ScriptedPeer peer = broker_->accept();
   (void)peer.next();
-  peer.registered(1, {{5, "/mnt/a", 0, {}}});
+  peer.registered(1, {{5, "/mnt/a", 0, {}}, {6, {}, 0, {}}});
   EXPECT_EQ(log_.wait_for("registered"), "registered 1");
+  EXPECT_TRUE(backend_->is_quiesced());
   const pid_t child = ::fork();
-  if (child == 0) ::_exit(backend_->is_held("/mnt/a") ? 1 : 0);
+  if (child == 0) ::_exit(backend_->is_held("/mnt/a") || backend_->is_quiesced() ? 1 : 0);
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);

@@ -47,7 +47,9 @@ int main() {
     cache.close_files_below(request.path_prefix());  // returning acknowledges
   });
   backend.on_quiesce([&](muster::Request&) { server.drain(); });
-  backend.on_hold_ended([&](const muster::HoldEnded&) { server.resume(); });
+  backend.on_hold_ended([&](const muster::HoldEnded&) {
+    if (!backend.is_quiesced()) server.resume();
+  });
   backend.start();
   server.run();
 }

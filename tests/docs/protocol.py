@@ -244,21 +244,28 @@ class PlayedBroker:
         self.peer, _ = self.listener.accept()
         self.peer.settimeout(PATIENCE)
 
-    def register(self, epoch):
-        """Reads a Register, which is returned, and answers it."""
+    def register(self, epoch, holds=()):
+        """Reads a Register, which is returned, and answers it. `holds`: (id, path)."""
         self.accept()
         said = self.receive()
-        self.send(RESPONSE, field(1, field(1, 7) + field(3, 1) + field(6, epoch)), 1)
+        listed = b"".join(field(5, field(1, hold_id) + field(2, path)) for hold_id, path in holds)
+        self.send(RESPONSE, field(1, field(1, 7) + field(3, 1) + listed + field(6, epoch)), 1)
         return said
 
     def send(self, kind, payload, request_id):
         self.peer.sendall(frame(kind, payload, request_id))
 
-    def release(self, request_id, path):
-        self.send(REQUEST, field(3, field(1, field(1, path)) + field(3, 60000)), request_id)
+    def release(self, request_id, path, hold=b""):
+        self.send(REQUEST, field(3, field(1, field(1, path)) + field(3, 60000) + hold), request_id)
 
-    def quiesce(self, request_id, reason):
-        self.send(REQUEST, field(3, field(2, field(1, reason)) + field(3, 60000)), request_id)
+    def hold(self, request_id, path):
+        self.release(request_id, path, field(4, request_id))
+
+    def hold_ended(self, hold_id, why=1):
+        self.send(EVENT, field(4, field(1, hold_id) + field(2, why)), 0)
+
+    def quiesce(self, request_id, reason, hold=b""):
+        self.send(REQUEST, field(3, field(2, field(1, reason)) + field(3, 60000) + hold), request_id)
 
     def receive(self):
         header = self.peer.recv(5, socket.MSG_WAITALL)
@@ -273,6 +280,48 @@ class PlayedBroker:
 
 def ack(request_id, released=0):
     return frame(RESPONSE, field(2, b"" if released is None else field(1, released)), request_id)
+
+
+def holds_of_played_broker(at, broker):
+    """How many handles a release closes tells whether the backend opened its file again."""
+    def opened_again(request_id):
+        broker.release(request_id, b"/var/cache")
+        answer = broker.receive()
+        must(answer in (ack(request_id), ack(request_id, 1)), f"it answered {answer.hex()}")
+        return answer == ack(request_id, 1)
+
+    opened_again(70)  # whatever was open before
+    broker.hold(71, b"/var/cache")
+    broker.hold(72, b"/var/cache/x/1")
+    broker.hold(73, b"/srv")
+    broker.expect("releases with holds", ack(71), ack(72), ack(73))
+    for number, ended in enumerate((73, 99, 71)):
+        broker.hold_ended(ended)
+        must(not opened_again(80 + number), f"hold {ended} ended, and it opened what 72 holds")
+    broker.hold_ended(72, 3)
+    must(opened_again(90), "the last hold ended, and it opened nothing")
+    # The list: what is not in it has ended, what is goes on, also with another broker.
+    broker.hold(91, b"/var/cache")
+    broker.expect("a release with a hold", ack(91))
+    for number, epoch in enumerate((b"i" * 16, b"j" * 16)):
+        broker.peer.close()
+        broker.register(epoch, holds=[(91, b"/var/cache"), (92, b"/srv")])
+        broker.hold_ended(92)
+        must(not opened_again(100 + number), "it opened what the list says is held")
+    broker.peer.close()
+    broker.register(b"j" * 16)
+    must(opened_again(110), "it does not see that the hold ended while it was away")
+    broker.quiesce(111, 3, field(4, 111))
+    broker.quiesce(112, 3, field(4, 112))
+    broker.expect("two quiesces", ack(111, None), ack(112, None))
+    resumed = at.said().count("resumed")
+    broker.peer.close()
+    broker.register(b"k" * 16)  # which does not list them
+    broker.hold_ended(113, 4)
+    broker.hold_ended(111, 4)
+    broker.hold_ended(112, 4)
+    must(opened_again(114), "it does not resume")
+    must(at.said().count("resumed") == resumed + 1, f"one end ends both quiesces: {at.said()}")
 
 
 def with_played_broker(source, build):
@@ -337,6 +386,8 @@ def with_played_broker(source, build):
         broker.release(64, b"/srv")
         broker.expect("an operation of one more", ack(64))
         must(at.said().count("resumed") == 1, f"it said {at.said()}")
+
+        holds_of_played_broker(at, broker)
 
         # Its time is over: nothing comes; the next one is answered.
         broker.peer.sendall(golden["Operation, release handles"])

@@ -472,12 +472,71 @@ TEST_F(BackendHoldTest, AQuiesceEndsByItsIdAndCoversNoPath) {
   quiesces(7);
   EXPECT_EQ(happened(), "handler 7; > Ack 7") << "on_quiesce said that it begins";
   EXPECT_FALSE(held("/"));
+  EXPECT_TRUE(core_.is_quiesced());
   ends(8, HoldEnd::kResumed);
   EXPECT_EQ(happened(), "");
+  EXPECT_TRUE(core_.is_quiesced());
   ends(7, HoldEnd::kResumed);
   EXPECT_EQ(happened(), "on_hold_ended 7 (resumed)");
+  EXPECT_FALSE(core_.is_quiesced());
   ends(7, HoldEnd::kResumed);
   EXPECT_EQ(happened(), "");
+}
+
+// What a daemon asks when the hold of a path ends: may it take up work again?
+TEST_F(BackendHoldTest, ItIsQuiescedFromTheHandlerUntilTheEnd) {
+  defer_all();
+  started_and_registered();
+  EXPECT_FALSE(core_.is_quiesced());
+  handlers_are_busy();
+  quiesces(7);
+  asks_to_hold(8);
+  EXPECT_FALSE(core_.is_quiesced()) << "it has not begun";
+  handlers_go_on();
+  EXPECT_TRUE(core_.is_quiesced()) << "it drains";
+  acks(1);
+  ends(8);
+  EXPECT_TRUE(core_.is_quiesced());
+  acks(0);
+  EXPECT_TRUE(core_.is_quiesced());
+  (void)comes_back({}, kEpochAfterHold);
+  EXPECT_TRUE(core_.is_quiesced());
+  ends(7, HoldEnd::kResumed);
+  EXPECT_FALSE(core_.is_quiesced());
+  quiesces(9);
+  pending_.at(2).reject("busy");
+  EXPECT_FALSE(core_.is_quiesced());
+}
+
+TEST_F(BackendHoldTest, AnIdleQuiesceIsOverWithTheNextWork) {
+  joined();
+  quiesces(7, QuiesceReason::kIdleTimeout);
+  EXPECT_FALSE(core_.is_quiesced());
+  quiesces(8);
+  quiesces(9, QuiesceReason::kIdleTimeout);
+  EXPECT_TRUE(core_.is_quiesced());
+}
+
+TEST_F(BackendHoldTest, ABrokerThatGoesDownQuiescesUntilTheNextIsThere) {
+  joined();
+  quiesces(7, QuiesceReason::kBrokerShutdown);
+  EXPECT_TRUE(core_.is_quiesced());
+  (void)comes_back({});
+  EXPECT_TRUE(core_.is_quiesced());
+  (void)comes_back({}, kEpochAfterHold);
+  EXPECT_FALSE(core_.is_quiesced());
+  quiesces(8, QuiesceReason::kBrokerShutdown);
+  stop(0);
+  EXPECT_FALSE(core_.is_quiesced());
+}
+
+TEST_F(BackendHoldTest, WhoIsToldOfAQuiesceIsQuiesced) {
+  joined();
+  (void)comes_back({hold_on(7, {}), hold_on(8, "/cache")});
+  EXPECT_TRUE(core_.is_quiesced());
+  ends(7);
+  EXPECT_FALSE(core_.is_quiesced());
+  EXPECT_TRUE(held());
 }
 
 TEST_F(BackendHoldTest, OneMessageEndsAllQuiescesThatItAcked) {

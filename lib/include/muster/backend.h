@@ -8,7 +8,9 @@
 //     cache.close_files_below(request.path_prefix());  // returning acknowledges
 //   });
 //   backend.on_quiesce([&](muster::Request& request) { server.drain(); });
-//   backend.on_hold_ended([&](const muster::HoldEnded&) { server.resume(); });
+//   backend.on_hold_ended([&](const muster::HoldEnded&) {
+//     if (!backend.is_quiesced()) server.resume();
+//   });
 //   backend.start();
 //   ...
 //   if (backend.is_held(path)) return busy();  // before a file is opened
@@ -249,6 +251,10 @@ class Backend {
   // Cheap where there is no hold. In a child that was forked it is false until the child itself has
   // registered.
   [[nodiscard]] bool is_held(std::string_view path) const;
+  // No work may be taken: a quiesce goes on that this backend acked, or that it was told of when it
+  // registered; or its handler is at one. But for those with the reason idle timeout, which end
+  // with the next work. The rest is as with is_held().
+  [[nodiscard]] bool is_quiesced() const;
 
  private:
   struct Impl;
