@@ -24,8 +24,8 @@ fail() {
   exit 1
 }
 
-# The main() of docs/SDK.md is the one that is built here, line by line.
-main_of() { sed -n '/^int main() {$/,/^}$/p' "$1"; }
+# The first main() of docs/SDK.md is the one that is built here, line by line.
+main_of() { sed -n '/^int main() {$/,/^}$/{p;/^}$/q}' "$1"; }
 [ -n "$(main_of "$here/../../docs/SDK.md")" ] || fail "docs/SDK.md has no backend in C++"
 diff <(main_of "$here/../../docs/SDK.md") <(main_of "$here/zccache.cpp") ||
   fail "the backend of docs/SDK.md is not the one in $here/zccache.cpp"

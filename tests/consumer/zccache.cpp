@@ -1,4 +1,4 @@
-// A whole daemon that is a Muster backend. Its main() is the one of docs/SDK.md.
+// A whole daemon that is a Muster backend. Its main() is the first one of docs/SDK.md.
 #include <csignal>
 #include <iostream>
 #include <muster/backend.h>
