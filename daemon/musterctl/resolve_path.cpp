@@ -183,7 +183,7 @@ std::string say_missing(const std::string& text, const std::string& path) {
     return name + " does not exist: the shell did not expand " + what + " in \"" +
            escape_bytes(text) + "\": write it without quotes";
   }
-  return name + " does not exist: asking the backends all the same";
+  return name + " does not exist: going on with the path as it is written";
 }
 
 std::string say_unresolved(const std::string& written, const std::string& why,

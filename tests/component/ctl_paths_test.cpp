@@ -66,7 +66,7 @@ TEST_F(Commands, AnOddPathIsAskedForAllTheSameWithAWarning) {
   play(answer_all);
   const std::string dir = std::filesystem::canonical(broker->dir()).native();
   const std::string gone = dir + "/gone";
-  const std::string sentence = gone + " does not exist: asking the backends all the same";
+  const std::string sentence = gone + " does not exist: going on with the path as it is written";
   EXPECT_EQ(said({"release-handles", "--detach", gone}),
             "0 | 17\n | musterctl: warning: " + sentence + "\n");
   EXPECT_EQ(said({"release-handles", "--detach", "--json", gone}),

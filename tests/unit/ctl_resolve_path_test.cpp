@@ -74,7 +74,7 @@ TEST_F(ResolvePath, FollowsLinksAndKeepsTheSpelling) {
 }
 
 TEST_F(ResolvePath, TakesWhatDoesNotExistAndSaysSo) {
-  const std::string why = " does not exist: asking the backends all the same";
+  const std::string why = " does not exist: going on with the path as it is written";
   EXPECT_EQ(resolved(root + "/gone"), "R/gone | R/gone" + why);
   EXPECT_EQ(resolved(root + "/gone/../other/x"), "R/other/x | R/other/x" + why);
   EXPECT_EQ(resolved(root + "/gone/../link/x"), "R/real/deep/x (R/link/x) | R/real/deep/x" + why);
