@@ -79,7 +79,9 @@ void HoldMemory::listed(const std::vector<ActiveHold>& holds,
                         const std::function<bool(HoldId)>& is_known) {
   All added;
   for (const ActiveHold& hold : holds) {
-    if (is_known(hold.id) || find(hold.id) != kept_.end()) continue;
+    const bool is_listed_twice = std::any_of(
+        added.begin(), added.end(), [&](const Kept& one) { return one.hold.id == hold.id; });
+    if (is_listed_twice || is_known(hold.id) || find(hold.id) != kept_.end()) continue;
     Kept& one = added.emplace_back();
     one.hold = hold;
     one.is_listed = true;

@@ -272,6 +272,15 @@ TEST_F(BackendHoldTest, AHoldThatItIsToldOfBeginsWithTheRegistration) {
   EXPECT_FALSE(held("/mnt/a/b"));
 }
 
+TEST_F(BackendHoldTest, AHoldThatIsListedTwiceBeginsOnce) {
+  joined();
+  EXPECT_EQ(comes_back({hold_on(7, "/cache"), hold_on(7, "/cache")}),
+            "on_active_holds /cache /cache; on_hold_started 7 /cache; on_state registered 2");
+  ends(7);
+  EXPECT_EQ(happened(), "on_hold_ended 7 (completed)");
+  EXPECT_FALSE(held());
+}
+
 TEST_F(BackendHoldTest, AHoldThatIsStillListedGoesOn) {
   joined();
   asks_to_hold(7);
