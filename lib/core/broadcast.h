@@ -93,6 +93,7 @@ struct Broadcast {
   bool own = false;              // an idle quiesce: its report displaces no operator's
   bool id_not_durable = false;
   bool backends_unknown = false;
+  bool is_held = false;  // its hold goes on: its report is kept
 
   std::vector<Target> targets;
   std::vector<SkippedTarget> skipped;

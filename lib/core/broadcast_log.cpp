@@ -125,20 +125,30 @@ void BroadcastLog::has_grown(Broadcast& report, std::size_t bytes) noexcept {
   resize(report, report.bytes + bytes);
 }
 
-void BroadcastLog::drop_oldest(User& user, List list) noexcept {
+Broadcast* BroadcastLog::first_to_go(const Kept& kept) noexcept {
+  Broadcast* first = kept.oldest;
+  while (first != nullptr && first->is_held) first = first->next_kept;
+  return first;
+}
+
+void BroadcastLog::drop_first(User& user, List list) noexcept {
   Kept& kept = user.kept[list];
-  const auto oldest = position(all_, kept.oldest->id);
-  resize(**oldest, 0);
+  Broadcast* before = nullptr;
+  Broadcast** link = &kept.oldest;
+  for (; (*link)->is_held; link = &before->next_kept) before = *link;
+  const auto place = position(all_, (*link)->id);
+  Broadcast& first = **place;
+  resize(first, 0);
   for (Size* size : {&kept.size, &total_[list]}) {
     --size->reports;
-    size->targets -= weight(**oldest);
+    size->targets -= weight(first);
   }
-  kept.oldest = (*oldest)->next_kept;
-  if (kept.oldest == nullptr) kept.newest = nullptr;
-  if (latest_[list] == oldest->get()) latest_[list] = nullptr;
+  *link = first.next_kept;
+  if (*link == nullptr) kept.newest = before;
+  if (latest_[list] == &first) latest_[list] = nullptr;
   --user.broadcasts;
-  auto gone = std::move(*oldest);
-  all_.erase(oldest);
+  auto gone = std::move(*place);
+  all_.erase(place);
   if (spare_.size() < kMaxSpare) {
     recycle(*gone);
     spare_.push_back(std::move(gone));
@@ -151,14 +161,16 @@ BroadcastLog::Users::iterator BroadcastLog::who_loses(List list, std::size_t Siz
     if (one.size.*measure != other.size.*measure) {
       return one.size.*measure > other.size.*measure;
     }
-    return std::pair(one.oldest->ended, one.oldest->id) <
-           std::pair(other.oldest->ended, other.oldest->id);
+    const Broadcast& first = *first_to_go(one);
+    const Broadcast& others = *first_to_go(other);
+    return std::pair(first.ended, first.id) < std::pair(others.ended, others.id);
   };
   auto loses = users_.end();
   auto last_resort = users_.end();
   for (auto user = users_.begin(); user != users_.end(); ++user) {
     const Kept& kept = user->second.kept[list];
-    if (kept.oldest == nullptr || kept.oldest == latest_[list]) continue;
+    const Broadcast* const first = first_to_go(kept);
+    if (first == nullptr || first == latest_[list]) continue;
     const bool stays = user->first == kBroker || is_reserved(user->first, kept.size.*measure, most);
     auto& found = stays ? last_resort : loses;
     if (found == users_.end() || has_more(kept, found->second.kept[list])) found = user;
@@ -170,7 +182,7 @@ void BroadcastLog::trim_to(List list, std::size_t Size::*measure, std::size_t mo
   while (total_[list].*measure > most) {
     const auto user = who_loses(list, measure, most);
     if (user == users_.end()) return;
-    drop_oldest(user->second, list);
+    drop_first(user->second, list);
     if (user->second.broadcasts == 0) users_.erase(user);
   }
 }
@@ -179,10 +191,10 @@ void BroadcastLog::trim_to(List list, std::size_t Size::*measure, std::size_t mo
 void BroadcastLog::trim(User& user, SteadyTime before) noexcept {
   for (const List list : {kOwn, kAsked}) {
     const Kept& kept = user.kept[list];
-    while (kept.oldest != nullptr) {
-      const bool is_over = user.bytes() > user.quota && kept.oldest != kept.newest;
-      if (!is_over && kept.oldest->ended > before) break;
-      drop_oldest(user, list);
+    while (const Broadcast* const first = first_to_go(kept)) {
+      const bool is_over = user.bytes() > user.quota && first != kept.newest;
+      if (!is_over && first->ended > before) break;
+      drop_first(user, list);
     }
   }
 }
@@ -204,7 +216,7 @@ SteadyTime BroadcastLog::oldest_end() const noexcept {
   auto end = SteadyTime::max();
   for (const auto& [uid, user] : users_) {
     for (const Kept& kept : user.kept) {
-      if (kept.oldest != nullptr) end = std::min(end, kept.oldest->ended);
+      if (const Broadcast* const first = first_to_go(kept)) end = std::min(end, first->ended);
     }
   }
   return end;

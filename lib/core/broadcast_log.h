@@ -57,10 +57,11 @@ class BroadcastLog {
   // Drops reports over the bounds, and over the quota of their user, whose oldest go first. Of what
   // all users share, the user with the most of it loses its oldest; root and the broker's own user
   // do so only when they have more than a quarter. The newest report of a user stays whatever its
-  // quota is, and the newest of all whatever the bounds are: an operator is about to read it.
+  // quota is, and the newest of all whatever the bounds are: an operator is about to read it. So
+  // does one whose hold goes on, which shows how that stands: a quota bounds how many these are.
   // The broker's own have a history apart, of kMaxOwnReports.
   void trim(const Bounds& bounds) noexcept;
-  // When the oldest report ended; SteadyTime::max() without any.
+  // When the oldest report ended that is no hold's; SteadyTime::max() without any.
   [[nodiscard]] SteadyTime oldest_end() const noexcept;
 
   [[nodiscard]] std::size_t running() const noexcept { return all_.size() - kept(); }
@@ -130,8 +131,10 @@ class BroadcastLog {
   [[nodiscard]] User& user_of(const Broadcast& broadcast) noexcept;
   void resize(Broadcast& report, std::size_t bytes) noexcept;
   void trim(User& user, SteadyTime before) noexcept;
-  // REQUIRES: it has one.
-  void drop_oldest(User& user, List list) noexcept;
+  // The oldest of which no hold goes on; null: there is none.
+  [[nodiscard]] static Broadcast* first_to_go(const Kept& kept) noexcept;
+  // REQUIRES: there is one.
+  void drop_first(User& user, List list) noexcept;
   void trim_to(List list, std::size_t Size::*measure, std::size_t most) noexcept;
   // Who loses a report when there is too much of `measure`; users_.end(): nobody.
   [[nodiscard]] Users::iterator who_loses(List list, std::size_t Size::*measure,

@@ -7,7 +7,7 @@
 // Invariants (held by the simulator, tests/simulator/):
 //   - every target of a broadcast gets exactly one outcome, and the first event wins;
 //   - a broadcast ends when its last outcome is in, in the same call;
-//   - while no broadcast runs, only idle, reconnect and expiry deadlines are armed;
+//   - while no broadcast runs, only deadlines of idling, returning, expiry and holds are armed;
 //   - a backend gets its operations in the order in which the broadcasts were accepted.
 #pragma once
 
@@ -129,8 +129,8 @@ class Broker {
   // it was. One that cannot be seen gives its place to the next process of its user that registers
   // its key.
   void expect(ConnectionId watch, ExpectedBackend backend, Now now);
-  // At the start: a hold of before. A leased one waits for keep_hold() until restart_grace has
-  // passed.
+  // At the start, after the backends: a hold of before. A leased one waits for keep_hold() until
+  // restart_grace has passed.
   void expect_hold(KeptHold hold, Now now);
   // What is known of a registered backend, for the roster; nothing when no backend has the key.
   [[nodiscard]] std::optional<ExpectedBackend> registered(const BackendKey& key) const;

@@ -83,7 +83,7 @@ std::variant<const Broadcast*, ControlError> Broker::State::known_by_key(
         use->broadcast == 0 ? "another broadcast" : "broadcast " + std::to_string(use->broadcast);
     return error(ControlError::Code::kKeyConflict,
                  name + " belongs to " + of + " (" + operation +
-                     (same ? ", of other backends" : "") +
+                     (same ? ", of other backends or with other options" : "") +
                      "); give each different request a key of its own");
   }
   if (known != nullptr) return known;

@@ -29,7 +29,7 @@ std::string sentence_about(const Holder& holder) {
 // Somebody has a file open whom nobody saw.
 Holder unseen_holder(const HolderScan& scan) {
   Holder holder;
-  holder.object = "a holder that was not found";
+  holder.object = HolderName::kNotFound;
   holder.example = scan.leases.busy_example;
   return holder;
 }

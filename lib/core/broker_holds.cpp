@@ -50,15 +50,16 @@ std::optional<ControlError> Broker::State::check(const HoldRequest& hold) const 
 
 std::optional<ControlError> Broker::State::no_room_for_hold(const BroadcastRequest& request,
                                                             std::optional<uid_t> uid) {
-  if (!uid) return std::nullopt;
-  if (auto over = accounts.refusal(Resource::kHold, *uid)) {
-    ++counters.over_quota;
-    return ControlError{ControlError::Code::kBusy, *std::move(over) + "; end one first"};
+  if (uid) {
+    if (auto over = accounts.refusal(Resource::kHold, *uid)) {
+      ++counters.over_quota;
+      return ControlError{ControlError::Code::kBusy, *std::move(over) + "; end one first"};
+    }
   }
   Hold wanted;
   wanted.operation = request.operation;
   constexpr std::size_t kMost = Holds::kMostTextBytes;
-  const std::size_t most = is_privileged(*uid) ? kMost : kMost - kMost / 4;
+  const std::size_t most = !uid || is_privileged(*uid) ? kMost : kMost - kMost / 4;
   if (holds.text_bytes() + wanted.text_bytes() <= most) return std::nullopt;
   return ControlError{
       ControlError::Code::kBusy,
@@ -127,7 +128,10 @@ void Broker::State::note_held(Broadcast& broadcast, EntryId id, Now now) {
     return tell_hold_ended(entry, broadcast.id, why);
   }
   ++hold->acked;
-  if (is_of_quiesce(*hold)) return;  // its entry says so
+  if (is_of_quiesce(*hold)) {  // its entry says so, and it hears of the end once
+    std::erase(hold->members, HoldMember{id, entry.enrolment->incarnation});
+    return;
+  }
   try {
     hold->members.push_back({id, entry.enrolment->incarnation});
   } catch (const std::bad_alloc&) {
@@ -156,6 +160,10 @@ void Broker::State::add_active_holds(EntryId id, Registered& registered) {
         return one.enrolment == nullptr || one.enrolment->incarnation != member.incarnation;
       });
     }
+    // One that acked a quiesce is told of the end as of that of any: it may have ended for it.
+    const bool is_to_be_told =
+        entry.quiesced.ended() && entry.quiesced.newest().broadcast == hold_id;
+    if (is_of_quiesce(hold) && (entry.quiesced.holds(hold_id) || is_to_be_told)) continue;
     hold.members.push_back({id, entry.enrolment->incarnation});
   }
 }
@@ -306,6 +314,7 @@ void Broker::State::finish_hold(HoldId id, HoldEnd why, Now now) {
   if (hold.state.since_unix_ms != 0) shell.holds_changed();
   tell(Event::Kind::kHoldEnded, hold, now, to_string(why));
   if (Broadcast* const broadcast = log.find(id)) {
+    broadcast->is_held = false;
     unless_out_of_memory([&] {
       broadcast->hold.emplace(std::move(hold.state));
       if (broadcast->bytes != 0) log.has_grown(*broadcast, bytes_of(*broadcast->hold));

@@ -28,6 +28,7 @@ std::unique_ptr<Broadcast> Broker::State::prepare(Launch what, Now now) {
   broadcast.own = what.own;
   broadcast.request = std::move(what.request);
   if (broadcast.request.verify) broadcast.proof.emplace();
+  broadcast.is_held = broadcast.request.hold.has_value();
   broadcast.backends_unknown = misses_backends(broadcast.request.selection);
   if (broadcast.asked_by && broadcast.request.operation.as_quiesce() != nullptr) {
     broadcast.quiesced_by = std::make_shared<const Operator>(*broadcast.asked_by);

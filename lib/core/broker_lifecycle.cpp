@@ -225,7 +225,6 @@ void Broker::shut_down(Now now, bool quiesce) {
   }
   state.shutting_down = true;
   state.tell_shutting_down(now);
-  state.stop_verifying_all(now);
   for (std::uint32_t slot = 0; slot < state.sessions.size(); ++slot) {
     if (state.sessions[slot].phase != Session::Phase::kNew) continue;
     state.refuse(
@@ -244,6 +243,7 @@ void Broker::shut_down(Now now, bool quiesce) {
       is_told = true;
     });
   }
+  state.stop_verifying_all(now);  // the last: who has drained has told every backend before
   state.maybe_drained();
 }
 

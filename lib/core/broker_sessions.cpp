@@ -203,6 +203,7 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
   registered.key = entry.enrolment->key();
   registered.limits.max_body_bytes = state.config.max_body_bytes;
   registered.limits.max_ack_timeout = state.config.max_ack_timeout;
+  if (is_other) entry.quiesced.clear();
   if (!state.holds.empty()) state.add_active_holds(id, registered);
   state.shell.send(connection, request_id, registered);
   if (const auto idle = entry.enrolment->registration.idle_timeout) {
@@ -212,7 +213,6 @@ void Broker::registration(ConnectionId connection, std::uint64_t request_id,
              *entry.enrolment, now, shared_with);
   if (!state.refused.listed.empty()) state.drop_refused_of(*entry.enrolment);
   if (replaced != Registry::kNone) state.drop_unseen(replaced, Cause::kUnseen, now);
-  if (is_other) entry.quiesced.clear();
   if (entry.quiesced.ended()) state.end_quiesce(id, HoldEnd::kResumed, now);
   state.redeliver(entry, now);
 }

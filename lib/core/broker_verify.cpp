@@ -89,7 +89,7 @@ void Broker::State::stop_verifying_all(Now now) {
   do {
     next = 0;
     log.for_each_running([&](const Broadcast& broadcast) {
-      if (broadcast.state == BroadcastState::kVerifying) next = broadcast.id;
+      if (next == 0 && broadcast.state == BroadcastState::kVerifying) next = broadcast.id;
     });
     if (next != 0) stop_verifying(*log.find(next), now);
   } while (next != 0);
@@ -107,6 +107,9 @@ void Broker::State::end_verifying(Broadcast& broadcast, Now now) {
     unless_out_of_memory([&] {
       for (const Holder& holder : proof.verification.scan.holders) {
         hold->known.push_back(HolderName::of(holder));
+      }
+      if (proof.verification.scan.held_by_unknown()) {
+        hold->known.push_back({0, 0, HolderName::kNotFound});
       }
     });
     scan_hold_later(*hold, config.hold_scan_interval, now);

@@ -24,6 +24,9 @@ struct HolderName {
   std::uint64_t started = 0;  // tells processes with one pid apart
   std::string object;         // of the kernel
 
+  // Who has a file open that nobody was found to have.
+  static constexpr const char* kNotFound = "a holder that was not found";
+
   [[nodiscard]] static HolderName of(const Holder& holder) {
     return {holder.pid, holder.started, holder.pid == 0 ? holder.object : std::string()};
   }

@@ -7,6 +7,13 @@ namespace muster::core {
 std::string request_text(const BroadcastRequest& request) {
   std::string text = request.operation.to_string();
   for (const Selector& selector : request.selection) text += '\n' + selector.to_string();
+  // No selector is without a sign. How long a proof may take makes no other request.
+  if (request.verify) text += "\nverify";
+  if (request.hold) {
+    text += "\nhold";
+    if (request.hold->leased) text += " leased";
+    if (request.hold->ttl) text += ' ' + std::to_string(request.hold->ttl->count()) + " ms";
+  }
   return text;
 }
 

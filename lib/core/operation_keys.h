@@ -29,7 +29,8 @@ struct UsedKey {
   friend bool operator==(const UsedKey&, const UsedKey&) = default;
 };
 
-// The parts of a request that must be equal for the same key: operation and selection.
+// The parts of a request that must be equal for the same key: operation and selection, and that it
+// is verified or held: nobody who asks for that is given a broadcast without.
 [[nodiscard]] std::string request_text(const BroadcastRequest& request);
 
 class OperationKeys {

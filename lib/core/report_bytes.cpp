@@ -50,7 +50,7 @@ namespace {
 std::size_t texts_of_holder(const Holder& holder) noexcept {
   std::size_t bytes = text_bytes(holder.command) + text_bytes(holder.unit) +
                       text_bytes(holder.object) + text_bytes(holder.example) + kBlockBytes +
-                      holder.held.capacity() * sizeof(Held);
+                      2 * holder.held.size() * sizeof(Held);
   if (holder.backend) {
     bytes += text_bytes(holder.backend->instance.name()) +
              text_bytes(holder.backend->service_name) +
@@ -63,11 +63,12 @@ std::size_t texts_of_holder(const Holder& holder) noexcept {
 
 std::size_t bytes_of(const Verification& verification) noexcept {
   const HolderScan& scan = verification.scan;
+  // Vectors that were filled one by one, here and below.
   std::size_t bytes = kBlockBytes + sizeof(Proof) + text_bytes(scan.prefix) +
                       text_bytes(scan.problem) + text_bytes(scan.leases.busy_example) +
                       text_bytes(scan.leases.refused_why) + text_bytes(scan.leases.incomplete_why) +
-                      2 * kBlockBytes + scan.holders.capacity() * sizeof(Holder) +
-                      scan.unseen.capacity() * sizeof(Unseen);
+                      2 * kBlockBytes + 2 * scan.holders.size() * sizeof(Holder) +
+                      2 * scan.unseen.size() * sizeof(Unseen);
   for (const Holder& holder : scan.holders) bytes += texts_of_holder(holder);
   for (const Unseen& unseen : scan.unseen) {
     bytes += text_bytes(unseen.command) + text_bytes(unseen.what);
@@ -77,7 +78,7 @@ std::size_t bytes_of(const Verification& verification) noexcept {
 
 std::size_t bytes_of(const HoldState& hold) noexcept {
   std::size_t bytes =
-      2 * kBlockBytes + sizeof(HoldState) + hold.violations.capacity() * sizeof(HoldViolation);
+      2 * kBlockBytes + sizeof(HoldState) + 2 * hold.violations.size() * sizeof(HoldViolation);
   for (const HoldViolation& violation : hold.violations) bytes += texts_of_holder(violation.holder);
   return bytes;
 }

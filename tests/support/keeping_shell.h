@@ -11,7 +11,7 @@
 
 namespace muster::test {
 
-class KeepingShell final : public core::Shell {
+class KeepingShell : public core::Shell {
  public:
   BroadcastId next_broadcast_id() override { return next_id++; }
   void send(core::ConnectionId, const OutgoingOperation& operation) override {

@@ -48,11 +48,12 @@ class ProofFixture : public ::testing::Test {
   }
   void later(std::chrono::milliseconds time) { now.steady += time; }
   // What is due by now happens.
-  void let_pass() {
+  void let_pass() { let_pass_in(broker); }
+  void let_pass_in(Broker& of) {
     for (const auto& [id, at] : std::vector(shell.deadlines)) {
       if (at > now.steady) continue;
       shell.cancel(id);
-      broker.deadline_passed(id, now);
+      of.deadline_passed(id, now);
     }
   }
   [[nodiscard]] std::vector<Event::Kind> kinds() const {
