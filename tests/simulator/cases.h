@@ -81,6 +81,45 @@ enum class Case : std::uint8_t {
   kReportOfUserDropped,  // over its user's quota of bytes
   kReportOfMostDropped,  // of the user who had the most, where all had too much
   kReportReserved,       // and root, who had the most, kept its own
+  kVerifiedClear,        // was verified, and clear
+  kVerifiedNotClear,     // was verified, and was not
+  kVerifiedAgain,        // was scanned again, as it was not clear
+  kVerifyingCancelled,
+  kVerifyingShutDown,  // the broker went down meanwhile
+  kVerifyingAcked,     // a late ack came meanwhile
+  kScanOfNobody,       // a scan that nobody waited for
+  kHoldBegan,
+  kHoldCompleted,
+  kHoldAbandoned,
+  kHoldExpired,
+  kHoldResumed,
+  kHoldEndedEarly,   // while backends were asked
+  kHoldAckedAfter,   // and one acked after that
+  kHoldListed,       // a backend registered during a hold
+  kHoldListedAgain,  // one that acked came back during it
+  kHoldNotListed,    // one registered that it does not select
+  kHoldEndTold,
+  kHoldEndMissed,     // who was told of a hold is not there at its end
+  kHoldEndedForSome,  // one of several quiesces of a backend ended with a hold
+  kHoldViolated,
+  kHoldViolatedBefore,    // the same holder was found again
+  kHoldCrowded,           // more holders than a hold tells of
+  kHoldPossibly,          // one that may hold nothing: no violation
+  kHoldBusy,              // a file is busy, and nobody has it
+  kHoldLastScan,          // the scan before the end is told
+  kHoldLastScanAgain,     // and again, as it could not see all
+  kHoldLastScanWaits,     // the end was asked for while it was scanned
+  kHoldExpected,          // it went on after a restart
+  kHoldExpiredMeanwhile,  // its time passed while there was no broker
+  kHoldKept,              // its operator came back
+  kHoldOwnerGone,         // its operator did not come back
+  kHoldDenied,            // another user wanted to keep it
+  kHoldLeftGoingDown,     // its operator left while the broker went down
+  kHoldsUsedUp,
+  kHoldTextUsedUp,   // the paths of all have no room in a message
+  kHoldTextReserve,  // root began one where another user could not
+  kHoldPinned,       // a report stays as its hold goes on
+  kHoldSaved,
   kEnd,
 };
 inline constexpr std::size_t kCases = static_cast<std::size_t>(Case::kEnd);

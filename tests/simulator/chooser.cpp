@@ -22,6 +22,8 @@ Chooser::Chooser(Rng& rng, const Knobs& knobs)
     : rng_(rng),
       first_id_(knobs.first_id),
       one_budget_(knobs.one_budget != 0),
+      max_hold_ttl_(knobs.max_hold_ttl),
+      hold_scan_interval_(knobs.hold_scan_interval),
       idle_(rng.chance(30)),
       keys_(rng.chance(25) ? 1 + rng.below(2) : kKeys),
       processes_(2 + rng.below(12)),
@@ -85,13 +87,18 @@ Step Chooser::any(const Simulation& simulation) {
   if (dice < 28 && !sight.halves.empty()) {
     return {rng_.chance(80) ? StepKind::kClose : StepKind::kHalfClose, {rng_.pick(sight.halves)}};
   }
+  if (dice < 32 && !simulation.shell().scans().empty()) {
+    return scan(rng_.pick(simulation.shell().scans()).id);
+  }
+  if (dice < 33 && !simulation.oracle().holds().empty()) return hold_step(simulation);
   if (dice < 36) return time_step(simulation);
   const bool lonely = sight.live.size() * 2 < company_ && rng_.chance(70);
   if (lonely) return join(simulation, {}, some_key(simulation));
   if (dice < 50)
     return rng_.chance(60) ? broadcast_to_all(simulation, sight) : operator_step(simulation);
   if (dice < 54) return odd_step(simulation, sight);
-  if (dice < 55) return move_on(simulation);
+  if (dice < 56) return hold_for_long(simulation, sight);
+  if (dice < 57) return move_on(simulation);
   return backend_step(simulation, sight);
 }
 
@@ -243,6 +250,9 @@ Step Chooser::odd_step(const Simulation& simulation, const Sight& sight) {
       return run_short(simulation);
     case 15:
       return restart(simulation);
+    case 18:
+      if (!rng_.chance(30)) break;
+      return hold_many(simulation);
     case 16:
     case 17:
       return quiesce_twice(simulation, connection);

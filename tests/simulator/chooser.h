@@ -47,6 +47,11 @@ class Chooser {
                                                               std::uint32_t connection);
   Step answer(const Simulation& simulation, std::uint32_t connection);
   Step start(const Simulation& simulation);
+  // A release that is verified and held, or a quiesce that is held, from now on.
+  void hold(Step& start);
+  Step scan(BroadcastId id);
+  Step hold_step(const Simulation& simulation);
+  [[nodiscard]] HoldId some_hold(const Simulation& simulation);
   [[nodiscard]] BroadcastId some_broadcast(const Simulation& simulation);
   [[nodiscard]] BroadcastId some_quiesce(const Simulation& simulation);
 
@@ -63,6 +68,10 @@ class Chooser {
   Step broadcast_to_all(const Simulation& simulation, const Sight& sight);
   Step restart(const Simulation& simulation);
   Step run_short(const Simulation& simulation);
+  Step hold_for_long(const Simulation& simulation, const Sight& sight);
+  Step hold_many(const Simulation& simulation);
+  void plan_scans_of_hold(HoldId id);
+  void plan_end_of_hold(const Simulation& simulation, HoldId id);
   void plan_join(const Simulation& simulation, std::optional<std::uint32_t> process,
                  std::uint32_t key);
   void plan(StepKind kind, std::int64_t a = 0, std::int64_t b = 0);
@@ -70,6 +79,8 @@ class Chooser {
   Rng& rng_;
   std::int64_t first_id_;
   bool one_budget_;
+  std::int64_t max_hold_ttl_;
+  std::int64_t hold_scan_interval_;
   bool idle_;
   std::uint32_t keys_;
   std::uint32_t processes_;

@@ -107,7 +107,63 @@ Step Chooser::start(const Simulation& simulation) {
     step.args[6] = rng_.pick(std::array<std::int64_t, 4>{1, 100, 3000, kMaxU32});
   }
   if (rng_.chance(20)) step.args[4] = rng_.chance(90) ? 1 + rng_.below(2) : 3;
+  if (rng_.chance(15)) hold(step);
   return step;
+}
+
+void Chooser::hold(Step& start) {
+  const bool is_release = start.args[1] != kMaintenance;
+  if (rng_.chance(is_release ? 60 : 2)) {
+    start.args[7] = 1 + rng_.pick(std::array<std::int64_t, 5>{0, 0, 100, 700, 4000});
+  }
+  if (start.args[7] != 0 && rng_.chance(25)) return;
+  start.args[8] = rng_.chance(60) ? 1 : 2;
+  const bool has_ttl = start.args[8] == 2 ? !rng_.chance(3) : rng_.chance(30);
+  if (!has_ttl) return;
+  start.args[9] = rng_.pick(std::array<std::int64_t, 5>{1, 50, 100, 3000, 600'000});
+  if (rng_.chance(15)) start.args[9] = max_hold_ttl_ + rng_.below(2);
+  if (rng_.chance(3)) start.args[9] = -1;
+}
+
+Step Chooser::scan(BroadcastId id) {
+  Step step{StepKind::kScanned, {std::int64_t(id), rng_.below(3), 0, 0}};
+  constexpr std::uint32_t kAll = 1U << kHolders;
+  if (step.args[1] != 0 || rng_.chance(10)) {
+    step.args[2] = rng_.below(kAll) & rng_.below(kAll);
+    if (rng_.chance(40)) step.args[2] += kPossibly * rng_.below(kAll);
+    if (rng_.chance(6)) step.args[2] += kCrowd;
+    if (rng_.chance(20)) step.args[3] = 1;
+  }
+  return step;
+}
+
+// Mostly one that goes on.
+HoldId Chooser::some_hold(const Simulation& simulation) {
+  const auto& holds = simulation.oracle().holds();
+  if (holds.empty() || rng_.chance(5)) return some_broadcast(simulation);
+  return std::next(holds.begin(), rng_.below(static_cast<std::uint32_t>(holds.size())))->first;
+}
+
+Step Chooser::hold_step(const Simulation& simulation) {
+  const auto id = std::int64_t(some_hold(simulation));
+  switch (rng_.below(6)) {
+    case 0:
+      return {StepKind::kHoldLeft, {id}};
+    case 1:
+    case 2: {
+      std::int64_t user = rng_.below(kUsers);
+      const auto hold = simulation.oracle().holds().find(static_cast<HoldId>(id));
+      const bool has_user = hold != simulation.oracle().holds().end() && hold->second.by;
+      for (std::uint32_t i = 0; has_user && rng_.chance(80) && i < kUsers; ++i) {
+        if (uid_of(i) == hold->second.by->uid) user = i;
+      }
+      return {StepKind::kKeepHold, {id, user}};
+    }
+    case 3:
+      return scan(static_cast<BroadcastId>(id));
+    default:
+      return {StepKind::kEndHold, {id}};
+  }
 }
 
 BroadcastId Chooser::some_broadcast(const Simulation& simulation) {

@@ -58,11 +58,11 @@ class Oracle {
     std::uint64_t since_unix_ms = 0;
     Cause cause = Cause::kNone;
     // The quiesces that it acked and that have not ended, the last one last.
-    struct Hold {
+    struct Quiesce {
       QuiescedState state;
       bool for_more = false;  // there was no room for one before it: no id ends it
     };
-    std::vector<Hold> holds;
+    std::vector<Quiesce> holds;
     bool resumed_away = false;          // all ended while it was not connected
     SteadyTime grace_at;                // reconnecting
     SteadyTime died;                    // dead
@@ -129,6 +129,55 @@ class Oracle {
     std::vector<LateAnswer> late_acks;
     std::vector<LateAnswer> late_failures;
     std::size_t enrolment_bytes = 0;  // it is charged for, of what its backends registered with
+    // Of a release that is verified.
+    bool verify = false;
+    milliseconds verify_wait{};
+    std::uint64_t mount_namespace = 0;
+    bool scanning = false;
+    std::optional<SteadyTime> scan_at;  // when it is scanned again
+    std::optional<Verification> verification;
+    std::optional<HoldRequest> hold;
+    std::optional<HoldState> hold_ended;
+  };
+
+  // A hold that goes on.
+  struct Hold {
+    HoldId id = 0;
+    BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+    std::int64_t selection = 0;
+    std::optional<Operator> by;
+    std::optional<uid_t> charged;
+    std::optional<milliseconds> ttl;
+    bool verify = false;
+    std::uint64_t mount_namespace = 0;
+    HoldState state;
+    // Connections of backends that believe in it: of a release who acked it or was told of it, of
+    // a quiesce who was told of it and did not ack it.
+    std::set<std::uint32_t> believers;
+    using Name = std::tuple<pid_t, std::uint64_t, std::string>;
+    std::set<Name> known;  // holders that are no news
+    bool scanning = false;
+    bool ending = false;  // after its last scan
+    int last_scans = 0;
+    std::optional<SteadyTime> expires_at;
+    std::optional<SteadyTime> scan_at;
+    std::optional<SteadyTime> owner_until;
+
+    [[nodiscard]] bool is_of_quiesce() const { return operation.as_quiesce() != nullptr; }
+  };
+
+  // What an operator asks for, and when.
+  struct Wish {
+    std::int64_t operation = 0;
+    std::optional<milliseconds> ack_timeout;
+    std::int64_t selection = 0;
+    std::int64_t key = 0;
+    std::optional<Operator> by;
+    std::optional<milliseconds> deadline;
+    bool verify = false;
+    milliseconds verify_wait{};
+    std::uint64_t mount_namespace = 0;
+    std::optional<HoldRequest> hold;
   };
 
   // A user's operation key.
@@ -138,6 +187,8 @@ class Oracle {
     BroadcastId id = 0;
     BroadcastOperation operation = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
     std::int64_t selection = 0;
+    bool verify = false;
+    std::optional<HoldRequest> hold;
     std::uint64_t used_unix_ms = 0;
     SteadyTime used;
     bool restored = false;  // used before the broker restarted
@@ -150,6 +201,8 @@ class Oracle {
   // --- at the start of a broker, what it kept from the run before
   void restore_keys(std::vector<Key> keys, Now now);
   void expect(std::uint32_t connection, const Backend& before, Now now);
+  // After the backends: one of those that were on disk.
+  void expect_hold(const Hold& before, Now now);
 
   // --- events, as core::Broker has them
   void opened(std::uint32_t connection, const core::Peer& peer, Now now);
@@ -163,18 +216,17 @@ class Oracle {
   // `inherited`: another process has the other end of the connection.
   void exited(std::uint32_t connection, bool inherited, Now now);
   // `next`: the id that the shell would give.
-  std::variant<core::Started, ControlError::Code> start(BroadcastId next, std::int64_t operation,
-                                                        std::optional<milliseconds> ack_timeout,
-                                                        std::int64_t selection, std::int64_t key,
-                                                        std::optional<Operator> by,
-                                                        std::optional<milliseconds> deadline,
-                                                        Now now);
+  std::variant<core::Started, ControlError::Code> start(BroadcastId next, Wish wish, Now now);
   std::variant<std::uint32_t, ControlError::Code> cancel(BroadcastId id, Now now);
   core::Resumed resume(BroadcastId id, std::int64_t selection, Now now);
   std::optional<ControlError::Code> forget(std::uint32_t key, Now now);
   bool forget_missed();
   bool forget_unseen(Now now);
   void shut_down(BroadcastId next, bool restart, Now now);
+  void scanned(BroadcastId id, const HolderScan& scan, Now now);
+  std::optional<ControlError::Code> end_hold(HoldId id, Now now);
+  void hold_left(HoldId id, Now now);
+  std::optional<ControlError::Code> keep_hold(HoldId id, uid_t uid);
 
   // --- deadlines; each throws a Violation if there is no such deadline at that time
   void target_due(BroadcastId id, std::uint32_t key, SteadyTime at, Now now);
@@ -183,11 +235,19 @@ class Oracle {
   void idle_due(BroadcastId next, std::uint32_t key, SteadyTime at, Now now);
   void expire_dead(Now now);
   void expire_reports(Now now);
+  void verify_due(BroadcastId id, SteadyTime at);
+  void hold_expires_due(HoldId id, SteadyTime at, Now now);
+  void hold_scan_due(HoldId id, SteadyTime at);
+  void hold_owner_due(HoldId id, SteadyTime at, Now now);
 
   // --- what must have come of the events since clear()
   void clear();
   std::vector<Sent> sent;
   std::vector<Told> told;
+  std::vector<core::ScanOrder> scans;  // that were ordered
+  // The holds that a connection was told of when it registered.
+  std::vector<std::pair<std::uint32_t, std::vector<ActiveHold>>> holds_listed;
+  std::vector<HoldId> holds_ended;  // whose waiters are answered
   bool drained = false;
   Counters counters;  // since the beginning
   bool watched = false;
@@ -199,6 +259,15 @@ class Oracle {
   [[nodiscard]] std::vector<BackendInfo> list(std::int64_t selection) const;
   [[nodiscard]] std::variant<DryRun, ControlError::Code> dry_run(std::int64_t operation,
                                                                  std::int64_t selection) const;
+  // The holds that go on.
+  [[nodiscard]] const std::map<HoldId, Hold>& holds() const noexcept { return holds_; }
+  // One, that has ended, too, while its report is kept.
+  [[nodiscard]] std::optional<HoldInfo> hold_info(HoldId id) const;
+  // Whether it is on disk.
+  [[nodiscard]] static bool is_recorded(const Hold& hold) { return hold.state.since_unix_ms != 0; }
+  [[nodiscard]] static core::KeptHold recorded(const Hold& hold);
+  // Counts up with what is on disk of holds.
+  [[nodiscard]] std::uint64_t record_changes() const noexcept { return record_changes_; }
   // Of each user who has anything; what waits in queues is the shell's to know.
   [[nodiscard]] std::vector<UserUsage> usage() const;
   [[nodiscard]] std::size_t running() const;
@@ -266,12 +335,36 @@ class Oracle {
   void lose(Backend& backend, Cause why, Now now, bool is_half = false);
   void die(Backend& backend, Cause why, Now now);
   void fail_open(std::uint64_t serial, Cause why, Now now);
-  void end_quiesce(Backend& backend);
+  void end_quiesce(Backend& backend, HoldEnd why = HoldEnd::kResumed);
   void quiesced(Backend& backend, const Cast& cast, Now now);
   void stray(const Backend& backend, BroadcastId id, const Failure* failure, Now now);
   void settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFailureReason reason,
               Cause cause, Now now);
   void end_if_complete(Cast& cast, Now now);
+  void finish(Cast& cast, Now now);
+  void order_scan(BroadcastId id, const BroadcastOperation& operation,
+                  std::uint64_t mount_namespace, const std::optional<Operator>& by);
+  void verify(Cast& cast, Now now);
+  void stop_verifying(Cast& cast, Now now);
+  void end_verifying(Cast& cast, Now now);
+  // An error when there may be no such hold.
+  [[nodiscard]] std::optional<ControlError::Code> check_hold(const Wish& wish) const;
+  std::optional<ControlError::Code> no_room_for_hold(const Wish& wish);
+  void add_hold(const Cast& cast);
+  void begin_hold(Cast& cast, Now now);
+  void hold_acked(const Cast& cast, Backend& backend);
+  // What is told to a backend that registers.
+  void list_holds(const Backend& backend);
+  void hold_scanned(Hold& hold, const HolderScan& scan, Now now);
+  void note_violations(Hold& hold, const HolderScan& scan, Now now);
+  void scan_hold(Hold& hold);
+  void finish_hold(HoldId id, HoldEnd why, Now now);
+  void end_quiesce_holds(BroadcastId id, Now now);
+  // Ends a quiesce of a backend; true when it is told now or later.
+  bool end_quiesce_of(Backend& backend, BroadcastId id, HoldEnd why);
+  void tell(Event::Kind kind, const Hold& hold, std::string_view detail = {});
+  [[nodiscard]] std::size_t text_bytes_of_holds() const;
+  [[nodiscard]] bool is_pinned(BroadcastId id) const { return holds_.contains(id); }
   // As much time as a backend has that is asked now, without a deadline of the whole.
   [[nodiscard]] milliseconds budget_of(const Backend& backend,
                                        std::optional<milliseconds> ack_timeout) const;
@@ -288,6 +381,7 @@ class Oracle {
   [[nodiscard]] Reports reports_of(const Reports& kept, uid_t uid) const;
   void charge_enrolment(Cast& cast, Backend& backend);
   void drop_report(Reports& kept, BroadcastId id);
+  const Cast* first_to_go(const Reports& reports);
   void trim_user(uid_t uid, Now now);
   template <class Measure>
   void trim_reports(Reports& kept, std::size_t most, Measure measure);
@@ -305,6 +399,10 @@ class Oracle {
   std::map<BroadcastId, Cast> casts_;
   Reports kept_;      // in the order in which they ended
   Reports own_kept_;  // those of idle quiesces
+  // The report of each list that ended last, as long as it is kept.
+  std::set<BroadcastId> latest_;
+  std::map<HoldId, Hold> holds_;
+  std::uint64_t record_changes_ = 0;
   std::vector<Key> keys_;
   std::vector<Key> recorded_keys_;
   std::set<uid_t> missed_;  // of whom a process was refused and is not listed

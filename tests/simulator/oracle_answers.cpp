@@ -56,6 +56,7 @@ void Oracle::answer(std::uint32_t connection, BroadcastId id, const Failure* fai
   } else {
     // Rule: the backend acks in time: an ack. Rule: one that acked a quiesce is quiesced.
     quiesced(*by_serial(backend->serial), cast->second, now);
+    hold_acked(cast->second, *by_serial(backend->serial));
     settle(cast->second, *asked, OutcomeKind::kAck, {}, Cause::kAnswer, now);
   }
 }
@@ -75,7 +76,7 @@ void Oracle::quiesced(Backend& backend, const Cast& cast, Now now) {
   };
   if (is_idle && std::any_of(holds.begin(), holds.end(), is_of_operator)) return;
   std::erase_if(holds, [&](const auto& hold) { return !is_of_operator(hold); });
-  Backend::Hold hold{{now.unix_ms, cast.id, quiesce->reason, cast.by}, false};
+  Backend::Quiesce hold{{now.unix_ms, cast.id, quiesce->reason, cast.by}, false};
   if (holds.size() == core::Quiesces::kMost) {
     holds.pop_back();
     hold.for_more = true;
@@ -108,7 +109,11 @@ void Oracle::stray(const Backend& backend, BroadcastId id, const Failure* failur
   }
   asked->answered = true;
   ++counters.late_answers;
-  if (failure == nullptr) quiesced(*by_serial(backend.serial), cast->second, now);
+  if (cast->second.state == BroadcastState::kVerifying) cases_.saw(Case::kVerifyingAcked);
+  if (failure == nullptr) {
+    quiesced(*by_serial(backend.serial), cast->second, now);
+    hold_acked(cast->second, *by_serial(backend.serial));
+  }
   const auto since = asked->outcome == OutcomeKind::kTimeout ? asked->deadline : asked->settled;
   LateAnswer late;
   late.key = key_of(asked->key);
@@ -200,9 +205,17 @@ void Oracle::settle(Cast& cast, Asked& asked, OutcomeKind outcome, BroadcastFail
 void Oracle::end_if_complete(Cast& cast, Now now) {
   if (!is_complete(cast)) return;
   cast.ended = now.steady;
-  if (cast.state == BroadcastState::kRunning) cast.state = BroadcastState::kFinished;
+  begin_hold(cast, now);
+  if (cast.state == BroadcastState::kRunning && cast.verify) return verify(cast, now);
+  finish(cast, now);
+}
+
+void Oracle::finish(Cast& cast, Now now) {
+  if (cast.state != BroadcastState::kCancelled) cast.state = BroadcastState::kFinished;
   ++counters.broadcasts_finished;
   tell(Event::Kind::kBroadcastFinished, cast);
+  std::erase_if(latest_, [&](BroadcastId id) { return casts_.at(id).own == cast.own; });
+  latest_.insert(cast.id);
   (cast.own ? own_kept_ : kept_).push_back(cast.id);
   expire_reports(now);
   if (shutting_down_ && !drained_ever_ && running() == 0) {

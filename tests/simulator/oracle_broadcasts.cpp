@@ -32,16 +32,14 @@ void Oracle::restore_keys(std::vector<Key> keys, Now now) {
   }
 }
 
-std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t operation,
-                                                std::optional<milliseconds> ack_timeout,
-                                                std::int64_t selection, std::int64_t key,
-                                                std::optional<Operator> by,
-                                                std::optional<milliseconds> deadline, Now now) {
-  const auto& choice = operation_of(operation);
-  const auto& operation_key = operation_key_of(key);
+std::variant<core::Started, Code> Oracle::start(BroadcastId next, Wish wish, Now now) {
+  const auto& choice = operation_of(wish.operation);
+  const auto& operation_key = operation_key_of(wish.key);
+  auto& by = wish.by;
   if (shutting_down_) return Code::kShuttingDown;
   if (!choice.accepted) return Code::kInvalid;
   if (operation_key.size() > kMaxOperationKeyBytes) return Code::kInvalid;
+  if (const auto wrong = check_hold(wish)) return *wrong;
 
   const auto started = [](const Cast& cast, bool joined) {
     const auto skipped = static_cast<std::uint32_t>(std::count_if(
@@ -62,7 +60,9 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
     });
     for (const auto& used : keys_) {
       if (used.uid != user || used.key != operation_key) continue;
-      const bool same = used.operation == *choice.accepted && used.selection == selection;
+      // Whoever asks for a proof or a hold must not be given a broadcast without.
+      const bool same = used.operation == *choice.accepted && used.selection == wish.selection &&
+                        used.verify == wish.verify && used.hold == wish.hold;
       if (!same) return Code::kKeyConflict;
       if (used.restored) cases_.saw(Case::kKeyAfterRestart);
       const auto known = find_report(used.id);
@@ -85,9 +85,10 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
     ++counters.over_quota;
     return Code::kBusy;
   }
+  if (const auto no_room = no_room_for_hold(wish)) return *no_room;
   if (!operation_key.empty()) {
-    keys_.push_back(
-        {user, operation_key, next, *choice.accepted, selection, now.unix_ms, now.steady, false});
+    keys_.push_back({user, operation_key, next, *choice.accepted, wish.selection, wish.verify,
+                     wish.hold, now.unix_ms, now.steady, false});
     std::erase_if(recorded_keys_,
                   [&](const Key& one) { return one.uid == user && one.key == operation_key; });
     recorded_keys_.push_back(keys_.back());
@@ -98,10 +99,14 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, std::int64_t o
   cast.by = std::move(by);
   cast.id = next;
   cast.operation = *choice.accepted;
-  cast.selection = selection;
+  cast.selection = wish.selection;
   cast.operation_key = operation_key;
-  if (deadline) cast.deadline = std::max(*deadline, milliseconds(1));
-  return started(launch(std::move(cast), ack_timeout, std::nullopt, now), false);
+  if (wish.deadline) cast.deadline = std::max(*wish.deadline, milliseconds(1));
+  cast.verify = wish.verify;
+  cast.verify_wait = wish.verify_wait;
+  cast.mount_namespace = wish.mount_namespace;
+  cast.hold = wish.hold;
+  return started(launch(std::move(cast), wish.ack_timeout, std::nullopt, now), false);
 }
 
 // Rule: root and the broker's own user have a reserve that nobody else can take. The broker itself
@@ -164,6 +169,7 @@ Oracle::Cast& Oracle::launch(Cast what, std::optional<milliseconds> ack_timeout,
     }
     cast.asked.push_back(asked);
   }
+  add_hold(cast);
   for (const auto& asked : cast.asked) charge_enrolment(cast, *by_serial(asked.serial));
   ++counters.broadcasts_started;
   tell(Event::Kind::kBroadcastStarted, cast);
@@ -197,6 +203,11 @@ std::variant<std::uint32_t, Code> Oracle::cancel(BroadcastId id, Now now) {
 }
 
 void Oracle::cancel(Cast& cast, Now now) {
+  if (cast.state == BroadcastState::kVerifying) {
+    cases_.saw(Case::kVerifyingCancelled);
+    cast.state = BroadcastState::kCancelled;
+    return stop_verifying(cast, now);
+  }
   for (auto& asked : cast.asked) {
     if (asked.outcome != OutcomeKind::kOpen) continue;
     cast.state = BroadcastState::kCancelled;
@@ -254,18 +265,23 @@ void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
   for (const auto number : waiting) refuse(number, 0, RefusalCode::kShuttingDown);
   if (restart) {  // Rule: a restart does not quiesce anybody.
     if (running() == 0) drained = drained_ever_ = true;
-    return;
+  } else {
+    Cast cast;
+    cast.id = next;
+    cast.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
+    launch(std::move(cast), std::nullopt, std::nullopt, now);
   }
-  Cast cast;
-  cast.id = next;
-  cast.operation = BroadcastOperation::quiesce(QuiesceReason::kBrokerShutdown);
-  launch(std::move(cast), std::nullopt, std::nullopt, now);
+  // Rule: what is verified ends at once, without a verification.
+  for (auto& [id, cast] : casts_) {
+    if (cast.state != BroadcastState::kVerifying) continue;
+    cases_.saw(Case::kVerifyingShutDown);
+    stop_verifying(cast, now);
+  }
 }
 
 // Rule: quiesces may overlap: each ends by its own id, and the backend resumes when the last has
 // ended. Without an id all end.
 core::Resumed Oracle::resume(BroadcastId id, std::int64_t selection, Now now) {
-  (void)now;
   core::Resumed done;
   for (auto& backend : backends_) {
     if (backend.holds.empty() || backend.resumed_away) continue;
@@ -284,6 +300,8 @@ core::Resumed Oracle::resume(BroadcastId id, std::int64_t selection, Now now) {
     if (!backend.holds.empty()) backend.holds.erase(backend.holds.begin(), backend.holds.end() - 1);
     end_quiesce(backend);
   }
+  // Rule: whoever resumes everybody ends the hold, too.
+  if (static_cast<std::size_t>(selection) % kSelections == 0) end_quiesce_holds(id, now);
   return done;
 }
 

@@ -28,6 +28,8 @@ std::size_t Oracle::size_of(const Cast& cast) const {
   request.selection = selection_of(cast.selection);
   request.operation_key = cast.operation_key;
   std::size_t bytes = core::kReportBytes + core::bytes_of(request) + cast.enrolment_bytes;
+  if (cast.verify) bytes += core::bytes_of(cast.verification.value_or(Verification()));
+  if (cast.hold_ended) bytes += core::bytes_of(*cast.hold_ended);
   for (const auto& asked : cast.asked) {
     const bool skipped = asked.outcome == OutcomeKind::kSkippedDead;
     bytes += skipped ? core::kSkippedBytes : core::kTargetBytes;
@@ -77,15 +79,24 @@ std::size_t Oracle::report_quota(uid_t uid) const {
 std::size_t Oracle::running_bytes_of(uid_t uid) const {
   std::size_t bytes = 0;
   for (const auto& [id, cast] : casts_) {
-    if (!cast.own && cast.state == BroadcastState::kRunning && cast.charged == uid)
-      bytes += size_of(cast);
+    if (!cast.own && !muster::is_over(cast.state) && cast.charged == uid) bytes += size_of(cast);
   }
   return bytes;
 }
 
 void Oracle::drop_report(Reports& kept, BroadcastId id) {
   casts_.at(id).forgotten = true;
+  latest_.erase(id);
   std::erase(kept, id);
+}
+
+// Rule: a report stays while the hold goes on that is shown by it. The oldest of the others.
+const Oracle::Cast* Oracle::first_to_go(const Reports& reports) {
+  for (const auto id : reports) {
+    if (!is_pinned(id)) return &casts_.at(id);
+    cases_.saw(Case::kHoldPinned);
+  }
+  return nullptr;
 }
 
 // Rule: over a user's quota its own oldest reports go, those of idle quiesces first; the newest
@@ -96,12 +107,13 @@ void Oracle::trim_user(uid_t uid, Now now) {
   for (auto* kept : {&own_kept_, &kept_}) {
     for (;;) {
       const auto reports = reports_of(*kept, uid);
-      if (reports.empty()) break;
-      const bool too_large = reports.size() > 1 && report_bytes_of(uid) > quota;
-      const bool too_old = casts_.at(reports.front()).ended + age <= now.steady;
+      const auto* oldest = first_to_go(reports);
+      if (oldest == nullptr) break;
+      const bool too_large = oldest->id != reports.back() && report_bytes_of(uid) > quota;
+      const bool too_old = oldest->ended + age <= now.steady;
       if (!too_large && !too_old) break;
       if (too_large) cases_.saw(Case::kReportOfUserDropped);
-      drop_report(*kept, reports.front());
+      drop_report(*kept, oldest->id);
     }
   }
 }
@@ -123,8 +135,9 @@ void Oracle::trim_reports(Reports& kept, std::size_t most, Measure measure) {
     bool of_loser_is_reserved = false;
     bool was_spared = false;
     for (const auto& [uid, value] : has) {
-      const auto& oldest = casts_.at(reports_of(kept, uid).front());
-      if (oldest.id == kept.back()) continue;
+      const auto* first = first_to_go(reports_of(kept, uid));
+      if (first == nullptr || latest_.contains(first->id)) continue;
+      const auto& oldest = *first;
       const bool is_reserved = uid == kBroker || (core::is_privileged(uid) && value <= most / 4);
       const auto rank = [&](const Cast& cast, bool reserved, std::size_t of) {
         return std::tuple(reserved, -static_cast<std::int64_t>(of), cast.ended, cast.id);

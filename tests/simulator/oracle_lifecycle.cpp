@@ -59,12 +59,17 @@ void Oracle::exited(std::uint32_t connection, bool inherited, Now now) {
   fail_open(backend.serial, Cause::kInherited, now);
 }
 
-void Oracle::end_quiesce(Backend& backend) {
+void Oracle::end_quiesce(Backend& backend, HoldEnd why) {
   if (backend.state != BackendState::kLive) {
     backend.resumed_away = true;
     return;
   }
-  send(backend.connection, Sent::Kind::kResumed, backend.holds.back().state.broadcast);
+  const auto newest = backend.holds.back().state.broadcast;
+  if (why == HoldEnd::kResumed) {
+    send(backend.connection, Sent::Kind::kResumed, newest);
+  } else {
+    send(backend.connection, Sent::Kind::kHoldEnded, newest, static_cast<std::uint64_t>(why));
+  }
   backend.holds.clear();
   backend.resumed_away = false;
   tell(Event::Kind::kBackendResumed, backend);

@@ -151,6 +151,11 @@ BroadcastReport Oracle::report_of(const Cast& cast, SteadyTime now) const {
   report.asked_by = cast.by;
   report.deadline = cast.deadline;
   report.backends_unknown = cast.backends_unknown;
+  report.verify = cast.verify;
+  report.verification = cast.verification;
+  // Rule: the report carries how its hold stands, or how it ended.
+  const auto hold = holds_.find(cast.id);
+  report.hold = hold == holds_.end() ? cast.hold_ended : hold->second.state;
   return report;
 }
 

@@ -10,6 +10,9 @@ namespace muster::simulator {
 void Oracle::clear() {
   sent.clear();
   told.clear();
+  scans.clear();
+  holds_listed.clear();
+  holds_ended.clear();
   drained = false;
 }
 
@@ -218,6 +221,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
   holder->idle_at.reset();
   if (form.idle_timeout) holder->idle_at = now.steady + *holder->form.idle_timeout;
   ++counters.registrations;
+  list_holds(*holder);
   send(connection, Sent::Kind::kRegistered, request, holder->incarnation);
   tell(is_added ? Event::Kind::kBackendRegistered : Event::Kind::kBackendReturned, *holder);
   note_listed(form.key, holder->peer, follows);

@@ -22,8 +22,10 @@ UserUsage Oracle::usage_of(uid_t uid) const {
       ++usage.registrations.used;
     }
   }
+  for (const auto& [id, hold] : holds_) usage.holds.used += hold.charged == uid ? 1 : 0;
   for (const auto& [id, cast] : casts_) {
     if (cast.charged != uid) continue;
+    if (cast.state == BroadcastState::kVerifying) ++usage.broadcasts.used;
     for (const auto& asked : cast.asked) {
       if (asked.outcome != OutcomeKind::kOpen) continue;
       ++usage.broadcasts.used;
@@ -37,6 +39,7 @@ UserUsage Oracle::usage_of(uid_t uid) const {
   usage.registrations.quota = quota(knobs_.registrations_each);
   usage.queued_bytes.quota = quota(knobs_.queued_each);
   usage.broadcasts.quota = quota(knobs_.broadcasts_each);
+  usage.holds.quota = quota(knobs_.holds_each);
   const core::Quota defaults;
   usage.operators.quota = defaults.operators;
   usage.followers.quota = defaults.followers;
@@ -50,7 +53,7 @@ std::vector<UserUsage> Oracle::usage() const {
   for (std::uint32_t user = 0; user < kUsers; ++user) {
     const auto usage = usage_of(uid_of(user));
     const auto sum = usage.connections.used + usage.registrations.used + usage.broadcasts.used +
-                     usage.dead_backends + usage.report_bytes.used;
+                     usage.dead_backends + usage.report_bytes.used + usage.holds.used;
     if (sum != 0) all.push_back(usage);
   }
   std::sort(all.begin(), all.end(),

@@ -33,7 +33,11 @@ constexpr std::array kFields = {
     Field{"broadcasts_each", &Knobs::broadcasts_each},
     Field{"queued_each", &Knobs::queued_each},
     Field{"report_bytes_each", &Knobs::report_bytes_each},
+    Field{"holds_each", &Knobs::holds_each},
     Field{"more", &Knobs::more},
+    Field{"max_hold_ttl", &Knobs::max_hold_ttl},
+    Field{"hold_scan_interval", &Knobs::hold_scan_interval},
+    Field{"verify_scan_interval", &Knobs::verify_scan_interval},
     Field{"first_id", &Knobs::first_id},
     Field{"queue", &Knobs::queue},
     Field{"curious", &Knobs::curious},
@@ -87,6 +91,10 @@ Knobs random_knobs(Rng& rng) {
   if (rng.chance(12)) knobs.broadcasts_each = rng.between(0, 2);
   if (rng.chance(12)) knobs.queued_each = rng.between(2, 12);
   if (rng.chance(15)) knobs.report_bytes_each = rng.between(1, 9'000);
+  if (rng.chance(15)) knobs.holds_each = rng.between(0, 3);
+  if (rng.chance(20)) knobs.max_hold_ttl = rng.pick(std::array{1, 100, 3000});
+  if (rng.chance(30)) knobs.hold_scan_interval = rng.pick(std::array{100, 1000});
+  if (rng.chance(30)) knobs.verify_scan_interval = rng.pick(std::array{20, 100, 2000});
   if (rng.chance(30)) knobs.more = rng.between(1, 2);
   if (rng.chance(30)) knobs.first_id = rng.between(2, 1'000'000);
   if (rng.chance(20)) knobs.queue = rng.between(1, 4);
@@ -118,6 +126,9 @@ core::Config config_of(const Knobs& knobs) {
   config.report_age = milliseconds(knobs.report_age);
   config.max_report_targets = static_cast<std::size_t>(knobs.max_report_targets);
   config.max_report_bytes = static_cast<std::size_t>(knobs.max_report_bytes);
+  config.max_hold_ttl = milliseconds(knobs.max_hold_ttl);
+  config.hold_scan_interval = milliseconds(knobs.hold_scan_interval);
+  config.verify_scan_interval = milliseconds(knobs.verify_scan_interval);
   config.max_dead = static_cast<std::size_t>(knobs.max_dead);
   config.dead_age = milliseconds(knobs.dead_age);
   config.max_refused = static_cast<std::size_t>(knobs.max_refused);
@@ -128,6 +139,7 @@ core::Config config_of(const Knobs& knobs) {
   each.broadcasts = count(knobs.broadcasts_each);
   each.queued_bytes = count(knobs.queued_each);
   each.report_bytes = count(knobs.report_bytes_each);
+  each.holds = count(knobs.holds_each);
   if (knobs.more != 0) {
     auto& first = config.quotas.of_uid[uid_of(0)];
     first.connections = each.connections + count(knobs.more);
@@ -135,6 +147,7 @@ core::Config config_of(const Knobs& knobs) {
     first.broadcasts = each.broadcasts + count(knobs.more);
     first.queued_bytes = each.queued_bytes + count(knobs.more);
     first.report_bytes = each.report_bytes + count(knobs.more);
+    first.holds = each.holds + count(knobs.more);
   }
   config.policy = policy_of(knobs.policy);
   config.first_id_ever = static_cast<BroadcastId>(knobs.first_id);

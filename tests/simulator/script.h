@@ -35,7 +35,11 @@ struct Knobs {
   std::int64_t broadcasts_each = 512;
   std::int64_t queued_each = 1'000'000;  // messages
   std::int64_t report_bytes_each = 1 << 26;
+  std::int64_t holds_each = 64;
   std::int64_t more = 0;
+  std::int64_t max_hold_ttl = 86'400'000;
+  std::int64_t hold_scan_interval = 10'000;
+  std::int64_t verify_scan_interval = 500;
   std::int64_t first_id = 1;    // that this host ever gave
   std::int64_t queue = 64;      // messages that wait for a backend before it is a slow reader
   std::int64_t curious = 0;     // 1: whoever gets an event looks at the broker at once

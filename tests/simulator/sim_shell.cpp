@@ -21,6 +21,9 @@ void SimShell::begin(const core::Broker& broker, core::SteadyTime now) {
   operations.clear();
   ended_now.clear();
   holds_ended_now.clear();
+  scans_now.clear();
+  listed_now.clear();
+  holds_changed_now = false;
   drained_now = false;
 }
 
@@ -66,6 +69,7 @@ void SimShell::reset(bool keep_sockets) {
   for (auto& slot : slots_) slot.used = false;
   armed_.clear();
   stale_.clear();
+  scans_.clear();
   last_generation_.clear();
   drained_ever_ = false;
 }
@@ -192,12 +196,17 @@ void SimShell::send(core::ConnectionId connection, std::uint64_t request_id,
   if (const auto* registered = std::get_if<Registered>(&notice)) {
     message.kind = Sent::Kind::kRegistered;
     message.b = registered->incarnation;
+    listed_now.emplace_back(known(connection, "who registers is there").first,
+                            registered->active_holds);
   } else if (std::holds_alternative<core::DeregisteredNotice>(notice)) {
     message.kind = Sent::Kind::kDeregistered;
   } else if (const auto* ended = std::get_if<HoldEnded>(&notice)) {
-    expect(ended->why == HoldEnd::kResumed, "a hold ends by a resume alone");
-    message.kind = Sent::Kind::kResumed;
+    const bool is_resumed = ended->why == HoldEnd::kResumed;
+    message.kind = is_resumed ? Sent::Kind::kResumed : Sent::Kind::kHoldEnded;
     message.a = ended->hold_id;
+    if (!is_resumed) message.b = static_cast<std::uint64_t>(ended->why);
+    for (int more = sends_of_hold_ends; more > 1; --more) put(connection, message);
+    if (sends_of_hold_ends == 0) return;
   }
   put(connection, message);
 }
@@ -228,6 +237,20 @@ void SimShell::release(core::ConnectionId connection) {
 }
 
 // --- the rest
+
+void SimShell::scan(const core::ScanOrder& order) {
+  expect(true, "");
+  scans_now.push_back(order);
+  scans_.push_back(order);
+}
+
+bool SimShell::take_scan(BroadcastId id) {
+  const auto found =
+      std::find_if(scans_.begin(), scans_.end(), [&](const auto& order) { return order.id == id; });
+  if (found == scans_.end()) return false;
+  scans_.erase(found);
+  return true;
+}
 
 void SimShell::report(const Event& event) {
   expect(true, "");

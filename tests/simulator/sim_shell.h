@@ -107,14 +107,24 @@ class SimShell final : public core::Shell {
   // What was used, for the next run of the broker.
   std::vector<core::UsedKey> used_keys;
 
-  // That were ordered and are not answered yet.
-  std::vector<core::ScanOrder> scans;
+  // That were ordered and are not made yet, the oldest first.
+  [[nodiscard]] const std::vector<core::ScanOrder>& scans() const noexcept { return scans_; }
+  // The scan is made; false when none was ordered.
+  bool take_scan(BroadcastId id);
+
+  // How often each end of a hold is sent: another number than 1 is a fault.
+  int sends_of_hold_ends = 1;
 
   // Of the last call.
   std::vector<Sent> sent;
   std::vector<OutgoingOperation> operations;  // that were sent, once for each budget
   std::vector<BroadcastId> ended_now;         // whose waiters are to be answered
   std::vector<HoldId> holds_ended_now;        // likewise
+  std::vector<core::ScanOrder> scans_now;     // that were ordered
+  // The holds that a connection was told of when it registered.
+  using Listed = std::pair<std::uint32_t, std::vector<ActiveHold>>;
+  std::vector<Listed> listed_now;
+  bool holds_changed_now = false;
   bool drained_now = false;
 
   // --- core::Shell
@@ -138,7 +148,8 @@ class SimShell final : public core::Shell {
   bool wants_every_outcome() const noexcept override { return watched; }
   void report(const Event& event) override;
   void ended(BroadcastId broadcast) noexcept override { ended_now.push_back(broadcast); }
-  void scan(const core::ScanOrder& order) override { scans.push_back(order); }
+  void scan(const core::ScanOrder& order) override;
+  void holds_changed() noexcept override { holds_changed_now = true; }
   void hold_ended(HoldId hold) noexcept override { holds_ended_now.push_back(hold); }
   void drained() override;
 
@@ -164,6 +175,7 @@ class SimShell final : public core::Shell {
   std::vector<Slot> slots_;
   std::vector<Armed> armed_;
   std::vector<core::DeadlineId> stale_;
+  std::vector<core::ScanOrder> scans_;
   std::vector<std::uint32_t> last_generation_;  // by deadline slot
 };
 

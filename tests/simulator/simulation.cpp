@@ -22,6 +22,8 @@ Simulation::Simulation(const Knobs& knobs, Fault fault)
       wall_offset_ms_(kEpochMs),
       shell_(static_cast<std::size_t>(knobs.queue), [this](const Event& e) { on_event(e); }) {
   shell_.at_least_id(static_cast<BroadcastId>(knobs_.first_id));
+  if (is_wrong(WrongTransition::kEndIsLost)) shell_.sends_of_hold_ends = 0;
+  if (is_wrong(WrongTransition::kEndIsToldTwice)) shell_.sends_of_hold_ends = 2;
   start_broker();
 }
 
@@ -45,6 +47,7 @@ void Simulation::start_broker() {
 // what was armed before.
 void Simulation::save_and_restore() {
   if (oracle_->running() != 0) cases_.saw(Case::kSavedWhileRunning);
+  if (!oracle_->holds().empty()) cases_.saw(Case::kHoldSaved);
   auto saved = broker_->save();
   if (is_wrong(WrongTransition::kSaveForgetsKeys)) saved.keys = {};
   if (is_wrong(WrongTransition::kSaveForgetsMissed)) saved.refused = {};
@@ -58,6 +61,11 @@ void Simulation::save_and_restore() {
   }
   if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
     for (auto& slot : saved.registry.slots) slot.quiesced.clear();
+  }
+  if (is_wrong(WrongTransition::kSaveForgetsHolds)) saved.holds = {};
+  for (auto& [id, hold] : saved.holds.all()) {
+    if (is_wrong(WrongTransition::kSaveForgetsHeld)) hold.members.clear();
+    if (is_wrong(WrongTransition::kSaveForgetsHolders)) hold.known.clear();
   }
   if (is_wrong(WrongTransition::kSaveForgetsTime)) {
     for (auto& slot : saved.deadlines.slots) slot.at = now_;
@@ -132,6 +140,11 @@ void Simulation::restart(bool keep_sockets, bool no_roster, std::int64_t place) 
       quiesces = std::move(known->quiesced);
     }
   }
+  std::vector<Oracle::Hold> holds;
+  for (const auto& [id, hold] : oracle_->holds()) {
+    if (Oracle::is_recorded(hold)) holds.push_back(hold);
+  }
+  auto kept = std::exchange(holds_on_disk_, {});
   const auto keys = oracle_->recorded_keys();
   broker_.reset();
   shell_.reset(keep_sockets);
@@ -161,6 +174,23 @@ void Simulation::restart(bool keep_sockets, bool no_roster, std::int64_t place) 
                       at());
     });
   }
+  restart_holds(holds, std::move(kept));
+}
+
+void Simulation::restart_holds(const std::vector<Oracle::Hold>& before,
+                               std::vector<core::KeptHold> kept) {
+  checks_disk_ = false;  // it is read now
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    oracle_->expect_hold(before[i], at());
+    call([&] {
+      if (is_wrong(WrongTransition::kRestartForgetsHolds)) return;
+      if (is_wrong(WrongTransition::kRestartHoldsAll)) kept.at(i).selection.clear();
+      broker_->expect_hold(std::move(kept.at(i)), at());
+    });
+  }
+  checks_disk_ = true;
+  holds_on_disk_ = broker_->holds_to_keep();
+  disk_checked_ = oracle_->record_changes() - 1;
 }
 
 bool Simulation::apply(const Step& step) {
@@ -241,6 +271,14 @@ bool Simulation::do_step(const Step& step) {
       return true;
     case StepKind::kAccept:
       return accept(step.args[0]);
+    case StepKind::kScanned:
+      return scanned(step);
+    case StepKind::kEndHold:
+      return end_hold(static_cast<HoldId>(step.args[0]));
+    case StepKind::kHoldLeft:
+      return hold_left(static_cast<HoldId>(step.args[0]));
+    case StepKind::kKeepHold:
+      return keep_hold(step);
     case StepKind::kSave:
       save_and_restore();
       return true;

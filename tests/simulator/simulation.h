@@ -62,7 +62,23 @@ enum class WrongTransition : std::uint8_t {
   kHalfClosedIsDeath,       // it sends nothing more: its process exited
   // the process exited, and another has its half-closed connection: only that it exited
   kHalfClosedIsNobodys,
-  kHalfClosedStays,  // nobody has a half-closed connection any more: nothing
+  kHalfClosedStays,      // nobody has a half-closed connection any more: nothing
+  kScanIsImagined,       // a scan is ordered: it is made, and clear
+  kUnknownIsClear,       // a scan could not see all: it is clear
+  kPossiblyIsSure,       // somebody may hold something: it does
+  kTimeIsLonger,         // a hold was asked for: a millisecond longer
+  kEndHoldIsIgnored,     // an operator ends a hold: nothing
+  kLeftIsIgnored,        // the connection of a hold ended: nothing
+  kLeftIsEnd,            // the connection of a hold ended: its operator ended it
+  kKeepIsIgnored,        // an operator comes back to its hold: nothing
+  kAnybodyKeeps,         // another user comes back to a hold: its own user
+  kEndIsLost,            // the end of a hold is told to nobody
+  kEndIsToldTwice,       // the end of a hold is told twice
+  kRestartForgetsHolds,  // the broker starts: nothing is held
+  kRestartHoldsAll,      // the broker starts: every hold is of everybody
+  kSaveForgetsHolds,     // the core is saved: nothing is held
+  kSaveForgetsHeld,      // the core is saved: nobody believes in a hold
+  kSaveForgetsHolders,   // the core is saved before each scan: every holder is news
 };
 
 // Something that is wrong on purpose, to see that it is found.
@@ -113,10 +129,12 @@ class Simulation {
   void call(Call&& core_call) {
     shell_.begin(*broker_, now_);
     core_call();
+    if (is_wrong(WrongTransition::kScanIsImagined)) imagine_scans();
     shell_.end();
     check_outputs();
   }
   void check_outputs();
+  void imagine_scans();
   void check_frames() const;
   void check_deadlines() const;
   void check_armed(const SimShell::Armed& armed) const;
@@ -128,6 +146,7 @@ class Simulation {
   // While the core is at it.
   void on_event(const Event& event);
   void check_outcome(const Event& event) const;
+  void check_hold_event(const Event& event) const;
   void look_around() const;
 
   bool do_step(const Step& step);
@@ -164,6 +183,16 @@ class Simulation {
   [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
   void start_broker();
 
+  bool scanned(const Step& step);
+  bool end_hold(HoldId id);
+  bool hold_left(HoldId id);
+  bool keep_hold(const Step& step);
+  void restart_holds(const std::vector<Oracle::Hold>& before, std::vector<core::KeptHold> kept);
+  void check_holds();
+  void check_hold_infos() const;
+  void make_scans();
+  void end_holds();
+
   void deliver_all();
   void answer_all();
   void pass_until(SteadyTime end);
@@ -186,7 +215,10 @@ class Simulation {
   bool shortage_ = false;
   std::int64_t place_ = 0;  // the pid namespace of the broker
   std::vector<Told> told_;  // by the core, in this call
-  Observer observer_;       // may be empty
+  std::vector<core::KeptHold> holds_on_disk_;
+  bool checks_disk_ = true;
+  std::uint64_t disk_checked_ = 0;  // Oracle::record_changes() then
+  Observer observer_;               // may be empty
   std::uint64_t requests_ = 0;
   std::uint32_t watches_ = 0;  // connections that are none
   std::uint64_t steps_ = 0;

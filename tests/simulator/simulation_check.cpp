@@ -29,6 +29,7 @@ void Simulation::check_outputs() {
     throw Violation("the counters are " + to_string(broker_->counters()) + "\n  and should be " +
                     to_string(should.counters));
   }
+  check_holds();
   std::vector<BroadcastId> ended;
   for (const Told& told : told_) {
     if (told.kind == Event::Kind::kBroadcastFinished) ended.push_back(told.broadcast);
@@ -49,6 +50,11 @@ void Simulation::check_frames() const {
     must(cast != oracle_->casts().end(), "an operation is sent that nobody asked for");
     must(frame.operation == cast->second.operation, "the operation is not what was asked for");
     const auto budget = static_cast<std::uint64_t>(frame.ack_timeout.count());
+    // Rule: a quiesce is a hold.
+    const bool is_held =
+        cast->second.hold.has_value() || cast->second.operation.as_quiesce() != nullptr;
+    must(frame.hold_id == (is_held ? std::optional(frame.broadcast_id) : std::nullopt),
+         "an operation has a hold that was not asked for, or not the one that was");
     must(frame.deadline_unix_ms == cast->second.started_unix_ms + budget,
          "the deadline in the frame is not the start and the budget");
   }
@@ -56,7 +62,7 @@ void Simulation::check_frames() const {
 
 // Each that was armed in this call is what the oracle says, and all in all there are as many.
 void Simulation::check_deadlines() const {
-  std::array<std::size_t, 8> count{};
+  std::array<std::size_t, 12> count{};
   for (const auto& armed : shell_.armed()) {
     ++count[static_cast<std::size_t>(armed.kind)];
     if (armed.is_new) check_armed(armed);
@@ -80,6 +86,21 @@ void Simulation::check_deadlines() const {
        "not every backend that may come back and no other has a deadline");
   must(armed(Kind::kIdle) == idle,
        "not every backend that may go idle and no other has a deadline");
+  std::size_t verifying = 0;
+  for (const auto& [id, cast] : oracle_->casts()) verifying += cast.scan_at ? 1 : 0;
+  must(armed(Kind::kVerify) == verifying,
+       "not every verification that is to be scanned again and no other has a deadline");
+  std::size_t expiring = 0;
+  std::size_t scanned = 0;
+  std::size_t left = 0;
+  for (const auto& [id, hold] : oracle_->holds()) {
+    expiring += hold.expires_at ? 1 : 0;
+    scanned += hold.scan_at ? 1 : 0;
+    left += hold.owner_until ? 1 : 0;
+  }
+  must(armed(Kind::kHoldExpires) == expiring && armed(Kind::kHoldScan) == scanned &&
+           armed(Kind::kHoldOwner) == left,
+       "not every hold has the deadlines that it should");
   must(armed(Kind::kExpireDead) <= 1 && armed(Kind::kExpireReport) <= 1,
        "one deadline is enough for what expires");
 }
@@ -94,7 +115,26 @@ void Simulation::check_armed(const SimShell::Armed& armed) const {
     });
     return found == all.end() ? nullptr : &*found;
   };
+  const auto hold_has = [&](std::optional<SteadyTime> Oracle::Hold::*time) {
+    const auto hold = oracle_->holds().find(what->hold);
+    return hold != oracle_->holds().end() && hold->second.*time == armed.at;
+  };
   switch (what->kind) {
+    case Kind::kVerify: {
+      const auto cast = oracle_->casts().find(what->broadcast);
+      must(cast != oracle_->casts().end() && cast->second.scan_at == armed.at,
+           "a scan of a verification is armed for another time than its own");
+      return;
+    }
+    case Kind::kHoldExpires:
+      must(hold_has(&Oracle::Hold::expires_at), "a hold's end is armed for another time");
+      return;
+    case Kind::kHoldScan:
+      must(hold_has(&Oracle::Hold::scan_at), "a hold's scan is armed for another time");
+      return;
+    case Kind::kHoldOwner:
+      must(hold_has(&Oracle::Hold::owner_until), "a hold's operator is waited for otherwise");
+      return;
     case Kind::kTarget: {
       const auto* asked = oracle_->asked(what->broadcast, index_of(*what->key));
       must(asked != nullptr && asked->outcome == OutcomeKind::kOpen && asked->deadline == armed.at,
@@ -148,7 +188,10 @@ void Simulation::check_status() const {
         all.begin(), all.end(), [&](const Oracle::Backend& one) { return one.state == state; }));
   };
   must(status.running_broadcasts == running, "status: not what runs");
-  must(status.reports_kept == oracle_->kept(), "status: not as many reports are kept");
+  if (status.reports_kept != oracle_->kept()) {
+    throw Violation("status: " + std::to_string(status.reports_kept) +
+                    " reports are kept and not " + std::to_string(oracle_->kept()));
+  }
   must(status.live_backends == count(BackendState::kLive), "status: not as many are live");
   must(status.dead_backends == count(BackendState::kDead), "status: not as many are dead");
   must(status.lost_backends == count(BackendState::kLost), "status: not as many are lost");
@@ -207,6 +250,21 @@ void Simulation::on_event(const Event& event) {
       }
       break;
     }
+    case Event::Kind::kVerifying: {
+      told.more = Told::counts(event.acks, event.timeouts, event.failures, event.skipped_dead);
+      const auto is = test::report_value(*broker_, event.broadcast_id, at());
+      const auto* report = std::get_if<BroadcastReport>(&is);
+      must(report != nullptr && report->state == BroadcastState::kVerifying && report->verify &&
+               !report->verification,
+           "a broadcast is verified, and its report is another");
+      break;
+    }
+    case Event::Kind::kHoldStarted:
+    case Event::Kind::kHoldEnded:
+    case Event::Kind::kHoldViolated:
+      told.more = Told::words(event.detail);
+      check_hold_event(event);
+      break;
     case Event::Kind::kBackendDead:
     case Event::Kind::kBackendLost:
     case Event::Kind::kBackendReconnecting:

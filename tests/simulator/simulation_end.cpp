@@ -52,14 +52,20 @@ void Simulation::wind_down() {
   while (accept(1)) ++steps_;
   deliver_all();
   answer_all();
+  // Every other run ends its holds before its broadcasts, and before the broker goes down.
+  if (steps_ % 2 == 0) end_holds();
   while (oracle_->running() != 0) {
+    make_scans();
+    if (oracle_->running() == 0) break;
     must(pass_to_next(), "a broadcast runs and nothing is armed that could end it");
   }
   must(core::Inspection(*broker_).open_operations() == 0, "no broadcast runs, and a backend owes");
   must(shell_.armed(core::Deadline::Kind::kTarget) == 0, "no broadcast runs, and a target is due");
   list(0);
 
+  make_scans();
   if (!oracle_->shutting_down()) shut_down(false);
+  make_scans();
   deliver_all();
   answer_all();
   const auto latest = broker_->latest_deadline();
@@ -85,8 +91,11 @@ void Simulation::check_end() {
   call([&] {
     for (const auto& [id, cast] : oracle_->casts()) check_report(id);
   });
+  end_holds();
+  make_scans();
   // What is left expires; then nothing is armed at all.
   for (int rounds = 0; pass_to_next(); ++rounds) {
+    make_scans();
     must(rounds < 1000, "deadlines are armed again and again");
   }
   must(inside.deadlines_armed() == 0, "nothing is armed, and the core holds deadlines");

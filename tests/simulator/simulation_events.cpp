@@ -247,10 +247,17 @@ void Simulation::fire(SimShell::Armed armed) {
       oracle_->expire_reports(at());
       break;
     case Kind::kVerify:
+      oracle_->verify_due(what->broadcast, armed.at);
+      break;
     case Kind::kHoldExpires:
+      oracle_->hold_expires_due(what->hold, armed.at, at());
+      break;
     case Kind::kHoldScan:
+      oracle_->hold_scan_due(what->hold, armed.at);
+      break;
     case Kind::kHoldOwner:
-      throw Violation("a deadline is armed of what no script asks for");
+      oracle_->hold_owner_due(what->hold, armed.at, at());
+      break;
     case Kind::kFree:
       throw Violation("a deadline is armed that means nothing");
   }

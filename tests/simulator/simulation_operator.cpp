@@ -1,4 +1,6 @@
 // What operators do.
+#include <algorithm>
+
 #include "simulator/agree.h"
 #include "simulator/simulation.h"
 #include "simulator/universe.h"
@@ -16,12 +18,34 @@ bool Simulation::start(const Step& step) {
     by = Operator{uid_of(step.args[5] - 1), static_cast<pid_t>(900 + step.args[5]), "tool"};
   }
   if (step.args[6] > 0) request.deadline = milliseconds(step.args[6]);
+  if (step.args[7] > 0) {
+    request.verify = true;
+    request.verify_wait = milliseconds(step.args[7] - 1);
+    request.mount_namespace = static_cast<std::uint64_t>(4'026'531'840 + step.args[1]);
+  }
+  if (step.args[8] > 0) {
+    auto& hold = request.hold.emplace();
+    hold.leased = step.args[8] == 1;
+    if (step.args[9] != 0) hold.ttl = milliseconds(std::max<std::int64_t>(step.args[9], 0));
+  }
   check_skipped();
-  const auto should = oracle_->start(shell_.next_id(), step.args[1], request.ack_timeout,
-                                     step.args[3], step.args[4], by, request.deadline, at());
+  Oracle::Wish wish{step.args[1],
+                    request.ack_timeout,
+                    step.args[3],
+                    step.args[4],
+                    by,
+                    request.deadline,
+                    request.verify,
+                    request.verify_wait,
+                    request.mount_namespace,
+                    request.hold};
+  const auto should = oracle_->start(shell_.next_id(), std::move(wish), at());
   call([&] {
     if (is_wrong(WrongTransition::kDeadlineIsIgnored)) request.deadline.reset();
     if (is_wrong(WrongTransition::kUserIsIgnored)) by.reset();
+    if (is_wrong(WrongTransition::kTimeIsLonger) && request.hold && request.hold->ttl) {
+      *request.hold->ttl += milliseconds(1);
+    }
     const auto is = broker_->start_broadcast(std::move(request), at(), by);
     must_agree("start", is, should, [](const core::Started& a, const core::Started& b) {
       must(a.id == b.id && a.targets == b.targets && a.skipped_dead == b.skipped_dead &&
@@ -72,6 +96,7 @@ bool Simulation::list(std::int64_t selection) {
       throw Violation("the backends are\n" + show(is) + "  and should be\n" + show(should));
     }
     check_status();
+    check_hold_infos();
   });
   return true;
 }

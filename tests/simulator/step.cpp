@@ -8,7 +8,7 @@ namespace {
 
 struct Spec {
   std::string_view name;
-  std::array<std::string_view, 7> args{};
+  std::array<std::string_view, 10> args{};
 };
 
 // In the order of StepKind.
@@ -33,7 +33,8 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"ghost", {"connection", "what"}},
     {"advance", {"us"}},
     {"jump", {"ms"}},
-    {"start", {"id", "operation", "ack", "selection", "key", "by", "deadline"}},
+    {"start",
+     {"id", "operation", "ack", "selection", "key", "by", "deadline", "verify", "hold", "ttl"}},
     {"dry_run", {"operation", "selection"}},
     {"cancel", {"id"}},
     {"report", {"id"}},
@@ -48,6 +49,10 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"save", {}},
     {"forget_missed", {}},
     {"forget_unseen", {}},
+    {"scanned", {"id", "verdict", "holders", "busy"}},
+    {"end_hold", {"id"}},
+    {"hold_left", {"id"}},
+    {"keep_hold", {"id", "user"}},
 }};
 
 std::string_view take_word(std::string_view& text) {
@@ -94,7 +99,8 @@ std::optional<Step> parse_step(std::string_view line) {
     // What scripts were written without means 0.
     const auto& name_of_it = spec->args[i];
     const bool is_later = name_of_it == "deadline" || name_of_it == "restart" ||
-                          name_of_it == "no_roster" || name_of_it == "in";
+                          name_of_it == "no_roster" || name_of_it == "in" ||
+                          name_of_it == "verify" || name_of_it == "hold" || name_of_it == "ttl";
     if (is_later && line.find_first_not_of(' ') == std::string_view::npos) break;
     const auto argument = take_named_number(line);
     if (!argument || argument->name != spec->args[i]) return std::nullopt;

@@ -37,8 +37,10 @@ enum class StepKind : std::uint8_t {
   kAdvance,  // microseconds
   kJump,     // milliseconds that the wall clock jumps
   // What an operator does.
-  kStart,     // id (or above), operation, ack timeout (ms; -1: none), selection, operation key,
-              // by whom (0: nobody who counts, else a user), deadline of the whole (ms; -1: none)
+  kStart,  // id (or above), operation, ack timeout (ms; -1: none), selection, operation key,
+           // by whom (0: nobody who counts, else a user), deadline of the whole (ms; -1: none),
+           // verify (0: no, else 1 and how long to wait, in ms), hold (0: none, 1: leased, 2: not),
+           // its time (ms; 0: none, -1: one of 0 ms)
   kDryRun,    // operation, selection
   kCancel,    // broadcast
   kReport,    // broadcast
@@ -58,8 +60,15 @@ enum class StepKind : std::uint8_t {
   kForgetMissed,
   // The same of those that the broker cannot see, as it is in another pid namespace than before.
   kForgetUnseen,
+  // A scan is done that was asked for, or one that nobody waits for: broadcast, verdict, who holds
+  // (see holders_of()), how many files are busy.
+  kScanned,
+  // Holds: by their broadcasts.
+  kEndHold,
+  kHoldLeft,  // its operator's connection ended
+  kKeepHold,  // by that user
 };
-inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kForgetUnseen) + 1;
+inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kKeepHold) + 1;
 
 // Flags of kRegister.
 inline constexpr std::int64_t kHot = 1;  // has the label tier=hot
@@ -70,7 +79,7 @@ inline constexpr std::int64_t kRefusedOnce = 8;
 
 struct Step {
   StepKind kind = StepKind::kAdvance;
-  std::array<std::int64_t, 7> args{};
+  std::array<std::int64_t, 10> args{};
 
   friend bool operator==(const Step&, const Step&) = default;
 };

@@ -47,6 +47,8 @@ std::string_view to_string(Sent::Kind kind) {
       return "refused";
     case Sent::Kind::kResumed:
       return "resumed";
+    case Sent::Kind::kHoldEnded:
+      return "hold ended";
     case Sent::Kind::kHangUp:
       return "hang up";
     case Sent::Kind::kRelease:

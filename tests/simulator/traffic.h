@@ -20,6 +20,7 @@ struct Sent {
     kDeregistered,  // a: request
     kRefused,       // a: request, b: see refusal()
     kResumed,       // a: hold
+    kHoldEnded,     // a: hold, b: why, when it is not resumed
     kHangUp,
     kRelease,
   };

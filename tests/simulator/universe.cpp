@@ -135,18 +135,44 @@ bool selected(std::int64_t selection, std::uint32_t key, bool hot) {
 }
 
 const OperationChoice& operation_of(std::int64_t operation) {
-  static const auto kMaintenance = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  static const auto kQuiesce = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
   static const std::array<OperationChoice, kOperations> kTable = {{
       release("/var/cache/x", "/var/cache/x"),
       release("//var/./cache//y/../x/", "/var/cache/x"),
       release("/..", "/"),
       release("/mnt/a", "/mnt/a"),
-      {kMaintenance, kMaintenance},
+      {kQuiesce, kQuiesce},
       refused(""),
       refused("var/cache"),
       refused(std::string("/a\0b", 4)),
+      release('/' + std::string(4000, 'p'), '/' + std::string(4000, 'p')),
   }};
   return entry(kTable, operation);
+}
+
+std::vector<Holder> holders_of(std::int64_t who) {
+  std::vector<Holder> all;
+  for (std::uint32_t i = 0; i < kHolders; ++i) {
+    const auto bit = std::int64_t{1} << i;
+    if ((who & bit) == 0) continue;
+    Holder& holder = all.emplace_back();
+    // The second has the pid of the first, and is another process; two are the kernel's.
+    const bool is_kernels = i >= kHolders - 2;
+    if (!is_kernels) holder.pid = i == 1 ? 700 : static_cast<pid_t>(700 + i);
+    if (!is_kernels) holder.started = 50 + i;
+    if (is_kernels) holder.object = "/dev/loop" + std::to_string(i);
+    holder.command = "holder";
+    holder.example = "/var/cache/x/a-file-with-a-long-name-" + std::to_string(i);
+    holder.possibly = (who & (kPossibly * bit)) != 0;
+    // Others than those for which a lease fails.
+    holder.held = {{i % 2 == 0 ? HeldBy::kWorkingDirectory : HeldBy::kDescriptor, 1 + i}};
+  }
+  for (std::uint32_t i = 0; (who & kCrowd) != 0 && i < kCrowdSize; ++i) {
+    Holder& holder = all.emplace_back();
+    holder.pid = static_cast<pid_t>(2000 + i);
+    holder.held = {{HeldBy::kDescriptor, 1}};
+  }
+  return all;
 }
 
 const std::string& operation_key_of(std::int64_t key) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "muster/broker_view.h"
+#include "muster/holders.h"
 
 #include "core/access_policy.h"
 #include "core/types.h"
@@ -43,9 +44,19 @@ struct OperationChoice {
   BroadcastOperation asked;
   std::optional<BroadcastOperation> accepted;
 };
-inline constexpr std::uint32_t kOperations = 8;
+inline constexpr std::uint32_t kOperations = 9;
 inline constexpr std::uint32_t kGoodOperations = 5;  // the first of them
+inline constexpr std::uint32_t kMaintenance = 4;     // a quiesce
+inline constexpr std::uint32_t kLongPath = 8;        // few holds have room for it
 [[nodiscard]] const OperationChoice& operation_of(std::int64_t operation);
+
+// Who may hold something: the first bits of `who` say which of them do, kPossibly of which that is
+// not certain, and kCrowd that many more do.
+inline constexpr std::uint32_t kHolders = 6;
+inline constexpr std::int64_t kPossibly = 1 << kHolders;  // that many times the same bits
+inline constexpr std::int64_t kCrowd = kPossibly << kHolders;
+inline constexpr std::uint32_t kCrowdSize = 66;  // more than a hold tells of
+[[nodiscard]] std::vector<Holder> holders_of(std::int64_t who);
 
 // 0: none; the last one is too long.
 inline constexpr std::uint32_t kOperationKeys = 4;

@@ -20,9 +20,10 @@ class Inspection {
   // What a deadline that is armed is about.
   struct Armed {
     Deadline::Kind kind = Deadline::Kind::kFree;
-    BroadcastId broadcast = 0;        // kTarget
+    BroadcastId broadcast = 0;        // kTarget, kVerify
     const BackendKey* key = nullptr;  // kTarget, kGrace, kIdle; good until the next event
     ConnectionId connection;          // kRegister
+    HoldId hold = 0;                  // kHoldExpires, kHoldScan, kHoldOwner
   };
   // Nothing when it is not armed (any more).
   [[nodiscard]] std::optional<Armed> deadline(DeadlineId id) const;
@@ -53,6 +54,14 @@ inline std::optional<Inspection::Armed> Inspection::deadline(DeadlineId id) cons
       break;
     case Deadline::Kind::kRegister:
       armed.connection = deadline->connection;
+      break;
+    case Deadline::Kind::kVerify:
+      armed.broadcast = deadline->broadcast->id;
+      break;
+    case Deadline::Kind::kHoldExpires:
+    case Deadline::Kind::kHoldScan:
+    case Deadline::Kind::kHoldOwner:
+      armed.hold = deadline->hold;
       break;
     default:
       break;

@@ -107,6 +107,32 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("a half-closed connection has no end", WrongTransition::kHalfClosedStays)));
 
 INSTANTIATE_TEST_SUITE_P(
+    Holds, PlantedFaultTest,
+    ::testing::Values(
+        wrong("it is verified without a scan", WrongTransition::kScanIsImagined),
+        wrong("what could not be seen is clear", WrongTransition::kUnknownIsClear),
+        wrong("who may hold something does", WrongTransition::kPossiblyIsSure),
+        wrong("a hold is a millisecond longer", WrongTransition::kTimeIsLonger),
+        wrong("ending a hold does nothing", WrongTransition::kEndHoldIsIgnored),
+        wrong("a lease does not end with its connection", WrongTransition::kLeftIsIgnored),
+        wrong("who leaves has ended the hold", WrongTransition::kLeftIsEnd),
+        wrong("keeping a hold does nothing", WrongTransition::kKeepIsIgnored),
+        wrong("anybody keeps a hold", WrongTransition::kAnybodyKeeps),
+        wrong("the end of a hold is told to nobody", WrongTransition::kEndIsLost),
+        wrong("the end of a hold is told twice", WrongTransition::kEndIsToldTwice),
+        wrong("a restart forgets holds", WrongTransition::kRestartForgetsHolds),
+        wrong("a restart forgets whom holds select", WrongTransition::kRestartHoldsAll),
+        wrong("saving forgets holds", WrongTransition::kSaveForgetsHolds),
+        wrong("saving forgets who is held", WrongTransition::kSaveForgetsHeld),
+        wrong("a violation is told twice", WrongTransition::kSaveForgetsHolders),
+        off_by("a hold may be longer", &core::Config::max_hold_ttl, milliseconds(1)),
+        off_by("a hold is scanned later", &core::Config::hold_scan_interval, milliseconds(1)),
+        off_by("a verification is scanned later", &core::Config::verify_scan_interval,
+               milliseconds(1)),
+        off_by("an operator has longer to return", &core::Config::restart_grace, milliseconds(1)),
+        quota("one hold more of a user", &core::Quota::holds)));
+
+INSTANTIATE_TEST_SUITE_P(
     Faults, PlantedFaultTest,
     ::testing::Values(
         off_by("an answer has a millisecond more", &core::Config::ack_timeout, milliseconds(1)),

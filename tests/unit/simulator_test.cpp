@@ -119,6 +119,49 @@ const char* const kRegressions[] = {
       register connection=26 key=0 ack=-1 idle=-1 flags=0
       deliver connection=26
     )",
+    // The end of a quiesce with a time was told twice to who had acked it.
+    R"(
+      knobs
+      connect connection=4 process=2
+      register connection=4 key=7 ack=-1 idle=-1 flags=0
+      deliver connection=4
+      start id=4 operation=4 ack=-1 selection=0 key=0 by=2 deadline=0 verify=0 hold=2 ttl=50
+      ack connection=4 id=4
+      deliver connection=4
+      advance us=50000
+      fire which=0
+    )",
+    // So was that it is resumed, to who had acked it and come back.
+    R"(
+      knobs
+      connect connection=1 process=1
+      register connection=1 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=1
+      start id=1 operation=4 ack=-1 selection=0 key=0 by=1 deadline=0 verify=0 hold=1 ttl=0
+      ack connection=1 id=1
+      deliver connection=1
+      connect connection=2 process=1
+      register connection=2 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=2
+      resume id=1 selection=0
+    )",
+    // A broker that verified a release when it was told to go down had drained before it quiesced
+    // anybody.
+    R"(
+      knobs
+      start id=1 operation=0 ack=-1 selection=0 key=0 by=1 deadline=0 verify=1 hold=0 ttl=0
+      connect connection=1 process=1
+      register connection=1 key=0 ack=-1 idle=-1 flags=0
+      deliver connection=1
+      shut_down restart=0
+    )",
+    // The report of a hold that went on had to make room.
+    R"(
+      knobs max_reports=1
+      start id=1 operation=0 ack=-1 selection=0 key=0 by=1 deadline=0 verify=0 hold=1 ttl=0
+      start id=2 operation=0 ack=-1 selection=0 key=0 by=1 deadline=0 verify=0 hold=0 ttl=0
+      list selection=0
+    )",
 };
 
 // What is recorded of a seed is the whole of it.
