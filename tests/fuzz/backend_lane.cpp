@@ -1,5 +1,5 @@
-// The backend lane against live sessions: any sequence of connections, bytes, deadlines, ends and
-// operators' wishes.
+// The backend lane against live sessions: any sequence of connections, bytes, deadlines, ends,
+// operators' wishes, scans and holds.
 //
 // Input: how the broker is set up, then steps, each a byte that says which and what it needs.
 #include <array>
@@ -39,6 +39,7 @@ core::Config config_of(Input& input) {
   if ((choice & 64U) != 0) {
     config.quotas.each = {4, 3, 2'000, 1};
     config.quotas.each.report_bytes = 3'000;
+    config.quotas.each.holds = 2;
     config.quotas.of_uid[1000].registrations = 1;
   }
   if ((choice & 128U) != 0) {
@@ -99,7 +100,29 @@ BroadcastRequest request(Input& input) {
   if ((more & 32U) != 0) {
     asked.operation = BroadcastOperation::release_handles(std::string(input.text()));
   }
+  if ((more & 64U) != 0) {
+    asked.verify = true;
+    asked.verify_wait = kTimes[input.choose(kTimes.size())];
+  }
+  if ((more & 128U) != 0) {
+    auto& hold = asked.hold.emplace();
+    hold.leased = input.choose(2) == 0;
+    if (input.choose(2) == 0) hold.ttl = kTimes[input.choose(kTimes.size())];
+  }
   return asked;
+}
+
+HolderScan scan(Input& input) {
+  HolderScan made;
+  made.verdict = static_cast<HolderVerdict>(input.choose(3));
+  made.leases.busy = input.choose(2);
+  for (auto left = input.choose(80); left > 0; --left) {
+    Holder& holder = made.holders.emplace_back();
+    holder.pid = static_cast<pid_t>(left);
+    holder.started = made.leases.busy;
+    holder.possibly = left % 8 == 7;
+  }
+  return made;
 }
 
 void take_step(FuzzedBroker& broker, Input& input) {
@@ -153,11 +176,23 @@ void take_step(FuzzedBroker& broker, Input& input) {
     case 14:
       return broker.look(id(), request(input).selection);
     default:
-      switch (input.choose(4)) {
+      switch (input.choose(8)) {
         case 0:
           return broker.shut_down();
         case 1:
           return broker.stale_deadline();
+        case 2: {
+          const auto of = id();
+          return broker.scanned(of, scan(input));
+        }
+        case 3:
+          return broker.scanned(broker.last_id(), {});
+        case 4:
+          return broker.end_hold(id());
+        case 5:
+          return broker.hold_left(id());
+        case 6:
+          return broker.keep_hold(id(), input.choose(2) == 0 ? 1000 : 0);
         default:
           return broker.watched(input.choose(2) == 0);
       }

@@ -117,8 +117,12 @@ void FuzzedBroker::exit(std::uint32_t process) {
 
 void FuzzedBroker::start(BroadcastRequest request) {
   call([&] {
-    const auto before = broker_.dry_run(request, at());
-    const auto answer = broker_.start_broadcast(std::move(request), at());
+    // A hold is somebody's.
+    std::optional<Operator> by;
+    if (request.hold) by = Operator{1000, 50, "tool"};
+    const auto uid = by ? std::optional(by->uid) : std::nullopt;
+    const auto before = broker_.dry_run(request, at(), uid);
+    const auto answer = broker_.start_broadcast(std::move(request), at(), std::move(by));
     const auto* started = std::get_if<core::Started>(&answer);
     const auto* would = std::get_if<DryRun>(&before);
     if (started == nullptr) {
@@ -145,6 +149,33 @@ void FuzzedBroker::shut_down() {
   call([&] { broker_.shut_down(at()); });
   check();
   lose_slow_readers();
+}
+
+void FuzzedBroker::scanned(BroadcastId id, HolderScan scan) {
+  (void)shell_.sim.take_scan(id);
+  call([&] { broker_.scanned(id, std::move(scan), at()); });
+  check();
+}
+
+void FuzzedBroker::end_hold(HoldId id) {
+  call([&] { (void)broker_.end_hold(id, at()); });
+  check();
+  lose_slow_readers();
+}
+
+void FuzzedBroker::hold_left(HoldId id) {
+  call([&] { broker_.hold_left(id, at()); });
+  check();
+  lose_slow_readers();
+}
+
+void FuzzedBroker::keep_hold(HoldId id, uid_t uid) {
+  call([&] {
+    const auto error = broker_.keep_hold(id, uid, at());
+    const auto hold = broker_.hold(id);
+    must(error || (hold && hold->asked_by->uid == uid), "a hold is kept by its user alone");
+  });
+  check();
 }
 
 void FuzzedBroker::look(BroadcastId id, const Selection& selection) {
@@ -216,6 +247,9 @@ void FuzzedBroker::check_report(const BroadcastReport& report) const {
        "every backend has one outcome, or is open");
   must((open == 0) == (report.state != BroadcastState::kRunning),
        "a broadcast ends with its last outcome");
+  must(!report.verification || report.verify, "what is not to be verified is not");
+  must(report.state != BroadcastState::kCancelled || !report.verification,
+       "what is cancelled is not verified");
   const auto done = results_.find(report.broadcast_id);
   must(done == results_.end() || done->second == result, "a result does not change any more");
 }
@@ -236,7 +270,7 @@ void FuzzedBroker::check() {
   for (const auto id : status.running_broadcasts) {
     const auto report = test::report_value(broker_, id, at());
     const auto* good = std::get_if<BroadcastReport>(&report);
-    must(good != nullptr && good->state == BroadcastState::kRunning, "what runs has a report");
+    must(good != nullptr && !is_over(good->state), "what runs has a report");
     check_report(*good);
     for (const auto& one : good->backends) open += one.outcome == OutcomeKind::kOpen ? 1 : 0;
   }
@@ -254,9 +288,21 @@ void FuzzedBroker::check() {
   must(counters.acks + counters.timeouts + counters.failures + open >= counters.operations_sent,
        "each operation that was sent has one outcome, or is open");
   for (const auto& user : status.users) {
-    for (const auto& share : {user.connections, user.registrations, user.broadcasts}) {
+    for (const auto& share : {user.connections, user.registrations, user.broadcasts, user.holds}) {
       must(share.used <= share.quota, "nobody has more than its quota");
     }
+  }
+  const auto holds = broker_.holds();
+  const auto recorded = std::count_if(holds.begin(), holds.end(), [](const HoldInfo& hold) {
+    return hold.state.since_unix_ms != 0;
+  });
+  must(broker_.holds_to_keep().size() == static_cast<std::size_t>(recorded),
+       "a hold is kept from its beginning on");
+  for (const HoldInfo& hold : holds) {
+    must(!hold.state.ended, "a hold that goes on has not ended");
+    const auto report = test::report_value(broker_, hold.id, at());
+    const auto* kept = std::get_if<BroadcastReport>(&report);
+    must(kept != nullptr && kept->hold == hold.state, "the report of a hold stays and shows it");
   }
   must(counters.broadcasts_started ==
            counters.broadcasts_finished + status.running_broadcasts.size(),
@@ -265,6 +311,9 @@ void FuzzedBroker::check() {
 
 void FuzzedBroker::wind_down() {
   shut_down();
+  while (!shell_.sim.scans().empty()) scanned(shell_.sim.scans().front().id, {});
+  for (const HoldInfo& hold : broker_.holds()) end_hold(hold.id);
+  must(broker_.holds().empty(), "a broker that goes down ends a hold at once");
   for (std::uint32_t one = 0; one < connections(); ++one) close(one);
   for (std::uint32_t process = 0; process < kProcesses; ++process) exit(process);
   for (int rounds = 0; next_deadline(); ++rounds) {

@@ -43,6 +43,7 @@ class WireShell final : public core::Shell {
   void report(const Event& event) override { sim.report(event); }
   void ended(BroadcastId broadcast) noexcept override { sim.ended(broadcast); }
   void scan(const core::ScanOrder& order) override { sim.scan(order); }
+  void holds_changed() noexcept override { sim.holds_changed(); }
   void hold_ended(HoldId hold) noexcept override { sim.hold_ended(hold); }
   void drained() override { sim.drained(); }
 
@@ -71,6 +72,11 @@ class FuzzedBroker {
   void start(BroadcastRequest request);
   void cancel(BroadcastId id);
   void shut_down();
+  // A scan is made, whether or not it was ordered.
+  void scanned(BroadcastId id, HolderScan scan);
+  void end_hold(HoldId id);
+  void hold_left(HoldId id);
+  void keep_hold(HoldId id, uid_t uid);
   // Reads everything that an operator can read.
   void look(BroadcastId id, const Selection& selection);
   // What is armed for the next moment passes.
