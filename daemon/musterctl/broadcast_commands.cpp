@@ -46,6 +46,7 @@ class ReleaseHandlesCommand : public OperationCommand {
                      });
     options_.declare(options);
     options_.declare_verify(options);
+    options_.declare_hold(options);
     options.flag("--as-written",
                  "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
                  "it, and ask no backend if that fails",
@@ -64,6 +65,7 @@ class ReleaseHandlesCommand : public OperationCommand {
         "Examples:\n"
         "  musterctl release-handles --verify --wait 5s /var/cache/x && rm -r /var/cache/x\n"
         "  musterctl release-handles --timeout 30s --select 'service=zcc*,label.tier=hot' /mnt/a\n"
+        "  musterctl release-handles --hold --ttl 10m /mnt/a\n"
         "  musterctl release-handles --json . | jq '.result.timeouts'\n"
         "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
   }
@@ -92,8 +94,11 @@ class QuiesceCommand : public OperationCommand {
 
   void declare(Options& options) override {
     options_.declare(options);
+    options_.declare_hold(options);
     options.epilogue(
-        "The backends get the reason \"maintenance\".\n"
+        "The backends get the reason \"maintenance\". They stay quiesced until musterctl resume, "
+        "or\n"
+        "with --hold until that ends.\n"
         "\n"
         "Examples:\n"
         "  musterctl quiesce --timeout 1m\n"

@@ -1,10 +1,13 @@
 #include "musterctl/broadcast_run.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "muster/json.h"
 
 #include "musterctl/console.h"
+#include "musterctl/hold_lease.h"
 #include "musterctl/program.h"
 #include "musterctl/progress.h"
 #include "musterctl/report_text.h"
@@ -14,6 +17,8 @@
 namespace muster::ctl {
 
 namespace {
+
+constexpr std::chrono::milliseconds kSignalEvery{50};
 
 // Who reads JSON finds warnings in the answer, everybody else before it. --quiet has no answer, and
 // a warning says what the exit status is worth.
@@ -112,26 +117,6 @@ int run_detached(const Invocation& to, const BroadcastOptions& options, ControlC
   return options.allow_empty ? kAllAcked : kNobody;
 }
 
-// Counts what is in, so that whoever stops waiting learns how far it was.
-struct HowFar {
-  BroadcastId id = 0;
-  std::uint32_t targets = 0;
-  std::uint32_t in = 0;
-  bool joined = false;
-  bool backends_unknown = false;
-
-  void apply(const Event& event) {
-    if (event.kind == Event::Kind::kBroadcastStarted) {
-      id = event.broadcast_id;
-      joined = event.joined;
-      backends_unknown = event.backends_unknown;
-    }
-    if (id == 0 || event.broadcast_id != id) return;
-    targets = std::max(targets, event.targets);
-    in = std::max(in, event.acks + event.timeouts + event.failures);
-  }
-};
-
 // Since when a backend is dead is worth a question, not an error.
 std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection& selection) {
   try {
@@ -141,7 +126,102 @@ std::vector<BackendInfo> backends_if_told(ControlClient& client, const Selection
   }
 }
 
-// `signal`: 0 when nobody reads the output any more.
+// What an answer leaves behind.
+struct AfterAnswer {
+  bool clear = false;                   // the kernel said so, where it was to be asked
+  std::optional<ControlClient> client;  // which a leased hold belongs to
+  std::vector<LeasedHold> holds;
+};
+
+int ask_host(const Invocation& to, const BroadcastOptions& options, const BroadcastRequest& request,
+             const std::vector<std::string>& warnings, AfterAnswer& after) {
+  ControlClient client = make_client(to, !options.quiet);
+  if (options.dry_run) return run_dry(to, options, client, request, warnings);
+  if (options.detach) return run_detached(to, options, client, request, warnings);
+
+  ReportStyle style;
+  style.name_acks = options.verbose;
+  style.asked_timeout = request.ack_timeout;
+  style.deadline = request.deadline;
+  style.verify = request.verify;
+  HowFar far;
+  int signal = 0;
+  const auto report =
+      follow_broadcast(to, client, request, options.quiet || to.common.json, far, [&] {
+        signal = to.interrupted();
+        return signal == 0 && (options.quiet || !to.console.out_reader_gone());
+      });
+  if (!report) return stopped_waiting(to, far, signal);
+  after.clear = is_clear(*report);
+  style.joined = far.joined;
+  if (!options.quiet) {
+    print_report(to, client, *report, std::move(style), options.selection, warnings);
+  }
+  if (request.hold && !report->hold) {
+    report_error(to.console, to.common.json, "REFUSED", kNoHolds);
+    return kRefused;
+  }
+  if (request.hold && request.hold->leased) {
+    after.holds.push_back({report->broadcast_id, report->result.operation, request.verify});
+    after.client.emplace(std::move(client));
+  }
+  return exit_status_of(*report, options.allow_empty, request.verify);
+}
+
+// A signal is how an operator ends it. `status`: of the broadcast.
+int hold_until_signal(const Invocation& to, AfterAnswer after, bool quiet, int status) {
+  HoldLease lease(to, std::move(*after.client), after.holds);
+  if (!quiet && !to.common.json) to.console.progress("holding; Ctrl-C ends it\n");
+  const auto waits = [&] { return to.interrupted() == 0; };
+  while (waits() && !lease.book().going_on().empty()) {
+    lease.look(waits);
+    std::this_thread::sleep_for(kSignalEvery);
+  }
+  lease.end([] { return true; });  // a second signal ends musterctl
+  if (to.common.json && !quiet) to.console.out(to_json(lease.book().infos()) + '\n');
+  HoldStyle style;
+  style.now_unix_ms = unix_ms_now();
+  if (!to.common.json) to.console.err(lease.book().text(style));
+  return lease.book().status(status);
+}
+
+}  // namespace
+
+int run_broadcast_of_one(const Invocation& to, const BroadcastOptions& options,
+                         BroadcastOperation operation) {
+  options.check();
+  AfterAnswer after;
+  return ask_host(to, options, options.request(std::move(operation)), {}, after);
+}
+
+void HowFar::apply(const Event& event) {
+  if (event.kind == Event::Kind::kBroadcastStarted) {
+    id = event.broadcast_id;
+    joined = event.joined;
+    backends_unknown = event.backends_unknown;
+  }
+  if (id == 0 || event.broadcast_id != id) return;
+  targets = std::max(targets, event.targets);
+  in = std::max(in, event.acks + event.timeouts + event.failures);
+}
+
+std::optional<BroadcastReport> follow_broadcast(const Invocation& to, ControlClient& client,
+                                                const BroadcastRequest& request, bool silent,
+                                                HowFar& far,
+                                                const std::function<bool()>& keep_waiting) {
+  const auto display = make_display(to.console, silent, to.common.socket_dir);
+  return client.broadcast(
+      request,
+      [&](const Event& event) {
+        far.apply(event);
+        display->on_event(event);
+      },
+      [&] {
+        display->tick();
+        return keep_waiting();
+      });
+}
+
 int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
   std::string message = signal != 0 ? "no longer waiting; "
                                     : "the reader of its output has gone: no longer waiting; ";
@@ -165,57 +245,25 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
   return kSignalled + signal;
 }
 
-// `clear`: whether the kernel said so, where it was to be asked.
-int ask_host(const Invocation& to, const BroadcastOptions& options, const BroadcastRequest& request,
-             const std::vector<std::string>& warnings, bool& clear) {
-  ControlClient client = make_client(to, !options.quiet);
-  if (options.dry_run) return run_dry(to, options, client, request, warnings);
-  if (options.detach) return run_detached(to, options, client, request, warnings);
-
-  ReportStyle style;
-  style.name_acks = options.verbose;
-  style.asked_timeout = request.ack_timeout;
-  style.deadline = request.deadline;
-  style.verify = request.verify;
-  HowFar far;
-  auto display = make_display(to.console, options.quiet || to.common.json, to.common.socket_dir);
-  int signal = 0;
-  const auto report = client.broadcast(
-      request,
-      [&](const Event& event) {
-        far.apply(event);
-        display->on_event(event);
-      },
-      [&] {
-        display->tick();
-        signal = to.interrupted();
-        return signal == 0 && (options.quiet || !to.console.out_reader_gone());
-      });
-  display.reset();
-  if (!report) return stopped_waiting(to, far, signal);
-  clear = is_clear(*report);
-  style.joined = far.joined;
-  if (!options.quiet) {
-    print_report(to, client, *report, std::move(style), options.selection, warnings);
-  }
-  return exit_status_of(*report, options.allow_empty, request.verify);
-}
-
-}  // namespace
-
 int run_broadcast(const Invocation& to, const BroadcastOptions& options,
                   BroadcastOperation operation, const std::vector<std::string>& warnings) {
   options.check();
   warn(to, options, warnings);
   const BroadcastRequest request = options.request(std::move(operation));
-  bool clear = false;
-  if (!asks_sessions(to, options)) return ask_host(to, options, request, warnings, clear);
-  const int status = run_with_sessions(to, options, request, [&](const Invocation& host) {
-    return ask_host(host, options, request, warnings, clear);
-  });
+  AfterAnswer after;
+  int status = kAllAcked;
+  if (asks_sessions(to, options)) {
+    status = run_with_sessions(to, options, request, [&](const Invocation& host) {
+      return ask_host(host, options, request, warnings, after);
+    });
+  } else {
+    status = ask_host(to, options, request, warnings, after);
+  }
   // Where the host's broker had nobody to ask, the outcomes are the sessions' alone.
-  const bool unproven = request.verify && !options.detach && !clear;
-  return status == kAllAcked && unproven ? static_cast<int>(kStillHeld) : status;
+  const bool unproven = request.verify && !options.detach && !after.clear;
+  if (status == kAllAcked && unproven) status = kStillHeld;
+  if (!after.client) return status;
+  return hold_until_signal(to, std::move(after), options.quiet, status);
 }
 
 void print_report(const Invocation& to, ControlClient& client, const BroadcastReport& report,

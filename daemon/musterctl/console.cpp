@@ -157,4 +157,24 @@ int interrupted_by() {
   return received;
 }
 
+namespace {
+
+bool pipe_was_ignored = false;
+bool size_was_ignored = false;
+
+}  // namespace
+
+void ignore_lost_readers() {
+  pipe_was_ignored = std::signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+  size_was_ignored = std::signal(SIGXFSZ, SIG_IGN) == SIG_IGN;
+}
+
+sigset_t signals_that_were_default() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  if (!pipe_was_ignored) ::sigaddset(&set, SIGPIPE);
+  if (!size_was_ignored) ::sigaddset(&set, SIGXFSZ);
+  return set;
+}
+
 }  // namespace muster::ctl

@@ -3,6 +3,7 @@
 // output.
 #pragma once
 
+#include <csignal>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -93,5 +94,11 @@ int report_failure(Console& console, bool json, const ControlFailure& failure);
 // The signal that came (SIGINT, SIGTERM or SIGHUP) or 0. From the first call on these no longer end
 // the process, once: a second one does. One that was ignored at the start stays ignored.
 [[nodiscard]] int interrupted_by();
+
+// Writing where nobody reads any more, or where a file may not grow, fails from now on and ends
+// nothing. Call it once.
+void ignore_lost_readers();
+// Those that did end a program before that: a command that musterctl starts has them so.
+[[nodiscard]] sigset_t signals_that_were_default();
 
 }  // namespace muster::ctl

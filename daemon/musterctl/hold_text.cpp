@@ -13,14 +13,16 @@ std::string path_of(const BroadcastOperation& operation) {
 }
 
 // What ends it: "until 14:12:11, or when its operator ends".
-std::string until(const HoldState& state, std::uint64_t now_unix_ms) {
+std::string shown_end(const HoldState& state, std::uint64_t now_unix_ms) {
   std::string text;
   if (state.expires_unix_ms != 0) {
     text = "until " + local_time(state.expires_unix_ms, now_unix_ms);
     if (state.leased) text += " at the latest";
   }
-  if (state.leased)
-    text += std::string(text.empty() ? "" : ", ") + "while its operator is connected";
+  if (state.leased) {
+    text += std::string(text.empty() ? "" : ", ") + "while its operator " +
+            (state.owner_away ? "may still come back" : "is connected");
+  }
   return text.empty() ? "until it is ended" : text;
 }
 
@@ -40,12 +42,8 @@ std::string shown_hold(HoldId id, const HoldState& state, std::uint64_t now_unix
     return text + ": " + std::string(to_string(*state.ended));
   }
   if (state.since_unix_ms == 0) return name + " begins when every outcome is in";
-  std::string text = name + " goes on since " + local_time(state.since_unix_ms, now_unix_ms) +
-                     ", " + until(state, now_unix_ms);
-  if (state.owner_away) {
-    text += "; its operator is not connected, and it is abandoned unless they come back";
-  }
-  return text;
+  return name + " goes on since " + local_time(state.since_unix_ms, now_unix_ms) + ", " +
+         shown_end(state, now_unix_ms);
 }
 
 std::string show_violations(HoldId id, const HoldState& state, const std::string& path,
@@ -87,7 +85,7 @@ std::string show_holds(const std::vector<HoldInfo>& holds, const HoldStyle& styl
     rows.push_back(
         {std::to_string(hold.id), hold.operation.to_string(), std::to_string(hold.acked),
          state.since_unix_ms == 0 ? "-" : local_time(state.since_unix_ms, style.now_unix_ms),
-         until(state, style.now_unix_ms), std::to_string(violation_count(state)),
+         shown_end(state, style.now_unix_ms), std::to_string(violation_count(state)),
          or_none(hold.asked_by ? shown_operator(*hold.asked_by, style.user) : std::string())});
   }
   const std::vector<std::string> lines = table_lines(rows);

@@ -1,4 +1,3 @@
-#include <csignal>
 #include <unistd.h>
 
 #include "musterctl/console.h"
@@ -9,10 +8,7 @@
 int main(int argc, char** argv) {
   const auto streams = muster::ctl::reserve_standard_streams();
   muster::os::take_over_process(muster::os::ProgramKind::kCommand);
-  // Then write() fails, and the console reports lost output, where the reader has gone or the file
-  // may not grow.
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
+  muster::ctl::ignore_lost_readers();  // the console reports lost output
   muster::ctl::StandardConsole console(streams);
   const int status =
       muster::ctl::run({argv + 1, argv + argc}, console, muster::ctl::interrupted_by);

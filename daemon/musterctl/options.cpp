@@ -117,6 +117,14 @@ void Options::arguments(const std::string& name, const std::string& help, Reader
       ->required();
 }
 
+void Options::optional_arguments(const std::string& name, const std::string& help, Reader reader) {
+  app_.add_option(name, calling(name, std::move(reader)), help)
+      ->type_name("")
+      ->type_size(1)
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
+}
+
 void Options::exclude(const std::string& one, const std::string& other) {
   app_.get_option(one)->excludes(app_.get_option(other));
 }
@@ -195,6 +203,12 @@ void BroadcastOptions::declare(Options& options) {
                allow_empty);
   options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose);
   declare_quiet(options, quiet);
+  declare_sessions(options);
+  options.exclude("--detach", "--dry-run");
+  options.exclude("--detach", "--quiet");  // the id is all that it prints
+}
+
+void BroadcastOptions::declare_sessions(Options& options) {
   options.flag("--no-sessions",
                "Do not ask the brokers of user sessions. Root asks them, too, unless --socket-dir "
                "or MUSTER_SOCKET_DIR names a broker",
@@ -207,8 +221,6 @@ void BroadcastOptions::declare(Options& options) {
                   names_sessions_dir = true;
                   return std::string();
                 });
-  options.exclude("--detach", "--dry-run");
-  options.exclude("--detach", "--quiet");  // the id is all that it prints
 }
 
 void BroadcastOptions::declare_verify(Options& options) {
@@ -220,7 +232,6 @@ void BroadcastOptions::declare_verify(Options& options) {
                    "With --verify look again until nobody has files in use, at most so long. "
                    "Default: look once",
                    wait);
-  options.exclude("--verify", "--dry-run");
 }
 
 void BroadcastOptions::declare_hold(Options& options) {
@@ -229,10 +240,14 @@ void BroadcastOptions::declare_hold(Options& options) {
                "hold. With --ttl return at once, and the hold goes on until then",
                hold);
   options.duration("--ttl", "With --hold how long. `musterctl hold end ID` ends it before", ttl);
-  options.exclude("--hold", "--dry-run");
+  options.exclude("--hold", "--key");  // it would be the hold of the first request
 }
 
 void BroadcastOptions::check() const {
+  if (dry_run && (verify || hold)) {
+    throw UsageError(std::string(verify ? "--verify" : "--hold") +
+                     " excludes --dry-run: nothing is released");
+  }
   if (wait && !verify) throw UsageError("--wait is of --verify: give both");
   if (ttl && !hold) throw UsageError("--ttl is of --hold: give both");
   if (hold && detach && !ttl) {

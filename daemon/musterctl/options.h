@@ -42,6 +42,8 @@ class Options {
   void argument(const std::string& name, const std::string& help, bool required, Reader reader);
   // One or more of them.
   void arguments(const std::string& name, const std::string& help, Reader reader);
+  // None, one or more.
+  void optional_arguments(const std::string& name, const std::string& help, Reader reader);
   // Not both of these.
   void exclude(const std::string& one, const std::string& other);
   // Stands at the end of --help.
@@ -78,6 +80,8 @@ struct BroadcastOptions {
   std::optional<std::chrono::milliseconds> ttl;
 
   void declare(Options& options);
+  // --sessions-dir and --no-sessions.
+  void declare_sessions(Options& options);
   // --verify and --wait, of a release.
   void declare_verify(Options& options);
   void declare_hold(Options& options);

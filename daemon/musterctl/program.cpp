@@ -26,7 +26,9 @@ constexpr char kEpilogue[] =
     "  3  the broker, or that of a user session, cannot be reached, or the connection ended\n"
     "  4  the broker answered with an error: denied, not found, busy, interrupted\n"
     "  5  there was no backend to ask (--allow-empty makes it 0); resume: none was quiesced\n"
-    "  6  holders, --verify: somebody has the files in use, or not everything could be seen\n"
+    "  6  holders, --verify: somebody has the files in use, or not everything could be seen;\n"
+    "     with-released: or the hold did not last as long as the command\n"
+    "  126, 127 with-released: the command cannot be run; else the command's own\n"
     "  70 an error inside musterctl\n"
     "  74 the output or a warning could not be written, or its reader has gone\n"
     "  128+N ended by signal N. The broadcast goes on\n"
@@ -38,7 +40,7 @@ constexpr char kEpilogue[] =
     "  NO_COLOR                 no colour\n"
     "\n"
     "Examples:\n"
-    "  musterctl release-handles --verify /var/cache/x && rm -r /var/cache/x\n"
+    "  musterctl with-released /var/cache/x -- rm -r /var/cache/x\n"
     "  musterctl holders /mnt/backup\n"
     "  musterctl quiesce --timeout 30s\n"
     "  musterctl backends\n"
@@ -79,7 +81,8 @@ class CommandLine {
     }
   }
 
-  Parsed parse(const std::vector<std::string>& arguments) {
+  Parsed parse(std::vector<std::string> arguments) {
+    std::vector<std::string> command = cut_off_command(arguments);
     try {
       app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::CallForHelp&) {
@@ -91,10 +94,24 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw UsageError(explain(error));
     }
-    return {chosen(), kAllAcked};
+    Command* const found = chosen();
+    if (found != nullptr && found->takes_command()) found->set_command(std::move(command));
+    return {found, kAllAcked};
   }
 
  private:
+  // What stands behind "--" is another program's, where the command takes one.
+  std::vector<std::string> cut_off_command(std::vector<std::string>& arguments) const {
+    const auto end = std::find(arguments.begin(), arguments.end(), "--");
+    const bool takes_one = std::any_of(commands_.begin(), commands_.end(), [&](const auto& one) {
+      return one->takes_command() && std::find(arguments.begin(), end, one->name()) != end;
+    });
+    if (end == arguments.end() || !takes_one) return {};
+    std::vector<std::string> command(end + 1, arguments.end());
+    arguments.erase(end, arguments.end());
+    return command;
+  }
+
   [[nodiscard]] Command* chosen() const {
     const auto subs = app_.get_subcommands();
     if (subs.empty()) return nullptr;
@@ -153,10 +170,15 @@ int parse_and_run(const std::vector<std::string>& arguments, CommonOptions& comm
 
 std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands = operation_commands();
+  commands.push_back(with_released_command());
+  commands.push_back(with_quiesced_command());
+  commands.push_back(hold_command());
+  commands.push_back(umount_command());
   commands.push_back(holders_command());
   commands.push_back(backends_command());
   commands.push_back(status_command());
   commands.push_back(result_command());
+  commands.push_back(retry_command());
   commands.push_back(cancel_command());
   commands.push_back(resume_command());
   commands.push_back(forget_command());

@@ -43,6 +43,9 @@ class Command {
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual std::string summary() const = 0;
   virtual void declare(Options& options) = 0;
+  // Whether a command line of another program stands behind "--".
+  [[nodiscard]] virtual bool takes_command() const { return false; }
+  virtual void set_command(std::vector<std::string> /*command*/) {}
   // Returns the exit status. Throws UsageError and ControlFailure.
   virtual int run(const Invocation& invocation) = 0;
 };
@@ -52,6 +55,11 @@ class Command {
 
 // One for each operation, in the order of their table.
 [[nodiscard]] std::vector<std::unique_ptr<Command>> operation_commands();
+[[nodiscard]] std::unique_ptr<Command> with_released_command();
+[[nodiscard]] std::unique_ptr<Command> with_quiesced_command();
+[[nodiscard]] std::unique_ptr<Command> hold_command();
+[[nodiscard]] std::unique_ptr<Command> retry_command();
+[[nodiscard]] std::unique_ptr<Command> umount_command();
 [[nodiscard]] std::unique_ptr<Command> holders_command();
 [[nodiscard]] std::unique_ptr<Command> backends_command();
 [[nodiscard]] std::unique_ptr<Command> status_command();

@@ -237,19 +237,25 @@ class SessionRun {
       warn("user sessions are left out: " + found.problem);
       statuses.push_back(kUnreachable);
     }
-    const bool asks = !options_.dry_run && !options_.detach && !found.brokers.empty();
+    // Nothing would end what a session's broker quiesces.
+    const bool holds_quiesce = request.hold && request.operation.as_quiesce() != nullptr;
+    const bool asks =
+        !options_.dry_run && !options_.detach && !holds_quiesce && !found.brokers.empty();
     if (!asks) {
       if (!found.brokers.empty()) {
-        const std::string sentence =
-            counted(found.brokers.size(), "broker") +
-            " of user sessions left out: " + (options_.dry_run ? "--dry-run" : "--detach") +
-            " is of the host's broker alone";
+        const std::string sentence = counted(found.brokers.size(), "broker") +
+                                     " of user sessions left out: " +
+                                     (options_.dry_run  ? "--dry-run"
+                                      : options_.detach ? "--detach"
+                                                        : "--hold") +
+                                     " is of the host's broker alone";
         options_.dry_run ? note(sentence) : warn(sentence);
       }
       statuses.push_back(host(to_));
       return worst_status(statuses);
     }
-    note("asking " + counted(found.brokers.size(), "broker") + " of user sessions, too");
+    note("asking " + counted(found.brokers.size(), "broker") + " of user sessions, too" +
+         (request.hold ? "; they release, and do not hold" : ""));
     SessionAsks sessions(found.brokers, request_of_sessions(request), options_.allow_empty);
     int signal = 0;
     std::vector<SessionAnswer> answers;

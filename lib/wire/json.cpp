@@ -13,6 +13,7 @@
 
 #include "model/characters.h"
 #include "wire/holders.h"
+#include "wire/holds.h"
 #include "wire/protobuf.h"
 #include "wire/schema.h"
 #include "wire/views.h"
@@ -64,5 +65,7 @@ std::string to_json(const PolicyExplanation& explanation) {
 }
 std::string to_json(const ControlError& error) { return print_as<v1::ControlError>(error); }
 std::string to_json(const HolderScan& scan) { return print_as<v1::HolderScan>(scan); }
+std::string to_json(const HoldInfo& hold) { return print_as<v1::HoldInfo>(hold); }
+std::string to_json(const std::vector<HoldInfo>& holds) { return print_as<v1::HoldList>(holds); }
 
 }  // namespace muster

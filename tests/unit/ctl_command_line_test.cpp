@@ -44,8 +44,8 @@ std::string command_of(const std::vector<std::string>& arguments) {
 
 TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   const std::string commands =
-      "release-handles, quiesce, holders, backends, status, result, cancel, resume, forget, watch, "
-      "explain-policy, ping";
+      "release-handles, quiesce, with-released, with-quiesced, hold, umount, holders, backends, "
+      "status, result, retry, cancel, resume, forget, watch, explain-policy, ping";
   const std::string no_id =
       " is no broadcast id: give the number that the broadcast or --detach printed";
   // Without the words that follow each: where to read more, and the end of the line.
@@ -59,6 +59,9 @@ TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
        "milliseconds"},
       {{"quiesce", "--detach", "--dry-run"}, "--detach excludes --dry-run"},
       {{"quiesce", "--detach", "-q"}, "--detach excludes --quiet"},
+      {{"release-handles", "--hold", "--key", "k", "/a"}, "--key excludes --hold"},
+      {{"with-released", "--", "true"}, "PATH is required"},
+      {{"hold", "stop"}, "ACTION: \"stop\" is none of start, list, show, end"},
       {{"cancel"}, "ID is required"},
       {{"cancel", "last"}, "ID: \"last\"" + no_id},
       {{"result", "0"}, "ID: \"0\"" + no_id},
@@ -127,6 +130,57 @@ TEST(CommandLine, WithoutABrokerSaysSoAndHowToGetOne) {
   // Nothing else is said by whoever asked for quiet.
   EXPECT_EQ(said({"quiesce", "-q", "--socket-dir", "/nonexistent/muster"}),
             "3 |  | musterctl: " + sentence + "\n");
+}
+
+// Before any broker is asked.
+TEST(CommandLine, ThatContradictsItselfIsStatusTwo) {
+  const std::string no_socket = "/nonexistent";
+  const Wrong kRows[] = {
+      {{"release-handles", "--wait", "1s", "/usr"}, "--wait is of --verify: give both"},
+      {{"release-handles", "--ttl", "1s", "/usr"}, "--ttl is of --hold: give both"},
+      {{"release-handles", "--verify", "--dry-run", "/usr"},
+       "--verify excludes --dry-run: nothing is released"},
+      {{"quiesce", "--hold", "--dry-run"}, "--hold excludes --dry-run: nothing is released"},
+      {{"quiesce", "--hold", "--detach"}, "--hold --detach needs --ttl: nobody would end the hold"},
+      {{"with-released", "/usr"},
+       "with-released: name the command behind --, like: musterctl with-released /var/cache/x -- "
+       "rm "
+       "-r /var/cache/x"},
+      {{"with-released", "/usr", "--"},
+       "with-released: name the command behind --, like: musterctl with-released /var/cache/x -- "
+       "rm "
+       "-r /var/cache/x"},
+      {{"with-quiesced"},
+       "with-quiesced: name the command behind --, like: musterctl with-quiesced -- ./snapshot.sh"},
+      {{"with-released", "--no-verify", "--wait", "1s", "/usr", "--", "true"},
+       "--wait and --no-verify: give one of them"},
+      {{"hold", "start", "/usr"},
+       "hold start needs --ttl: a hold that nobody ends would last for ever"},
+      {{"hold", "start", "--ttl", "1m"}, "hold start: name a path"},
+      {{"hold", "list", "17"}, "hold list takes no arguments"},
+      {{"hold", "show"}, "hold show: name a hold's id"},
+      {{"hold", "end", "x"},
+       "hold end: \"x\" is no broadcast id: give the number that the broadcast or --detach "
+       "printed"},
+      {{"umount", "/usr/include/sys"},
+       "nothing is mounted at /usr/include/sys: no backend was asked"},
+  };
+  for (const Wrong& row : kRows) {
+    std::vector<std::string> arguments = row.arguments;
+    arguments.insert(arguments.begin(), {"--socket-dir", no_socket});
+    EXPECT_EQ(said(arguments), "2 |  | musterctl: " + row.said + '\n') << command_of(row.arguments);
+  }
+}
+
+// What stands behind "--" is the other program's, options too.
+TEST(CommandLine, TakesNothingOfAnotherProgramsForItsOwn) {
+  const std::string text = said(
+      {"--socket-dir", "/nonexistent", "with-released", "/usr", "--", "ls", "--json", "--help"});
+  EXPECT_EQ(text.substr(0, 18), "3 |  | musterctl: ") << text;
+  EXPECT_EQ(said({"with-released", "--json", "/usr", "--", "true"}),
+            "2 | {\"error\":{\"code\":\"USAGE\",\"message\":\"with-released takes no --json: "
+            "standard output is the command's\"}}\n | ");
+  EXPECT_EQ(said({"ping", "--", "with-released"}).substr(0, 5), "2 |  ");
 }
 
 TEST(CommandLine, SaysItsVersion) { EXPECT_EQ(help({"--version"}), "musterctl 0.1.0\n"); }

@@ -55,9 +55,7 @@ TEST_F(HoldText, SaysWhatEndsAHold) {
   state.expires_unix_ms = 0;
   EXPECT_EQ(line(), since + "while its operator is connected");
   state.owner_away = true;
-  EXPECT_EQ(line(), since +
-                        "while its operator is connected; its operator is not connected, and it is "
-                        "abandoned unless they come back");
+  EXPECT_EQ(line(), since + "while its operator may still come back");
 }
 
 TEST_F(HoldText, SaysThatItHasNotBegunOrHasEnded) {

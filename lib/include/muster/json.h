@@ -21,5 +21,7 @@ namespace muster {
 [[nodiscard]] std::string to_json(const PolicyExplanation& explanation);
 [[nodiscard]] std::string to_json(const ControlError& error);
 [[nodiscard]] std::string to_json(const HolderScan& scan);
+[[nodiscard]] std::string to_json(const HoldInfo& hold);
+[[nodiscard]] std::string to_json(const std::vector<HoldInfo>& holds);
 
 }  // namespace muster

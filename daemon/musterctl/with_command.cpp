@@ -1,0 +1,350 @@
+// The commands `with-released` and `with-quiesced`: another program runs while files stay released,
+// or backends quiesced.
+//
+// Holds, waits for every outcome and the kernel's word, runs the command, ends the holds whatever
+// becomes of it. Everything that is said goes to standard error: standard output is the command's.
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "musterctl/broadcast_run.h"
+#include "musterctl/foreground_child.h"
+#include "musterctl/hold_lease.h"
+#include "musterctl/program.h"
+#include "musterctl/report_text.h"
+#include "musterctl/resolve_path.h"
+#include "musterctl/sessions.h"
+#include "musterctl/verification_text.h"
+
+namespace muster::ctl {
+namespace {
+
+using WithClock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kUsualWait{5'000};
+constexpr milliseconds kLookAgain{200};
+
+// Standard output belongs to the command.
+class ErrorConsole : public Console {
+ public:
+  explicit ErrorConsole(Console& console) : console_(console) {}
+
+  void out(std::string_view text) override { console_.err(text); }
+  void err(std::string_view text) override { console_.err(text); }
+  void progress(std::string_view text) override { console_.progress(text); }
+  [[nodiscard]] bool out_failed() const override { return console_.err_failed(); }
+  [[nodiscard]] bool err_failed() const override { return console_.err_failed(); }
+  [[nodiscard]] bool out_is_closed() const override { return false; }
+  [[nodiscard]] bool out_reader_gone() const override { return false; }
+  [[nodiscard]] bool err_is_live() const override { return console_.err_is_live(); }
+  [[nodiscard]] std::size_t err_columns() const override { return console_.err_columns(); }
+  [[nodiscard]] bool out_has_colour() const override { return false; }
+
+ private:
+  Console& console_;
+};
+
+class WithCommand : public Command {
+ public:
+  [[nodiscard]] bool takes_command() const override { return true; }
+  void set_command(std::vector<std::string> command) override { command_ = std::move(command); }
+
+  int run(const Invocation& invocation) override {
+    if (invocation.common.json) {
+      throw UsageError(name() + " takes no --json: standard output is the command's");
+    }
+    if (command_.empty()) {
+      throw UsageError(name() + ": name the command behind --, like: musterctl " + example());
+    }
+    ErrorConsole console(invocation.console);
+    const Invocation to{invocation.common, console, invocation.interrupted};
+    std::vector<BroadcastOperation> operations = find_operations(to);
+    if (timeout_) until_ = WithClock::now() + *timeout_;
+    client_.emplace(make_client(to, false));
+    for (BroadcastOperation& operation : operations) {
+      const int status = ask(to, std::move(operation));
+      if (status == kAllAcked) continue;
+      const bool may_run = force_ && holds_has_all_;
+      if (!may_run) return not_run(to, status);
+      if (!options_.quiet) to.console.err("musterctl: running it all the same (--force)\n");
+    }
+    return run_held(to);
+  }
+
+ protected:
+  // What is to be asked for, one after another.
+  virtual std::vector<BroadcastOperation> find_operations(const Invocation& to) = 0;
+  [[nodiscard]] virtual std::string example() const = 0;
+  [[nodiscard]] virtual bool verifies() const = 0;
+  [[nodiscard]] virtual bool asks_sessions_too(const Invocation& to) const = 0;
+
+  void declare_common_part(Options& options) {
+    options.duration(
+        "--timeout",
+        "Time for the whole wait before the command runs: for the backends' answers and "
+        "the kernel's. Default: each backend's own",
+        timeout_);
+    options.flag("--force", "Run the command also if not everything was released", force_);
+    options.duration("--ttl",
+                     "End the hold then, even if the command still runs. Default: when it ends",
+                     options_.ttl);
+    declare_select(options, options_.selection);
+    declare_quiet(options, options_.quiet);
+    options.flag("-v,--verbose", "List the backends that acked, too, with their times",
+                 options_.verbose);
+  }
+
+  BroadcastOptions options_;
+  std::optional<milliseconds> wait_;
+
+ private:
+  BroadcastRequest request_for(BroadcastOperation operation) const {
+    BroadcastRequest request = options_.request(std::move(operation));
+    const std::optional<milliseconds> left = time_left();
+    request.ack_timeout = left;
+    request.deadline = left;
+    if (request.verify) {
+      request.verify_wait = wait_.value_or(left.value_or(kUsualWait));
+      if (left) request.verify_wait = std::min(request.verify_wait, *left);
+    }
+    request.hold = HoldRequest{true, options_.ttl};
+    return request;
+  }
+
+  // Of --timeout; at least what a request can say.
+  [[nodiscard]] std::optional<milliseconds> time_left() const {
+    if (!until_) return std::nullopt;
+    return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(*until_ - WithClock::now()));
+  }
+
+  // Asks for one operation. 0: everything is as it should be.
+  int ask(const Invocation& to, BroadcastOperation operation) {
+    options_.verify = verifies();
+    const BroadcastRequest request = request_for(std::move(operation));
+    holds_has_all_ = false;
+    clear_ = false;
+    if (!asks_sessions_too(to)) return ask_host(to, request);
+    const int status = run_with_sessions(
+        to, options_, request, [&](const Invocation& host) { return ask_host(host, request); });
+    return status == kAllAcked && request.verify && !clear_ ? static_cast<int>(kStillHeld) : status;
+  }
+
+  int ask_host(const Invocation& to, const BroadcastRequest& request) {
+    HowFar far;
+    int signal = 0;
+    std::optional<BroadcastReport> report =
+        follow_broadcast(to, *client_, request, options_.quiet, far, [&] {
+          signal = to.interrupted();
+          return signal == 0 && (!until_ || WithClock::now() < *until_);
+        });
+    if (signal != 0) return stopped_waiting(to, far, signal);
+    if (!report) report = cut_short(to, far);
+    if (!report) return kNotAllAcked;
+    if (!report->hold) {
+      report_error(to.console, false, "REFUSED", kNoHolds);
+      return kRefused;
+    }
+    holds_.push_back({report->broadcast_id, report->result.operation, request.verify});
+    holds_has_all_ = true;
+    clear_ = is_clear(*report);
+    // Where the kernel is asked, nobody who registered is as good as everybody who acked.
+    const int status = exit_status_of(*report, request.verify, request.verify);
+    show(to, *report, request, status);
+    return status;
+  }
+
+  // The time of --timeout is over: what is known, when what runs was cancelled.
+  std::optional<BroadcastReport> cut_short(const Invocation& to, const HowFar& far) {
+    to.console.err("musterctl: --timeout is over\n");
+    if (far.id == 0) return std::nullopt;
+    static_cast<void>(client_->cancel(far.id));
+    return client_->report(far.id);
+  }
+
+  void show(const Invocation& to, BroadcastReport report, const BroadcastRequest& request,
+            int status) const {
+    if (options_.quiet) return;
+    if (status == kAllAcked && request.verify && !options_.verbose) {
+      return to.console.progress(answer_of_release(report, Paint()));
+    }
+    report.hold.reset();  // it ends with the command
+    ReportStyle style;
+    style.now_unix_ms = unix_ms_now();
+    style.name_acks = options_.verbose;
+    style.selective = !options_.selection.empty();
+    style.asked_timeout = request.ack_timeout;
+    style.deadline = request.deadline;
+    style.verify = request.verify;
+    const std::string text = show_report(report, {}, style);
+    status == kAllAcked ? to.console.progress(text) : to.console.err(text);
+  }
+
+  int not_run(const Invocation& to, int status) const {
+    if (!options_.quiet) {
+      to.console.err("musterctl: " + quote(command_[0]) + " was not run" +
+                     (holds_has_all_ && status < kSignalled ? " (--force runs it)\n" : "\n"));
+    }
+    return status;
+  }
+
+  int run_held(const Invocation& to) {
+    HoldLease lease(to, std::move(*client_), holds_);
+    ForegroundSignals signals;
+    if (const int signal = to.interrupted(); signal != 0) {
+      lease.end([] { return true; });
+      return not_run(to, kSignalled + signal);
+    }
+    std::string ids;
+    for (const LeasedHold& hold : holds_) ids += (ids.empty() ? "" : ",") + std::to_string(hold.id);
+    ForegroundChild child(signals, command_, {{"MUSTER_HOLD_ID", ids}});
+    if (!child.problem().empty()) to.console.err("musterctl: " + child.problem() + '\n');
+    std::optional<int> ended = child.wait(milliseconds(0));
+    while (!ended) {
+      lease.look([&] {
+        if (!ended) ended = child.wait(milliseconds(0));
+        return !ended;
+      });
+      if (!ended) ended = child.wait(kLookAgain);
+    }
+    lease.end([&] {
+      const auto arrived = signals.next(milliseconds(0));
+      return !arrived || arrived->signal == SIGCHLD;
+    });
+    HoldStyle style;
+    style.now_unix_ms = unix_ms_now();
+    to.console.err(lease.book().text(style));
+    const int status = lease.book().status(*ended);
+    if (status != *ended && !options_.quiet) {
+      to.console.err("musterctl: " + quote(command_[0]) +
+                     " ended with status 0, but it is not certain that the hold held\n");
+    }
+    return status;
+  }
+
+  std::vector<std::string> command_;
+  std::optional<milliseconds> timeout_;
+  std::optional<WithClock::time_point> until_;  // of timeout_
+  bool force_ = false;
+  std::optional<ControlClient> client_;  // which the holds belong to
+  std::vector<LeasedHold> holds_;
+  bool holds_has_all_ = false;  // the last answer came with a hold
+  bool clear_ = false;          // so the kernel said last
+};
+
+class WithReleasedCommand : public WithCommand {
+ public:
+  [[nodiscard]] std::string name() const override { return "with-released"; }
+  [[nodiscard]] std::string summary() const override {
+    return "Run a command while all files below a path stay released";
+  }
+
+  void declare(Options& options) override {
+    options.arguments("PATH", "A directory or file, absolute or relative to the working directory",
+                      [this](const std::string& text) {
+                        std::string problem;
+                        static_cast<void>(absolute_path(text, problem));
+                        paths_.push_back(text);
+                        return problem;
+                      });
+    declare_common_part(options);
+    options.duration("--wait",
+                     "Look again until nobody has files in use, at most so long. Default: what is "
+                     "left of the timeout, else 5s",
+                     wait_);
+    options.flag("--no-verify", "Do not ask the kernel: the backends' acks alone will do",
+                 no_verify_);
+    options.flag("--as-written",
+                 "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
+                 "it, and ask no backend if that fails",
+                 as_written_);
+    options_.declare_sessions(options);
+    options.epilogue(
+        "The command stands behind \"--\". It runs when every backend acked and the kernel says "
+        "that\n"
+        "nobody has a file at PATH or below it in use; backends keep away from PATH until it "
+        "ends.\n"
+        "It has the terminal, gets the signals that musterctl gets, and finds the ids of the holds "
+        "in\n"
+        "MUSTER_HOLD_ID. musterctl writes to standard error alone.\n"
+        "\n"
+        "The exit status is the command's (128+N if signal N ended it; 126 or 127 if it cannot be\n"
+        "run). If that is 0: 6 where somebody took files in use meanwhile, or the hold was lost. "
+        "If "
+        "it\n"
+        "was not run: 1, 5 or 6 as of release-handles, or another one of the table in musterctl "
+        "-h.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl with-released /var/cache/x -- rm -r /var/cache/x\n"
+        "  musterctl with-released --timeout 30s /mnt/a /mnt/b -- ./upgrade.sh\n");
+  }
+
+ protected:
+  std::vector<BroadcastOperation> find_operations(const Invocation& to) override {
+    if (no_verify_ && wait_) throw UsageError("--wait and --no-verify: give one of them");
+    std::vector<BroadcastOperation> operations;
+    for (const std::string& path : paths_) {
+      ResolvedPath one = as_written_ ? path_as_written(path) : resolve_path(path);
+      if (!one.problem.empty()) throw UsageError(one.problem);
+      for (const std::string& warning : one.warnings) {
+        to.console.err("musterctl: warning: " + warning + '\n');
+      }
+      operations.push_back(
+          BroadcastOperation::release_handles(std::move(one.path), std::move(one.alias)));
+    }
+    return operations;
+  }
+  [[nodiscard]] std::string example() const override {
+    return "with-released /var/cache/x -- rm -r /var/cache/x";
+  }
+  [[nodiscard]] bool verifies() const override { return !no_verify_; }
+  [[nodiscard]] bool asks_sessions_too(const Invocation& to) const override {
+    return asks_sessions(to, options_);
+  }
+
+ private:
+  std::vector<std::string> paths_;
+  bool no_verify_ = false;
+  bool as_written_ = false;
+};
+
+class WithQuiescedCommand : public WithCommand {
+ public:
+  [[nodiscard]] std::string name() const override { return "with-quiesced"; }
+  [[nodiscard]] std::string summary() const override {
+    return "Run a command while backends stay quiesced";
+  }
+
+  void declare(Options& options) override {
+    declare_common_part(options);
+    options.epilogue(
+        "The command stands behind \"--\". It runs when every backend that is selected acked, and "
+        "they\n"
+        "take work again when it has ended. Its terminal, signals, environment and exit status are "
+        "as\n"
+        "of with-released. Brokers of user sessions are not asked.\n"
+        "\n"
+        "Examples:\n"
+        "  musterctl with-quiesced -- ./snapshot.sh\n"
+        "  musterctl with-quiesced --select service=db --timeout 1m -- lvcreate -s vg/db -n s\n");
+  }
+
+ protected:
+  std::vector<BroadcastOperation> find_operations(const Invocation& /*to*/) override {
+    return {BroadcastOperation::quiesce(QuiesceReason::kMaintenance)};
+  }
+  [[nodiscard]] std::string example() const override { return "with-quiesced -- ./snapshot.sh"; }
+  [[nodiscard]] bool verifies() const override { return false; }
+  [[nodiscard]] bool asks_sessions_too(const Invocation& /*to*/) const override { return false; }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> with_released_command() { return std::make_unique<WithReleasedCommand>(); }
+std::unique_ptr<Command> with_quiesced_command() { return std::make_unique<WithQuiescedCommand>(); }
+
+}  // namespace muster::ctl
