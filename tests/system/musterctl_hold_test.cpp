@@ -1,0 +1,217 @@
+// musterctl with holds and verification, the programs: release-handles --verify and --hold, hold,
+// retry, umount.
+#include <csignal>
+#include <filesystem>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "system/musterctl_hold_fixture.h"
+
+namespace muster::test {
+namespace {
+
+std::string line_of(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+TEST_F(MusterctlHold, AVerifiedReleaseEndsWithTheAnswer) {
+  keeper("cache");
+  // It opens the file again at once: only a hold keeps it away.
+  backend("other");
+  const Finished first = ctl({"release-handles", "--verify", "--hold", "--ttl", "1h", path()});
+  EXPECT_EQ(first.status, 0) << first.out;
+  EXPECT_TRUE(std::regex_search(
+      first.out,
+      std::regex("\nhold [0-9]+ goes on since [0-9:]+, until [-0-9: ]+\nReleased: 2 of 2 acked, "
+                 "nobody holds a file below " +
+                 path() + " \\(1 of 1 file proven\\)\\.\n$")))
+      << first.out;
+  stranger();
+  const Finished held = ctl({"release-handles", "--verify", path()});
+  EXPECT_EQ(held.status, 6);
+  EXPECT_TRUE(held.out.ends_with("Not released: 2 of 2 acked, but 1 holder has files below " +
+                                 path() + " in use (0 of 1 file proven; 1 is open, as " + file() +
+                                 ").\n"))
+      << held.out;
+  const Finished again = ctl({"result"});
+  EXPECT_EQ(again.status, 6);
+  EXPECT_TRUE(again.out.ends_with(held.out.substr(held.out.find("\nPID ")))) << again.out;
+}
+
+TEST_F(MusterctlHold, WaitsUntilWhoReleasesLateIsDone) {
+  Child& child = stranger();
+  Process musterctl(
+      command({"release-handles", "--verify", "--wait", "5m", "--allow-empty", path()}), inside());
+  musterctl.wait_for("asking the kernel");
+  child.kill();
+  const Finished finished = musterctl.finish();
+  EXPECT_EQ(finished.status, 0) << finished.out;
+}
+
+TEST_F(MusterctlHold, DetachedIsVerifiedAllTheSame) {
+  keeper("cache");
+  stranger();
+  const Finished detached = ctl({"release-handles", "--verify", "--detach", path()});
+  EXPECT_EQ(detached.status, 0) << detached.err;
+  EXPECT_EQ(ctl({"result", "--wait", "-q", line_of(detached.out)}).status, 6);
+}
+
+TEST_F(MusterctlHold, HoldsUntilItIsToldToEnd) {
+  Process& backend = keeper("cache");
+  Process musterctl(command({"release-handles", "--hold", path()}), inside());
+  musterctl.wait_for("holding; Ctrl-C ends it");
+  backend.wait_for("hold-started");
+  EXPECT_EQ(holds_of(backend), "started");
+  EXPECT_EQ(musterctl.end(SIGINT).status, 0);
+  backend.wait_for("hold-ended");
+  EXPECT_EQ(holds_of(backend), "started, ended completed");
+}
+
+TEST_F(MusterctlHold, SaysWhoTookFilesWhileItHeld) {
+  keeper("cache");
+  Process musterctl(command({"release-handles", "--hold", "--verify", path()}), inside());
+  musterctl.wait_for("holding; Ctrl-C ends it");
+  stranger();
+  const Finished finished = musterctl.end(SIGTERM);
+  EXPECT_EQ(finished.status, 6) << finished.err;
+  EXPECT_NE(finished.err.find("Violated: during hold "), std::string::npos) << finished.err;
+}
+
+TEST_F(MusterctlHold, EndsWithItsOperator) {
+  Process& backend = keeper("cache");
+  Process musterctl(command({"release-handles", "--hold", path()}), inside());
+  musterctl.wait_for("holding; Ctrl-C ends it");
+  musterctl.end(SIGKILL);
+  backend.wait_for("hold-ended");
+  EXPECT_EQ(holds_of(backend), "started, ended abandoned");
+}
+
+TEST_F(MusterctlHold, InPairsOneStartsItAndOneEndsIt) {
+  Process& backend = keeper("cache");
+  const Finished started = ctl({"hold", "start", path(), "--ttl", "1h", "--verify"});
+  ASSERT_EQ(started.status, 0) << started.err;
+  const std::string id = line_of(started.out);
+  EXPECT_EQ(started.out, id + '\n');
+  const Finished list = ctl({"hold", "list"});
+  EXPECT_TRUE(std::regex_search(
+      list.out, std::regex('\n' + id + " +release-handles " + path() + " +1 +[0-9:]+ +until ")))
+      << list.out;
+  EXPECT_NE(ctl({"hold", "list", "--json"}).out.find("\"hold_id\":\"" + id + '"'),
+            std::string::npos);
+  const Finished shown = ctl({"hold", "show", id});
+  EXPECT_TRUE(shown.out.starts_with("hold " + id + " goes on since ")) << shown.out;
+  const Finished ended = ctl({"hold", "end", id});
+  EXPECT_EQ(ended.status, 0) << ended.out;
+  EXPECT_TRUE(std::regex_search(ended.out, std::regex("^hold " + id + " ended at .*: completed\n")))
+      << ended.out;
+  backend.wait_for("hold-ended");
+  EXPECT_EQ(holds_of(backend), "started, ended completed");
+  EXPECT_EQ(ctl({"hold", "list"}).out, "no hold goes on\n");
+  EXPECT_TRUE(ctl({"hold", "show", id}).out.starts_with("hold " + id + " ended at "));
+  EXPECT_EQ(ctl({"hold", "end", id}).status, 4);
+}
+
+TEST_F(MusterctlHold, AStartThatFailsLeavesNoHold) {
+  Process& good = keeper("good");
+  backend("no", {"--on-release", "reject"});
+  const Finished failed = ctl({"hold", "start", path(), "--ttl", "1h"});
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_EQ(failed.out, "");
+  good.wait_for("hold-ended");
+  EXPECT_EQ(ctl({"hold", "list"}).out, "no hold goes on\n");
+  const Finished forced = ctl({"hold", "start", path(), "--ttl", "1h", "--force"});
+  EXPECT_EQ(forced.status, 1);
+  EXPECT_NE(ctl({"hold", "list"}).out.find(line_of(forced.out)), std::string::npos);
+}
+
+TEST_F(MusterctlHold, ThatWasViolatedEndsWithSix) {
+  keeper("cache");
+  const std::string id = line_of(ctl({"hold", "start", path(), "--ttl", "1h", "--verify"}).out);
+  stranger();
+  const Finished ended = ctl({"hold", "end", id});
+  EXPECT_EQ(ended.status, 6);
+  EXPECT_NE(ended.out.find("Violated: during hold " + id + " 1 holder took files below " + path()),
+            std::string::npos)
+      << ended.out;
+}
+
+// --- retry
+
+TEST_F(MusterctlHold, RetryAsksOnlyThoseThatDidNotAck) {
+  Process& good = backend("good");
+  Process& late = backend("late", {"--on-release", "reject", "--on-release", "ack"});
+  const Finished first = ctl({"release-handles", path()});
+  EXPECT_EQ(first.status, 1);
+  std::smatch id;
+  ASSERT_TRUE(std::regex_search(first.out, id, std::regex("broadcast ([0-9]+)"))) << first.out;
+  const Finished again = ctl({"retry", id[1]});
+  EXPECT_EQ(again.status, 0) << again.out;
+  EXPECT_TRUE(again.out.starts_with("release-handles " + path() + ": 1 of 1 acked")) << again.out;
+  late.wait_for("operation ");
+  late.wait_for("operation ");
+  good.look();
+  EXPECT_EQ(good.out().find("operation "), good.out().rfind("operation ")) << good.out();
+  const Finished none = ctl({"retry", std::to_string(std::stoull(id[1]) + 1)});
+  EXPECT_EQ(none.status, 2);
+  EXPECT_NE(none.err.find("there is none to ask again"), std::string::npos) << none.err;
+}
+
+// --- umount
+
+class MusterctlUmount : public MusterctlHold {
+ protected:
+  // In the mounts of the programs.
+  void mount_at(const std::string& where) const {
+    const Finished mounted = run_program({"/bin/mount", "-t", "tmpfs", "none", where}, inside());
+    ASSERT_EQ(mounted.status, 0) << mounted.err;
+  }
+};
+
+TEST_F(MusterctlUmount, UnmountsWhatEverybodyReleased) {
+  mount_at(path());
+  Process& backend = keeper("cache");
+  const Finished finished = ctl({"umount", path()});
+  EXPECT_EQ(finished.status, 0) << finished.out << finished.err;
+  EXPECT_EQ(finished.out, "Unmounted: " + path() + ".\n");
+  backend.wait_for("hold-ended");
+  EXPECT_EQ(ctl({"umount", path()}).status, 2) << "nothing is mounted there any more";
+}
+
+TEST_F(MusterctlUmount, NamesWhoKeepsItBusyAndWhatWouldEndThat) {
+  mount_at(path());
+  Process& backend = keeper("cache");
+  ProcessOptions options = inside();
+  options.before_exec = [before = options.before_exec, to = path()] {
+    return before() && ::chdir(to.c_str()) == 0;
+  };
+  Process busy({"/bin/sh", "-c", "echo here; kill -STOP $$"}, options);
+  busy.wait_for("here");
+  const Finished finished = ctl({"umount", "--wait", "1ms", path()});
+  EXPECT_EQ(finished.status, 6) << finished.err;
+  EXPECT_TRUE(std::regex_search(
+      finished.out,
+      std::regex('\n' + std::to_string(busy.pid()) + " .* 1 working directory .*or kill [0-9]+\n")))
+      << finished.out;
+  EXPECT_TRUE(finished.out.ends_with("Not unmounted: " + path() + ": Device or resource busy.\n"))
+      << finished.out;
+  backend.wait_for("hold-ended");
+  busy.end(SIGKILL);
+  EXPECT_EQ(ctl({"umount", "-q", path()}).status, 0);
+}
+
+TEST_F(MusterctlUmount, AsksNobodyWhenSomethingIsMountedBelow) {
+  mount_at(path());
+  std::filesystem::path below = path() + "/below";
+  ASSERT_EQ(run_program({"/bin/mkdir", below}, inside()).status, 0);
+  mount_at(below);
+  Process& asked = backend("cache");
+  const Finished finished = ctl({"umount", path()});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_NE(finished.err.find("another file system is mounted below, at " + below.native()),
+            std::string::npos)
+      << finished.err;
+  asked.look();
+  EXPECT_EQ(asked.out().find("operation "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace muster::test
