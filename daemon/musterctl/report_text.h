@@ -69,6 +69,8 @@ struct ReportStyle {
                                        const std::optional<BroadcastReport>& joined,
                                        bool selective);
 
+// That there was nobody to ask: one clause.
+[[nodiscard]] std::string nobody_asked(bool selective);
 // That the broker says that backends are unknown: one clause.
 [[nodiscard]] std::string backends_unknown_clause();
 

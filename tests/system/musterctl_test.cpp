@@ -60,7 +60,7 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
                      "0", "KERNEL", "PROCESS_EXITED") +
           "],\"late_acks\":[],\"late_failures\":[],\"started_unix_ms\":\"ID\",\"duration_ms\":T,"
           "\"operation_key\":\"\",\"asked_by\":{\"uid\":U,\"pid\":P,\"command\":\"musterctl\"},"
-          "\"id_not_durable\":false,\"backends_unknown\":false}\n");
+          "\"id_not_durable\":false,\"backends_unknown\":false,\"verify\":false}\n");
 }
 
 TEST_F(Musterctl, MakesARelativePathAbsoluteAndTakesAnyBytes) {
@@ -284,7 +284,7 @@ TEST_F(Musterctl, IsCompletedByBash) {
                                "\"${COMPREPLY[*]}\"";
     return picture(test::run_program({"/bin/bash", "-c", script}, programs.options()));
   };
-  EXPECT_EQ(complete("re"), "0\nrelease-handles result resume\n--- stderr\n");
+  EXPECT_EQ(complete("re"), "0\nrelease-handles result retry resume\n--- stderr\n");
   EXPECT_EQ(complete("cancel --"), "0\n--quiet --help --socket-dir --json\n--- stderr\n");
   EXPECT_EQ(complete("--socket-dir /x pi"), "0\nping\n--- stderr\n");
   EXPECT_EQ(complete("result ''"), "0\nlast\n--- stderr\n");
