@@ -5,7 +5,7 @@
 namespace muster::ctl {
 
 int status_of_outcomes(const BroadcastReport& report, bool allow_empty) {
-  if (report.state == BroadcastState::kRunning) return kNotAllAcked;
+  if (report.interrupted || report.state == BroadcastState::kRunning) return kNotAllAcked;
   // Counted backend by backend, too: a newer broker may have outcomes that no list of the result
   // has.
   bool asked = report.result.sent_count() > 0;
@@ -25,14 +25,14 @@ bool is_clear(const BroadcastReport& report) {
 }
 
 int exit_status_of(const BroadcastReport& report, bool allow_empty, bool verify) {
-  if (!is_over(report.state)) return kNotAllAcked;
+  if (report.interrupted || !is_over(report.state)) return kNotAllAcked;
   const int status = status_of_outcomes(report, allow_empty);
   if (status != kAllAcked || !(verify || report.verify)) return status;
   return is_clear(report) ? kAllAcked : kStillHeld;
 }
 
 int least_exit_status_of(const BroadcastReport& report, bool allow_empty) {
-  if (is_over(report.state)) return exit_status_of(report, allow_empty);
+  if (report.interrupted || is_over(report.state)) return exit_status_of(report, allow_empty);
   if (report.state == BroadcastState::kVerifying) return status_of_outcomes(report, allow_empty);
   if (report.backends_unknown) return kNotAllAcked;
   for (const BackendOutcome& backend : report.backends) {

@@ -179,6 +179,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(status_command());
   commands.push_back(result_command());
   commands.push_back(retry_command());
+  commands.push_back(history_command());
   commands.push_back(cancel_command());
   commands.push_back(resume_command());
   commands.push_back(forget_command());

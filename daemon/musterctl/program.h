@@ -64,6 +64,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> backends_command();
 [[nodiscard]] std::unique_ptr<Command> status_command();
 [[nodiscard]] std::unique_ptr<Command> result_command();
+[[nodiscard]] std::unique_ptr<Command> history_command();
 [[nodiscard]] std::unique_ptr<Command> cancel_command();
 [[nodiscard]] std::unique_ptr<Command> resume_command();
 [[nodiscard]] std::unique_ptr<Command> forget_command();

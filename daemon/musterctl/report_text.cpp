@@ -172,8 +172,16 @@ class ReportText {
         result.skipped_dead.empty()
             ? ""
             : "; " + std::to_string(result.skipped_dead.size()) + " dead skipped";
+    const std::size_t open = count_of(OutcomeKind::kOpen);
+    if (report_.interrupted) {
+      const std::string known = report_.backends.empty()
+                                    ? std::string("no outcome was recorded by then")
+                                    : acked + std::to_string(result.sent_count() + open) +
+                                          " had acked by then, " + std::to_string(open) +
+                                          " had not answered";
+      return style_.paint.error("interrupted, the broker ended before it: " + known + dead) + id;
+    }
     if (report_.state == BroadcastState::kRunning) {
-      const std::size_t open = count_of(OutcomeKind::kOpen);
       return style_.paint.warning("still running after " + after + ": " + acked +
                                   std::to_string(result.sent_count() + open) + " acked, " +
                                   std::to_string(open) + " open" + dead) +
@@ -348,7 +356,7 @@ class ReportText {
 
   [[nodiscard]] std::string hint() const {
     const std::string id = std::to_string(report_.broadcast_id);
-    if (!is_over(report_.state)) {
+    if (!is_over(report_.state) && !report_.interrupted) {
       return "`" + style_.program + " result " + id + " --wait` waits for it, `" + style_.program +
              " cancel " + id + "` stops it\n";
     }

@@ -59,6 +59,7 @@ ReportHead head_of(const BroadcastReport& report) {
   head.verify = report.verify;
   if (report.verification) head.verification = &*report.verification;
   if (report.hold) head.hold = &*report.hold;
+  head.interrupted = report.interrupted;
   return head;
 }
 

@@ -50,6 +50,7 @@ struct ReportHead {
   bool verify = false;
   const Verification* verification = nullptr;  // null: none yet
   const HoldState* hold = nullptr;             // null: none
+  bool interrupted = false;
 };
 
 class ReportSource {

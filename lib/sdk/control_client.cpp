@@ -311,6 +311,10 @@ HoldInfo ControlClient::keep_hold(HoldId id) {
   return impl_->ask<HoldInfo>(wire::KeepHold{id}, impl_->deadline());
 }
 
+HistoryPage ControlClient::history(const HistoryQuery& query) {
+  return impl_->ask<HistoryPage>(query, impl_->deadline());
+}
+
 void ControlClient::watch(const EventHandler& on_event, const Tick& tick) {
   impl_->send(wire::Watch{});
   static_cast<void>(impl_->wait_for<wire::Watching>(impl_->deadline()));

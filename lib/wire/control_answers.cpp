@@ -3,6 +3,7 @@
 #include "wire/control_lane.h"
 #include "wire/envelope.h"
 #include "wire/framing.h"
+#include "wire/history.h"
 #include "wire/holders.h"
 #include "wire/holds.h"
 #include "wire/protobuf.h"
@@ -49,6 +50,7 @@ struct ResponseToProto {
     to_proto(holds, *out.mutable_holds());
   }
   void operator()(const HoldInfo& hold) const { to_proto(hold, *out.mutable_hold()); }
+  void operator()(const HistoryPage& page) const { to_proto(page, *out.mutable_history()); }
   void operator()(const Watching& /*watching*/) const { out.mutable_watching(); }
   void operator()(const PolicyExplanation& explanation) const {
     to_proto(explanation, *out.mutable_policy_explanation());
@@ -120,6 +122,15 @@ std::string payload_of(const ReportSource& report, ReportKeys& keys) {
 }
 
 std::string payload_of(const ControlError& error) { return response_bytes(error); }
+
+std::string payload_of(const HistoryPage& page) {
+  std::string payload = response_bytes(page);
+  const Envelope envelope = control_envelope(FrameKind::kResponse, kLongestId);
+  if (const auto size = body_bytes(envelope, payload.size()); size > kMaxControlBody) {
+    payload = response_bytes(too_large(size));
+  }
+  return payload;
+}
 
 std::string payload_of(const Event& event) { return message_of(event); }
 
@@ -241,6 +252,8 @@ std::string take_response(const v1::ControlResponse& in, std::optional<ControlRe
       return take<std::vector<HoldInfo>>(in.holds(), out);
     case v1::ControlResponse::kHold:
       return take<HoldInfo>(in.hold(), out);
+    case v1::ControlResponse::kHistory:
+      return take<HistoryPage>(in.history(), out);
     case v1::ControlResponse::RESPONSE_NOT_SET:
       break;
   }

@@ -16,6 +16,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/history.h"
 #include "muster/holders.h"
 
 #include "model/report_rows.h"
@@ -105,7 +106,7 @@ struct ControlRequestFrame {
   std::uint64_t request_id = 0;
   std::variant<Ping, StartBroadcast, GetReport, CancelBroadcast, ListBackends, GetStatus, Watch,
                PolicyQuestion, Resume, ForgetBackend, FindHolders, ListHolds, EndHold, KeepHold,
-               Cancel>
+               HistoryQuery, Cancel>
       message;
 };
 
@@ -150,7 +151,7 @@ struct Forgotten {
 using ControlResponse =
     std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
                  std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation,
-                 ResumeAccepted, Forgotten, HolderScan, std::vector<HoldInfo>, HoldInfo>;
+                 ResumeAccepted, Forgotten, HolderScan, std::vector<HoldInfo>, HoldInfo, HistoryPage>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;
@@ -239,6 +240,7 @@ class ReportKeys {
 // As encode() of the report makes it for any request.
 [[nodiscard]] std::string payload_of(const ReportSource& report, ReportKeys& keys);
 [[nodiscard]] std::string payload_of(const ControlError& error);
+[[nodiscard]] std::string payload_of(const HistoryPage& page);
 [[nodiscard]] std::string payload_of(const Event& event);
 [[nodiscard]] FrameAround answer_around(std::uint64_t request_id, std::size_t payload_bytes);
 [[nodiscard]] FrameAround event_around(std::uint64_t request_id, std::size_t payload_bytes);

@@ -3,6 +3,7 @@
 
 #include "wire/control_lane.h"
 #include "wire/envelope.h"
+#include "wire/history.h"
 #include "wire/operations.h"
 #include "wire/protobuf.h"
 #include "wire/values.h"
@@ -47,7 +48,7 @@ constexpr Shape::Field kControlRequestFields[]{
     {4, &kPlainShape, true},     {5, &kListBackends, true},   {6, &kPlainShape, true},
     {7, &kPlainShape, true},     {10, &kExplainPolicy, true}, {11, &kResume, true},
     {12, &kForgetBackend, true}, {13, &kPlainShape, true},    {14, &kPlainShape, true},
-    {15, &kPlainShape, true},    {16, &kPlainShape, true},
+    {15, &kPlainShape, true},    {16, &kPlainShape, true},    {17, &kPlainShape, true},
 };
 constexpr Shape kControlRequest{kControlRequestFields};
 
@@ -233,6 +234,8 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
     case v1::ControlRequest::kKeepHold:
       message = KeepHold{in.keep_hold().hold_id()};
       return {};
+    case v1::ControlRequest::kGetHistory:
+      return from_proto(in.get_history(), message.emplace<HistoryQuery>());
     case v1::ControlRequest::REQUEST_NOT_SET:
       break;
   }
@@ -280,6 +283,7 @@ struct RequestToProto {
   void operator()(const ListHolds& /*list*/) const { out.mutable_list_holds(); }
   void operator()(const EndHold& end) const { out.mutable_end_hold()->set_hold_id(end.id); }
   void operator()(const KeepHold& keep) const { out.mutable_keep_hold()->set_hold_id(keep.id); }
+  void operator()(const HistoryQuery& query) const { to_proto(query, *out.mutable_get_history()); }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };
 

@@ -9,9 +9,11 @@
 #include <google/protobuf/util/type_resolver_util.h>
 
 #include "muster/v1/control.pb.h"
+#include "muster/v1/history.pb.h"
 #include "muster/v1/holders.pb.h"
 
 #include "model/characters.h"
+#include "wire/history.h"
 #include "wire/holders.h"
 #include "wire/holds.h"
 #include "wire/protobuf.h"
@@ -67,5 +69,6 @@ std::string to_json(const ControlError& error) { return print_as<v1::ControlErro
 std::string to_json(const HolderScan& scan) { return print_as<v1::HolderScan>(scan); }
 std::string to_json(const HoldInfo& hold) { return print_as<v1::HoldInfo>(hold); }
 std::string to_json(const std::vector<HoldInfo>& holds) { return print_as<v1::HoldList>(holds); }
+std::string to_json(const HistoryPage& page) { return print_as<v1::HistoryList>(page); }
 
 }  // namespace muster

@@ -99,6 +99,7 @@ std::string from_proto(const v1::BroadcastReport& in, std::optional<BroadcastRep
     problem = from_proto(in.verification(), out.verification.emplace());
   }
   if (problem.empty() && in.has_hold()) problem = from_proto(in.hold(), out.hold.emplace());
+  out.interrupted = in.interrupted();
   for (const auto& backend : in.backends()) {
     if (problem.empty()) problem = from_proto(backend, out.backends.emplace_back());
   }

@@ -123,6 +123,7 @@ class FieldWriter {
       converted<v1::Verification>(Field::kVerificationFieldNumber, *head.verification);
     }
     if (head.hold != nullptr) converted<v1::HoldState>(Field::kHoldFieldNumber, *head.hold);
+    out_.number(Field::kInterruptedFieldNumber, head.interrupted ? 1 : 0);
   }
 
  protected:

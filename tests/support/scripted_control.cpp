@@ -21,6 +21,9 @@ std::string to_text(const HoldRequest& hold) {
 }
 
 struct Describe {
+  std::string operator()(const HistoryQuery& query) const {
+    return "history, at most " + std::to_string(query.limit);
+  }
   std::string operator()(const wire::Ping&) const { return "ping"; }
   std::string operator()(const wire::StartBroadcast& start) const {
     const BroadcastRequest& request = start.request;

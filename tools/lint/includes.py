@@ -45,6 +45,7 @@ LIBRARIES = {
     r"CLI/.*": {"musterd", "musterctl"},
     r"toml\+\+/.*": {"musterd"},
     r"systemd/.*": {"os", "musterd", "muster-scan"},
+    r"sqlite3\.h": {"musterd"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

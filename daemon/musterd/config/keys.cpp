@@ -100,6 +100,16 @@ Setter word(Field field, std::array<std::pair<std::string_view, Value>, N> words
 }
 
 template <class Field>
+Setter yes_or_no(Field field) {
+  return [=](Settings& settings, const ConfigValue& value) -> std::string {
+    const auto* given = std::get_if<bool>(&value);
+    if (given == nullptr) return wants("true or false", value);
+    field(settings) = *given;
+    return {};
+  };
+}
+
+template <class Field>
 Setter mode(Field field) {
   return [=](Settings& settings, const ConfigValue& value) -> std::string {
     const auto* text = std::get_if<std::string>(&value);
@@ -249,6 +259,13 @@ std::vector<ConfigKey> make_keys() {
       {"log", "format",
        word(
            [](Settings & s) -> auto& { return s.log.format; }, kFormats)},
+      {"history", "enabled", yes_or_no([](Settings & s) -> auto& { return s.history.enabled; })},
+      {"history", "keep_age",
+       duration(
+           [](Settings & s) -> auto& { return s.history.keep_age; }, 1h, 3660 * kDay)},
+      {"history", "keep_bytes",
+       size(
+           [](Settings & s) -> auto& { return s.history.keep_bytes; }, 1U << 20U, 1ULL << 40U)},
       {"state", "dir", absolute_path([](Settings & s) -> auto& { return s.state_dir; })},
   };
 }

@@ -63,6 +63,13 @@ struct ControlSettings {
   std::chrono::milliseconds linger = std::chrono::seconds(1);
 };
 
+// What is remembered of broadcasts and refusals.
+struct HistorySettings {
+  bool enabled = true;
+  std::chrono::milliseconds keep_age = std::chrono::hours(24 * 30);
+  std::size_t keep_bytes = 256ULL * 1024 * 1024;  // of the file
+};
+
 // A name that could not be looked up: what it is about holds only as far as it denies.
 struct UnresolvedName {
   std::string name;   // "user alice"
@@ -91,6 +98,7 @@ struct Settings {
   ControlSettings control;
   core::AccessPolicy policy;  // the rules of the file: effective_policy() makes what is in force
   LogSettings log;
+  HistorySettings history;
   std::filesystem::path state_dir;  // empty: find_state_dir() decides
 };
 

@@ -44,6 +44,7 @@ struct ActsOf {
   Acts operator()(const wire::EndHold& /*request*/) const { return just(ControlAction::kHold); }
   Acts operator()(const wire::KeepHold& /*request*/) const { return just(ControlAction::kHold); }
   Acts operator()(const wire::ListHolds& /*request*/) const { return look(); }
+  Acts operator()(const HistoryQuery& /*request*/) const { return look(); }
   Acts operator()(const wire::Ping& /*request*/) const { return look(); }
   Acts operator()(const wire::GetReport& /*request*/) const { return look(); }
   Acts operator()(const wire::ListBackends& /*r*/) const { return look(); }

@@ -23,6 +23,7 @@
 #include "core/quota.h"
 #include "musterd/control/control_session.h"
 #include "musterd/control/retry_turns.h"
+#include "musterd/history/history.h"
 #include "net/spawn.h"
 #include "os/listener.h"
 #include "os/peer.h"
@@ -320,11 +321,22 @@ void ControlPlane::on_ended(BroadcastId broadcast) noexcept {
   if (const auto own = owned.find(broadcast); own != owned.end() && !own->second.has_hold) {
     owned.erase(own);
   }
-  if (state_->sessions.empty()) return;
   EndDelivery end(broadcast, *state_->context->server, state_->context->report_keys);
   bool all = true;
   for (const auto& session : state_->sessions) all = session->ended(end) && all;
   if (!all) state_->answer_later();
+  History* const history = state_->context->facts.history;
+  if (history == nullptr) return;
+  try {
+    history->ended(broadcast, end.made());
+  } catch (const std::exception& e) {
+    state_->task_failed("history", e.what());
+  }
+}
+
+std::shared_ptr<const std::string> ControlPlane::report_payload(BroadcastId broadcast) {
+  EndDelivery end(broadcast, *state_->context->server, state_->context->report_keys);
+  return end.payload() ? end.made() : nullptr;
 }
 
 void ControlPlane::State::answer_later() noexcept {

@@ -25,6 +25,7 @@ class BrokerServer;
 
 namespace muster::daemon {
 
+class History;
 class KeyStore;
 
 // What the control plane knows of the daemon around it.
@@ -42,7 +43,8 @@ struct ControlFacts {
   std::function<void(std::function<void()> done)> when_forgotten = nullptr;
   // The same for holds that were started or ended before.
   std::function<void(std::function<void()> done)> when_holds_kept = nullptr;
-  KeyStore* keys = nullptr;  // where operation keys are kept; null: nowhere
+  KeyStore* keys = nullptr;    // where operation keys are kept; null: nowhere
+  History* history = nullptr;  // null: none is kept
 };
 
 class ControlPlane {
@@ -70,6 +72,8 @@ class ControlPlane {
   void on_scan(const core::ScanOrder& order);
   // Answers who ended it.
   void on_hold_ended(HoldId hold) noexcept;
+  // The payload of an answer that has the report as it is now; null when there is none (any more).
+  [[nodiscard]] std::shared_ptr<const std::string> report_payload(BroadcastId broadcast);
   [[nodiscard]] bool wants_every_outcome() const noexcept;
   // Whether somebody accepts operators on every socket. False for good means that a task failed and
   // could not be started again: the process is to end.

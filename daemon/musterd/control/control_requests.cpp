@@ -230,15 +230,21 @@ void ControlSession::join(Open& request, BroadcastId broadcast) {
   answer_if_ended(request);
 }
 
-void ControlSession::handle(std::uint64_t id, const wire::GetReport& request) {
+std::optional<ControlError> ControlSession::get_report(std::uint64_t id,
+                                                       const wire::GetReport& request) {
   auto& server = *context_->server;
   const auto answer = server.core().report(request.id, server.now());
   const auto* report = std::get_if<core::BroadcastRows>(&answer);
   if (report != nullptr && request.wait && !is_over(report->head().state)) {
     if (Open* waiting = open(id, false)) waiting->broadcast = report->head().broadcast_id;
-    return;
+    return std::nullopt;
   }
+  const auto* error = std::get_if<ControlError>(&answer);
+  const bool is_old = error != nullptr && (error->code == ControlError::Code::kExpired ||
+                                           error->code == ControlError::Code::kInterrupted);
+  if (is_old) return *error;
   std::visit([&](const auto& value) { respond(id, value); }, answer);
+  return std::nullopt;
 }
 
 void ControlSession::handle(std::uint64_t id, const wire::CancelBroadcast& request) {

@@ -210,6 +210,8 @@ asio::awaitable<bool> ControlSession::serve(std::shared_ptr<ControlSession> self
     co_await resume(self, frame.request_id, resumes->id);
   } else if (auto* find = std::get_if<wire::FindHolders>(&frame.message)) {
     co_await find_holders(self, frame.request_id, std::move(*find));
+  } else if (may_need_history(frame.message)) {
+    co_await look_back(self, std::move(frame));
   } else {
     std::visit([&](auto& request) { self->handle(frame.request_id, std::move(request)); },
                frame.message);

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "musterd/control/event_delivery.h"
 #include "musterd/control/holder_scans.h"
 #include "musterd/control/user_turns.h"
+#include "musterd/history/history.h"
 #include "musterd/log/log.h"
 #include "musterd/state/operation_keys.h"
 #include "net/framed_stream.h"
@@ -81,6 +83,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   // For the disk, before a broadcast with a key is sent all the same.
   static constexpr std::chrono::seconds kKeyPatience{5};
+  // For the history's disk.
+  static constexpr std::chrono::seconds kHistoryPatience{5};
 
   // Of all its selectors together.
   static constexpr std::size_t kMaxSelectionTerms = 256;
@@ -156,14 +160,31 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   static asio::awaitable<void> find_holders(std::shared_ptr<ControlSession> self, std::uint64_t id,
                                             wire::FindHolders request);
 
+  // What the history answers, in time or with why not.
+  using HistoryQuestion = std::function<bool(History&, History::Done)>;
+  static asio::awaitable<History::Answer> ask_history(std::shared_ptr<ControlSession> self,
+                                                      HistoryQuestion question);
+  [[nodiscard]] static bool may_need_history(
+      const decltype(wire::ControlRequestFrame::message)& request) noexcept;
+  // Answers a request that may_need_history().
+  static asio::awaitable<void> look_back(std::shared_ptr<ControlSession> self,
+                                         wire::ControlRequestFrame frame);
+  // Answers with what the history has; an old report that it does not have with `otherwise`.
+  static asio::awaitable<void> find_history(std::shared_ptr<ControlSession> self, std::uint64_t id,
+                                            HistoryQuery query);
+  static asio::awaitable<void> find_old_report(std::shared_ptr<ControlSession> self,
+                                               std::uint64_t id, BroadcastId broadcast,
+                                               ControlError otherwise);
+
   void handle(std::uint64_t id, wire::Ping request);
   void handle(std::uint64_t id, wire::StartBroadcast request);
-  void handle(std::uint64_t id, const wire::GetReport& request);
+  static void handle(std::uint64_t /*id*/, const wire::GetReport& /*request*/) {}
   void handle(std::uint64_t id, const wire::CancelBroadcast& request);
-  // Not called: see list(), resume() and find_holders().
+  // Not called: see list(), resume(), find_holders(), find_history() and get_report().
   static void handle(std::uint64_t /*id*/, const wire::ListBackends& /*request*/) {}
   static void handle(std::uint64_t /*id*/, const wire::Resume& /*request*/) {}
   static void handle(std::uint64_t /*id*/, const wire::FindHolders& /*request*/) {}
+  static void handle(std::uint64_t /*id*/, const HistoryQuery& /*request*/) {}
   void handle(std::uint64_t id, wire::GetStatus request);
   void handle(std::uint64_t id, wire::Watch request);
   void handle(std::uint64_t id, const PolicyQuestion& question);
@@ -174,6 +195,9 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
   // When the holds of now are on disk: see ControlFacts::when_holds_kept.
   void respond_when_kept(std::uint64_t id, wire::ControlResponse answer);
   [[nodiscard]] wire::ControlResponse hold_answer(HoldId hold) const;
+  // What there is to say when the report is gone, and the history may have it.
+  [[nodiscard]] std::optional<ControlError> get_report(std::uint64_t id,
+                                                       const wire::GetReport& request);
   // When that is on disk: a broker that crashes does not know the backend again.
   void respond_forgotten(std::uint64_t id);
   void handle(std::uint64_t id, wire::Cancel request);
@@ -199,6 +223,8 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
   void respond(std::uint64_t id, const wire::ControlResponse& response);
   void respond(std::uint64_t id, const ReportSource& report);
+  // `payload`: of a whole answer.
+  void respond_payload(std::uint64_t id, std::string payload);
   // Before the answer: what was missing is told, and the request is done with.
   void end_request(std::uint64_t id);
   void send_event(Open& request, const Event& event);

@@ -38,15 +38,19 @@ const std::string& EventDelivery::payload() {
 net::SharedBytes EndDelivery::report(uid_t uid, const AnswerAccount& account) {
   const auto known = reports_.find(uid);
   if (known != reports_.end()) return known->second;
-  if (!report_) {
-    const auto found = std::as_const(server_.core()).report(broadcast_, server_.now());
-    if (const auto* rows = std::get_if<core::BroadcastRows>(&found)) {
-      report_ = wire::payload_of(*rows, keys_);
-    } else {
-      report_ = wire::payload_of(std::get<ControlError>(found));
-    }
-  }
+  (void)payload();
   return reports_.emplace(uid, charged_bytes(*report_, account)).first->second;
+}
+
+bool EndDelivery::payload() {
+  if (report_ != nullptr) return !is_error_;
+  const auto found = std::as_const(server_.core()).report(broadcast_, server_.now());
+  const auto* rows = std::get_if<core::BroadcastRows>(&found);
+  std::string bytes = rows != nullptr ? wire::payload_of(*rows, keys_)
+                                      : wire::payload_of(std::get<ControlError>(found));
+  is_error_ = rows == nullptr;
+  report_ = std::make_shared<const std::string>(std::move(bytes));
+  return !is_error_;
 }
 
 }  // namespace muster::daemon

@@ -94,12 +94,17 @@ class EndDelivery {
   [[nodiscard]] BroadcastId broadcast() const noexcept { return broadcast_; }
   // The payload of the report, in the user's account. Null when there is no room for it there.
   [[nodiscard]] net::SharedBytes report(uid_t uid, const AnswerAccount& account);
+  // Makes the payload where it is not made yet. False: an error stands there instead of a report.
+  bool payload();
+  // What was made by now; null: nothing, or an error.
+  [[nodiscard]] net::SharedBytes made() const { return is_error_ ? nullptr : report_; }
 
  private:
   const BroadcastId broadcast_;
   broker::BrokerServer& server_;
   wire::ReportKeys& keys_;
-  std::optional<std::string> report_;
+  net::SharedBytes report_;
+  bool is_error_ = false;
   std::map<uid_t, net::SharedBytes> reports_;  // one for all of a user's
 };
 

@@ -25,6 +25,7 @@
 #include "musterd/config/command_line.h"
 #include "musterd/config/effective_policy.h"
 #include "musterd/control/control_plane.h"
+#include "musterd/history/history.h"
 #include "musterd/runtime/run_loop.h"
 #include "musterd/runtime/worker.h"
 #include "musterd/service/event_fanout.h"
@@ -78,6 +79,7 @@ broker::ServerOptions server_options(const Settings& settings, BroadcastIds& ids
 // answer at all.
 constexpr std::chrono::seconds kLastWrites{5};
 constexpr std::chrono::seconds kDiskIsSlow{1};
+constexpr std::chrono::seconds kLastHistory{2};
 
 // Whoever connects by name must get here, or hear of it, within 2 s.
 constexpr std::chrono::seconds kLookEvery{1};
@@ -85,7 +87,7 @@ constexpr std::chrono::seconds kLookEvery{1};
 class Daemon {
  public:
   Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sockets, BroadcastIds& ids,
-         RosterStore& roster, KeyStore& keys, HoldStore& holds, Worker& files,
+         RosterStore& roster, KeyStore& keys, HoldStore& holds, History& history, Worker& files,
          Worker& configuration, Log& log, LiveSettings::Reading reading,
          std::filesystem::path state_dir)
       : loop_(loop),
@@ -106,15 +108,16 @@ class Daemon {
                      std::chrono::steady_clock::now(), [this] { return roster_.forget_lost(); },
                      [this](std::function<void()> done) { roster_.when_written(std::move(done)); },
                      [this](std::function<void()> done) { holds_.when_written(std::move(done)); },
-                     &keys},
+                     &keys, &history},
                  log),
         memory_(loop.get_executor(),
                 [&files](std::function<void()> work) { (void)files.run(std::move(work)); }),
         roster_store_(roster),
         keys_(keys),
         holds_(holds),
+        history_(history),
         roster_(loop.get_executor(), roster),
-        fanout_(log, control_, memory_, &roster_, &holds),
+        fanout_(log, control_, memory_, &roster_, &holds, &history),
         server_(loop, server_options(loaded.settings, ids, roster, keys, policy_, started_),
                 fanout_),
         service_(loop.get_executor()),
@@ -125,6 +128,7 @@ class Daemon {
         left_(sockets.dir, files, log) {
     warn_of_permissions();
     control_.serve(server_);
+    history_.serve(server_, [this](BroadcastId id) { return control_.report_payload(id); });
     roster_.begin(server_);
     restore_keys();
     restore_holds();
@@ -155,10 +159,12 @@ class Daemon {
   // Backends reconnect to the next broker, which finds on disk all that must outlive this one.
   [[noreturn]] void end_at_once(int status) {
     roster_.finish();
+    history_.stop();
     roster_store_.close();
     keys_.close();
     holds_.close();
     (void)ids_.close(kLastWrites);  // waits for the worker, which has done the others by then
+    (void)history_.close(kLastHistory);
     leave(status);
   }
 
@@ -213,6 +219,7 @@ class Daemon {
     if (auto problem = roster_store_.problem(); !problem.empty()) all.push_back(std::move(problem));
     if (auto problem = keys_.problem(); !problem.empty()) all.push_back(std::move(problem));
     if (auto problem = holds_.problem(); !problem.empty()) all.push_back(std::move(problem));
+    history_.add_problems(all);
     live_.add_problems(all);
     socket_watch_.add_problems(all);
   }
@@ -241,6 +248,7 @@ class Daemon {
       roster_store_.check();
       keys_.check();
       holds_.check();
+      history_.check();
     });
   }
 
@@ -315,6 +323,7 @@ class Daemon {
       service_.done();
       ids_.stop();
       roster_.end();
+      history_.stop();
       roster_store_.close();
       keys_.close();
       holds_.close();
@@ -336,6 +345,7 @@ class Daemon {
   RosterStore& roster_store_;
   KeyStore& keys_;
   HoldStore& holds_;
+  History& history_;
   RosterKeeper roster_;
   EventFanout fanout_;
   broker::BrokerServer server_;
@@ -376,6 +386,8 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     return kExitCannotRun;
   }
   if (!sockets.dir.empty()) remove_left_backends(sockets.dir);
+  History history(loop.get_executor(), settings.history, state_dir, opened.ids->next_at_start(),
+                  log);
   {
     // Not the worker of files: the name service may keep it.
     Worker configuration(loop.get_executor());
@@ -392,8 +404,8 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     RosterStore roster(loop.get_executor(), worker, state_dir, log, opened.ids->had_predecessor());
     KeyStore keys(loop.get_executor(), worker, state_dir, log, broker::Clock().now().unix_ms);
     HoldStore holds(loop.get_executor(), worker, state_dir, log);
-    Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, holds, worker, configuration,
-                  log, std::move(reading), state_dir);
+    Daemon daemon(loop, loaded, sockets, *opened.ids, roster, keys, holds, history, worker,
+                  configuration, log, std::move(reading), state_dir);
     if (!run_loop(loop, log, [&daemon] { daemon.handler_failed(); })) {
       daemon.end_at_once(kExitCannotRun);
     }
@@ -404,6 +416,7 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
   }
   if (!opened.ids->close(kLastWrites - kDiskIsSlow)) {
     (void)worker.close(std::chrono::milliseconds::zero());
+    (void)history.close(std::chrono::milliseconds::zero());
     log.error(
         "the disk did not answer for 5 s, exiting: the state directory is not up to date: look at "
         "its file system",
@@ -411,6 +424,10 @@ int run_daemon(const Loaded& loaded, const CommandLine& line, const Environment&
     return kExitStateNotWritten;
   }
   (void)worker.close();
+  if (!history.close(kLastHistory)) {
+    log.warning("stopping: the history's disk does not answer: the last entries are missing there",
+                {{"directory", state_dir.native()}});
+  }
   log.info("stopped");
   return kExitClean;
 }

@@ -10,6 +10,7 @@
 
 #include "broker/broker_server.h"
 #include "musterd/control/control_plane.h"
+#include "musterd/history/history.h"
 #include "musterd/log/event_log.h"
 #include "musterd/log/line_limit.h"
 #include "musterd/log/log.h"
@@ -23,13 +24,14 @@ class EventFanout final : public broker::EventSink {
  public:
   // All outlive it.
   EventFanout(Log& log, ControlPlane& control, MemoryTrim& memory, RosterKeeper* roster = nullptr,
-              HoldStore* holds = nullptr)
+              HoldStore* holds = nullptr, History* history = nullptr)
       : log_(log),
         events_(log),
         control_(control),
         memory_(memory),
         roster_(roster),
-        holds_(holds) {}
+        holds_(holds),
+        history_(history) {}
 
   void on_event(const Event& event) override {
     // One of them that fails is no reason to keep it from the others.
@@ -47,6 +49,7 @@ class EventFanout final : public broker::EventSink {
       const bool is_expected = roster_ != nullptr && roster_->is_expecting();
       events_.write(event, std::chrono::steady_clock::now(), is_expected);
     });
+    if (history_ != nullptr) tell([&] { history_->on_event(event); });
     tell([&] { memory_.noticed(); });
     if (failure) std::rethrow_exception(failure);
   }
@@ -83,6 +86,7 @@ class EventFanout final : public broker::EventSink {
   MemoryTrim& memory_;
   RosterKeeper* roster_;  // null: nobody keeps one
   HoldStore* holds_;      // the same
+  History* history_;      // null: the same
 };
 
 }  // namespace muster::daemon

@@ -18,6 +18,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/history.h"
 #include "muster/holders.h"
 
 namespace muster {
@@ -125,6 +126,8 @@ class ControlClient {
   // From now on a leased hold of the same user belongs to this connection: after the broker
   // restarted.
   HoldInfo keep_hold(HoldId id);
+  // What the broker remembers, also of before it restarted.
+  HistoryPage history(const HistoryQuery& query = {});
   // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
   // (throws kUnreachable).
   void watch(const EventHandler& on_event, const Tick& tick = {});

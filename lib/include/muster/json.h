@@ -9,6 +9,7 @@
 #include "muster/access.h"
 #include "muster/broker_view.h"
 #include "muster/control_error.h"
+#include "muster/history.h"
 #include "muster/holders.h"
 
 namespace muster {
@@ -23,5 +24,6 @@ namespace muster {
 [[nodiscard]] std::string to_json(const HolderScan& scan);
 [[nodiscard]] std::string to_json(const HoldInfo& hold);
 [[nodiscard]] std::string to_json(const std::vector<HoldInfo>& holds);
+[[nodiscard]] std::string to_json(const HistoryPage& page);
 
 }  // namespace muster

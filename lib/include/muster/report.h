@@ -148,6 +148,9 @@ struct BroadcastReport {
   bool verify = false;  // it was asked for: without a verification it was cut short
   std::optional<Verification> verification;
   std::optional<HoldState> hold;  // of hold `broadcast_id`
+  // From the history: the broker stopped, or could not record more, before it ended. What is here
+  // was known by then. Never a yes.
+  bool interrupted = false;
 
   explicit BroadcastReport(const BroadcastOperation& operation) : result(operation) {}
 
