@@ -131,6 +131,8 @@ class Judge {
     scenario("100 broadcasts in flight", 1.3, "x alone", kInFlight, kTotalRatio);
     scenario("another's ping while one asks about 10,000 backends, worst", 10, "ms", kTurns,
              kWorstPing);
+    scenario("another's ping while 10,000 outcomes are written to the history, p99", 2, "x idle",
+             kHistory, kHistoryRatio);
     scenario("context switches at rest with 10,000 backends", 0, "", kIdle, kContextSwitches);
     scenario("scan for holders, 111,000 descriptors, CPU", 1.2, "x a plain walk", kHolderScan,
              kScanRatio);

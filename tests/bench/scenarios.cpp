@@ -4,7 +4,7 @@ namespace muster::bench {
 
 const std::vector<ScenarioResult (*)(const ScenarioOptions&)>& all_scenarios() {
   static const std::vector<ScenarioResult (*)(const ScenarioOptions&)> all{
-      one_silent_backend, many_deadlines, many_in_flight, turns, idle,
+      one_silent_backend, many_deadlines, many_in_flight, turns, history, idle,
       registrations,      holder_scan,    start};
   return all;
 }

@@ -22,6 +22,8 @@ inline constexpr char kInFlight[] = "100 broadcasts in flight over 1,000 backend
 inline constexpr char kTotalRatio[] = "total_ratio";  // to 100 rounds one after another
 inline constexpr char kTurns[] = "one operator's requests over 10,000 backends";
 inline constexpr char kWorstPing[] = "others_ping_worst_ms";
+inline constexpr char kHistory[] = "10,000 outcomes written to the history";
+inline constexpr char kHistoryRatio[] = "ping_p99_ratio";  // while it writes to idle
 inline constexpr char kIdle[] = "idle";
 inline constexpr char kContextSwitches[] = "context_switches";
 inline constexpr char kRegistrations[] = "registrations";
@@ -54,6 +56,8 @@ struct ScenarioOptions {
 // How long another operator's ping takes at most while one asks for each of the things that are
 // about every backend.
 [[nodiscard]] ScenarioResult turns(const ScenarioOptions& options);
+// Pings while the history writes a large report, against pings while nothing happens.
+[[nodiscard]] ScenarioResult history(const ScenarioOptions& options);
 // What the kernel counted of the broker while nothing was asked.
 [[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);
 // How many register in a second, and in how many of the floor's, alternating.

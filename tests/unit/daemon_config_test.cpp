@@ -65,6 +65,10 @@ event_queue = "32KiB"
 [log]
 level = "debug"
 format = "json"
+[history]
+enabled = false
+keep_age = "11d"
+keep_bytes = "12MiB"
 [state]
 dir = "/var/lib/elsewhere"
 )");
@@ -90,6 +94,9 @@ dir = "/var/lib/elsewhere"
   EXPECT_EQ(settings.control.event_queue, 32'768U);
   EXPECT_EQ(settings.log.level, LogLevel::kDebug);
   EXPECT_EQ(settings.log.format, LogFormat::kJson);
+  EXPECT_FALSE(settings.history.enabled);
+  EXPECT_EQ(settings.history.keep_age, 264h);
+  EXPECT_EQ(settings.history.keep_bytes, 12U << 20U);
   EXPECT_EQ(settings.state_dir, "/var/lib/elsewhere");
 }
 
@@ -124,7 +131,7 @@ control_group = "no-such-group-here"
 x = 1
 [state.dir]
 )"),
-      R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, quota, log, state, policy
+      R"(m.toml:1:1: unknown key "verbose"; there is broker, sockets, control, quota, log, history, state, policy
 m.toml:2:1: unknown key "ack_timeout": it belongs under [broker]
 m.toml:5:1: unknown key "ack_timout" in [broker]; did you mean "ack_timeout"?
 m.toml:6:19: [broker] max_ack_timeout takes a duration such as "5s", "250ms" or "1h30m", not 5
@@ -132,7 +139,7 @@ m.toml:7:14: [broker] send_queue takes a size such as "256KiB" or "1MiB", not "2
 m.toml:8:18: [broker] max_broadcasts takes a whole number, not "many"
 m.toml:9:16: [broker] reports_kept must be between 1 and 10000000, not 0
 m.toml:10:12: [broker] dead_age must be between 1s and 366d, not "0s"
-m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, restart_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, report_bytes_kept, dead_kept, dead_age, transport
+m.toml:11:3: unknown key "colour" in [broker]; there is ack_timeout, max_ack_timeout, reconnect_grace, restart_grace, register_timeout, send_queue, max_broadcasts, reports_kept, report_age, report_targets_kept, report_bytes_kept, hold_ttl_max, hold_scan_interval, dead_kept, dead_age, transport
 m.toml:14:9: [log] level takes "error", "warning", "info" or "debug", not "loud"
 m.toml:15:10: [log] format takes "text" or "json", not an array
 m.toml:18:7: [sockets] dir takes an absolute path, not "run/muster"
@@ -148,7 +155,8 @@ TEST(DaemonConfig, EachMistakeIsToldWithItsPlace) {
   const std::string section =
       "\"broker\" is a section: write [broker] on a line of its own, and its keys below";
   const std::string times = ", more than max_ack_timeout, 2s: make it less, or that more";
-  const std::string keys = "; there is broker, sockets, control, quota, log, state, policy";
+  const std::string keys =
+      "; there is broker, sockets, control, quota, log, history, state, policy";
   const struct {
     std::string text;
     std::string said;
