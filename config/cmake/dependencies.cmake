@@ -63,17 +63,10 @@ add_library(muster_uring INTERFACE)
 target_include_directories(muster_uring SYSTEM INTERFACE ${URING_INCLUDE_DIR})
 target_link_libraries(muster_uring INTERFACE ${URING_LIBRARY})
 
-# SQLite. Static as Protobuf is: musterd has one shared library less to load.
+# SQLite, always shared: a third of musterd would be it, and Debian repairs it there.
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
 add_library(muster_sqlite INTERFACE)
-if(MUSTER_STATIC)
-  find_library(SQLITE3_STATIC_LIBRARY NAMES libsqlite3.a REQUIRED)
-  target_include_directories(muster_sqlite SYSTEM INTERFACE ${SQLITE3_INCLUDE_DIRS})
-  target_link_libraries(muster_sqlite INTERFACE ${SQLITE3_STATIC_LIBRARY} m Threads::Threads
-    ${CMAKE_DL_LIBS})
-else()
-  target_link_libraries(muster_sqlite INTERFACE PkgConfig::SQLITE3)
-endif()
+target_link_libraries(muster_sqlite INTERFACE PkgConfig::SQLITE3)
 
 # Protobuf in module mode: Debian packages no CMake configuration for it.
 set(Protobuf_USE_STATIC_LIBS ${MUSTER_STATIC})
