@@ -300,6 +300,16 @@ void Broker::State::end_quiesce_holds(BroadcastId id, Now now) {
   }
 }
 
+void Broker::State::end_waiting_holds(Now now) {
+  for (;;) {
+    const auto found = std::find_if(holds.all().begin(), holds.all().end(),
+                                    [](const auto& one) { return one.second.is_ending; });
+    if (found == holds.all().end()) return;
+    found->second.state.last_verdict = HolderVerdict::kUnknown;
+    finish_hold(found->first, HoldEnd::kCompleted, now);
+  }
+}
+
 void Broker::State::finish_hold(HoldId id, HoldEnd why, Now now) {
   Hold hold = holds.take(id);
   disarm(hold.expires);

@@ -244,6 +244,7 @@ void Broker::shut_down(Now now, bool quiesce) {
     });
   }
   state.stop_verifying_all(now);  // the last: who has drained has told every backend before
+  state.end_waiting_holds(now);
   state.maybe_drained();
 }
 

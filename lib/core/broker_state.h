@@ -5,7 +5,8 @@
 //   broker_refused.cpp     processes that were refused and may be in the way
 //   broker_unseen.cpp      backends of another namespace, whose processes cannot be seen
 //   broker_answers.cpp     what backends say of an operation
-//   broker_broadcasts.cpp  what operators ask: start, cancel, report, list
+//   broker_broadcasts.cpp  what operators ask: start, cancel, resume, forget, report
+//   broker_views.cpp       what they look at
 //   broker_launch.cpp      how a broadcast is prepared and sent
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
 //   broker_verify.cpp      what the kernel says after the last outcome
@@ -249,6 +250,8 @@ struct Broker::State {
   // A backend's part of a quiesce.
   void end_quiesce_of(EntryId id, HoldId hold, HoldEnd why, Now now);
   void end_quiesce_holds(BroadcastId id, Now now);
+  // Those that wait for their last scan: their operators are answered.
+  void end_waiting_holds(Now now);
   void tell_hold_ended(const Entry& entry, HoldId id, HoldEnd why) noexcept;
   void tell(Event::Kind kind, const Hold& hold, Now now, std::string_view detail = {});
   [[nodiscard]] HoldInfo info_of(const Hold& hold) const;

@@ -148,10 +148,10 @@ struct Forgotten {
   friend bool operator==(const Forgotten&, const Forgotten&) = default;
 };
 
-using ControlResponse =
-    std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun, CancelAccepted,
-                 std::vector<BackendInfo>, BrokerStatus, Watching, PolicyExplanation,
-                 ResumeAccepted, Forgotten, HolderScan, std::vector<HoldInfo>, HoldInfo, HistoryPage>;
+using ControlResponse = std::variant<ControlError, Pong, BroadcastAccepted, BroadcastReport, DryRun,
+                                     CancelAccepted, std::vector<BackendInfo>, BrokerStatus,
+                                     Watching, PolicyExplanation, ResumeAccepted, Forgotten,
+                                     HolderScan, std::vector<HoldInfo>, HoldInfo, HistoryPage>;
 
 struct ControlAnswerFrame {
   std::uint64_t request_id = 0;

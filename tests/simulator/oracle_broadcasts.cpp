@@ -277,6 +277,14 @@ void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
     cases_.saw(Case::kVerifyingShutDown);
     stop_verifying(cast, now);
   }
+  // Rule: whoever waits for the end of a hold is answered, though nobody looks a last time.
+  std::vector<HoldId> ending;
+  for (auto& [id, hold] : holds_) {
+    if (!hold.ending) continue;
+    hold.state.last_verdict = HolderVerdict::kUnknown;
+    ending.push_back(id);
+  }
+  for (const HoldId id : ending) finish_hold(id, HoldEnd::kCompleted, now);
 }
 
 // Rule: quiesces may overlap: each ends by its own id, and the backend resumes when the last has

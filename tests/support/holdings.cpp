@@ -3,6 +3,8 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 #include <system_error>
 #include <unistd.h>
 
@@ -55,7 +57,14 @@ void tell(std::string& text, const char* kind, int number, const std::string& wh
 
 Holdings holdings_of(pid_t pid) {
   const std::string process = "/proc/" + std::to_string(pid);
-  return {descriptors_in(process + "/fd", process + "/fd"), children_of(process + "/task")};
+  Holdings held{descriptors_in(process + "/fd", process + "/fd"), children_of(process + "/task")};
+  // A broker's history: opened when it is first written, and again after a failure.
+  std::set<std::string> of_history;
+  std::erase_if(held.descriptors, [&](const auto& one) {
+    const std::string name = fs::path(one.second).filename();
+    return name.starts_with("history.db") && of_history.insert(name).second;
+  });
+  return held;
 }
 
 Holdings own_holdings() { return holdings_of(::getpid()); }

@@ -15,7 +15,8 @@ struct Holdings {
   std::map<pid_t, std::string> children;   // what each is: its command and state
 };
 
-// Empty when the process is not there.
+// Empty when the process is not there. The files of a broker's history count only where one of them
+// is open twice.
 [[nodiscard]] Holdings holdings_of(pid_t pid);
 [[nodiscard]] Holdings own_holdings();
 

@@ -182,6 +182,16 @@ TEST_F(CoreHoldScansTest, TheLastScanIsTriedFourTimesAtMost) {
   EXPECT_EQ(broker.hold(id)->state.last_verdict, HolderVerdict::kUnknown);
 }
 
+TEST_F(CoreHoldScansTest, ABrokerThatGoesDownAnswersWhoeverWaitsForTheEnd) {
+  const HoldId id = verified();
+  (void)broker.end_hold(id, now);
+  broker.shut_down(now, false);
+  EXPECT_THAT(shell.answered_holds, ElementsAre(id));
+  EXPECT_EQ(broker.hold(id)->state.ended, HoldEnd::kCompleted);
+  EXPECT_EQ(broker.hold(id)->state.last_verdict, HolderVerdict::kUnknown);
+  EXPECT_THAT(broker.holds_to_keep(), IsEmpty());
+}
+
 TEST_F(CoreHoldScansTest, AnAbandonedOneWaitsForNoScan) {
   const HoldId id = verified();
   broker.hold_left(id, now);

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "musterd/history/history_file.h"
@@ -16,6 +17,7 @@ namespace {
 
 // Of a row without its report, about: with its indexes.
 constexpr std::uint64_t kRowBytes = 512;
+constexpr std::uint64_t kLeftFree = 8U << 20U;
 // Refusals of one process are counted together for so long.
 constexpr std::uint64_t kOneRefusalMs = 60ULL * 60 * 1000;
 
@@ -71,7 +73,20 @@ void HistoryStore::open() {
   }
 }
 
+// The last of a disk is for what the broker needs to answer: ids, the roster.
+void HistoryStore::leave_room() const {
+  struct statvfs disk {};
+  if (::statvfs(directory_.c_str(), &disk) != 0) return;  // opening says what is wrong
+  const std::uint64_t left = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (left >= kLeftFree) return;
+  throw SqlError(0, path_.native() + " is not written: its file system has " +
+                        std::to_string(left >> 10U) + " KiB left, and the last " +
+                        std::to_string(kLeftFree >> 10U) + " KiB are for other state");
+}
+
 void HistoryStore::open_file() {
+  struct stat there {};
+  if (::stat(path_.c_str(), &there) != 0) leave_room();
   const struct stat place = make_private(path_);
   file_ = std::make_unique<File>(path_);
   file_->place = place;
@@ -148,7 +163,9 @@ void HistoryStore::set_aside_damaged(const std::string& why) {
 // --- writing
 
 void HistoryStore::write(const HistoryBatch& batch) {
+  if (file_ != nullptr && !is_in_place()) look_after();
   with_file([&] {
+    leave_room();
     try {
       SqlTransaction all(file_->database);
       for (const BroadcastId id : batch.dropped) forget(id);

@@ -103,6 +103,8 @@ class HistoryStore {
   auto with_file(Work&& work);
   void open();
   void open_file();
+  // Throws where the file system is all but full.
+  void leave_room() const;
   void close() noexcept;
   [[nodiscard]] bool is_in_place() const;
   void set_aside_damaged(const std::string& why);
