@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "muster/v1/control.pb.h"
+#include "muster/v1/holds.pb.h"
 #include "muster/v1/report.pb.h"
 
 #include "wire/holders.h"

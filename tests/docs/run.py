@@ -20,14 +20,16 @@ import tempfile
 
 import holders
 import protocol
+import schema
+import scratch
 import transcript
 from blocks import blocks_of
+from commands import Failed, run
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ["README.md", "HACKING.md", "CHANGELOG.md", "tests/README.md"]
 REJECTED = "tests/docs/rejected.md"
 PROTOCOL = "docs/PROTOCOL.md"
-LIMIT = 120  # seconds for a block
 README_LINES = 120
 # Of the tree: `lib/core/`, `tests/unit/core_*_test.cpp`. A part in capitals stands for a name.
 NAMED_PATH = re.compile(r"(?<![\w./<>~$-])((?:lib|daemon|docs|tests|config|proto|tools)/[\w.*/-]*\w/?|"
@@ -70,23 +72,6 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 """
 
 
-class Failed(Exception):
-    pass
-
-
-def run(command, **options):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            stdin=subprocess.DEVNULL, timeout=LIMIT, check=False, **options)
-    if result.returncode != 0:
-        raise Failed(f"status {result.returncode}:\n{result.stdout}")
-    return result.stdout
-
-
-def runs(command):
-    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          check=False).returncode == 0
-
-
 def without_comment(line):
     return re.sub(r"\s+#.*$", "", line)
 
@@ -111,14 +96,16 @@ def wrong_of_page(file):
         if not any(TREE.glob(name)):
             yield f"it names {path}, which does not exist"
     if file == PROTOCOL:
-        yield from protocol.schema_problems(text)
+        yield from schema.schema_problems(text)
         for name in protocol.missing_golden(blocks_of(TREE / file)):
             yield f"it does not show the golden bytes '{name}'"
 
 
 class Documentation:
-    def __init__(self, build):
+    def __init__(self, build, namespace_problem):
+        """`namespace_problem`: why no block can write to the tree; empty: they can."""
         self.build = build
+        self.namespace_problem = namespace_problem
         self.bin = build / "bin"
         self.usage = run([str(TREE / "dev"), "help"])
         script = (TREE / "tests/system/systemd_test.sh").read_text(encoding="utf-8")
@@ -213,12 +200,12 @@ class Documentation:
             elif plays and re.match(r"musterd\b.*&$", command):
                 script.append("ready musterctl ping")
         if len(script) > 1:
-            if NAMESPACE_PROBLEM:
-                notes.append(f"skipped: {block}: {NAMESPACE_PROBLEM}")
+            if self.namespace_problem:
+                notes.append(f"skipped: {block}: {self.namespace_problem}")
             else:
                 run(["bash", "-c", "\n".join(script)], cwd=TREE, env=clean_environment())
         print("\n".join(notes), end="\n" if notes else "")
-        return "run as written" if len(script) > 1 and not NAMESPACE_PROBLEM else "looked up"
+        return "run as written" if len(script) > 1 and not self.namespace_problem else "looked up"
 
     def compare(self, block):
         """`$ musterctl ..`, then what it prints: with backends that do what the text says."""
@@ -254,8 +241,8 @@ class Documentation:
 
 
     def typed(self, block):
-        if NAMESPACE_PROBLEM:
-            return f"skipped: {NAMESPACE_PROBLEM}"
+        if self.namespace_problem:
+            return f"skipped: {self.namespace_problem}"
         environment = clean_environment()
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
         with tempfile.TemporaryDirectory() as sockets:
@@ -268,8 +255,8 @@ class Documentation:
         return "typed, and compared"
 
     def compare_holders(self, command, expected):
-        if NAMESPACE_PROBLEM:
-            return f"skipped: {NAMESPACE_PROBLEM}"
+        if self.namespace_problem:
+            return f"skipped: {self.namespace_problem}"
         path = pathlib.Path(command.split()[-1])
         environment = clean_environment()
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
@@ -308,75 +295,9 @@ def clean_environment():
     return {**kept, "LANG": "C.UTF-8"}
 
 
-# --- a mount namespace in which the tree can be written without a trace
-
-NAMESPACE_PROBLEM = ""
-
-
-def enter_namespace():
-    """Starts this script again inside one; returns there, or with NAMESPACE_PROBLEM set."""
-    global NAMESPACE_PROBLEM
-    if os.environ.pop("MUSTER_DOCS_INSIDE", ""):
-        try:
-            mount_scratch()
-        except (OSError, Failed) as error:
-            NAMESPACE_PROBLEM = f"no overlay can be mounted here: {' '.join(str(error).split())}"
-        return
-    if os.geteuid() != 0:
-        NAMESPACE_PROBLEM = "needs root, to run in an overlay of the tree"
-        return
-    apart = ["unshare", "--mount", "--propagation", "private"]
-    if not runs([*apart, "true"]):
-        NAMESPACE_PROBLEM = "no mount namespace can be made here (CAP_SYS_ADMIN)"
-        if runs(["unshare", "--mount", "--propagation", "unchanged", "true"]):
-            NAMESPACE_PROBLEM = ("mounts cannot be made private here (the root of a chroot is no "
-                                 "mount point)")
-        return
-    os.environ["MUSTER_DOCS_INSIDE"] = "1"
-    sys.stdout.flush()
-    os.execvp("unshare", [*apart, sys.executable, *sys.argv])
-
-
-def mount_scratch():
-    scratch = "/mnt"
-    run(["mount", "-t", "tmpfs", "none", scratch])
-
-    def overlay(name, place, more):
-        upper, work = f"{scratch}/{name}/upper", f"{scratch}/{name}/work"
-        os.makedirs(upper)
-        os.makedirs(work)
-        run(["mount", "-t", "overlay", "none", place, "-o",
-             f"lowerdir={place},upperdir={upper},workdir={work}{more}"])
-
-    # In a user namespace a folder that was replaced is marked in another way, if at all.
-    for number, more in enumerate(("", ",userxattr")):
-        place = f"{scratch}/try{number}"
-        os.makedirs(f"{place}/folder")
-        try:
-            overlay(f"tried{number}", place, more)
-            os.rmdir(f"{place}/folder")
-            os.mkdir(f"{place}/folder")
-            break
-        except (OSError, Failed) as error:
-            problem = error
-    else:
-        raise problem
-    overlay("tree", str(TREE), more)
-    overlay("lib", "/var/lib", more)
-    # In a container even root may be kept from looking at its first process. The host of a reader
-    # lets root do so.
-    run(["mount", "-t", "tmpfs", "none", "/proc/1"])
-    # No block sees how this host's broker is configured.
-    if os.path.isdir("/etc/muster"):
-        run(["mount", "-t", "tmpfs", "none", "/etc/muster"])
-    if not TREE.is_relative_to("/tmp"):
-        run(["mount", "-t", "tmpfs", "none", "/tmp"])
-    os.chdir(TREE)
-
-
 def main():
-    enter_namespace()
-    documentation = Documentation(pathlib.Path(sys.argv[1]).resolve())
+    namespace_problem = scratch.enter()
+    documentation = Documentation(pathlib.Path(sys.argv[1]).resolve(), namespace_problem)
     files = sys.argv[2:] or [*FILES, *(str(path.relative_to(TREE))
                                        for path in sorted((TREE / "docs").glob("**/*.md")))]
     failures = 0
@@ -397,7 +318,7 @@ def main():
         try:
             done = documentation.check_block(block)
             # What is skipped in the documentation is skipped here.
-            if not (NAMESPACE_PROBLEM and done == "looked up"):
+            if not (namespace_problem and done == "looked up"):
                 failures += 1
                 print(f"{block}: FAILED: this was accepted: {done}", flush=True)
         except (Failed, protocol.Wrong):
@@ -405,7 +326,7 @@ def main():
     if list(wrong_of_page(REJECTED)) != ["it names lib/nowhere.h, which does not exist"]:
         failures += 1
         print(f"{REJECTED}: FAILED: not its one path that does not exist was found", flush=True)
-    if not list(protocol.schema_problems("")):
+    if not list(schema.schema_problems("")):
         failures += 1
         print(f"{PROTOCOL}: FAILED: a page without tables was accepted", flush=True)
     sys.exit(1 if failures else 0)

@@ -143,6 +143,8 @@ class History {
   void drop(BroadcastId id);
   void count_missing();
   void release(const Waiting& waiting);
+  // What comes together is written together.
+  static constexpr std::chrono::milliseconds kTogether{5};
   void flush_later(std::chrono::milliseconds wait);
   // With `even_if_writing` also while another batch is written.
   void hand_over(bool even_if_writing, bool even_if_empty = false);
