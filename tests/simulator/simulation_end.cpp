@@ -75,7 +75,6 @@ void Simulation::wind_down() {
 }
 
 void Simulation::check_end() {
-  const core::Inspection inside(*broker_);
   const auto& counters = oracle_->counters;
   std::uint64_t targets = 0;
   for (const auto& [id, cast] : oracle_->casts()) {
@@ -98,6 +97,7 @@ void Simulation::check_end() {
     make_scans();
     must(rounds < 1000, "deadlines are armed again and again");
   }
+  const core::Inspection inside(*broker_);  // by now no other broker takes over
   must(inside.deadlines_armed() == 0, "nothing is armed, and the core holds deadlines");
   BrokerStatus status;
   broker_->fill_status(status);

@@ -117,10 +117,13 @@ class InheritedStateTest : public MusterdTest {
       if (::lstat((dir_ / name).c_str(), &found) != 0) return text + name + " is not there";
       text += std::string(name) + ' ' + mode_of(found) + ' ';
     }
-    // In the order of their names; what is written later (policy) may not be there yet.
+    // In the order of their names; what is written later (policy, history) may not be there yet.
     std::set<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::directory_iterator(state())) {
-      if (!entry.path().filename().native().starts_with("policy")) files.insert(entry.path());
+      const std::string name = entry.path().filename().native();
+      if (!name.starts_with("policy") && !name.starts_with("history.db-")) {
+        files.insert(entry.path());
+      }
     }
     for (const auto& path : files) {
       struct stat found {};

@@ -45,7 +45,7 @@ std::string command_of(const std::vector<std::string>& arguments) {
 TEST(CommandLine, ThatIsWrongIsOneSentenceAndStatusTwo) {
   const std::string commands =
       "release-handles, quiesce, with-released, with-quiesced, hold, umount, holders, backends, "
-      "status, result, retry, cancel, resume, forget, watch, explain-policy, ping";
+      "status, result, retry, history, cancel, resume, forget, watch, explain-policy, ping";
   const std::string no_id =
       " is no broadcast id: give the number that the broadcast or --detach printed";
   // Without the words that follow each: where to read more, and the end of the line.

@@ -171,8 +171,8 @@ TEST_F(ResolvePath, IsAProblemWhereItLeadsThroughTheProcessThatLooks) {
   // Only in a file system of that kind.
   fs::create_directory_symlink("real", root + "/self");
   EXPECT_EQ(resolved(root + "/self/x"),
-            "R/real/x (R/self/x) | R/real/x does not exist: asking the "
-            "backends all the same");
+            "R/real/x (R/self/x) | R/real/x does not exist: going on with the path as it is "
+            "written");
 }
 
 // The text of such a link is no way to what it leads to.

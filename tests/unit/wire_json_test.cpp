@@ -57,7 +57,7 @@ TEST(WireJson, AReportIsOneLineWithProtobufsNames) {
           R"(,"lateness_ms":1.001,"reason":"UNSPECIFIED","detail":""}],"late_failures":[],)"
           R"("started_unix_ms":"1700000000000","duration_ms":250.1,"operation_key":"nightly",)"
           R"("asked_by":{"uid":7,"pid":9,"command":"musterctl"},"id_not_durable":false,"backends_unknown":false,)"
-          R"("verify":false,"deadline_ms":9000})");
+          R"("verify":false,"interrupted":false,"deadline_ms":9000})");
 }
 
 TEST(WireJson, AReportSaysWhatTheKernelSaidAndHowItsHoldStands) {
