@@ -60,7 +60,8 @@ TEST_F(Musterctl, PrintsTheReportAsOneJsonObject) {
                      "0", "KERNEL", "PROCESS_EXITED") +
           "],\"late_acks\":[],\"late_failures\":[],\"started_unix_ms\":\"ID\",\"duration_ms\":T,"
           "\"operation_key\":\"\",\"asked_by\":{\"uid\":U,\"pid\":P,\"command\":\"musterctl\"},"
-          "\"id_not_durable\":false,\"backends_unknown\":false,\"verify\":false,\"interrupted\":false}\n");
+          "\"id_not_durable\":false,\"backends_unknown\":false,\"verify\":false,"
+          "\"interrupted\":false}\n");
 }
 
 TEST_F(Musterctl, MakesARelativePathAbsoluteAndTakesAnyBytes) {
