@@ -148,6 +148,12 @@ class WithCommand : public Command {
       report_error(to.console, false, "REFUSED", kNoHolds);
       return kRefused;
     }
+    if (report->hold->ended) {
+      to.console.err("musterctl: hold " + std::to_string(report->broadcast_id) + " ended (" +
+                     std::string(to_string(*report->hold->ended)) +
+                     ") before the command could run\n");
+      return kStillHeld;
+    }
     holds_.push_back({report->broadcast_id, report->result.operation, request.verify});
     holds_has_all_ = true;
     clear_ = is_clear(*report);

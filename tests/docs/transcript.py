@@ -43,6 +43,7 @@ def normal(lines):
             if not line.startswith("not seen:") and " possibly " not in line]
     text = "\n".join(kept).strip("\n")
     text = re.sub(r"\b(in|within|after|for|took) [\d.]+ (us|ms|s)\b", r"\1 T", text)
+    text = re.sub(r"; \d+ scans in T\b", "", text)  # other processes had descriptors in flight
     text = re.sub(r"\d\d:\d\d:\d\d", "TIME", text)
     text = re.sub(r"\b\d{3,}\b", "N", text)
     return re.sub(r"  +", "  ", text).split("\n")

@@ -121,7 +121,7 @@ class InheritedStateTest : public MusterdTest {
     std::set<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::directory_iterator(state())) {
       const std::string name = entry.path().filename().native();
-      if (!name.starts_with("policy") && !name.starts_with("history.db-")) {
+      if (!name.starts_with("policy") && !name.starts_with("history.db")) {
         files.insert(entry.path());
       }
     }

@@ -154,7 +154,7 @@ TEST_F(MusterctlWithReleased, AFailedCommandStaysFailedWhateverBecameOfTheHold) 
 
 TEST_F(MusterctlWithReleased, EndsAHoldWhoseTimeIsOver) {
   Process& backend = keeper("cache");
-  Process musterctl = start_released("wait_here", {"--ttl", "100ms"});
+  Process musterctl = start_released("wait_here", {"--ttl", "100ms", "--no-verify"});
   backend.wait_for("hold-ended");
   let_go();
   const Finished finished = musterctl.finish();
@@ -163,6 +163,18 @@ TEST_F(MusterctlWithReleased, EndsAHoldWhoseTimeIsOver) {
   EXPECT_NE(finished.err.find(" is lost, and nothing keeps the files released: "),
             std::string::npos)
       << finished.err;
+}
+
+// The kernel is asked for longer than the hold lasts: the backend may have the file open again.
+TEST_F(MusterctlWithReleased, RunsNothingWhenTheHoldEndedBefore) {
+  Process& backend = keeper("cache");
+  const Finished finished = with_released("echo ran", {"--ttl", "1ms", "--force"});
+  backend.wait_for("hold-ended");
+  EXPECT_EQ(finished.status, 6) << finished.err;
+  EXPECT_EQ(finished.out, "");
+  EXPECT_NE(finished.err.find(" ended (expired) before the command could run\n"), std::string::npos)
+      << finished.err;
+  EXPECT_EQ(holds_of(backend), "started, ended expired");
 }
 
 // --- signals
