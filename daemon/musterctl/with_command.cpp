@@ -25,6 +25,8 @@ namespace {
 using WithClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+// The broker ends the asking at the deadline. The scan that runs then may take so long.
+constexpr milliseconds kLastScan{2'000};
 constexpr milliseconds kUsualWait{5'000};
 constexpr milliseconds kLookAgain{200};
 
@@ -139,7 +141,7 @@ class WithCommand : public Command {
     std::optional<BroadcastReport> report =
         follow_broadcast(to, *client_, request, options_.quiet, far, [&] {
           signal = to.interrupted();
-          return signal == 0 && (!until_ || WithClock::now() < *until_);
+          return signal == 0 && (!until_ || WithClock::now() < *until_ + kLastScan);
         });
     if (signal != 0) return stopped_waiting(to, far, signal);
     if (!report) report = cut_short(to, far);
@@ -148,11 +150,13 @@ class WithCommand : public Command {
       report_error(to.console, false, "REFUSED", kNoHolds);
       return kRefused;
     }
-    if (report->hold->ended) {
-      to.console.err("musterctl: hold " + std::to_string(report->broadcast_id) + " ended (" +
-                     std::string(to_string(*report->hold->ended)) +
-                     ") before the command could run\n");
-      return kStillHeld;
+    if (const auto why = report->hold->ended) {
+      const int status = exit_status_of(*report, request.verify, request.verify);
+      const BroadcastId id = report->broadcast_id;
+      if (status != kAllAcked) show(to, *std::move(report), request, status);
+      to.console.err("musterctl: hold " + std::to_string(id) + " ended (" +
+                     std::string(to_string(*why)) + ") before the command could run\n");
+      return status == kAllAcked ? static_cast<int>(kStillHeld) : status;
     }
     holds_.push_back({report->broadcast_id, report->result.operation, request.verify});
     holds_has_all_ = true;
