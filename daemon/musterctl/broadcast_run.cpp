@@ -165,7 +165,7 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
     after.holds.push_back({report->broadcast_id, report->result.operation, request.verify});
     after.client.emplace(std::move(client));
   }
-  return exit_status_of(*report, options.allow_empty, request.verify);
+  return status_of_answer(*report, options.allow_empty, request.verify);
 }
 
 // A signal is how an operator ends it. `status`: of the broadcast.

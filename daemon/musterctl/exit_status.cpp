@@ -27,8 +27,15 @@ bool is_clear(const BroadcastReport& report) {
 int exit_status_of(const BroadcastReport& report, bool allow_empty, bool verify) {
   if (report.interrupted || !is_over(report.state)) return kNotAllAcked;
   const int status = status_of_outcomes(report, allow_empty);
-  if (status != kAllAcked || !(verify || report.verify)) return status;
-  return is_clear(report) ? kAllAcked : kStillHeld;
+  if (status != kAllAcked) return status;
+  if (report.hold && is_violated(*report.hold)) return kStillHeld;
+  return !(verify || report.verify) || is_clear(report) ? kAllAcked : kStillHeld;
+}
+
+int status_of_answer(const BroadcastReport& report, bool allow_empty, bool verify) {
+  const int status = exit_status_of(report, allow_empty, verify);
+  const bool has_ended = report.hold && report.hold->ended;
+  return status == kAllAcked && has_ended ? static_cast<int>(kStillHeld) : status;
 }
 
 int least_exit_status_of(const BroadcastReport& report, bool allow_empty) {
@@ -44,8 +51,12 @@ int least_exit_status_of(const BroadcastReport& report, bool allow_empty) {
   return kAllAcked;
 }
 
+bool is_violated(const HoldState& state) {
+  return !state.violations.empty() || state.more_violations > 0;
+}
+
 int status_of_hold(const HoldState& state) {
-  if (!state.violations.empty() || state.more_violations > 0) return kStillHeld;
+  if (is_violated(state)) return kStillHeld;
   return state.scans > 0 && state.last_verdict != HolderVerdict::kClear ? kStillHeld : kAllAcked;
 }
 

@@ -39,6 +39,9 @@ enum ExitStatus : int {
 // still end with 0.
 [[nodiscard]] int least_exit_status_of(const BroadcastReport& report, bool allow_empty);
 
+[[nodiscard]] bool is_violated(const HoldState& state);
+// exit_status_of() of an answer that has just come: a hold that was asked for goes on.
+[[nodiscard]] int status_of_answer(const BroadcastReport& report, bool allow_empty, bool verify);
 // Of a hold that its operator ended or that ended by itself: 6 when it was violated, or when the
 // kernel was asked and its last answer is not "clear"; else 0.
 [[nodiscard]] int status_of_hold(const HoldState& state);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
@@ -14,6 +13,7 @@
 #include "muster/text.h"
 
 #include "musterctl/console.h"
+#include "os/error_text.h"
 
 namespace muster::ctl {
 namespace {
@@ -38,11 +38,12 @@ std::vector<std::string> environment_with(
   for (char** entry = ::environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& one) {
-      return text.starts_with(one.first + '=');
+      return text.size() > one.first.size() && text.starts_with(one.first) &&
+             text[one.first.size()] == '=';
     });
     if (!replaced) all.emplace_back(text);
   }
-  for (const auto& [name, value] : added) all.push_back(name + '=' + value);
+  for (const auto& [name, value] : added) all.emplace_back(name).append("=").append(value);
   return all;
 }
 
@@ -62,6 +63,8 @@ bool has_the_terminal() {
 }  // namespace
 
 SignalRelay relay_of(int signal, int code) noexcept {
+  // Of a terminal that hung up the session's leader alone hears: twice does no harm.
+  if (signal == SIGHUP) return SignalRelay::kPassOn;
   return signal == SIGCHLD || code == SI_KERNEL ? SignalRelay::kNone : SignalRelay::kPassOn;
 }
 
@@ -113,7 +116,7 @@ ForegroundChild::ForegroundChild(
   if (error == 0) return;
   pid_ = -1;
   status_ = error == ENOENT ? kNotFound : kCannotRun;
-  problem_ = "cannot run " + quote(command[0]) + ": " + std::strerror(error);
+  problem_ = "cannot run " + quote(command[0]) + ": " + os::error_text(error);
 }
 
 std::optional<int> ForegroundChild::wait(std::chrono::milliseconds at_most) {

@@ -30,7 +30,7 @@ std::string shown_verdict(const HistoryEntry& entry) {
   return entry.verify ? "none" : "-";
 }
 
-std::string shown_hold(const HistoryEntry& entry) {
+std::string hold_of_entry(const HistoryEntry& entry) {
   if (!entry.hold) return "-";
   std::string text = entry.hold_ended ? std::string(to_string(*entry.hold_ended)) : "goes on";
   if (entry.violations != 0) text += ", " + counted(entry.violations, "violation");
@@ -102,7 +102,7 @@ std::string show_history(const HistoryPage& page, const ViewStyle& style) {
     rows.push_back({std::to_string(entry.id), local_time(entry.started_unix_ms, style.now_unix_ms),
                     is_over(entry.state) ? show_measured(entry.duration) : "-",
                     escape_controls(entry.operation), history_outcome(entry), shown_verdict(entry),
-                    shown_hold(entry), shown_who(entry, style)});
+                    hold_of_entry(entry), shown_who(entry, style)});
     is_failed.push_back(entry.failed);
   }
   return table(rows, is_failed, style) + what_is_missing(page, style);

@@ -122,7 +122,13 @@ class HoldCommand : public Command {
     ControlClient client = make_client(to, false);
     std::vector<BroadcastReport> reports;
     for (ResolvedPath& path : paths) {
-      const int status = start_one(to, client, std::move(path), reports);
+      int status = kAllAcked;
+      try {
+        status = start_one(to, client, std::move(path), reports);
+      } catch (const ControlFailure&) {
+        for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+        throw;
+      }
       if (status == kAllAcked || (force_ && status < kInternal)) {
         status_ = std::max(status_, status);
         continue;
@@ -153,7 +159,7 @@ class HoldCommand : public Command {
       report_error(to.console, to.common.json, "REFUSED", kNoHolds);
       return kRefused;
     }
-    const int status = exit_status_of(*report, options_.allow_empty, request.verify);
+    const int status = status_of_answer(*report, options_.allow_empty, request.verify);
     if (!options_.quiet && !to.common.json) {
       ReportStyle style;
       style.now_unix_ms = unix_ms_now();
@@ -170,7 +176,7 @@ class HoldCommand : public Command {
   static void end_quietly(ControlClient& client, HoldId id) {
     try {
       static_cast<void>(client.end_hold(id));
-    } catch (const ControlFailure&) {
+    } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): as said above
     }
   }
 
@@ -234,8 +240,13 @@ class HoldCommand : public Command {
         hold = client.end_hold(id);
       } catch (const ControlFailure& failure) {
         const int signal = to.interrupted();
-        if (failure.kind() != ControlFailure::Kind::kStopped || signal == 0) throw;
-        return kSignalled + signal;
+        if (failure.kind() == ControlFailure::Kind::kStopped && signal != 0) {
+          return kSignalled + signal;
+        }
+        if (failure.kind() != ControlFailure::Kind::kRefused || id == ids_.back()) throw;
+        to.console.err("musterctl: " + std::string(failure.what()) + '\n');
+        status = std::max<int>(status, kRefused);  // the others end all the same
+        continue;
       }
       status = std::max(status, status_of_hold(hold.state));
       if (options_.quiet) continue;

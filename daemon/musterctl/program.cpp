@@ -95,7 +95,7 @@ class CommandLine {
       throw UsageError(explain(error));
     }
     Command* const found = chosen();
-    if (found != nullptr && found->takes_command()) found->set_command(std::move(command));
+    if (found != nullptr && found->takes_command()) found->set_command(command);
     return {found, kAllAcked};
   }
 

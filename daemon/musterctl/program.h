@@ -45,7 +45,7 @@ class Command {
   virtual void declare(Options& options) = 0;
   // Whether a command line of another program stands behind "--".
   [[nodiscard]] virtual bool takes_command() const { return false; }
-  virtual void set_command(std::vector<std::string> /*command*/) {}
+  virtual void set_command(const std::vector<std::string>& /*command*/) {}
   // Returns the exit status. Throws UsageError and ControlFailure.
   virtual int run(const Invocation& invocation) = 0;
 };

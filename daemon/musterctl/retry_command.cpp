@@ -26,13 +26,23 @@ std::string exact_glob(const std::string& text) {
 }  // namespace
 
 Selection selection_of_key(const BackendKey& key) {
-  Selector::Parsed parsed =
-      Selector::from_terms({{"service", exact_glob(key.service_name)},
-                            {"version", exact_glob(key.service_version)},
-                            {"instance", exact_glob(key.instance.to_string())},
-                            {"replica", exact_glob(key.replica)}});
-  if (!parsed.problem.empty()) throw UsageError(parsed.problem);
-  return {std::move(parsed.selector)};
+  Selection selection;
+  const auto add = [&](const std::string& replica) {
+    Selector::Parsed parsed =
+        Selector::from_terms({{"service", exact_glob(key.service_name)},
+                              {"version", exact_glob(key.service_version)},
+                              {"instance", exact_glob(key.instance.to_string())},
+                              {"replica", replica}});
+    if (!parsed.problem.empty()) throw UsageError(parsed.problem);
+    selection.push_back(std::move(parsed.selector));
+  };
+  // What stands behind "~" tells processes apart that share a key: by now this one may have the
+  // key without it, or with another.
+  const std::size_t mark = key.replica.find('~');
+  const std::string own = exact_glob(key.replica.substr(0, mark));
+  add(own);
+  if (mark != std::string::npos) add(own + "~*");
+  return selection;
 }
 
 Selection selection_of_not_acked(const BroadcastReport& report) {
@@ -40,7 +50,8 @@ Selection selection_of_not_acked(const BroadcastReport& report) {
   for (const BackendOutcome& backend : report.backends) {
     const bool done =
         backend.outcome == OutcomeKind::kAck || backend.outcome == OutcomeKind::kSkippedDead;
-    if (!done) selection.push_back(selection_of_key(backend.key).front());
+    if (done) continue;
+    for (Selector& one : selection_of_key(backend.key)) selection.push_back(std::move(one));
   }
   return selection;
 }

@@ -2,7 +2,6 @@
 // who has it in use where the kernel says that it is busy.
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "musterctl/program.h"
 #include "musterctl/report_text.h"
 #include "musterctl/resolve_path.h"
+#include "os/error_text.h"
 #include "os/holders/mount_table.h"
 #include "os/holders/scan.h"
 
@@ -130,7 +130,7 @@ class UmountCommand : public Command {
     try {
       HolderScan scan = client.holders(path_, os::own_mount_namespace());
       if (scan.problem.empty()) return scan;
-    } catch (const ControlFailure&) {
+    } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): this process looks itself
     }
     os::ScanBounds bounds;
     bounds.without_self = true;
@@ -143,7 +143,7 @@ class UmountCommand : public Command {
     if (to.common.json) {
       JsonObject object;
       object.boolean("unmounted", error == 0);
-      if (error != 0) object.text("error", std::strerror(error));
+      if (error != 0) object.text("error", os::error_text(error));
       object.raw("report", to_json(report));
       if (scan) object.raw("holders", to_json(*scan));
       return to.console.out(object.line());
@@ -169,7 +169,7 @@ class UmountCommand : public Command {
     }
     to.console.out(error == 0
                        ? "Unmounted: " + path + ". Others may still have the file system in use.\n"
-                       : "Not unmounted: " + path + ": " + std::strerror(error) + ".\n");
+                       : "Not unmounted: " + path + ": " + os::error_text(error) + ".\n");
   }
 
   std::string path_;

@@ -5,10 +5,13 @@
 // becomes of it. Everything that is said goes to standard error: standard output is the command's.
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "muster/text.h"
 
 #include "musterctl/broadcast_run.h"
 #include "musterctl/foreground_child.h"
@@ -53,7 +56,7 @@ class ErrorConsole : public Console {
 class WithCommand : public Command {
  public:
   [[nodiscard]] bool takes_command() const override { return true; }
-  void set_command(std::vector<std::string> command) override { command_ = std::move(command); }
+  void set_command(const std::vector<std::string>& command) override { command_ = command; }
 
   int run(const Invocation& invocation) override {
     if (invocation.common.json) {
@@ -74,6 +77,7 @@ class WithCommand : public Command {
       if (!may_run) return not_run(to, status);
       if (!options_.quiet) to.console.err("musterctl: running it all the same (--force)\n");
     }
+    if (const int status = look_again(to); status != kAllAcked) return not_run(to, status);
     return run_held(to);
   }
 
@@ -127,6 +131,7 @@ class WithCommand : public Command {
   int ask(const Invocation& to, BroadcastOperation operation) {
     options_.verify = verifies();
     const BroadcastRequest request = request_for(std::move(operation));
+    mount_namespace_ = request.mount_namespace;
     holds_has_all_ = false;
     clear_ = false;
     if (!asks_sessions_too(to)) return ask_host(to, request);
@@ -165,6 +170,29 @@ class WithCommand : public Command {
     const int status = exit_status_of(*report, request.verify, request.verify);
     show(to, *report, request, status);
     return status;
+  }
+
+  // Several are asked for one after another: what the first answers said may not be so any more.
+  int look_again(const Invocation& to) {
+    if (holds_.size() < 2) return kAllAcked;
+    for (const LeasedHold& hold : holds_) {
+      try {
+        static_cast<void>(client_->keep_hold(hold.id));
+        const auto* release = hold.operation.as_release_handles();
+        if (release == nullptr || !verifies() || force_ || hold.id == holds_.back().id) continue;
+        const HolderScan scan = client_->holders(release->path_prefix, mount_namespace_);
+        if (scan.verdict == HolderVerdict::kClear) continue;
+        to.console.err("musterctl: by now it is not certain that nobody has files below " +
+                       escape_bytes(release->path_prefix) +
+                       " in use: `musterctl holders` says more\n");
+        return kStillHeld;
+      } catch (const ControlFailure& failure) {
+        to.console.err("musterctl: " + std::string(failure.what()) + '\n');
+        holds_has_all_ = false;
+        return kStillHeld;
+      }
+    }
+    return kAllAcked;
   }
 
   // The time of --timeout is over: what is known, when what runs was cancelled.
@@ -241,6 +269,7 @@ class WithCommand : public Command {
   bool force_ = false;
   std::optional<ControlClient> client_;  // which the holds belong to
   std::vector<LeasedHold> holds_;
+  std::uint64_t mount_namespace_ = 0;
   bool holds_has_all_ = false;  // the last answer came with a hold
   bool clear_ = false;          // so the kernel said last
 };

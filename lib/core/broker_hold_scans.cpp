@@ -50,7 +50,7 @@ void Broker::State::scan_hold_later(Hold& hold, std::chrono::milliseconds wait, 
       [&] { arm_hold(hold.next_scan, Deadline::Kind::kHoldScan, hold, now.steady + wait); });
 }
 
-void Broker::State::hold_scanned(Hold& hold, HolderScan scan, Now now) {
+void Broker::State::hold_scanned(Hold& hold, const HolderScan& scan, Now now) {
   hold.is_scanning = false;
   ++hold.state.scans;
   hold.state.last_verdict = scan.verdict;

@@ -265,12 +265,13 @@ std::optional<ControlError> Broker::end_hold(HoldId id, Now now) {
 void Broker::hold_left(HoldId id, Now now) {
   auto& state = *state_;
   Hold* const hold = state.holds.find(id);
-  if (hold == nullptr || !hold->state.leased || hold->is_ending) return;
+  if (hold == nullptr || !hold->state.leased) return;
   if (state.shutting_down) {  // the connection ends with the broker
     hold->state.owner_away = true;
     return;
   }
-  state.finish_hold(id, HoldEnd::kAbandoned, now);
+  // Nobody waits for its last scan any more.
+  state.finish_hold(id, hold->is_ending ? HoldEnd::kCompleted : HoldEnd::kAbandoned, now);
 }
 
 std::optional<ControlError> Broker::keep_hold(HoldId id, uid_t uid, Now /*now*/) {
@@ -305,7 +306,6 @@ void Broker::State::end_waiting_holds(Now now) {
     const auto found = std::find_if(holds.all().begin(), holds.all().end(),
                                     [](const auto& one) { return one.second.is_ending; });
     if (found == holds.all().end()) return;
-    found->second.state.last_verdict = HolderVerdict::kUnknown;
     finish_hold(found->first, HoldEnd::kCompleted, now);
   }
 }
@@ -316,6 +316,10 @@ void Broker::State::finish_hold(HoldId id, HoldEnd why, Now now) {
   disarm(hold.next_scan);
   disarm(hold.owner);
   if (hold.charged) accounts.give_back(Resource::kHold, *hold.charged);
+  if (hold.is_ending && hold.is_scanning) {  // its last scan did not come
+    ++hold.state.scans;
+    hold.state.last_verdict = HolderVerdict::kUnknown;
+  }
   hold.state.ended = why;
   hold.state.ended_unix_ms = now.unix_ms;
   hold.state.owner_away = false;

@@ -231,6 +231,7 @@ void Broker::shut_down(Now now, bool quiesce) {
         {slot, state.sessions[slot].generation}, 0,
         {RefusalCode::kShuttingDown, "the broker is shutting down", std::chrono::seconds(1)}, now);
   }
+  state.end_waiting_holds(now);
   // Without memory the backends only see that the broker is gone. One allocation that fails is no
   // reason for that yet.
   constexpr int kTries = 2;
@@ -244,7 +245,6 @@ void Broker::shut_down(Now now, bool quiesce) {
     });
   }
   state.stop_verifying_all(now);  // the last: who has drained has told every backend before
-  state.end_waiting_holds(now);
   state.maybe_drained();
 }
 

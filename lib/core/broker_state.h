@@ -242,7 +242,7 @@ struct Broker::State {
   void arm_hold(DeadlineId& id, Deadline::Kind kind, const Hold& hold, SteadyTime at);
   void scan_hold(Hold& hold, Now now);
   void scan_hold_later(Hold& hold, std::chrono::milliseconds wait, Now now);
-  void hold_scanned(Hold& hold, HolderScan scan, Now now);
+  void hold_scanned(Hold& hold, const HolderScan& scan, Now now);
   void note_violations(Hold& hold, const HolderScan& scan, Now now);
   // It does all of its work when memory runs out.
   void finish_hold(HoldId id, HoldEnd why, Now now);

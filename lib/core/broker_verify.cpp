@@ -56,7 +56,7 @@ void Broker::scanned(BroadcastId id, HolderScan scan, Now now) {
     return;
   }
   Hold* const hold = state.holds.find(id);
-  if (hold != nullptr && hold->is_scanning) state.hold_scanned(*hold, std::move(scan), now);
+  if (hold != nullptr && hold->is_scanning) state.hold_scanned(*hold, scan, now);
 }
 
 void Broker::State::verification_scanned(Broadcast& broadcast, HolderScan scan, Now now) {

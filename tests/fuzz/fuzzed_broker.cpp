@@ -118,8 +118,8 @@ void FuzzedBroker::exit(std::uint32_t process) {
 void FuzzedBroker::start(BroadcastRequest request) {
   call([&] {
     // A hold is somebody's.
-    std::optional<Operator> by;
-    if (request.hold) by = Operator{1000, 50, "tool"};
+    std::optional<muster::Operator> by;
+    if (request.hold) by = muster::Operator{1000, 50, "tool"};
     const auto uid = by ? std::optional(by->uid) : std::nullopt;
     const auto before = broker_.dry_run(request, at(), uid);
     const auto answer = broker_.start_broadcast(std::move(request), at(), std::move(by));

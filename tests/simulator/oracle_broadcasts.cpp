@@ -263,6 +263,12 @@ void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
     if (!connection.registered) waiting.push_back(number);
   }
   for (const auto number : waiting) refuse(number, 0, RefusalCode::kShuttingDown);
+  // Rule: whoever waits for the end of a hold is answered, though nobody looks a last time.
+  std::vector<HoldId> ending;
+  for (auto& [id, hold] : holds_) {
+    if (hold.ending) ending.push_back(id);
+  }
+  for (const HoldId id : ending) finish_hold(id, HoldEnd::kCompleted, now);
   if (restart) {  // Rule: a restart does not quiesce anybody.
     if (running() == 0) drained = drained_ever_ = true;
   } else {
@@ -277,14 +283,6 @@ void Oracle::shut_down(BroadcastId next, bool restart, Now now) {
     cases_.saw(Case::kVerifyingShutDown);
     stop_verifying(cast, now);
   }
-  // Rule: whoever waits for the end of a hold is answered, though nobody looks a last time.
-  std::vector<HoldId> ending;
-  for (auto& [id, hold] : holds_) {
-    if (!hold.ending) continue;
-    hold.state.last_verdict = HolderVerdict::kUnknown;
-    ending.push_back(id);
-  }
-  for (const HoldId id : ending) finish_hold(id, HoldEnd::kCompleted, now);
 }
 
 // Rule: quiesces may overlap: each ends by its own id, and the backend resumes when the last has

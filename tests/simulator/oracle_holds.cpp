@@ -206,8 +206,10 @@ std::optional<Code> Oracle::end_hold(HoldId id, Now now) {
 // are asked. The connections that end as the broker goes down may come back to the next one.
 void Oracle::hold_left(HoldId id, Now now) {
   const auto found = holds_.find(id);
-  if (found == holds_.end() || !found->second.state.leased || found->second.ending) return;
-  if (!shutting_down_) return finish_hold(id, HoldEnd::kAbandoned, now);
+  if (found == holds_.end() || !found->second.state.leased) return;
+  // Rule: one whose end was asked for ends then, without its last scan.
+  const HoldEnd why = found->second.ending ? HoldEnd::kCompleted : HoldEnd::kAbandoned;
+  if (!shutting_down_) return finish_hold(id, why, now);
   cases_.saw(Case::kHoldLeftGoingDown);
   found->second.state.owner_away = true;
 }
@@ -277,6 +279,11 @@ void Oracle::finish_hold(HoldId id, HoldEnd why, Now now) {
   cases_.saw(kWhy.at(static_cast<std::size_t>(why)));
   if (hold.state.since_unix_ms == 0) cases_.saw(Case::kHoldEndedEarly);
   ++record_changes_;
+  // Rule: a last scan that was owed and did not come saw nothing.
+  if (hold.ending && hold.scanning) {
+    ++hold.state.scans;
+    hold.state.last_verdict = HolderVerdict::kUnknown;
+  }
   hold.state.ended = why;
   hold.state.ended_unix_ms = now.unix_ms;
   hold.state.owner_away = false;

@@ -133,7 +133,7 @@ void Simulation::check_holds() {
   auto kept = holds_on_disk_.begin();
   for (const auto& [id, hold] : should.holds()) {
     if (!Oracle::is_recorded(hold)) continue;
-    must(kept != holds_on_disk_.end() && *kept == should.recorded(hold),
+    must(kept != holds_on_disk_.end() && *kept == Oracle::recorded(hold),
          "a hold goes on, and what is on disk is another");
     ++kept;
   }

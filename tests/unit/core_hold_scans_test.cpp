@@ -135,12 +135,37 @@ TEST_F(CoreHoldScansTest, TheEndComesAfterALastScan) {
   EXPECT_FALSE(broker.end_hold(id, now)) << "twice is no more";
   EXPECT_THAT(shell.answered_holds, IsEmpty());
   EXPECT_EQ(shell.scans.size(), 2u);
-  broker.hold_left(id, now);
-  EXPECT_THAT(active(), ElementsAre(id)) << "it is about to end in order";
   broker.scanned(id, scan_of(HolderVerdict::kHeld, {process(10)}), now);
   EXPECT_THAT(shell.answered_holds, ElementsAre(id));
   EXPECT_THAT(violations(id), ElementsAre(10));
   EXPECT_EQ(report(id).hold->violations.size(), 1u);
+}
+
+TEST_F(CoreHoldScansTest, AnOperatorThatLeavesDuringTheLastScanKeepsNobodyHeld) {
+  join(kFirst);
+  BroadcastRequest request = held();
+  request.verify = true;
+  const HoldId id = start(std::move(request));
+  broker.acked(kFirst, id, {}, now);
+  broker.scanned(id, scan_of(HolderVerdict::kClear), now);
+  (void)broker.end_hold(id, now);
+  broker.hold_left(id, now);
+  EXPECT_THAT(told(id), ElementsAre("1 completed"));
+  EXPECT_EQ(broker.hold(id)->state.last_verdict, HolderVerdict::kUnknown);
+}
+
+TEST_F(CoreHoldScansTest, ATimeThatEndsDuringTheLastScanLeavesItUnknown) {
+  BroadcastRequest request = held(seconds(5));
+  request.verify = true;
+  const HoldId id = start(std::move(request));
+  broker.scanned(id, scan_of(HolderVerdict::kClear), now);
+  (void)broker.end_hold(id, now);
+  later(seconds(5));
+  let_pass();
+  EXPECT_THAT(shell.answered_holds, ElementsAre(id));
+  EXPECT_EQ(broker.hold(id)->state.ended, HoldEnd::kExpired);
+  EXPECT_EQ(broker.hold(id)->state.scans, 1u) << "one was owed";
+  EXPECT_EQ(broker.hold(id)->state.last_verdict, HolderVerdict::kUnknown);
 }
 
 TEST_F(CoreHoldScansTest, AScanThatRanWhenTheEndWasAskedForIsNotTheLast) {

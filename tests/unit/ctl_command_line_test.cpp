@@ -332,6 +332,19 @@ TEST(ExitStatus, OfAHoldIsSixWhenItWasViolatedOrIsNotClearInTheEnd) {
   EXPECT_EQ(status_of_hold(state), 6);
 }
 
+TEST(ExitStatus, OfAnAnswerWhoseHoldIsOverOrViolatedIsSix) {
+  BroadcastReport report(BroadcastOperation::release_handles("/x"));
+  report.state = BroadcastState::kFinished;
+  report.result.acks.push_back({BackendKey{Instance::shared(), "a", "1.0.0", ""}});
+  HoldState& hold = report.hold.emplace();
+  EXPECT_EQ(status_of_answer(report, false, false), 0);
+  hold.ended = HoldEnd::kExpired;
+  EXPECT_EQ(status_of_answer(report, false, false), 6);
+  EXPECT_EQ(exit_status_of(report, false), 0) << "later, it is over in order";
+  hold.violations.emplace_back();
+  EXPECT_EQ(exit_status_of(report, false), 6);
+}
+
 TEST(ExitStatus, OfSeveralBrokersIsTheWorstAndNobodyAddsNothing) {
   EXPECT_EQ(worst_status({0, 0}), 0);
   EXPECT_EQ(worst_status({0, 5}), 0);

@@ -55,6 +55,21 @@ TEST(Retry, TakesNoNameForAPattern) {
                        key_named("a*", "1.?", Instance::explicitly("a"), "x\\y"), {}));
 }
 
+// A process that shared its key with another had a replica "~PID". When that one is gone it may
+// have the key itself.
+TEST(Retry, AsksAProcessWhoseKeyHasLostItsMark) {
+  const Selection selection =
+      selection_of_key(key_named("db", "1.0.0", Instance::shared(), "a~31697"));
+  const auto asks = [&](const char* replica) {
+    return selects(selection, key_named("db", "1.0.0", Instance::shared(), replica), {});
+  };
+  EXPECT_TRUE(asks("a~31697"));
+  EXPECT_TRUE(asks("a"));
+  EXPECT_TRUE(asks("a~99"));
+  EXPECT_FALSE(asks("b"));
+  EXPECT_FALSE(asks("ab"));
+}
+
 TEST(Retry, LeavesOutWhoAckedOrWasDead) {
   const BroadcastReport report = finished(
       BroadcastOperation::release_handles("/x"),

@@ -33,7 +33,8 @@ void History::release(const Waiting& waiting) {
   used_ -= waiting.bytes;
   if (!waiting.uid) return;
   const auto used = used_by_.find(*waiting.uid);
-  if ((used->second -= waiting.bytes) == 0) used_by_.erase(used);
+  used->second -= waiting.bytes;
+  if (used->second == 0) used_by_.erase(used);
 }
 
 void History::put(BroadcastId id, Waiting waiting) {
