@@ -121,6 +121,7 @@ std::vector<HoldId> HoldBook::going_on() const {
 
 std::vector<HoldInfo> HoldBook::infos() const {
   std::vector<HoldInfo> all;
+  all.reserve(entries_.size());
   for (const Entry& entry : entries_) all.push_back(entry.info);
   return all;
 }

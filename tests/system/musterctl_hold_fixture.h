@@ -2,6 +2,7 @@
 // file open, and musterctl with a command that goes on until the test lets it go.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -111,6 +112,13 @@ class MusterctlHold : public testing::Test {
       const std::string& script, std::vector<std::string> options = {}) const {
     std::vector<std::string> arguments{"with-released"};
     arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto has = [&](const char* option) {
+      return std::find(options.begin(), options.end(), option) != options.end();
+    };
+    // Other tests' processes may have descriptors in flight for long.
+    if (!has("--wait") && !has("--timeout") && !has("--no-verify")) {
+      arguments.insert(arguments.end(), {"--wait", "40s"});
+    }
     arguments.insert(arguments.end(), {path(), "--", "/bin/sh", "-c", prelude() + script});
     return command(std::move(arguments));
   }

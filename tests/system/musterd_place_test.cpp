@@ -144,7 +144,10 @@ TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhateverNameTheDirectoryHas) {
 TEST_F(MusterdPlaceTest, ASecondBrokerIsRefusedWhoseStateDirectoryWasRemoved) {
   Process first = start({"--state-dir", (dir_ / "state").native()});
   first.signal(SIGSTOP);
-  std::filesystem::remove_all(dir_ / "state");
+  // It may still be writing, until the signal has arrived.
+  for (std::error_code again; std::filesystem::exists(dir_ / "state");) {
+    std::filesystem::remove_all(dir_ / "state", again);
+  }
   const Finished second = run_program(
       musterd({"--socket-dir", (dir_ / "t").native(), "--state-dir", (dir_ / "state").native()}));
   EXPECT_EQ(second.status, 1);
@@ -185,7 +188,10 @@ TEST_F(MusterdPlaceTest, EndsWithoutWritingWhereAnotherBrokerHasItsStateNow) {
   Process first = start({"--state-dir", state.native()});
   join("a").closes();  // all that a start writes is written by then
   first.signal(SIGSTOP);
-  std::filesystem::remove_all(state);
+  // It may still be writing, until the signal has arrived.
+  for (std::error_code again; std::filesystem::exists(state);) {
+    std::filesystem::remove_all(state, again);
+  }
   std::filesystem::create_directory(state);
   const os::UniqueFd other(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);

@@ -8,6 +8,7 @@
 
 #include "musterd/history/history_file.h"
 #include "musterd/history/history_schema.h"
+#include "musterd/state/broadcast_ids.h"
 #include "os/error_text.h"
 #include "os/unique_fd.h"
 #include "wire/history.h"
@@ -58,7 +59,9 @@ HistoryStore::HistoryStore(std::filesystem::path directory, HistorySettings sett
       path_(directory_ / kHistoryFileName),
       settings_(settings),
       first_id_(first_id),
-      now_(std::move(now)) {}
+      now_(std::move(now)) {
+  if (::stat(directory_.c_str(), &place_) != 0) place_ = {};
+}
 
 HistoryStore::~HistoryStore() { close(); }
 
@@ -84,7 +87,20 @@ void HistoryStore::leave_room() const {
                         std::to_string(kLeftFree >> 10U) + " KiB are for other state");
 }
 
+// A directory that was removed and made again is this broker's when its ids are there.
+void HistoryStore::be_in_place() {
+  struct stat now {};
+  if (::stat(directory_.c_str(), &now) != 0) return;  // opening says what is wrong
+  if (now.st_ino == place_.st_ino && now.st_dev == place_.st_dev) return;
+  struct stat ids {};
+  if (::stat((directory_ / kIdFileName).c_str(), &ids) != 0) {
+    throw SqlError(0, directory_.native() + " was made anew, and this broker has not taken it yet");
+  }
+  place_ = now;
+}
+
 void HistoryStore::open_file() {
+  be_in_place();
   struct stat there {};
   if (::stat(path_.c_str(), &there) != 0) leave_room();
   const struct stat place = make_private(path_);

@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <utility>
 #include <vector>
@@ -103,6 +104,8 @@ class HistoryStore {
   auto with_file(Work&& work);
   void open();
   void open_file();
+  // Throws where another broker may have the directory by now.
+  void be_in_place();
   // Throws where the file system is all but full.
   void leave_room() const;
   void close() noexcept;
@@ -124,6 +127,7 @@ class HistoryStore {
   void give_back_pages();
 
   const std::filesystem::path directory_;
+  struct stat place_ {};  // of the directory
   const std::filesystem::path path_;
   const HistorySettings settings_;
   const BroadcastId first_id_;
