@@ -1,5 +1,6 @@
 // Verified releases and holds with the real programs: what ends a hold, what violates it, who may
 // hold, and what a client that is killed and a helper that is killed make of one.
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -41,9 +42,11 @@ TEST_F(MusterdHoldsTest, AVerifiedReleaseIsClearHeldOrUnknown) {
   const BroadcastReport clear = released(client, backend, verified());
   ASSERT_TRUE(clear.verification);
   // Other tests of the host may hide something from it, and then it is not clear.
-  EXPECT_TRUE(clear.verification->scan.holders.empty());
+  const auto& found = clear.verification->scan.holders;
+  EXPECT_TRUE(
+      std::all_of(found.begin(), found.end(), [](const Holder& one) { return one.possibly; }));
   EXPECT_EQ(clear.verification->scan.leases.proven, 1U);
-  if (clear.verification->scan.unseen.empty()) {
+  if (found.empty() && clear.verification->scan.unseen.empty()) {
     EXPECT_EQ(clear.verification->scan.verdict, HolderVerdict::kClear);
   }
   const Somebody holder(cache() / "file");
