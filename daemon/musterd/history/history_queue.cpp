@@ -193,7 +193,9 @@ void History::add_problems(std::vector<std::string>& all) const {
 void History::check() {
   if (!settings_.enabled || is_stopped_ || writing_ != 0) return;
   const Time now = Clock::now();
-  if (now >= prune_at_) {
+  // Where nothing waits no write tells whether it can be written again.
+  const bool has_to_try = retry_wait_ != std::chrono::milliseconds::zero() && waiting_.empty();
+  if (now >= prune_at_ || has_to_try) {
     prune_at_ = now + kBetweenPrunings;
     return hand_over(false, true);
   }
