@@ -125,7 +125,9 @@ class MusterdHoldsTest : public MusterdTest {
   static void stop(Process& broker) {
     broker.signal(SIGTERM);
     broker.wait_for("stopping");
-    EXPECT_EQ(broker.end(SIGTERM).status, 0);
+    // The second may arrive when it does not listen to signals any more.
+    const int status = broker.end(SIGTERM).status;
+    EXPECT_TRUE(status == 0 || status == 128 + SIGTERM) << status;
   }
 
   std::string grace_ = "1h";
