@@ -27,7 +27,7 @@ inline constexpr char kNoHolds[] =
 int run_broadcast(const Invocation& invocation, const BroadcastOptions& options,
                   BroadcastOperation operation, const std::vector<std::string>& warnings = {});
 
-// Counts what is in, so that whoever stops waiting learns how far it was.
+// How many outcomes have arrived: told to an operator who stops waiting.
 struct HowFar {
   BroadcastId id = 0;  // 0: it is not known whether the broker took it
   std::uint32_t targets = 0;

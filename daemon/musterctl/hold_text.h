@@ -27,7 +27,7 @@ struct HoldStyle {
                                           const std::string& path, const HoldStyle& style);
 // One, with everything that is known of it.
 [[nodiscard]] std::string show_hold(const HoldInfo& hold, const HoldStyle& style);
-// A line each, or that there is none.
+// One line for each hold; one sentence when there is none.
 [[nodiscard]] std::string show_holds(const std::vector<HoldInfo>& holds, const HoldStyle& style);
 
 }  // namespace muster::ctl

@@ -20,7 +20,8 @@ struct HoldersStyle {
 
 [[nodiscard]] std::string show_holders(const HolderScan& scan, const HoldersStyle& style);
 
-// Its parts, for whoever says more in the sentence. The table, and a line for what was not seen.
+// The parts of show_holders(), for reports that end with a sentence of their own.
+// The table of holders, and a line for what was not seen.
 [[nodiscard]] std::string show_holder_rows(const HolderScan& scan, const HoldersStyle& style);
 // "187 of 187 files proven", then what is missing; empty when no file was asked for. `proven`: how
 // one is called that nobody else has open.

@@ -95,7 +95,8 @@ class MusterdHoldsTest : public MusterdTest {
    public:
     explicit Somebody(const std::filesystem::path& file) {
       const Finished parent = run_program(
-          {"/bin/sh", "-c", "exec 3<\"$0\"; sleep 1000 >/dev/null 2>&1 & echo $!", file.native()});
+          {"/bin/sh", "-c", "exec 3<\"$0\"; tail -f /dev/null >/dev/null 2>&1 & echo $!",
+           file.native()});
       pid_ = std::stoi(parent.out);
     }
     ~Somebody() { ::kill(pid_, SIGKILL); }

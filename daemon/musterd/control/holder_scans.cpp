@@ -144,7 +144,7 @@ struct HolderScans::State : std::enable_shared_from_this<HolderScans::State> {
           });
       if (is_running) return;
       scan->problem = "no thread is free for a scan: try again";
-      // Not at once: whoever asks is told later.
+      // In a later turn: callers do not expect the answer inside their call.
       asio::post(loop, [scan, shared, weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->end(*shared, std::move(*scan));
       });

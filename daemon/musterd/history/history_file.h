@@ -45,7 +45,8 @@ struct HistoryStore::File {
   Statement find_refusal, count_refusal, put_refusal;
 };
 
-// Damage is told from other failures; whatever fails closes the file.
+// Runs `work` with the file open. Any failure closes the file. A damaged file is set aside, and the
+// work runs once more with a new one.
 template <class Work>
 auto HistoryStore::with_file(Work&& work) {
   for (bool is_again = false;; is_again = true) {

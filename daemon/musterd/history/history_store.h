@@ -3,8 +3,8 @@
 //
 // It is written in WAL mode with synchronous=NORMAL: a broker that is killed loses nothing that
 // was written, a host that loses power the last moments, and neither damages the file. The file is
-// locked as long as it is open (so that there is no shared memory beside it, which others could
-// cut off), and has mode 0600.
+// locked while it is open, and has mode 0600. With the lock SQLite needs no shared-memory file,
+// which another process could truncate.
 //
 // Blocking; one thread at a time. Whatever fails throws SqlError; the file is opened again with the
 // next call then.

@@ -36,7 +36,8 @@ class HoldStore {
  public:
   using Source = std::function<std::vector<core::KeptHold>()>;
 
-  // For the disk, before an operator is told of a hold all the same.
+  // How long an operator waits for the disk. Then the answer comes although the hold is not
+  // written.
   static constexpr std::chrono::seconds kPatience{1};
 
   // Reads the file; what cannot be read is logged, stands in problem(), and stops nobody. `worker`
