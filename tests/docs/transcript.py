@@ -42,12 +42,7 @@ def normal(lines):
     kept = [line.rstrip() for line in lines
             if not line.startswith("not seen:") and " possibly " not in line]
     text = "\n".join(kept).strip("\n")
-    if any(" possibly " in line for line in lines):  # without them it would be clear
-        text = re.sub(r"^PID .*\n(Unknown: )", r"\1", text, flags=re.MULTILINE)
-        text = re.sub(r"Unknown: it cannot be told whether what was found is below (\S+) \(",
-                      r"Clear: nobody has a file below \1 in use (", text)
     text = re.sub(r"\b(in|within|after|for|took) [\d.]+ (us|ms|s)\b", r"\1 T", text)
-    text = re.sub(r"; \d+ scans in T\b", "", text)  # other processes had descriptors in flight
     text = re.sub(r"\d\d:\d\d:\d\d", "TIME", text)
     text = re.sub(r"\b\d{3,}\b", "N", text)
     return re.sub(r"  +", "  ", text).split("\n")
