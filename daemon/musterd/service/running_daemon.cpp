@@ -118,6 +118,13 @@ Daemon::Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sock
   look_again();
 }
 
+Daemon::~Daemon() {
+  sigset_t ended;
+  ::sigemptyset(&ended);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&ended, signal);
+  ::pthread_sigmask(SIG_BLOCK, &ended, nullptr);
+}
+
 void Daemon::end_at_once(int status) {
   roster_.finish();
   history_.stop();

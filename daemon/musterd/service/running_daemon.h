@@ -46,6 +46,11 @@ class Daemon {
          RosterStore& roster, KeyStore& keys, HoldStore& holds, History& history, Worker& files,
          Worker& configuration, Log& log, LiveSettings::Reading reading,
          std::filesystem::path state_dir);
+  // From then on the process takes no signal: one that comes late must not make an end in order one
+  // by a signal.
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
 
   // A handler of the loop threw.
   void handler_failed() noexcept { ++server_.core().counters().task_failures; }
