@@ -226,7 +226,7 @@ endfunction()
 # One GoogleTest program of all files that match; made only when there are some. Tests are listed
 # when ctest runs, not when the program is linked.
 function(muster_tests name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH;LABEL;TIMEOUT;IO_URING" "GLOB;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PCH;LABEL;TIMEOUT;IO_URING;ALONE" "GLOB;DEPS")
   file(GLOB sources CONFIGURE_DEPENDS ${arg_GLOB})
   if(NOT sources)
     return()
@@ -245,17 +245,33 @@ function(muster_tests name)
   muster_program(${name} PCH ${arg_PCH} SOURCES ${sources} COMPILE_OPTIONS ${options}
     DEPS ${arg_DEPS} GTest::gtest GTest::gmock)
   include(GoogleTest)
-  gtest_discover_tests(${name}
-    DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
-  if(arg_IO_URING)
+  set(parts together)
+  if(arg_ALONE)
+    list(APPEND parts alone)
+    set(others "-${arg_ALONE}")
+  endif()
+  foreach(part ${parts})
+    set(filter "*${others}")
+    set(io_uring "${arg_IO_URING}${others}")
+    set(serial FALSE)
+    if(part STREQUAL alone)
+      set(filter "${arg_ALONE}")
+      set(io_uring "${arg_ALONE}")
+      set(serial TRUE)
+    endif()
     gtest_discover_tests(${name}
-      TEST_PREFIX io_uring. TEST_FILTER "${arg_IO_URING}" TEST_LIST ${name}_io_uring
+      TEST_FILTER "${filter}" TEST_LIST ${name}_${part}
       DISCOVERY_MODE PRE_TEST
       DISCOVERY_TIMEOUT 60
-      # One label: a list would come apart on its way, and what follows it be lost.
-      PROPERTIES LABELS "${arg_LABEL}_io_uring" TIMEOUT ${arg_TIMEOUT}
-        ENVIRONMENT MUSTER_TEST_TRANSPORT=io_uring)
-  endif()
+      PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} RUN_SERIAL ${serial})
+    if(arg_IO_URING)
+      gtest_discover_tests(${name}
+        TEST_PREFIX io_uring. TEST_FILTER "${io_uring}" TEST_LIST ${name}_io_uring_${part}
+        DISCOVERY_MODE PRE_TEST
+        DISCOVERY_TIMEOUT 60
+        # One label: a list would come apart on its way, and what follows it be lost.
+        PROPERTIES LABELS "${arg_LABEL}_io_uring" TIMEOUT ${arg_TIMEOUT} RUN_SERIAL ${serial}
+          ENVIRONMENT MUSTER_TEST_TRANSPORT=io_uring)
+    endif()
+  endforeach()
 endfunction()

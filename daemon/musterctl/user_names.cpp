@@ -14,6 +14,8 @@
 
 #include "muster/path.h"
 
+#include "os/signals_blocked.h"
+
 namespace muster::ctl {
 namespace {
 
@@ -70,9 +72,7 @@ class BoundedNames : public std::enable_shared_from_this<BoundedNames> {
     try {
       std::thread([self = shared_from_this(), uid = *pending_] {
         // They are the main thread's: it may wait for them.
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        const os::SignalsBlocked blocked;
         std::string name = self->look_up_(uid);
         const std::lock_guard lock(self->mutex_);
         self->known_.emplace(uid, std::move(name));

@@ -16,6 +16,8 @@
 
 #include <asio/post.hpp>
 
+#include "os/signals_blocked.h"
+
 namespace muster {
 namespace {
 
@@ -23,25 +25,6 @@ using std::chrono::milliseconds;
 
 // Where no descriptor is to be had for being woken.
 constexpr milliseconds kWithoutWaker{100};
-
-// Blocks signals for this thread, and so for those that it starts, while it lives.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
-      sigdelset(&all, fault);
-    }
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 int timeout_until(const std::optional<std::chrono::steady_clock::time_point>& time) {
   if (!time) return -1;
@@ -115,7 +98,7 @@ void OwnThreads::end_connection_thread() noexcept {
 }
 
 void OwnThreads::start(const std::shared_ptr<BackendLoop>& loop) {
-  const SignalsBlocked blocked;
+  const os::SignalsBlocked blocked;
   const std::shared_ptr<Shared> shared = shared_;
   connection_ = std::thread([shared, loop] { serve(shared, loop); });
   handlers_ = std::thread([shared, loop] { run_handlers(shared, loop); });

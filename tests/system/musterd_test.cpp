@@ -199,6 +199,16 @@ TEST_F(MusterdTest, WrongUsageHasItsStatus) {
   EXPECT_NE(finished.err.find("Try 'musterd --help'"), std::string::npos) << finished.err;
 }
 
+// Where the first is all but done: it neither hangs nor ends by the signal.
+TEST_F(MusterdTest, ASecondSignalRightBehindTheFirstChangesNothing) {
+  for (int i = 0; i < 20; ++i) {
+    Process broker = start();
+    broker.signal(SIGTERM);
+    broker.wait_for("stopping");
+    EXPECT_EQ(broker.end(SIGTERM).status, 0);
+  }
+}
+
 TEST_F(MusterdTest, GoingDownQuiescesEveryBackendAndWaitsForIt) {
   Process broker = start();
   TestBackend a = join("a");

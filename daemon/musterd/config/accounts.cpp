@@ -14,6 +14,7 @@
 #include "muster/path.h"
 
 #include "os/error_text.h"
+#include "os/signals_blocked.h"
 
 namespace muster::daemon {
 namespace {
@@ -112,6 +113,7 @@ struct NameService::State : std::enable_shared_from_this<NameService::State> {
     if (hangs) return {std::nullopt, "the name service does not answer"};
     const auto asked = std::make_shared<Asked>();
     try {
+      const os::SignalsBlocked blocked;
       std::thread([self = shared_from_this(), asked, lookup, name] {
         Lookup found{std::nullopt, "no memory"};
         try {

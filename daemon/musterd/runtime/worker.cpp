@@ -10,6 +10,8 @@
 
 #include <asio/post.hpp>
 
+#include "os/signals_blocked.h"
+
 namespace muster::daemon {
 
 struct Worker::State {
@@ -76,6 +78,7 @@ bool Worker::run(Work work, Done done) {
   if (state_->closing || state_->waiting.size() >= state_->max_waiting) return false;
   if (!state_->thread) {
     try {
+      const os::SignalsBlocked blocked;
       state_->thread.emplace([state = state_] { state->serve(); });
     } catch (const std::exception&) {
       return false;

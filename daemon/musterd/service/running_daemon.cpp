@@ -143,7 +143,7 @@ void Daemon::leave(int status) {
 
 void Daemon::await_signal() {
   signals_.async_wait([this](std::error_code error, int signal) {
-    if (error) return;
+    if (error || has_drained_) return;  // to wait for one more would keep the loop running
     await_signal();
     if (signal != SIGHUP) return stop(signal);
     if (stopping_) return;
@@ -278,6 +278,7 @@ void Daemon::drained() {
     if (!sockets_.passed) left_.leave(server_.core(), roster_store_.knows_all(), server_.now());
     memory_.stop();
     control_.shut_down();
+    has_drained_ = true;
     signals_.cancel();
     service_.done();
     ids_.stop();

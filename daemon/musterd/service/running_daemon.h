@@ -114,6 +114,7 @@ class Daemon {
   LeftBackends left_;
   std::string status_;  // what the service manager shows
   bool stopping_ = false;
+  bool has_drained_ = false;
 };
 
 }  // namespace muster::daemon
