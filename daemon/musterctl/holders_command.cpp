@@ -41,13 +41,7 @@ class HoldersCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.arguments("PATH", "A directory or file, absolute or relative to the working directory",
-                      [this](const std::string& text) {
-                        std::string problem;
-                        static_cast<void>(absolute_path(text, problem));
-                        paths_.push_back(text);
-                        return problem;
-                      });
+    declare_paths(options, paths_);
     options.flag(
         "--as-written",
         "Do not resolve PATH: for a file system that does not answer. PATH must be without "

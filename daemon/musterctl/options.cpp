@@ -10,6 +10,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "model/time_text.h"
+#include "musterctl/resolve_path.h"
 #include "os/holders/scan.h"
 
 namespace muster::ctl {
@@ -155,6 +156,16 @@ std::string read_key(const std::string& text, std::string& into) {
 }
 
 }  // namespace
+
+void declare_paths(Options& options, std::vector<std::string>& paths) {
+  options.arguments("PATH", "A directory or file, absolute or relative to the working directory",
+                    [&paths](const std::string& text) {
+                      std::string problem;
+                      static_cast<void>(absolute_path(text, problem));
+                      paths.push_back(text);
+                      return problem;
+                    });
+}
 
 void declare_select(Options& options, Selection& selection) {
   options.value(

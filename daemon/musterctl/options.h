@@ -93,6 +93,8 @@ struct BroadcastOptions {
 
 // --select, for commands that take nothing else of it.
 void declare_select(Options& options, Selection& selection);
+// PATH..: each as it was given; one that cannot be a path is wrong use.
+void declare_paths(Options& options, std::vector<std::string>& paths);
 // --quiet.
 void declare_quiet(Options& options, bool& quiet);
 

@@ -282,13 +282,7 @@ class WithReleasedCommand : public WithCommand {
   }
 
   void declare(Options& options) override {
-    options.arguments("PATH", "A directory or file, absolute or relative to the working directory",
-                      [this](const std::string& text) {
-                        std::string problem;
-                        static_cast<void>(absolute_path(text, problem));
-                        paths_.push_back(text);
-                        return problem;
-                      });
+    declare_paths(options, paths_);
     declare_common_part(options);
     options.duration("--wait",
                      "Look again until nobody has files in use, at most so long. Default: what is "

@@ -66,6 +66,7 @@ struct KeptHold {
   std::uint64_t expires_unix_ms = 0;  // 0: never by itself
   bool verify = false;
   std::uint64_t mount_namespace = 0;
+  std::uint64_t violations = 0;  // how many; who they were stands in its report
 
   friend bool operator==(const KeptHold&, const KeptHold&) = default;
 };

@@ -77,6 +77,7 @@ void Broker::State::note_violations(Hold& hold, const HolderScan& scan, Now now)
       hold.state.violations.push_back({holder, now.unix_ms});
     }
     if (hold.known.size() < kMostKnown) hold.known.push_back(std::move(name));
+    shell.holds_changed();
     tell(Event::Kind::kHoldViolated, hold, now, sentence_about(holder));
   };
   try {
@@ -86,6 +87,7 @@ void Broker::State::note_violations(Hold& hold, const HolderScan& scan, Now now)
     if (scan.held_by_unknown()) note(unseen_holder(scan));
   } catch (const std::bad_alloc&) {
     ++hold.state.more_violations;
+    shell.holds_changed();
   }
 }
 
@@ -152,6 +154,7 @@ std::vector<KeptHold> Broker::holds_to_keep() const {
     kept.expires_unix_ms = hold.state.expires_unix_ms;
     kept.verify = hold.verify;
     kept.mount_namespace = hold.mount_namespace;
+    kept.violations = hold.state.violations.size() + hold.state.more_violations;
     list.push_back(std::move(kept));
   }
   return list;

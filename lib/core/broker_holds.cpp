@@ -180,6 +180,7 @@ void Broker::expect_hold(KeptHold kept, Now now) {
   hold.verify = kept.verify;
   hold.mount_namespace = kept.mount_namespace;
   hold.state.leased = kept.leased;
+  hold.state.more_violations = kept.violations;
   hold.state.since_unix_ms = kept.since_unix_ms;
   hold.state.expires_unix_ms = kept.expires_unix_ms;
   Hold& added = state.holds.add(std::move(hold));

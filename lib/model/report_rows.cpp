@@ -76,8 +76,7 @@ BackendOutcome to_value(const OutcomeView& view) {
   return outcome;
 }
 
-BroadcastReport to_value(const ReportSource& source) {
-  const ReportHead head = source.head();
+BroadcastReport to_value(const ReportHead& head) {
   BroadcastReport report(*head.operation);
   report.broadcast_id = head.broadcast_id;
   report.state = head.state;
@@ -91,6 +90,12 @@ BroadcastReport to_value(const ReportSource& source) {
   report.verify = head.verify;
   if (head.verification != nullptr) report.verification = *head.verification;
   if (head.hold != nullptr) report.hold = *head.hold;
+  report.interrupted = head.interrupted;
+  return report;
+}
+
+BroadcastReport to_value(const ReportSource& source) {
+  BroadcastReport report = to_value(source.head());
   source.for_each_backend([&](const OutcomeView& view) {
     report.backends.push_back(to_value(view));
     add_to(report.result, view);

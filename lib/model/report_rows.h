@@ -75,5 +75,7 @@ class ReportSource {
 
 [[nodiscard]] BackendOutcome to_value(const OutcomeView& view);
 [[nodiscard]] BroadcastReport to_value(const ReportSource& report);
+// Without its backends and late answers.
+[[nodiscard]] BroadcastReport to_value(const ReportHead& head);
 
 }  // namespace muster

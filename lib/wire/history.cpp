@@ -269,19 +269,7 @@ std::string report_with_hold(std::string report, const HoldState& change) {
 }
 
 std::string report_of_head(const ReportHead& head) {
-  BroadcastReport report(*head.operation);
-  report.broadcast_id = head.broadcast_id;
-  report.state = head.state;
-  report.started_unix_ms = head.started_unix_ms;
-  report.duration = head.duration;
-  report.operation_key = head.operation_key;
-  if (head.asked_by != nullptr) report.asked_by = *head.asked_by;
-  report.deadline = head.deadline;
-  report.id_not_durable = head.id_not_durable;
-  report.backends_unknown = head.backends_unknown;
-  report.verify = head.verify;
-  report.interrupted = head.interrupted;
-  return message_of(report, Texts::kAll);
+  return message_of(to_value(head), Texts::kAll);
 }
 
 }  // namespace muster::wire

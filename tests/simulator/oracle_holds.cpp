@@ -162,6 +162,8 @@ void Oracle::expect_hold(const Hold& before, Now now) {
   hold.verify = before.verify;
   hold.mount_namespace = before.mount_namespace;
   hold.state.leased = before.state.leased;
+  // Rule: a violation is not forgotten by a restart.
+  hold.state.more_violations = before.state.violations.size() + before.state.more_violations;
   hold.state.since_unix_ms = before.state.since_unix_ms;
   hold.state.expires_unix_ms = before.state.expires_unix_ms;
   if (const auto expires = hold.state.expires_unix_ms; expires != 0) {
@@ -349,6 +351,7 @@ core::KeptHold Oracle::recorded(const Hold& hold) {
   kept.expires_unix_ms = hold.state.expires_unix_ms;
   kept.verify = hold.verify;
   kept.mount_namespace = hold.mount_namespace;
+  kept.violations = hold.state.violations.size() + hold.state.more_violations;
   return kept;
 }
 

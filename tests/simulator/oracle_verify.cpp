@@ -154,6 +154,7 @@ void Oracle::note_violations(Hold& hold, const HolderScan& scan, Now now) {
     const Hold::Name name{holder.pid, holder.started, holder.pid == 0 ? holder.object : ""};
     if (!hold.known.insert(name).second) return cases_.saw(Case::kHoldViolatedBefore);
     cases_.saw(Case::kHoldViolated);
+    ++record_changes_;
     if (hold.state.violations.size() < HoldState::kMostViolations) {
       hold.state.violations.push_back({holder, now.unix_ms});
     } else {

@@ -68,6 +68,29 @@ TEST_F(CoreKeptHoldsTest, WhoseTimeIsOverHasEnded) {
   EXPECT_THAT(told_at_registration(), IsEmpty());
 }
 
+TEST_F(CoreKeptHoldsTest, WasViolatedAlsoAfterARestart) {
+  BroadcastRequest request = held(seconds(60));
+  request.verify = true;
+  const HoldId id = start(std::move(request));
+  broker.scanned(id, scan_of(HolderVerdict::kClear), now);
+  const int changes = shell.changes_of_holds;
+  later(seconds(10));
+  let_pass();
+  Holder holder;
+  holder.pid = 10;
+  broker.scanned(id, scan_of(HolderVerdict::kHeld, {holder}), now);
+  EXPECT_GT(shell.changes_of_holds, changes) << "it is written";
+  ASSERT_EQ(broker.holds_to_keep().size(), 1u);
+  EXPECT_EQ(broker.holds_to_keep()[0].violations, 1u);
+
+  test::KeepingShell next_shell;
+  Broker next({}, next_shell);
+  next.expect_hold(broker.holds_to_keep()[0], now);
+  ASSERT_EQ(next.holds().size(), 1u);
+  EXPECT_EQ(next.holds()[0].state.more_violations, 1u);
+  EXPECT_EQ(next.holds_to_keep(), broker.holds_to_keep());
+}
+
 TEST_F(CoreKeptHoldsTest, ALeaseWaitsForItsOperatorAsLongAsTheGrace) {
   broker.expect_hold(kept(true, 0), now);
   EXPECT_TRUE(broker.holds()[0].state.owner_away);

@@ -38,6 +38,7 @@ KeptHold kept_release(HoldId id) {
   hold.expires_unix_ms = 1'800'000'060'000;
   hold.verify = true;
   hold.mount_namespace = 4'026'531'841;
+  hold.violations = 2;
   return hold;
 }
 

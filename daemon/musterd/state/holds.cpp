@@ -98,6 +98,7 @@ std::string encode_hold(const core::KeptHold& hold) {
   put_number(record, hold.expires_unix_ms);
   put_number(record, hold.verify ? 1 : 0);
   put_number(record, hold.mount_namespace);
+  put_number(record, hold.violations);
   return record;
 }
 
@@ -128,6 +129,7 @@ std::optional<core::KeptHold> decode_hold(std::string_view record) {
   hold.expires_unix_ms = reader.number();
   hold.verify = flag();
   hold.mount_namespace = reader.number();
+  hold.violations = reader.number();
   if (!is_good || !reader.at_end() || hold.id == 0) return std::nullopt;
   return hold;
 }
