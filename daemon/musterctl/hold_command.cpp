@@ -137,6 +137,9 @@ class HoldCommand : public Command {
       return status;
     }
     print_started(to, reports);
+    if (to.console.out_failed()) {  // nobody knows their ids
+      for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+    }
     return status_;
   }
 

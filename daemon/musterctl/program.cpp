@@ -162,8 +162,13 @@ int parse_and_run(const std::vector<std::string>& arguments, CommonOptions& comm
                   Console& console, const std::function<int()>& interrupted) {
   CommandLine line(common, console);
   const Parsed parsed = line.parse(arguments);
-  if (parsed.command == nullptr) return parsed.status;
-  return parsed.command->run(Invocation{common, console, interrupted});
+  const int status = parsed.command == nullptr
+                         ? parsed.status
+                         : parsed.command->run(Invocation{common, console, interrupted});
+  // A warning that nobody can read. What went wrong, the status says, too; that of a command that
+  // was run is its own.
+  const bool is_of_a_command = parsed.command != nullptr && parsed.command->takes_command();
+  return console.err_failed() && !(is_of_a_command && status != kAllAcked) ? kOutputLost : status;
 }
 
 }  // namespace
@@ -198,8 +203,6 @@ int run(const std::vector<std::string>& arguments, Console& console,
   int status = kInternal;
   try {
     status = parse_and_run(arguments, common, console, interrupted);
-    // A warning that nobody can read. What went wrong, the status says, too.
-    if (console.err_failed()) status = kOutputLost;
   } catch (const UsageError& error) {
     report_error(console, common.json, "USAGE", error.what());
     status = kUsage;

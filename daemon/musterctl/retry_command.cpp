@@ -92,6 +92,10 @@ class RetryCommand : public Command {
 
   int run(const Invocation& invocation) override {
     const BroadcastReport before = make_client(invocation, !options_.quiet).report(id_);
+    if (before.interrupted) {
+      throw UsageError("broadcast " + std::to_string(id_) +
+                       " was interrupted, and may miss backends: run the command again");
+    }
     if (!is_over(before.state)) {
       throw UsageError("broadcast " + std::to_string(id_) +
                        " still runs: `musterctl result --wait` waits for it");

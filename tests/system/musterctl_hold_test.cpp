@@ -1,9 +1,11 @@
 // musterctl with holds and verification, the programs: release-handles --verify and --hold, hold,
 // retry, umount.
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <regex>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "system/musterctl_hold_fixture.h"
@@ -84,6 +86,18 @@ TEST_F(MusterctlHold, EndsWithItsOperator) {
   musterctl.end(SIGKILL);
   backend.wait_for("hold-ended");
   EXPECT_EQ(holds_of(backend), "started, ended abandoned");
+}
+
+TEST_F(MusterctlHold, AHoldWhoseIdCannotBePrintedIsEnded) {
+  Process& backend = keeper("cache");
+  ProcessOptions full = inside();
+  full.before_exec = [before = full.before_exec] {
+    return (!before || before()) &&
+           ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO) == STDOUT_FILENO;
+  };
+  EXPECT_EQ(run_program(command({"hold", "start", path(), "--ttl", "1h"}), full).status, 74);
+  backend.wait_for("hold-ended");
+  EXPECT_NE(ctl({"hold", "list"}).out.find("no hold goes on"), std::string::npos);
 }
 
 TEST_F(MusterctlHold, InPairsOneStartsItAndOneEndsIt) {

@@ -1,9 +1,11 @@
 // musterctl with-released and with-quiesced, the programs: when the command runs, what its exit
 // status becomes, and that the hold ends whatever happens.
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <regex>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "system/musterctl_hold_fixture.h"
@@ -150,6 +152,17 @@ TEST_F(MusterctlWithReleased, AFailedCommandStaysFailedWhateverBecameOfTheHold) 
   stranger();
   let_go();
   EXPECT_EQ(musterctl.finish().status, 3);
+}
+
+TEST_F(MusterctlWithReleased, AFailedCommandStaysFailedWhenNobodyCanReadWhy) {
+  keeper("cache");
+  ProcessOptions full = inside();
+  full.before_exec = [before = full.before_exec] {
+    return (!before || before()) &&
+           ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDERR_FILENO) == STDERR_FILENO;
+  };
+  EXPECT_EQ(run_program(released_command("exit 3", {"--no-verify"}), full).status, 3);
+  EXPECT_EQ(run_program(released_command("exit 0", {"--no-verify"}), full).status, 74);
 }
 
 TEST_F(MusterctlWithReleased, EndsAHoldWhoseTimeIsOver) {
