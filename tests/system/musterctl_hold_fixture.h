@@ -47,7 +47,7 @@ class MusterctlHold : public testing::Test {
   void start_broker() {
     ProcessOptions options = with_environment();
     if (mounts_) {
-      options.before_exec = [fd = mounts_.get()] { return ::setns(fd, CLONE_NEWNS) == 0; };
+      options.before_exec = [fd = mounts_.get()] { return join_mounts(fd); };
     } else {
       options.before_exec = [] {
         return ::unshare(CLONE_NEWNS) == 0 &&
@@ -92,7 +92,7 @@ class MusterctlHold : public testing::Test {
   [[nodiscard]] ProcessOptions inside() const {
     ProcessOptions options = with_environment();
     options.before_exec = [fd = mounts_.get(), to = directory_.path().native()] {
-      return ::setns(fd, CLONE_NEWNS) == 0 && ::chdir(to.c_str()) == 0;
+      return join_mounts(fd) && ::chdir(to.c_str()) == 0;
     };
     return options;
   }
@@ -154,6 +154,11 @@ class MusterctlHold : public testing::Test {
   TempDir directory_;
 
  private:
+  // A sanitizer has a thread of its own in the new process, too: setns() refuses a process whose
+  // threads share their working directory.
+  static bool join_mounts(int fd) {
+    return ::unshare(CLONE_FS) == 0 && ::setns(fd, CLONE_NEWNS) == 0;
+  }
   [[nodiscard]] ProcessOptions with_environment() const {
     ProcessOptions options;
     options.environment = {{"MUSTER_SOCKET_DIR", directory_.path().native()}, {"TZ", "UTC"}};
