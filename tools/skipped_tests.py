@@ -25,7 +25,7 @@ def skipped_reason(case):
 
 def skipped_parts(case):
     # Only scripts: a program's tests may print anything.
-    if not case.get("name", "").startswith("docs"):
+    if not case.get("name", "").startswith(("docs", "recipes")):
         return []
     return SCRIPT.findall(case.findtext("system-out") or "")
 

@@ -1,5 +1,8 @@
 """Runs commands for what checks the documentation."""
+import pathlib
 import subprocess
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
 
 LIMIT = 120  # seconds for a block
 
@@ -19,3 +22,13 @@ def run(command, **options):
 def runs(command):
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           check=False).returncode == 0
+
+
+def unpack_debian(build):
+    """Debian's daemons, which are not installed. Returns where they are, and "" or why not."""
+    done = subprocess.run([str(TREE / "tools/unpack_debian.sh"), str(build / "debian")], text=True,
+                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+    said = " ".join(done.stdout.split())
+    if done.returncode not in (0, 77):
+        raise Failed(f"tools/unpack_debian.sh: status {done.returncode}: {said}")
+    return build / "debian/bin", said

@@ -5,29 +5,18 @@ with a real musterd, and with a broker that is played here where a real one does
 thing.
 """
 import contextlib
-import os
 import pathlib
-import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import time
+
+from place import PATIENCE, Place, Wrong, must
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = TREE / "tests/unit/golden/backend_lane.hex"
-PATIENCE = 20  # seconds
-
-
-class Wrong(Exception):
-    pass
-
-
-def must(condition, sentence):
-    if not condition:
-        raise Wrong(sentence)
 
 
 # --- golden bytes
@@ -63,27 +52,13 @@ def missing_golden(blocks):
 
 # --- the backend, with a real broker
 
-class Place:
-    """A socket directory with the page's backend, which prints to a file there."""
+class BackendPlace(Place):
+    """With the page's backend, which prints to a file there."""
 
     def __init__(self, source, build, directory):
-        self.directory, self.bin = directory, build / "bin"
-        self.environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8",
-                            "MUSTER_SOCKET_DIR": directory, "STATE_DIRECTORY": directory}
+        super().__init__(build, directory)
         self.script = pathlib.Path(directory) / "backend.py"
         self.script.write_text(source, encoding="utf-8")
-        self.started = []
-
-    def start(self, *command, **options):
-        process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, text=True,
-                                   **options)
-        self.started.append(process)
-        return process
-
-    def start_broker(self):
-        broker = self.start(str(self.bin / "musterd"), "--config", "/dev/null", "--log-level", "error")
-        self.wait_for("the broker answers", lambda: self.musterctl("ping").returncode == 0)
-        return broker
 
     def start_backend(self, service, version):
         with open(f"{self.directory}/said", "wb") as said:
@@ -92,36 +67,11 @@ class Place:
     def said(self):
         return pathlib.Path(self.directory, "said").read_text(encoding="utf-8")
 
-    def musterctl(self, *arguments):
-        return subprocess.run([str(self.bin / "musterctl"), *arguments], env=self.environment,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
-
-    def is_listed(self):
-        return re.search(r"pyback +1\.2\.3 .*\blive\b", self.musterctl("backends").stdout)
-
-    def wait_for(self, what, condition):
-        until = time.monotonic() + PATIENCE
-        while not condition():
-            must(time.monotonic() < until, f"not within {PATIENCE} s: {what}")
-            time.sleep(0.02)
-
-    def ask(self, status, expected, *arguments):
-        done = self.musterctl(*arguments)
-        must(done.returncode == status and re.search(expected, done.stdout),
-             f"musterctl {' '.join(arguments)}: status {done.returncode}, {done.stdout}")
-
-    def end(self):
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
 
 @contextlib.contextmanager
 def place(source, build):
     with tempfile.TemporaryDirectory() as directory:
-        made = Place(source, build, directory)
+        made = BackendPlace(source, build, directory)
         try:
             yield made
         finally:
@@ -132,7 +82,7 @@ def with_real_broker(source, build):
     with place(source, build) as at:
         broker = at.start_broker()
         backend = at.start_backend("pyback", "1.2.3")
-        at.wait_for("the backend is registered", at.is_listed)
+        at.wait_for("the backend is registered", lambda: at.is_listed("pyback"))
         at.ask(0, r"1 of 1 acked(.|\n)*acked +pyback.*1 handle released",
                "release-handles", "-v", "/var/cache/x")
         at.ask(0, r"no backend had anything open below /var/cache/x",
