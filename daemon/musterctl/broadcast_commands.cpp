@@ -47,6 +47,7 @@ class ReleaseHandlesCommand : public OperationCommand {
     options_.declare(options);
     options_.declare_verify(options);
     options_.declare_hold(options);
+    options_.declare_waves(options);
     options.flag("--as-written",
                  "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
                  "it, and ask no backend if that fails",
@@ -66,6 +67,8 @@ class ReleaseHandlesCommand : public OperationCommand {
         "  musterctl release-handles --verify --wait 5s /var/cache/x && rm -r /var/cache/x\n"
         "  musterctl release-handles --timeout 30s --select 'service=zcc*,label.tier=hot' /mnt/a\n"
         "  musterctl release-handles --hold --ttl 10m /mnt/a\n"
+        "  musterctl release-handles --first label.tier=canary --batch 25% --max-failures 1 "
+        "/mnt/a\n"
         "  musterctl release-handles --json . | jq '.result.timeouts'\n"
         "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
   }
@@ -95,6 +98,7 @@ class QuiesceCommand : public OperationCommand {
   void declare(Options& options) override {
     options_.declare(options);
     options_.declare_hold(options);
+    options_.declare_waves(options);
     options.epilogue(
         "The backends get the reason \"maintenance\". They stay quiesced until musterctl resume, "
         "or\n"
@@ -103,6 +107,7 @@ class QuiesceCommand : public OperationCommand {
         "Examples:\n"
         "  musterctl quiesce --timeout 1m\n"
         "  musterctl quiesce --select service=zccache --select 'instance=private:*'\n"
+        "  musterctl quiesce --batch 1\n"
         "  musterctl quiesce --dry-run\n");
   }
 

@@ -13,6 +13,7 @@
 #include "musterctl/report_text.h"
 #include "musterctl/sessions.h"
 #include "musterctl/text.h"
+#include "musterctl/waves_run.h"
 
 namespace muster::ctl {
 
@@ -208,8 +209,9 @@ void HowFar::apply(const Event& event) {
 std::optional<BroadcastReport> follow_broadcast(const Invocation& to, ControlClient& client,
                                                 const BroadcastRequest& request, bool silent,
                                                 HowFar& far,
-                                                const std::function<bool()>& keep_waiting) {
-  const auto display = make_display(to.console, silent, to.common.socket_dir);
+                                                const std::function<bool()>& keep_waiting,
+                                                const std::string& before) {
+  const auto display = make_display(to.console, silent, to.common.socket_dir, before);
   return client.broadcast(
       request,
       [&](const Event& event) {
@@ -250,6 +252,7 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
   options.check();
   warn(to, options, warnings);
   const BroadcastRequest request = options.request(std::move(operation));
+  if (options.in_waves()) return run_waves(to, options, request, warnings);
   AfterAnswer after;
   int status = kAllAcked;
   if (asks_sessions(to, options)) {

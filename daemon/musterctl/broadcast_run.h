@@ -38,11 +38,11 @@ struct HowFar {
   void apply(const Event& event);
 };
 
-// Asks over `client`, and shows on err how far it is unless `silent`. Nothing when `keep_waiting`
-// returned false.
+// Asks over `client`, and shows on err how far it is unless `silent`, behind `before` on a
+// terminal. Nothing when `keep_waiting` returned false.
 [[nodiscard]] std::optional<BroadcastReport> follow_broadcast(
     const Invocation& to, ControlClient& client, const BroadcastRequest& request, bool silent,
-    HowFar& far, const std::function<bool()>& keep_waiting);
+    HowFar& far, const std::function<bool()>& keep_waiting, const std::string& before = {});
 
 // Says that nobody waits any more, and what goes on. `signal`: 0 when nobody reads the output any
 // more. Returns the exit status.

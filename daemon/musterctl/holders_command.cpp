@@ -1,7 +1,6 @@
 // The command `holders`: who has files below a path in use, whatever they know of Muster.
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "muster/json.h"
 #include "muster/text.h"
 
+#include "musterctl/holder_look.h"
 #include "musterctl/holders_text.h"
 #include "musterctl/program.h"
 #include "musterctl/resolve_path.h"
@@ -125,9 +125,11 @@ class HoldersCommand : public Command {
       invocation.console.err("musterctl: looked with the rights of this user alone: " +
                              escape_controls(why_not) + '\n');
     }
-    const bool any = std::any_of(scans.begin(), scans.end(),
-                                 [](const HolderScan& one) { return !one.holders.empty(); });
-    if (any) name_backends(invocation, scans);
+    try {
+      ControlClient client = make_client(invocation, false, kBrokerPatience);
+      name_backends(client, scans);
+    } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): without a broker, no names
+    }
     return scans;
   }
 
@@ -146,25 +148,6 @@ class HoldersCommand : public Command {
       if (failure.kind() == ControlFailure::Kind::kRefused) why_not = failure.error().message;
     }
     return std::nullopt;
-  }
-
-  // As what each process is registered, if a broker says so.
-  static void name_backends(const Invocation& invocation, std::vector<HolderScan>& scans) {
-    std::map<pid_t, BackendKey> backends;
-    try {
-      ControlClient client = make_client(invocation, false, kBrokerPatience);
-      for (const BackendInfo& one : client.backends()) {
-        if (one.pid > 0 && one.state != BackendState::kDead) backends.emplace(one.pid, one.key);
-      }
-    } catch (const ControlFailure&) {
-      return;
-    }
-    for (HolderScan& scan : scans) {
-      for (Holder& holder : scan.holders) {
-        const auto at = backends.find(holder.pid);
-        if (holder.pid != 0 && at != backends.end()) holder.backend = at->second;
-      }
-    }
   }
 
   static std::string json_of(const std::vector<HolderScan>& scans) {

@@ -254,7 +254,53 @@ void BroadcastOptions::declare_hold(Options& options) {
   options.exclude("--hold", "--key");  // it would be the hold of the first request
 }
 
+void BroadcastOptions::declare_waves(Options& options) {
+  const auto amount = [&](const char* name, const char* help, std::uint32_t least,
+                          std::optional<Amount>& into) {
+    options.value(name, "N|P%", help, [least, &into](const std::string& text) {
+      Amount read;
+      std::string problem = read_amount(text, least, read);
+      if (problem.empty()) into = read;
+      return problem;
+    });
+  };
+  amount("--batch",
+         "Ask at most so many backends at a time, the next when they have answered. A share is "
+         "rounded up. Default: all at once",
+         1, batch);
+  amount("--max-failures",
+         "With --batch or --first, stop when more than so many did not ack; those that are left "
+         "are not asked. A share is rounded down. Default: 0",
+         0, max_failures);
+  options.value(
+      "--first", "TERMS",
+      "Ask the backends that match, as --select has it, before all others. Give it again to add "
+      "others",
+      [this](const std::string& text) {
+        Selector::Parsed parsed = Selector::parse(text);
+        if (parsed.problem.empty()) first.push_back(std::move(parsed.selector));
+        return std::move(parsed.problem);
+      },
+      true);
+}
+
 void BroadcastOptions::check() const {
+  if (max_failures && !in_waves()) {
+    throw UsageError("--max-failures is of --batch and --first: give one of them");
+  }
+  if (in_waves() && hold) {
+    throw UsageError("--hold excludes --batch and --first: each wave would have a hold of its own");
+  }
+  if (in_waves() && !key.empty()) {
+    throw UsageError("--key excludes --batch and --first: it names one request");
+  }
+  if (in_waves() && detach) {
+    throw UsageError(
+        "--detach excludes --batch and --first: musterctl asks one wave after the other");
+  }
+  if (in_waves() && dry_run) {
+    throw UsageError("--dry-run shows no waves: give it without --batch and --first");
+  }
   if (dry_run && (verify || hold)) {
     throw UsageError(std::string(verify ? "--verify" : "--hold") +
                      " excludes --dry-run: nothing is released");

@@ -14,6 +14,8 @@
 #include "muster/path.h"
 #include "muster/registration.h"
 
+#include "musterctl/waves.h"
+
 namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
 class App;
 }
@@ -78,6 +80,11 @@ struct BroadcastOptions {
   std::optional<std::chrono::milliseconds> wait;  // of --verify
   bool hold = false;                              // --hold or --ttl
   std::optional<std::chrono::milliseconds> ttl;
+  std::optional<Amount> batch;
+  std::optional<Amount> max_failures;
+  Selection first;
+
+  [[nodiscard]] bool in_waves() const noexcept { return batch || !first.empty(); }
 
   void declare(Options& options);
   // --sessions-dir and --no-sessions.
@@ -85,6 +92,8 @@ struct BroadcastOptions {
   // --verify and --wait, of a release.
   void declare_verify(Options& options);
   void declare_hold(Options& options);
+  // --batch, --max-failures and --first.
+  void declare_waves(Options& options);
   // Throws UsageError where what they say does not go together.
   void check() const;
   // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.

@@ -310,8 +310,11 @@ class Lines : public BroadcastDisplay {
 
 class Live : public BroadcastDisplay {
  public:
-  Live(Console& console, std::filesystem::path socket_dir)
-      : console_(console), socket_dir_(std::move(socket_dir)), line_(console, Clock::now()) {}
+  Live(Console& console, std::filesystem::path socket_dir, std::string before)
+      : console_(console),
+        socket_dir_(std::move(socket_dir)),
+        before_(std::move(before)),
+        line_(console, Clock::now()) {}
 
   void on_event(const Event& event) override { progress_.apply(event, Clock::now()); }
 
@@ -321,7 +324,8 @@ class Live : public BroadcastDisplay {
     const bool ask = progress_.id() != 0 && !progress_.knows_who_is_open();
     if (ask && now >= ask_again_at_) ask_who_is_open(now);
     // The last column stays free: a terminal would wrap.
-    line_.draw(progress_.line(now, console_.err_columns() - 1), now);
+    const std::size_t columns = console_.err_columns() - 1;
+    line_.draw(cut_to(before_ + progress_.line(now, columns), columns), now);
   }
 
  private:
@@ -344,6 +348,7 @@ class Live : public BroadcastDisplay {
 
   Console& console_;
   std::filesystem::path socket_dir_;
+  std::string before_;
   LiveLine line_;
   Progress progress_;
   Clock::time_point ask_again_at_{};
@@ -352,9 +357,10 @@ class Live : public BroadcastDisplay {
 }  // namespace
 
 std::unique_ptr<BroadcastDisplay> make_display(Console& console, bool silent,
-                                               const std::filesystem::path& socket_dir) {
+                                               const std::filesystem::path& socket_dir,
+                                               const std::string& before) {
   if (silent) return std::make_unique<Nothing>();
-  if (console.err_is_live()) return std::make_unique<Live>(console, socket_dir);
+  if (console.err_is_live()) return std::make_unique<Live>(console, socket_dir, before);
   return std::make_unique<Lines>(console);
 }
 

@@ -132,8 +132,10 @@ class BroadcastDisplay {
   virtual void tick() = 0;
 };
 
-// `socket_dir`: where to ask who is still open, which the events do not say.
+// `socket_dir`: where to ask who is still open, which the events do not say. `before`: stands in
+// front of a live line.
 [[nodiscard]] std::unique_ptr<BroadcastDisplay> make_display(
-    Console& console, bool silent, const std::filesystem::path& socket_dir);
+    Console& console, bool silent, const std::filesystem::path& socket_dir,
+    const std::string& before = {});
 
 }  // namespace muster::ctl

@@ -217,17 +217,8 @@ class SessionRun {
   SessionRun(const Invocation& to, const BroadcastOptions& options) : to_(to), options_(options) {}
 
   int run(const BroadcastRequest& request, const std::function<int(const Invocation&)>& host) {
-    if (options_.no_sessions) {
-      note("the brokers of user sessions are left out (--no-sessions)");
-      return host(to_);
-    }
-    const SocketDir host_dir = find_socket_dir(to_.common.socket_dir);
-    const FoundSessions found = find_sessions(options_.sessions_dir, host_dir.path);
-    if (found.no_directory && options_.names_sessions_dir) {
-      throw UsageError(
-          "--sessions-dir: there is no directory " + escape_bytes(options_.sessions_dir.native()) +
-          ": name the one that has the sessions' runtime directories (" + kSessionsDir + ')');
-    }
+    if (leaves_out_all()) return host(to_);
+    const FoundSessions found = find();
     std::vector<int> statuses;
     for (const std::string& why : found.left_out) {
       warn("a broker of a user session is left out: " + why);
@@ -280,7 +271,35 @@ class SessionRun {
     return signal != 0 ? kSignalled + signal : worst_status(statuses);
   }
 
+  // See sessions_left_out().
+  std::vector<std::string> names() {
+    if (leaves_out_all()) return {};
+    const FoundSessions found = find();
+    std::vector<std::string> names = found.left_out;
+    if (!found.problem.empty()) names.push_back("user sessions: " + found.problem);
+    for (const SessionBroker& broker : found.brokers) {
+      names.push_back(session_name(broker, user_names_of_system()));
+    }
+    return names;
+  }
+
  private:
+  bool leaves_out_all() {
+    if (options_.no_sessions) note("the brokers of user sessions are left out (--no-sessions)");
+    return options_.no_sessions;
+  }
+
+  FoundSessions find() const {
+    const SocketDir host_dir = find_socket_dir(to_.common.socket_dir);
+    FoundSessions found = find_sessions(options_.sessions_dir, host_dir.path);
+    if (found.no_directory && options_.names_sessions_dir) {
+      throw UsageError(
+          "--sessions-dir: there is no directory " + escape_bytes(options_.sessions_dir.native()) +
+          ": name the one that has the sessions' runtime directories (" + kSessionsDir + ')');
+    }
+    return found;
+  }
+
   void note(const std::string& sentence) {
     if (!options_.quiet && !to_.common.json) to_.console.progress(sentence + '\n');
   }
@@ -350,6 +369,11 @@ bool asks_sessions(const Invocation& to, const BroadcastOptions& options) {
   const char* const named = ::secure_getenv("MUSTER_SOCKET_DIR");
   const bool default_broker = to.common.socket_dir.empty() && (named == nullptr || *named == '\0');
   return ::geteuid() == 0 && default_broker;
+}
+
+std::vector<std::string> sessions_left_out(const Invocation& to, const BroadcastOptions& options) {
+  if (!asks_sessions(to, options)) return {};
+  return SessionRun(to, options).names();
 }
 
 int run_with_sessions(const Invocation& to, const BroadcastOptions& options,

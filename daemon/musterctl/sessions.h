@@ -74,6 +74,11 @@ class SessionAsks {
 // Whether this request goes to user sessions, too: root's, unless it names a broker itself.
 [[nodiscard]] bool asks_sessions(const Invocation& to, const BroadcastOptions& options);
 
+// The brokers of user sessions that a request to the host's broker alone leaves out, a name each;
+// none where it goes to one broker, or with --no-sessions, which it says.
+[[nodiscard]] std::vector<std::string> sessions_left_out(const Invocation& to,
+                                                         const BroadcastOptions& options);
+
 // `host` asks the host's broker, prints to the console of the Invocation it is given and returns
 // the exit status; it may throw ControlFailure.
 int run_with_sessions(const Invocation& to, const BroadcastOptions& options,

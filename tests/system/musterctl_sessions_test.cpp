@@ -108,6 +108,24 @@ TEST_F(MusterctlSessions, MakeOneExitStatusAndNeverAFalseZero) {
   EXPECT_EQ(ask({"quiesce", "--allow-empty"}).status, 0);
 }
 
+// Waves are of one broker. Whoever was not asked makes it no yes.
+TEST_F(MusterctlSessions, AreNamedAsNotAskedByWaves) {
+  backend("host");
+  session_broker(self);
+  const std::string where = std::to_string(self) + "), S/" + std::to_string(self) + "/muster";
+  const Finished finished = ask({"release-handles", "--batch", "1", "/usr"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_EQ(shown(finished.out),
+            "wave 1 of 1: 1 of 1 acked in T (broadcast ID)\n"
+            "  not asked   session of U (uid " +
+                where +
+                "\n"
+                "release-handles /usr: 1 of 1 acked in 1 wave; 1 broker of a user session was not "
+                "asked\n");
+  EXPECT_EQ(ask({"quiesce", "-q", "--batch", "1"}).status, 1);
+  EXPECT_EQ(ask({"quiesce", "--batch", "1", "--no-sessions"}).status, 0);
+}
+
 TEST_F(MusterctlSessions, LeftOutAreNamed) {
   backend("host");
   session_broker(self);
