@@ -179,8 +179,8 @@ std::string_view to_string(HoldEnd why) noexcept {
       return "expired";
     case HoldEnd::kResumed:
       return "resumed";
-    case HoldEnd::kWhileAway:
-      return "ended while this backend was not connected";
+    case HoldEnd::kUnseen:
+      return "ended unseen";
   }
   return "?";
 }

@@ -92,7 +92,7 @@ void HoldMemory::listed(const std::vector<ActiveHold>& holds,
     kept.is_listed = std::any_of(holds.begin(), holds.end(),
                                  [&](const ActiveHold& hold) { return hold.id == kept.hold.id; });
     if (!kept.is_listed) kept.is_acked = false;
-    kept.ended = kept.is_listed ? std::nullopt : std::optional(HoldEnd::kWhileAway);
+    kept.ended = kept.is_listed ? std::nullopt : std::optional(HoldEnd::kUnseen);
   }
   std::move(added.begin(), added.end(), std::back_inserter(kept_));
   forget_what_is_over();

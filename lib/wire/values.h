@@ -163,11 +163,12 @@ inline constexpr EnumTable<RefusalCode, v1::Refused::Code, 7> kRefusalCodes{{
     {RefusalCode::kTooSlow, v1::Refused::TOO_SLOW},
 }};
 
-inline constexpr EnumTable<HoldEnd, v1::HoldEnded::Why, 4> kHoldEnds{{
+inline constexpr EnumTable<HoldEnd, v1::HoldEnded::Why, 5> kHoldEnds{{
     {HoldEnd::kCompleted, v1::HoldEnded::COMPLETED},
     {HoldEnd::kAbandoned, v1::HoldEnded::ABANDONED},
     {HoldEnd::kExpired, v1::HoldEnded::EXPIRED},
     {HoldEnd::kResumed, v1::HoldEnded::RESUMED},
+    {HoldEnd::kUnseen, v1::HoldEnded::UNSEEN},
 }};
 
 inline constexpr EnumTable<HolderVerdict, v1::HolderScan::Verdict, 3> kVerdicts{{

@@ -39,7 +39,12 @@ TEST_F(MusterdHoldsTest, AHoldWithATimeGoesOnAfterTheBrokerIsKilled) {
   EXPECT_EQ(how_it_ended(late, id), "completed");
   EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
   Process third = start_broker();
-  EXPECT_THAT(ControlClient(sockets()).holds(), IsEmpty()) << "its end is on disk, too";
+  ControlClient after(sockets());
+  EXPECT_THAT(after.holds(), IsEmpty()) << "its end is on disk, too";
+  const HistoryPage history = after.history({});
+  ASSERT_EQ(history.broadcasts.size(), 1U);
+  EXPECT_NE(history.broadcasts.front().hold_ended, std::nullopt)
+      << "also where the broker was killed before the history had its end";
   stop(third);
 }
 

@@ -210,6 +210,38 @@ TEST_F(DaemonHistoryTest, AHoldThatOutlivesItsBrokerEndsInTheHistory) {
   EXPECT_EQ(digest.entry.violations, 2u);
 }
 
+TEST_F(DaemonHistoryTest, AHoldWhoseEndWasNotWrittenHasEndedUnseen) {
+  const auto held = [](BroadcastId id) {
+    BroadcastReport report = history_report(id);
+    report.hold.emplace().since_unix_ms = kToday;
+    report.hold->violations.resize(id == 6 ? 1 : 0);
+    return report;
+  };
+  BroadcastReport ended = held(5);
+  ended.hold->ended = HoldEnd::kCompleted;
+  write({history_report(4), ended, held(6), held(7), held(8)});
+  restart(8);  // 8 is of the new broker
+  store().holds_go_on({7});
+  std::vector<std::string> ends;
+  for (const HistoryEntry& entry : store().find({}).broadcasts) {
+    ends.push_back(std::to_string(entry.id) + ' ' + std::to_string(entry.violations) + ' ' +
+                   (entry.hold_ended ? std::string(to_string(*entry.hold_ended)) : "-"));
+  }
+  EXPECT_EQ(ends, (std::vector<std::string>{"8 0 -", "7 0 -", "6 1 ended unseen", "5 0 completed",
+                                            "4 0 -"}));
+  wire::ReportDigest digest;
+  EXPECT_EQ(wire::digest_report(*store().report(6), digest), "");
+  EXPECT_EQ(digest.entry.hold_ended, HoldEnd::kUnseen);
+}
+
+TEST_F(DaemonHistoryTest, WhereHoldsAreNotKnownTheyStayAsTheyWere) {
+  BroadcastReport report = history_report(7);
+  report.hold.emplace().since_unix_ms = kToday;
+  write({report});
+  restart(8);
+  EXPECT_EQ(store().find({}).broadcasts.at(0).hold_ended, std::nullopt);
+}
+
 TEST_F(DaemonHistoryTest, WhatRunsNowIsNotInterruptedWhenTheFileIsOpenedAgain) {
   BroadcastReport running = history_report(11);
   running.state = BroadcastState::kRunning;

@@ -30,7 +30,7 @@ TEST(TextTest, EveryValueOfEveryEnumerationHasAWordOfItsOwn) {
   every_value_has_a_word(QuiesceReason::kMaintenance);
   every_value_has_a_word(BroadcastFailureReason::kBackendError);
   every_value_has_a_word(RefusalCode::kTooSlow);
-  every_value_has_a_word(HoldEnd::kWhileAway);
+  every_value_has_a_word(HoldEnd::kUnseen);
   every_value_has_a_word(OutcomeKind::kSkippedDead);
   every_value_has_a_word(BroadcastState::kVerifying);
   every_value_has_a_word(BackendState::kLost);

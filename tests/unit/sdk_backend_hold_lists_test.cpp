@@ -49,7 +49,7 @@ TEST_F(BackendHoldTest, AHoldThatIsStillListedGoesOn) {
 }
 
 TEST_F(BackendHoldTest, AHoldThatIsNotListedAnyMoreEndedMeanwhile) {
-  const std::string end = "on_hold_ended 7 (" + std::string(to_string(HoldEnd::kWhileAway)) + ")";
+  const std::string end = "on_hold_ended 7 (" + std::string(to_string(HoldEnd::kUnseen)) + ")";
   for (const char* epoch : {kEpoch, kEpochAfterHold, ""}) {
     handle_with([](Request&) {});
     if (port_.state != ConnectionState::kRegistered) start();
@@ -83,8 +83,8 @@ TEST_F(BackendHoldTest, AnAckThatWasGivenWhileAwayHolds) {
   (void)happened();
   registered(2, kEpoch, {hold_on(7, "/cache")});
   EXPECT_EQ(happened(),
-            "> Ack 7; > Ack 8; on_active_holds /cache; on_hold_ended 8 (ended while this backend "
-            "was not connected); on_state registered 2");
+            "> Ack 7; > Ack 8; on_active_holds /cache; on_hold_ended 8 (ended unseen); "
+            "on_state registered 2");
   EXPECT_TRUE(held());
   EXPECT_FALSE(held("/b"));
 }
@@ -96,9 +96,7 @@ TEST_F(BackendHoldTest, AHoldThatEndedWhileItWasAwayAndWorkedIsNotKept) {
   EXPECT_EQ(comes_back({}), "on_active_holds; on_state registered 2");
   EXPECT_FALSE(held());
   acks(0);
-  EXPECT_EQ(happened(),
-            "> Ack 7; on_hold_started 7 /cache; on_hold_ended 7 (ended while this backend was not "
-            "connected)");
+  EXPECT_EQ(happened(), "> Ack 7; on_hold_started 7 /cache; on_hold_ended 7 (ended unseen)");
   EXPECT_FALSE(held());
 }
 
@@ -146,9 +144,7 @@ TEST_F(BackendHoldTest, ABackendWhosePlaceAnotherTookIsToldNothingAnyMore) {
   (void)happened();
   refused(RefusalCode::kReplaced, "another connection registered this key");
   EXPECT_FALSE(held()) << "the other one is told when it ends";
-  EXPECT_TRUE(
-      happened().ends_with("; on_hold_ended 7 (ended while this backend was not "
-                           "connected)"));
+  EXPECT_TRUE(happened().ends_with("; on_hold_ended 7 (ended unseen)"));
 }
 
 TEST_F(BackendHoldTest, NothingIsHeldOnceItHasStopped) {

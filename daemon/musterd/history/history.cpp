@@ -47,11 +47,16 @@ History::~History() = default;
 void History::serve(broker::BrokerServer& server, Encode encode) {
   server_ = &server;
   encode_ = std::move(encode);
+}
+
+void History::begin(std::set<BroadcastId> holds) {
   if (!settings_.enabled) return;
-  // Whoever waits for the loop comes first. Where that is not allowed, nothing changes.
-  (void)worker_.run(
-      [] { (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness); });
-  hand_over(false, true);  // opens the file
+  (void)worker_.run([store = store_, holds = std::move(holds)] {
+    // Whoever waits for the loop comes first. Where that is not allowed, nothing changes.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+    store->holds_go_on(holds);
+  });
+  hand_over(false, true);
 }
 
 // --- what happens
@@ -116,7 +121,7 @@ void History::hold_changed(const Event& event) {
   HoldState change;
   if (event.kind == Event::Kind::kHoldEnded) {
     for (const HoldEnd why : {HoldEnd::kCompleted, HoldEnd::kAbandoned, HoldEnd::kExpired,
-                              HoldEnd::kResumed, HoldEnd::kWhileAway}) {
+                              HoldEnd::kResumed, HoldEnd::kUnseen}) {
       if (to_string(why) == event.detail) change.ended = why;
     }
     change.ended_unix_ms = event.unix_ms;

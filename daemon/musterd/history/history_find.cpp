@@ -25,7 +25,7 @@ constexpr std::array kStates{BroadcastState::kRunning, BroadcastState::kFinished
 constexpr std::array kAllVerdicts{HolderVerdict::kUnknown, HolderVerdict::kClear,
                                   HolderVerdict::kHeld};
 constexpr std::array kEnds{HoldEnd::kCompleted, HoldEnd::kAbandoned, HoldEnd::kExpired,
-                           HoldEnd::kResumed, HoldEnd::kWhileAway};
+                           HoldEnd::kResumed, HoldEnd::kUnseen};
 
 std::uint32_t count_at(const SqlStatement& row, int column) {
   return static_cast<std::uint32_t>(row.number_at(column));

@@ -136,6 +136,7 @@ void HistoryStore::open_file() {
                       {}});
   }
   read_shares();
+  end_holds_that_are_over();
 }
 
 void HistoryStore::close() noexcept { file_.reset(); }
@@ -270,6 +271,26 @@ void HistoryStore::change_hold(BroadcastId id, const HoldState& change) {
   record.payload = std::make_shared<const std::string>(
       wire::payload_of_report(wire::report_with_hold(*std::move(report), change)));
   insert(record);
+}
+
+// Their ends did not come to the disk before the broker was killed.
+void HistoryStore::end_holds_that_are_over() {
+  if (!old_holds_) return;
+  std::vector<BroadcastId> over;
+  SqlStatement held = file_->database.prepare(
+      "SELECT id FROM broadcasts WHERE hold = 1 AND hold_ended IS NULL AND id < ?");
+  held.number(to_sql(first_id_));
+  while (held.step()) {
+    const auto id = static_cast<BroadcastId>(held.number_at(0));
+    if (!old_holds_->contains(id)) over.push_back(id);
+  }
+  held.reset();
+  if (over.empty()) return;
+  HoldState change;
+  change.ended = HoldEnd::kUnseen;
+  SqlTransaction all(file_->database);
+  for (const BroadcastId id : over) change_hold(id, change);
+  all.commit();
 }
 
 void HistoryStore::insert(const HistoryRefusal& refusal) {

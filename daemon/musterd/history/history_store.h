@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -76,6 +77,9 @@ class HistoryStore {
   HistoryStore(const HistoryStore&) = delete;
   HistoryStore& operator=(const HistoryStore&) = delete;
 
+  // The holds that go on although the broker before this one has ended. Whatever else has a hold
+  // there that goes on has none any more. Before the file is opened.
+  void holds_go_on(std::set<BroadcastId> ids) { old_holds_ = std::move(ids); }
   // Opens the file if it is not open. One that was deleted or replaced is begun anew.
   void look_after();
   // All of it or nothing.
@@ -114,6 +118,7 @@ class HistoryStore {
   void insert(const HistoryRecord& record);
   void insert(const HistoryRefusal& refusal);
   void change_hold(BroadcastId id, const HoldState& change);
+  void end_holds_that_are_over();
   [[nodiscard]] std::optional<std::string> read_report(BroadcastId id);
   void forget(BroadcastId id);
   // --- history_retention.cpp
@@ -133,6 +138,7 @@ class HistoryStore {
   const BroadcastId first_id_;
   const UnixMs now_;
   LocalUsers users_;
+  std::optional<std::set<BroadcastId>> old_holds_;
   std::unique_ptr<File> file_;
   std::map<Account, Share> shares_;
   std::vector<HistoryNote> notes_;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <set>
 #include <unistd.h>
 #include <utility>
 
@@ -97,6 +98,7 @@ Daemon::Daemon(asio::io_context& loop, const Loaded& loaded, ServerSockets& sock
   roster_.begin(server_);
   restore_keys();
   restore_holds();
+  begin_history();
   for (auto& socket : sockets.backend) server_.listen(std::move(socket));
   for (auto& socket : sockets.control) control_.listen(std::move(socket));
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
@@ -166,6 +168,12 @@ void Daemon::restore_holds() {
     server_.core().expect_hold(std::move(hold), server_.now());
   }
   holds_.keep([this] { return server_.core().holds_to_keep(); });
+}
+
+void Daemon::begin_history() {
+  std::set<BroadcastId> held;
+  for (const core::KeptHold& hold : server_.core().holds_to_keep()) held.insert(hold.id);
+  history_.begin(std::move(held));
 }
 
 void Daemon::warn_of_permissions() {

@@ -66,6 +66,7 @@ class Daemon {
   void await_signal();
   void restore_keys();
   void restore_holds();
+  void begin_history();
   void warn_of_permissions();
   void add_problems(std::vector<std::string>& all) const;
   void look_again();

@@ -227,7 +227,7 @@ class Backend {
   // It ended, whatever `why`: once for each that began, and once for all quiesces that this backend
   // acked, when the last of them ended (hold_id is the broadcast of one of them), upon which it
   // takes up its work again. If the backend was away then, this comes when it is back, with
-  // kWhileAway unless it is of a quiesce that this backend acked. After the quiesce of a broker
+  // kUnseen unless it is of a quiesce that this backend acked. After the quiesce of a broker
   // that goes down it comes with the registration at the next broker.
   void on_hold_ended(HoldEndHandler handler);
 
