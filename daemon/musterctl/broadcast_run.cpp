@@ -147,13 +147,13 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
   style.verify = request.verify;
   HowFar far;
   int signal = 0;
-  const auto report =
-      follow_broadcast(to, client, request, options.quiet || to.common.json, far, [&] {
-        signal = to.interrupted();
-        return signal == 0 && (options.quiet || !to.console.out_reader_gone());
-      });
+  auto report = follow_broadcast(to, client, request, options.quiet || to.common.json, far, [&] {
+    signal = to.interrupted();
+    return signal == 0 && (options.quiet || !to.console.out_reader_gone());
+  });
   if (!report) return stopped_waiting(to, far, signal);
   after.clear = is_clear(*report);
+  if (options.ttl) leave_to_its_time(client, *report);
   style.joined = far.joined;
   if (!options.quiet) {
     print_report(to, client, *report, std::move(style), options.selection, warnings);
@@ -162,7 +162,7 @@ int ask_host(const Invocation& to, const BroadcastOptions& options, const Broadc
     report_error(to.console, to.common.json, "REFUSED", kNoHolds);
     return kRefused;
   }
-  if (request.hold && request.hold->leased) {
+  if (request.hold && !options.ttl) {
     after.holds.push_back({report->broadcast_id, report->result.operation, request.verify});
     after.client.emplace(std::move(client));
   }

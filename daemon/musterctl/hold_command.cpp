@@ -9,6 +9,7 @@
 #include "muster/json.h"
 
 #include "musterctl/broadcast_run.h"
+#include "musterctl/hold_lease.h"
 #include "musterctl/hold_text.h"
 #include "musterctl/program.h"
 #include "musterctl/report_text.h"
@@ -135,6 +136,12 @@ class HoldCommand : public Command {
       }
       for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
       return status;
+    }
+    try {
+      for (BroadcastReport& report : reports) leave_to_its_time(client, report);
+    } catch (const ControlFailure&) {
+      for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+      throw;
     }
     print_started(to, reports);
     if (to.console.out_failed()) {  // nobody knows their ids

@@ -34,6 +34,18 @@ std::string LeasedHold::path() const {
   return release == nullptr ? std::string() : release->path_prefix;
 }
 
+void leave_to_its_time(ControlClient& client, BroadcastReport& report) {
+  if (!report.hold || report.hold->ended) return;
+  const HoldInfo left = client.detach_hold(report.broadcast_id);
+  if (left.state.leased) {
+    throw ControlFailure(ControlFailure::Kind::kRefused,
+                         {ControlError::Code::kInvalid,
+                          "the broker is older than this musterctl and cannot keep a hold when "
+                          "musterctl ends: restart it"});
+  }
+  report.hold = left.state;
+}
+
 HoldBook::HoldBook(const std::vector<LeasedHold>& holds) {
   for (const LeasedHold& hold : holds) {
     Entry& entry = entries_.emplace_back();

@@ -26,6 +26,10 @@ struct LeasedHold {
   [[nodiscard]] std::string path() const;  // empty: of a quiesce
 };
 
+// A hold with a time belongs to musterctl while it waits for the answer, so that nothing stays held
+// which nobody knows of. Then it is left to its time; `report` says so. Throws ControlFailure.
+void leave_to_its_time(ControlClient& client, BroadcastReport& report);
+
 // Every sentence that is returned is for the operator, and is said once; an empty one is none.
 class HoldBook {
  public:

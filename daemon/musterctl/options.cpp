@@ -324,7 +324,8 @@ BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {
     request.verify_wait = wait.value_or(std::chrono::milliseconds(0));
     request.mount_namespace = os::own_mount_namespace();
   }
-  if (hold) request.hold = HoldRequest{!ttl, ttl};
+  // Whoever waits for the answer leaves a hold with a time to it then: see leave_to_its_time().
+  if (hold) request.hold = HoldRequest{!ttl || !detach, ttl};
   request.traceparent = trace_context("TRACEPARENT");
   request.tracestate = trace_context("TRACESTATE");
   return request;

@@ -291,6 +291,13 @@ std::optional<ControlError> Broker::keep_hold(HoldId id, uid_t uid, Now /*now*/)
   return std::nullopt;
 }
 
+std::optional<ControlError> Broker::detach_hold(HoldId id, uid_t uid, Now now) {
+  if (auto error = keep_hold(id, uid, now)) return error;
+  state_->holds.find(id)->state.leased = false;
+  state_->shell.holds_changed();
+  return std::nullopt;
+}
+
 void Broker::State::end_quiesce_holds(BroadcastId id, Now now) {
   const auto is_meant = [&](const auto& one) {
     return is_of_quiesce(one.second) && (id == 0 || one.first == id);

@@ -311,6 +311,10 @@ HoldInfo ControlClient::keep_hold(HoldId id) {
   return impl_->ask<HoldInfo>(wire::KeepHold{id}, impl_->deadline());
 }
 
+HoldInfo ControlClient::detach_hold(HoldId id) {
+  return impl_->ask<HoldInfo>(wire::KeepHold{id, true}, impl_->deadline());
+}
+
 HistoryPage ControlClient::history(const HistoryQuery& query) {
   return impl_->ask<HistoryPage>(query, impl_->deadline());
 }

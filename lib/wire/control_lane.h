@@ -95,9 +95,10 @@ struct EndHold {
 
   friend bool operator==(const EndHold&, const EndHold&) = default;
 };
-// From now on the hold belongs to this connection.
+// From now on the hold belongs to this connection, or to none.
 struct KeepHold {
   HoldId id = 0;
+  bool detach = false;
 
   friend bool operator==(const KeepHold&, const KeepHold&) = default;
 };

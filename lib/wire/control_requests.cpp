@@ -232,7 +232,7 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
       message = EndHold{in.end_hold().hold_id()};
       return {};
     case v1::ControlRequest::kKeepHold:
-      message = KeepHold{in.keep_hold().hold_id()};
+      message = KeepHold{in.keep_hold().hold_id(), in.keep_hold().detach()};
       return {};
     case v1::ControlRequest::kGetHistory:
       return from_proto(in.get_history(), message.emplace<HistoryQuery>());
@@ -282,7 +282,10 @@ struct RequestToProto {
   }
   void operator()(const ListHolds& /*list*/) const { out.mutable_list_holds(); }
   void operator()(const EndHold& end) const { out.mutable_end_hold()->set_hold_id(end.id); }
-  void operator()(const KeepHold& keep) const { out.mutable_keep_hold()->set_hold_id(keep.id); }
+  void operator()(const KeepHold& keep) const {
+    out.mutable_keep_hold()->set_hold_id(keep.id);
+    out.mutable_keep_hold()->set_detach(keep.detach);
+  }
   void operator()(const HistoryQuery& query) const { to_proto(query, *out.mutable_get_history()); }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload
 };

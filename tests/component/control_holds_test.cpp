@@ -127,6 +127,22 @@ TEST_F(ControlHoldsTest, WhoTakesUpAHoldHasItFromThenOn) {
   EXPECT_EQ(backend.hears(), "hold 100 ended");
 }
 
+TEST_F(ControlHoldsTest, AHoldThatWasDetachedEndsWithNoConnection) {
+  start();
+  TestBackend& backend = join("a");
+  TestOperator& op = connect();
+  op.asks(1, leased("/cache"));
+  released(op, backend, 1);
+  op.asks(2, wire::KeepHold{100, true});
+  EXPECT_EQ(op.hears(), "2 hold 100 goes on");
+  op.closes();
+  expect_it_answers();
+  EXPECT_EQ(backend.has_heard(), "nothing");
+  TestOperator& other = connect();
+  other.asks(1, wire::EndHold{100});
+  EXPECT_EQ(backend.hears(), "hold 100 ended");
+}
+
 TEST_F(ControlHoldsTest, AnAnswerWithAHoldWaitsUntilTheHoldIsOnDisk) {
   std::deque<std::function<void()>> waiting;
   when_holds_kept_ = [&](std::function<void()> done) { waiting.push_back(std::move(done)); };

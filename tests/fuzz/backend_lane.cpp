@@ -191,8 +191,10 @@ void take_step(FuzzedBroker& broker, Input& input) {
           return broker.end_hold(id());
         case 5:
           return broker.hold_left(id());
-        case 6:
-          return broker.keep_hold(id(), input.choose(2) == 0 ? 1000 : 0);
+        case 6: {
+          const uid_t uid = input.choose(2) == 0 ? 1000 : 0;
+          return broker.keep_hold(id(), uid, input.choose(4) == 0);
+        }
         default:
           return broker.watched(input.choose(2) == 0);
       }

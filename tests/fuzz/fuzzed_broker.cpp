@@ -169,9 +169,10 @@ void FuzzedBroker::hold_left(HoldId id) {
   lose_slow_readers();
 }
 
-void FuzzedBroker::keep_hold(HoldId id, uid_t uid) {
+void FuzzedBroker::keep_hold(HoldId id, uid_t uid, bool detach) {
   call([&] {
-    const auto error = broker_.keep_hold(id, uid, at());
+    const auto error =
+        detach ? broker_.detach_hold(id, uid, at()) : broker_.keep_hold(id, uid, at());
     const auto hold = broker_.hold(id);
     must(error || (hold && hold->asked_by->uid == uid), "a hold is kept by its user alone");
   });

@@ -76,7 +76,7 @@ class FuzzedBroker {
   void scanned(BroadcastId id, HolderScan scan);
   void end_hold(HoldId id);
   void hold_left(HoldId id);
-  void keep_hold(HoldId id, uid_t uid);
+  void keep_hold(HoldId id, uid_t uid, bool detach);
   // Reads everything that an operator can read.
   void look(BroadcastId id, const Selection& selection);
   // What is armed for the next moment passes.

@@ -106,6 +106,7 @@ constexpr std::array<std::string_view, kCases> kNames = {
     "holds after a restart",
     "holds that expired meanwhile",
     "holds kept by their operators",
+    "holds left to their time",
     "holds whose operator did not return",
     "holds denied to another user",
     "holds left as the broker goes down",

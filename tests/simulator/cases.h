@@ -112,6 +112,7 @@ enum class Case : std::uint8_t {
   kHoldExpected,          // it went on after a restart
   kHoldExpiredMeanwhile,  // its time passed while there was no broker
   kHoldKept,              // its operator came back
+  kHoldDetached,          // its operator left it to its time
   kHoldOwnerGone,         // its operator did not come back
   kHoldDenied,            // another user wanted to keep it
   kHoldLeftGoingDown,     // its operator left while the broker went down

@@ -157,7 +157,7 @@ Step Chooser::hold_step(const Simulation& simulation) {
       for (std::uint32_t i = 0; has_user && rng_.chance(80) && i < kUsers; ++i) {
         if (uid_of(i) == hold->second.by->uid) user = i;
       }
-      return {StepKind::kKeepHold, {id, user}};
+      return {StepKind::kKeepHold, {id, user, rng_.chance(20) ? 1 : 0}};
     }
     case 3:
       return scan(static_cast<BroadcastId>(id));

@@ -172,7 +172,7 @@ class Oracle {
   void scanned(BroadcastId id, const HolderScan& scan, Now now);
   std::optional<ControlError::Code> end_hold(HoldId id, Now now);
   void hold_left(HoldId id, Now now);
-  std::optional<ControlError::Code> keep_hold(HoldId id, uid_t uid);
+  std::optional<ControlError::Code> keep_hold(HoldId id, uid_t uid, bool detach);
 
   // --- deadlines; each throws a Violation if there is no such deadline at that time
   void target_due(BroadcastId id, std::uint32_t key, SteadyTime at, Now now);

@@ -216,7 +216,8 @@ void Oracle::hold_left(HoldId id, Now now) {
   found->second.state.owner_away = true;
 }
 
-std::optional<Code> Oracle::keep_hold(HoldId id, uid_t uid) {
+// Rule: an operator may leave a hold of its own to its time: nobody's connection ends it then.
+std::optional<Code> Oracle::keep_hold(HoldId id, uid_t uid, bool detach) {
   const auto found = holds_.find(id);
   if (found == holds_.end()) return Code::kNotFound;
   Hold& hold = found->second;
@@ -228,6 +229,10 @@ std::optional<Code> Oracle::keep_hold(HoldId id, uid_t uid) {
   if (hold.owner_until) cases_.saw(Case::kHoldKept);
   hold.owner_until.reset();
   hold.state.owner_away = false;
+  if (detach) {
+    cases_.saw(Case::kHoldDetached);
+    hold.state.leased = false;
+  }
   return std::nullopt;
 }
 

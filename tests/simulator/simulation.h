@@ -71,6 +71,7 @@ enum class WrongTransition : std::uint8_t {
   kLeftIsIgnored,        // the connection of a hold ended: nothing
   kLeftIsEnd,            // the connection of a hold ended: its operator ended it
   kKeepIsIgnored,        // an operator comes back to its hold: nothing
+  kDetachIsKeep,         // an operator leaves its hold to its time: it stays a lease
   kAnybodyKeeps,         // another user comes back to a hold: its own user
   kEndIsLost,            // the end of a hold is told to nobody
   kEndIsToldTwice,       // the end of a hold is told twice

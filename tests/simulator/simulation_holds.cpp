@@ -87,13 +87,16 @@ bool Simulation::hold_left(HoldId id) {
 bool Simulation::keep_hold(const Step& step) {
   const auto id = static_cast<HoldId>(step.args[0]);
   auto uid = uid_of(step.args[1]);
-  const auto should = oracle_->keep_hold(id, uid);
+  const bool detach = step.args[2] != 0;
+  const auto should = oracle_->keep_hold(id, uid, detach);
   call([&] {
     if (is_wrong(WrongTransition::kKeepIsIgnored)) return;
     const auto hold = oracle_->holds().find(id);
     const bool has_user = hold != oracle_->holds().end() && hold->second.by;
     if (is_wrong(WrongTransition::kAnybodyKeeps) && has_user) uid = hold->second.by->uid;
-    const auto is = broker_->keep_hold(id, uid, at());
+    const bool detaches = detach && !is_wrong(WrongTransition::kDetachIsKeep);
+    const auto is =
+        detaches ? broker_->detach_hold(id, uid, at()) : broker_->keep_hold(id, uid, at());
     must(is.has_value() == should.has_value() && (!is || is->code == *should),
          "keeping a hold: not what it should come to");
   });

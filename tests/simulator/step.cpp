@@ -52,7 +52,7 @@ constexpr std::array<Spec, kStepKinds> kSpecs = {{
     {"scanned", {"id", "verdict", "holders", "busy"}},
     {"end_hold", {"id"}},
     {"hold_left", {"id"}},
-    {"keep_hold", {"id", "user"}},
+    {"keep_hold", {"id", "user", "detach"}},
 }};
 
 std::string_view take_word(std::string_view& text) {

@@ -66,7 +66,7 @@ enum class StepKind : std::uint8_t {
   // Holds: by their broadcasts.
   kEndHold,
   kHoldLeft,  // its operator's connection ended
-  kKeepHold,  // by that user
+  kKeepHold,  // by that user; 1: from now on it belongs to nobody
 };
 inline constexpr std::size_t kStepKinds = static_cast<std::size_t>(StepKind::kKeepHold) + 1;
 

@@ -75,7 +75,7 @@ struct Describe {
     return "end hold " + std::to_string(end.id);
   }
   std::string operator()(const wire::KeepHold& keep) const {
-    return "keep hold " + std::to_string(keep.id);
+    return (keep.detach ? "detach hold " : "keep hold ") + std::to_string(keep.id);
   }
   std::string operator()(const wire::Cancel&) const { return "no more events"; }
 };

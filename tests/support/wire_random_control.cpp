@@ -66,7 +66,7 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
       frame.message = wire::EndHold{number()};
       break;
     case 11:
-      frame.message = wire::KeepHold{number()};
+      frame.message = wire::KeepHold{number(), chance()};
       break;
     case 12:
       frame.message = wire::Resume{number(), selection()};

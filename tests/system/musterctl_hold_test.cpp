@@ -100,6 +100,38 @@ TEST_F(MusterctlHold, AHoldWhoseIdCannotBePrintedIsEnded) {
   EXPECT_NE(ctl({"hold", "list"}).out.find("no hold goes on"), std::string::npos);
 }
 
+// Nobody knows of it then, and it would last for an hour.
+TEST_F(MusterctlHold, KilledWhileBackendsAreAskedLeavesNoHoldWithATime) {
+  Process& good = keeper("good");
+  Process& mute = backend("mute", {"--on-release", "silent", "--ack-timeout", "5m"});
+  const std::vector<std::vector<std::string>> commands{
+      {"hold", "start", path(), "--ttl", "1h"},
+      {"release-handles", "--hold", "--ttl", "1h", path()},
+  };
+  std::string holds;
+  for (const auto& arguments : commands) {
+    Process musterctl(command(arguments), inside());
+    mute.wait_for("operation ");
+    good.wait_for("hold-started");
+    EXPECT_EQ(musterctl.end(SIGKILL).status, 128 + SIGKILL);
+    good.wait_for("hold-ended");
+    holds += (holds.empty() ? "" : ", ") + std::string("started, ended abandoned");
+    EXPECT_EQ(holds_of(good), holds);
+    EXPECT_NE(ctl({"hold", "list"}).out.find("no hold goes on"), std::string::npos);
+  }
+}
+
+TEST_F(MusterctlHold, OneWithATimeGoesOnWhenMusterctlHasEnded) {
+  Process& backend = keeper("cache");
+  const Finished released = ctl({"release-handles", "--hold", "--ttl", "1h", path()});
+  EXPECT_EQ(released.status, 0) << released.err;
+  EXPECT_NE(released.out.find("goes on since"), std::string::npos) << released.out;
+  const Finished list = ctl({"hold", "list"});
+  EXPECT_NE(list.out.find("until"), std::string::npos) << list.out;
+  EXPECT_EQ(list.out.find("at the latest"), std::string::npos) << list.out;
+  EXPECT_EQ(holds_of(backend), "started");
+}
+
 TEST_F(MusterctlHold, InPairsOneStartsItAndOneEndsIt) {
   Process& backend = keeper("cache");
   const Finished started = ctl({"hold", "start", path(), "--ttl", "1h", "--verify"});

@@ -116,6 +116,22 @@ TEST_F(CoreKeptHoldsTest, ALeaseIsTakenUpAgainByTheSameUserAlone) {
   EXPECT_THAT(active(), IsEmpty());
 }
 
+TEST_F(CoreKeptHoldsTest, WhoeverDetachesAHoldLeavesItToItsTime) {
+  broker.expect_hold(kept(true, now.unix_ms + 40'000), now);
+  EXPECT_EQ(broker.detach_hold(kId, 6, now)->code, ControlError::Code::kDenied);
+  EXPECT_EQ(broker.detach_hold(kId + 1, 5, now)->code, ControlError::Code::kNotFound);
+  EXPECT_FALSE(broker.detach_hold(kId, 5, now));
+  EXPECT_FALSE(broker.holds_to_keep().at(0).leased) << "so it is on disk";
+  broker.hold_left(kId, now);
+  later(milliseconds(39'999));
+  let_pass();
+  EXPECT_THAT(active(), ElementsAre(kId));
+  later(milliseconds(1));
+  let_pass();
+  EXPECT_THAT(active(), IsEmpty());
+  EXPECT_EQ(broker.detach_hold(kId, 5, now)->code, ControlError::Code::kNotFound);
+}
+
 TEST_F(CoreKeptHoldsTest, OneWithATimeCannotBeTakenUp) {
   broker.expect_hold(kept(false, now.unix_ms + 40'000), now);
   EXPECT_EQ(broker.keep_hold(kId, 5, now)->code, ControlError::Code::kInvalid);

@@ -117,6 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         wrong("a lease does not end with its connection", WrongTransition::kLeftIsIgnored),
         wrong("who leaves has ended the hold", WrongTransition::kLeftIsEnd),
         wrong("keeping a hold does nothing", WrongTransition::kKeepIsIgnored),
+        wrong("a detached hold stays a lease", WrongTransition::kDetachIsKeep),
         wrong("anybody keeps a hold", WrongTransition::kAnybodyKeeps),
         wrong("the end of a hold is told to nobody", WrongTransition::kEndIsLost),
         wrong("the end of a hold is told twice", WrongTransition::kEndIsToldTwice),

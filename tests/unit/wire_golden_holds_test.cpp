@@ -67,6 +67,7 @@ TEST_F(WireGoldenHolds, EveryMessage) {
   request("ListHolds", ListHolds{});
   request("EndHold", EndHold{300});
   request("KeepHold", KeepHold{300});
+  request("KeepHold, detached", KeepHold{300, true});
   request("ExplainPolicy, a hold",
           PolicyQuestion{0, 0, {}, PolicyQuestion::Control{ControlAction::kHold, "/cache"}});
 

@@ -82,13 +82,22 @@ void ControlSession::handle(std::uint64_t id, const wire::KeepHold& request) {
   auto& server = *context_->server;
   auto& owned = context_->owned;
   const bool is_new = owned.try_emplace(request.id).second;
-  if (auto error = server.core().keep_hold(request.id, who_.uid, server.now())) {
+  auto& core = server.core();
+  if (auto error = request.detach ? core.detach_hold(request.id, who_.uid, server.now())
+                                  : core.keep_hold(request.id, who_.uid, server.now())) {
     if (is_new) owned.erase(request.id);
     return respond(id, *error);
   }
   // Another connection that had it has it no more.
-  if (const auto own = owned.find(request.id); own != owned.end()) own->second = {this, true, true};
-  log_hold("operator took up a hold", request.id);
+  if (const auto own = owned.find(request.id); own != owned.end()) {
+    if (request.detach) {
+      owned.erase(own);
+    } else {
+      own->second = {this, true, true};
+    }
+  }
+  log_hold(request.detach ? "operator left a hold to its time" : "operator took up a hold",
+           request.id);
   respond_when_kept(id, hold_answer(request.id));
 }
 

@@ -126,6 +126,9 @@ class ControlClient {
   // From now on a leased hold of the same user belongs to this connection: after the broker
   // restarted.
   HoldInfo keep_hold(HoldId id);
+  // From now on a leased hold of the same user belongs to no connection: it ends with its time, or
+  // with end_hold(). On disk when this returns.
+  HoldInfo detach_hold(HoldId id);
   // What the broker remembers, also of before it restarted.
   HistoryPage history(const HistoryQuery& query = {});
   // Calls `on_event` for everything that happens until `tick` returns false or the broker goes away
