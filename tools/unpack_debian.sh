@@ -23,7 +23,7 @@ rm -rf "${dir:?}"/{done,root,bin,packages}
 mkdir "$dir/root" "$dir/bin" "$dir/packages"
 
 # The download may be root's own: apt's user cannot write here.
-apt=(timeout 100 apt-get -q -o APT::Sandbox::User=root -o Acquire::http::Timeout=15
+apt=(timeout 60 apt-get -q -o APT::Sandbox::User=root -o Acquire::http::Timeout=15
   -o Acquire::Retries=1 -o Dir::Log="$dir")
 fetch() {
   local wanted libraries

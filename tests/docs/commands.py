@@ -1,4 +1,5 @@
 """Runs commands for what checks the documentation."""
+import os
 import pathlib
 import subprocess
 
@@ -25,10 +26,15 @@ def runs(command):
 
 
 def unpack_debian(build):
-    """Debian's daemons, which are not installed. Returns where they are, and "" or why not."""
-    done = subprocess.run([str(TREE / "tools/unpack_debian.sh"), str(build / "debian")], text=True,
-                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
-    said = " ".join(done.stdout.split())
-    if done.returncode not in (0, 77):
-        raise Failed(f"tools/unpack_debian.sh: status {done.returncode}: {said}")
-    return build / "debian/bin", said
+    """Debian's daemons, which are not installed. Returns where they are, and "" or why not, which a
+    script that starts itself again does not find out twice.
+    """
+    name = "MUSTER_NO_DEBIAN"
+    if name not in os.environ:
+        done = subprocess.run([str(TREE / "tools/unpack_debian.sh"), str(build / "debian")], text=True,
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+        said = " ".join(done.stdout.split())
+        if done.returncode not in (0, 77):
+            raise Failed(f"tools/unpack_debian.sh: status {done.returncode}: {said}")
+        os.environ[name] = said
+    return build / "debian/bin", os.environ[name]

@@ -24,7 +24,7 @@ import schema
 import scratch
 import transcript
 from blocks import blocks_of
-from commands import Failed, run
+from commands import Failed, run, unpack_debian
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ["README.md", "HACKING.md", "CHANGELOG.md", "tests/README.md"]
@@ -102,9 +102,12 @@ def wrong_of_page(file):
 
 
 class Documentation:
-    def __init__(self, build, namespace_problem):
-        """`namespace_problem`: why no block can write to the tree; empty: they can."""
+    def __init__(self, build, namespace_problem, debian):
+        """`namespace_problem`: why no block can write to the tree; empty: they can. `debian`: where
+        Debian's daemons are, and why they are not.
+        """
         self.build = build
+        self.debian, self.debian_problem = debian
         self.namespace_problem = namespace_problem
         self.bin = build / "bin"
         self.usage = run([str(TREE / "dev"), "help"])
@@ -243,13 +246,16 @@ class Documentation:
     def typed(self, block):
         if self.namespace_problem:
             return f"skipped: {self.namespace_problem}"
+        if self.debian_problem and re.search(r"^[$>] *(nginx|logrotate)\b", block.text, re.MULTILINE):
+            return f"skipped: {self.debian_problem}"
         environment = clean_environment()
-        environment["PATH"] = f"{self.bin}:{environment['PATH']}"
+        environment["PATH"] = f"{self.bin}:{self.debian}:{environment['PATH']}"
         with tempfile.TemporaryDirectory() as sockets:
             for name in ("MUSTER_SOCKET_DIR", "STATE_DIRECTORY", "XDG_CONFIG_HOME"):
                 environment[name] = sockets
-            wrong = list(transcript.wrong_of(block.text, PLAYED_READER, cwd=sockets,
-                                             env=environment))
+            # What an installed nginx has.
+            prelude = f"{PLAYED_READER}\nmkdir -p /var/lib/nginx\n"
+            wrong = list(transcript.wrong_of(block.text, prelude, cwd=sockets, env=environment))
         if wrong:
             raise Failed("\n".join(wrong))
         return "typed, and compared"
@@ -296,8 +302,10 @@ def clean_environment():
 
 
 def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    debian = unpack_debian(build)
     namespace_problem = scratch.enter()
-    documentation = Documentation(pathlib.Path(sys.argv[1]).resolve(), namespace_problem)
+    documentation = Documentation(build, namespace_problem, debian)
     files = sys.argv[2:] or [*FILES, *(str(path.relative_to(TREE))
                                        for path in sorted((TREE / "docs").glob("**/*.md")))]
     failures = 0

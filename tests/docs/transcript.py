@@ -6,6 +6,17 @@ import re
 import subprocess
 
 MARK = "--- that was all ---"
+# A web server writes its log after it has answered: whether its workers have nothing to do.
+AT_REST = """
+at_rest() {
+  local job child
+  for job in $(jobs -p); do
+    for child in $(cat "/proc/$job/task/$job/children"); do
+      grep -q ') S ' "/proc/$child/stat" || return 1
+    done
+  done
+}
+"""
 
 
 def steps_of(text):
@@ -23,17 +34,21 @@ def steps_of(text):
 
 def script_of(steps, prelude):
     """Shell: runs each command, with a mark behind what it prints."""
-    lines = [prelude, "set +eu"]
+    lines = [prelude, AT_REST, "set +eu"]
     for command, _ in steps:
-        lines.append(command)
-        service = re.search(r"--service (\S+).*&$", command)
+        lines += [command, "status=$?"]
+        service = re.search(r"(?:--service|muster-let-go) (\S+).*&$", command)
         if re.match(r"musterd\b.*&$", command):
             lines.append("ready musterctl ping")
         elif service:
             lines.append(f"ready shows {service[1]}")
+        elif command.startswith("curl "):
+            lines.append("ready at_rest")
+        elif re.match(r"nginx\b.*&$", command):  # it listens before it has workers
+            lines.append("ready grep -q . /proc/$!/task/$!/children")
         elif command.endswith("&"):
             lines.append("until [ \"$(cat /proc/$!/comm)\" != bash ]; do :; done")
-        lines.append(f"echo '{MARK}'")
+        lines.append(f"echo '{MARK}'; (exit $status)")
     return "\n".join(lines)
 
 
