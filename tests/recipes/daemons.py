@@ -153,8 +153,12 @@ class Daemons(Place):
         """Of all generations, the oldest first."""
         log = pathlib.Path(log)
         found = []
-        older = sorted(log.parent.glob(f"{log.name}.*"),
-                       key=lambda path: -int(path.name.removeprefix(f"{log.name}.").split(".")[0]))
+        # "log.1.gz" is younger than "log.2.gz", and "log-1" older than "log-2".
+        def age(path):
+            mark, number = re.match(r"([.-])(?:\d+-)?(\d+)", path.name.removeprefix(log.name)).groups()
+            return -int(number) if mark == "." else int(number)
+
+        older = sorted(log.parent.glob(f"{log.name}[.-]*"), key=age)
         for path in (*older, log):
             data = path.read_bytes()
             text = gzip.decompress(data) if path.suffix == ".gz" else data
