@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <sys/mount.h>
+#include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "muster/control.h"
@@ -15,6 +17,7 @@
 
 #include "musterctl/broadcast_run.h"
 #include "musterctl/hold_lease.h"
+#include "musterctl/holder_look.h"
 #include "musterctl/holders_text.h"
 #include "musterctl/program.h"
 #include "musterctl/report_text.h"
@@ -97,9 +100,16 @@ class UmountCommand : public Command {
       report_error(to.console, to.common.json, "REFUSED", kNoHolds);
       return kRefused;
     }
-    const int error = ::umount2(path_.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+    // Its own working directory must not keep it busy.
+    static_cast<void>(::chdir("/"));
     std::optional<HolderScan> scan;
+    int error = unmount();
     if (error == EBUSY) scan = look(client);
+    if (scan &&
+        scan->verdict == HolderVerdict::kClear) {  // whoever kept it busy has gone, or hides
+      error = unmount();
+      scan = error == EBUSY ? std::optional(look_again(client)) : std::nullopt;
+    }
     say(to, *report, error, scan);
     HoldLease lease(to, std::move(client),
                     {{report->broadcast_id, report->result.operation, true}});
@@ -125,16 +135,47 @@ class UmountCommand : public Command {
     }
   }
 
-  // With the broker's eyes if it sees, which know backends, else with musterctl's own.
+  [[nodiscard]] int unmount() const {
+    return ::umount2(path_.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+  }
+
+  // With the broker's eyes and with its own: the broker leaves out this process and its children,
+  // which keep a mount busy like anybody else.
   [[nodiscard]] HolderScan look(ControlClient& client) const {
+    std::vector<HolderScan> own{os::scan_holders(path_)};
+    name_backends(client, own);
+    HolderScan scan;
     try {
-      HolderScan scan = client.holders(path_, os::own_mount_namespace());
-      if (scan.problem.empty()) return scan;
-    } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): this process looks itself
+      scan = look_by_broker(client, path_);
+    } catch (const ControlFailure& failure) {
+      scan.problem = failure.error().message;
     }
-    os::ScanBounds bounds;
-    bounds.without_self = true;
-    return os::scan_holders(path_, bounds);
+    if (!scan.problem.empty()) return std::move(own.front());
+    for (Holder& one : own.front().holders) {
+      const bool is_listed =
+          std::any_of(scan.holders.begin(), scan.holders.end(), [&](const Holder& known) {
+            return known.pid == one.pid && known.started == one.started &&
+                   known.object == one.object;
+          });
+      if (is_listed) continue;
+      if (!one.possibly) scan.verdict = HolderVerdict::kHeld;
+      if (one.possibly && scan.verdict == HolderVerdict::kClear) {
+        scan.verdict = HolderVerdict::kUnknown;
+      }
+      scan.holders.push_back(std::move(one));
+    }
+    return scan;
+  }
+
+  // The kernel says that it is busy: "clear" is no answer to that.
+  [[nodiscard]] HolderScan look_again(ControlClient& client) const {
+    HolderScan scan = look(client);
+    if (scan.verdict != HolderVerdict::kClear) return scan;
+    scan.verdict = HolderVerdict::kUnknown;
+    Unseen unseen;
+    unseen.what = "the kernel says that it is busy: it is held by something that was not seen";
+    scan.unseen.push_back(std::move(unseen));
+    return scan;
   }
 
   void say(const Invocation& to, const BroadcastReport& report, int error,

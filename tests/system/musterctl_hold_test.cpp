@@ -245,6 +245,63 @@ TEST_F(MusterctlUmount, NamesWhoKeepsItBusyAndWhatWouldEndThat) {
   EXPECT_EQ(ctl({"umount", "-q", path()}).status, 0);
 }
 
+// The caller's own processes keep a mount busy like anybody else.
+TEST_F(MusterctlUmount, NamesWhatTheCallerItselfHasThere) {
+  mount_at(path());
+  backend("cache");
+  const std::string umount = program("musterctl") + " umount --wait 1ms " + path();
+  const auto ask = [&](const std::string& script) {
+    return run_program({"/bin/sh", "-c", script}, inside());
+  };
+  const Finished child =
+      ask("cd " + path() + "; sleep 1000 >&- 2>&- & cd /; echo child $!; exec " + umount);
+  std::smatch pid;
+  ASSERT_TRUE(std::regex_search(child.out, pid, std::regex("^child ([0-9]+)\n"))) << child.out;
+  EXPECT_EQ(child.status, 6) << child.err;
+  EXPECT_TRUE(std::regex_search(
+      child.out, std::regex('\n' + pid[1].str() + " .* sleep .* 1 working directory ")))
+      << child.out;
+  EXPECT_EQ(child.out.find("Clear"), std::string::npos) << child.out;
+  ask("kill -9 " + pid[1].str());
+
+  const Finished shell = ask("cd " + path() + " && " + umount + "; exit $?");
+  EXPECT_EQ(shell.status, 6) << shell.err;
+  EXPECT_TRUE(std::regex_search(shell.out, std::regex("\n[0-9]+ .* sh .* 1 working directory ")))
+      << shell.out;
+
+  const Finished itself = ask("exec 9> " + path() + "/log; exec " + umount);
+  EXPECT_EQ(itself.status, 6) << itself.err;
+  EXPECT_TRUE(std::regex_search(itself.out, std::regex("\n[0-9]+ .* musterctl .* 1 descriptor ")))
+      << itself.out;
+
+  // Its working directory it can leave.
+  const Finished left = ask("cd " + path() + " && exec " + umount);
+  EXPECT_EQ(left.status, 0) << left.out << left.err;
+}
+
+TEST_F(MusterctlUmount, ABusyMountIsNeverClear) {
+  mount_at(path());
+  ProcessOptions options = inside();
+  options.before_exec = [before = options.before_exec, to = path()] {
+    return before() && ::chdir(to.c_str()) == 0;
+  };
+  Process hidden({"/bin/sh", "-c", "echo here; kill -STOP $$"}, options);
+  hidden.wait_for("here");
+  // Nobody who lives in these mounts sees it any more.
+  mount_at("/proc/" + std::to_string(hidden.pid()));
+  const Finished finished = ctl({"umount", "--wait", "1ms", path()});
+  EXPECT_EQ(finished.status, 6) << finished.out;
+  EXPECT_NE(finished.out.find("not seen: the kernel says that it is busy: it is held by something "
+                              "that was not seen\nUnknown: "),
+            std::string::npos)
+      << finished.out;
+  EXPECT_EQ(finished.out.find("Clear"), std::string::npos) << finished.out;
+  const Finished json = ctl({"umount", "--json", "--wait", "1ms", path()});
+  EXPECT_NE(json.out.find("\"verdict\":\"UNKNOWN\""), std::string::npos) << json.out;
+  hidden.end(SIGKILL);
+  EXPECT_EQ(ctl({"umount", "-q", path()}).status, 0);
+}
+
 TEST_F(MusterctlUmount, AsksNobodyWhenSomethingIsMountedBelow) {
   mount_at(path());
   std::filesystem::path below = path() + "/below";
