@@ -8,6 +8,8 @@
 
 #include "musterctl/console.h"
 #include "musterctl/hold_lease.h"
+#include "musterctl/holder_look.h"
+#include "musterctl/holders_text.h"
 #include "musterctl/program.h"
 #include "musterctl/progress.h"
 #include "musterctl/report_text.h"
@@ -48,20 +50,52 @@ std::optional<BroadcastReport> report_to_join(ControlClient& client, const DryRu
   }
 }
 
-int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
-            const BroadcastRequest& request, const std::vector<std::string>& warnings) {
-  const DryRun dry_run = client.dry_run(request);
-  const auto joined = report_to_join(client, dry_run);
-  if (!options.quiet) {
-    const bool selective = !request.selection.empty();
-    to.console.out(to.common.json ? with_warnings(to_json(dry_run), warnings)
-                                  : show_dry_run(request.operation, dry_run, joined, selective));
+// Who has files in use now. One that could not be asked for says why.
+HolderScan holders_now(ControlClient& client, const BroadcastRequest& request) {
+  const std::string& path = request.operation.as_release_handles()->path_prefix;
+  try {
+    return look_by_broker(client, path);
+  } catch (const ControlFailure& failure) {
+    if (failure.kind() != ControlFailure::Kind::kRefused) throw;
+    HolderScan scan;
+    scan.prefix = path;
+    scan.problem = failure.error().message;
+    return scan;
   }
+}
+
+int status_of_dry_run(const BroadcastOptions& options, const DryRun& dry_run,
+                      const std::optional<BroadcastReport>& joined) {
   if (dry_run.backends_unknown || !dry_run.would_fail.empty()) return kNotAllAcked;
   if (dry_run.joins) {
     return joined ? least_exit_status_of(*joined, options.allow_empty) : kNotAllAcked;
   }
   return dry_run.would_ask.empty() && !options.allow_empty ? kNobody : kAllAcked;
+}
+
+int run_dry(const Invocation& to, const BroadcastOptions& options, ControlClient& client,
+            const BroadcastRequest& request, const std::vector<std::string>& warnings) {
+  const DryRun dry_run = client.dry_run(request);
+  const auto joined = report_to_join(client, dry_run);
+  std::optional<HolderScan> held;
+  if (request.verify) held = holders_now(client, request);
+  if (!options.quiet && to.common.json) {
+    std::string json = to_json(dry_run);
+    if (held) {
+      json = JsonObject().members_of(json).raw("holders", to_json(*held)).line();
+      json.pop_back();
+    }
+    to.console.out(with_warnings(json, warnings));
+  } else if (!options.quiet) {
+    const bool selective = !request.selection.empty();
+    to.console.out(show_dry_run(request.operation, dry_run, joined, selective));
+    HoldersStyle style;
+    style.paint = Paint(to.console.out_has_colour());
+    if (held) to.console.out(show_holders(*held, style));
+  }
+  const int status = status_of_dry_run(options, dry_run, joined);
+  const bool is_clear = !held || held->verdict == HolderVerdict::kClear;
+  return status == kAllAcked && !is_clear ? static_cast<int>(kStillHeld) : status;
 }
 
 // Standard output has the id alone, so that a script can read it.
@@ -263,7 +297,7 @@ int run_broadcast(const Invocation& to, const BroadcastOptions& options,
     status = ask_host(to, options, request, warnings, after);
   }
   // Where the host's broker had nobody to ask, the outcomes are the sessions' alone.
-  const bool unproven = request.verify && !options.detach && !after.clear;
+  const bool unproven = request.verify && !options.detach && !options.dry_run && !after.clear;
   if (status == kAllAcked && unproven) status = kStillHeld;
   if (!after.client) return status;
   return hold_until_signal(to, std::move(after), options.quiet, status);

@@ -301,9 +301,9 @@ void BroadcastOptions::check() const {
   if (in_waves() && dry_run) {
     throw UsageError("--dry-run shows no waves: give it without --batch and --first");
   }
-  if (dry_run && (verify || hold)) {
-    throw UsageError(std::string(verify ? "--verify" : "--hold") +
-                     " excludes --dry-run: nothing is released");
+  if (dry_run && hold) throw UsageError("--hold excludes --dry-run: nothing is released");
+  if (dry_run && wait) {
+    throw UsageError("--wait excludes --dry-run: nothing is released that could be waited for");
   }
   if (wait && !verify) throw UsageError("--wait is of --verify: give both");
   if (ttl && !hold) throw UsageError("--ttl is of --hold: give both");

@@ -67,9 +67,72 @@ TEST_F(VerifyCommands, WaitingWithoutVerifyingIsWrongUse) {
   answer_with(acked_and(HolderVerdict::kClear));
   EXPECT_EQ(said({"release-handles", "--wait", "5s", "/usr"}),
             "2 |  | musterctl: --wait is of --verify: give both\n");
-  EXPECT_EQ(said({"release-handles", "--verify", "--dry-run", "/usr"}).substr(0, 1), "2");
+  EXPECT_EQ(said({"release-handles", "--verify", "--wait", "5s", "--dry-run", "/usr"}).substr(0, 1),
+            "2");
   EXPECT_EQ(said({"quiesce", "--verify"}).substr(0, 1), "2");
   EXPECT_EQ(broker->requests(), "");
+}
+
+// Who would be asked comes first in the exit status, as the outcomes do.
+TEST_F(VerifyCommands, ADryRunShowsWhoHasFilesNowAndSendsNothing) {
+  const auto dry = [&](const DryRun& dry_run, const HolderScan& scan,
+                       std::vector<std::string> more) {
+    play([=](Peer& peer, const ControlRequestFrame& frame) {
+      if (std::holds_alternative<wire::StartBroadcast>(frame.message)) return peer.answer(dry_run);
+      if (std::holds_alternative<wire::ListBackends>(frame.message)) {
+        BackendInfo info;
+        info.key = test::key_of("cache");
+        info.pid = 812;
+        return peer.answer(std::vector<BackendInfo>{info});
+      }
+      peer.answer(scan);
+    });
+    more.insert(more.begin(), {"release-handles", "--verify", "--dry-run", "/usr"});
+    std::string text = said(std::move(more));
+    const std::string requests = broker->requests();
+    EXPECT_EQ(requests.find("broadcast release-handles /usr verify=0 dry-run\nholders /usr\n"), 0U)
+        << requests;
+    EXPECT_EQ(requests.find("broadcast"), requests.rfind("broadcast")) << requests;
+    return text;
+  };
+  HolderScan clear;
+  clear.prefix = "/usr";
+  clear.verdict = HolderVerdict::kClear;
+  HolderScan held = clear;
+  held.verdict = HolderVerdict::kHeld;
+  held.holders.emplace_back();
+  held.holders[0].pid = 812;
+  held.holders[0].command = "cached";
+  held.holders[0].held = {{HeldBy::kDescriptor, 1}};
+  held.holders[0].example = "/usr/a";
+  HolderScan unknown = clear;
+  unknown.verdict = HolderVerdict::kUnknown;
+  const DryRun one{{test::key_of("cache")}, {}};
+  DryRun failing = one;
+  failing.would_fail = {
+      test::failure_of("b", 7, BroadcastFailureReason::kBackendError, "disconnected")};
+
+  EXPECT_EQ(dry(one, clear, {}),
+            "0 | release-handles /usr: would ask 1 backend\n"
+            "  ask   cache 1.0.0\n"
+            "Clear: nobody has a file below /usr in use.\n | ");
+  const std::string text = dry(one, held, {});
+  EXPECT_NE(text.find("6 | release-handles /usr: would ask 1 backend\n  ask   cache 1.0.0\nPID"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find(" cache 1.0.0  1 descriptor  /usr/a   musterctl release-handles /usr\n"
+                      "Held: 1 holder has files below /usr in use.\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(dry(one, held, {"-q"}), "6 |  | ");
+  EXPECT_EQ(dry(one, unknown, {"-q"}), "6 |  | ");
+  EXPECT_EQ(dry(failing, held, {"-q"}), "1 |  | ");
+  EXPECT_EQ(dry(DryRun(), held, {"-q"}), "5 |  | ");
+  EXPECT_EQ(dry(DryRun(), held, {"-q", "--allow-empty"}), "6 |  | ");
+  EXPECT_EQ(dry(DryRun(), clear, {"-q", "--allow-empty"}), "0 |  | ");
+  const std::string json = dry(one, held, {"--json"});
+  EXPECT_EQ(json.find("6 | {\"would_ask\":[{"), 0U) << json;
+  EXPECT_NE(json.find("\"holders\":{\"path\":\"/usr\""), std::string::npos) << json;
 }
 
 // It takes no notice of a field that it does not know.

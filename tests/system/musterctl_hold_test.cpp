@@ -40,6 +40,21 @@ TEST_F(MusterctlHold, AVerifiedReleaseEndsWithTheAnswer) {
   EXPECT_TRUE(again.out.ends_with(held.out.substr(held.out.find("\nPID ")))) << again.out;
 }
 
+TEST_F(MusterctlHold, ADryRunShowsWhoHoldsNowAndReleasesNothing) {
+  Process& backend = keeper("cache");
+  const Finished held = ctl({"release-handles", "--verify", "--dry-run", path()});
+  EXPECT_EQ(held.status, 6) << held.err;
+  EXPECT_TRUE(std::regex_search(
+      held.out, std::regex("^release-handles " + path() +
+                           ": would ask 1 backend\n  ask   cache "
+                           "1.0.0\n(.*\n)+[0-9]+ .* cache 1.0.0 .*\nHeld: 1 holder has files ")))
+      << held.out;
+  backend.end();
+  EXPECT_EQ(backend.out().find("operation "), std::string::npos);
+  EXPECT_EQ(ctl({"release-handles", "--verify", "--dry-run", path()}).status, 5);
+  EXPECT_EQ(ctl({"release-handles", "--verify", "--dry-run", "--allow-empty", path()}).status, 0);
+}
+
 TEST_F(MusterctlHold, WaitsUntilWhoReleasesLateIsDone) {
   Child& child = stranger();
   Process musterctl(

@@ -142,8 +142,8 @@ TEST(CommandLine, ThatContradictsItselfIsStatusTwo) {
   const Wrong kRows[] = {
       {{"release-handles", "--wait", "1s", "/usr"}, "--wait is of --verify: give both"},
       {{"release-handles", "--ttl", "1s", "/usr"}, "--ttl is of --hold: give both"},
-      {{"release-handles", "--verify", "--dry-run", "/usr"},
-       "--verify excludes --dry-run: nothing is released"},
+      {{"release-handles", "--verify", "--wait", "1s", "--dry-run", "/usr"},
+       "--wait excludes --dry-run: nothing is released that could be waited for"},
       {{"quiesce", "--hold", "--dry-run"}, "--hold excludes --dry-run: nothing is released"},
       {{"quiesce", "--max-failures", "1"},
        "--max-failures is of --batch and --first: give one of them"},
