@@ -61,6 +61,11 @@ std::optional<ControlError> Broker::State::check(BroadcastRequest& request) cons
     }
   }
   if (request.deadline) request.deadline = BroadcastPolicy(*request.deadline).ack_timeout;
+  if (request.operation.is_preflight() && (request.verify || request.hold)) {
+    return error(ControlError::Code::kInvalid,
+                 std::string("a preflight releases nothing, so it cannot be ") +
+                     (request.verify ? "verified" : "held") + ": ask for that with the operation");
+  }
   if (request.verify && request.operation.as_release_handles() == nullptr) {
     return error(ControlError::Code::kInvalid, "only a release of a path can be verified");
   }

@@ -13,6 +13,7 @@ namespace {
 constexpr auto kOperations = std::to_array<OperationRow>({
     {OperationKind::kReleaseHandles, "release-handles", "release_handles", ControlAction::kRelease},
     {OperationKind::kQuiesce, "quiesce", "quiesce", ControlAction::kQuiesce},
+    {OperationKind::kPreflight, "preflight", "preflight", std::nullopt},
 });
 
 constexpr auto kActions = std::to_array<ActionRow>({
@@ -39,7 +40,8 @@ static_assert(stands_in_order(), "rows stand in the order of their enumerations"
 
 constexpr bool every_operation_has_an_action() {
   for (const OperationRow& row : kOperations) {
-    if (static_cast<std::size_t>(row.action) >= kActions.size()) return false;
+    if (row.action && static_cast<std::size_t>(*row.action) >= kActions.size()) return false;
+    if (!row.action && row.kind != OperationKind::kPreflight) return false;
   }
   return true;
 }
@@ -52,6 +54,12 @@ struct ArgumentText {
   }
   std::string operator()(const Quiesce& quiesce) const {
     return " (" + std::string(to_string(quiesce.reason)) + ')';
+  }
+  std::string operator()(const Preflight& preflight) const {
+    const auto text = [](const auto& about) {
+      return BroadcastOperation::preflight(about).real().to_string();
+    };
+    return " of " + std::visit(text, preflight.about);
   }
   std::string operator()(const UnknownOperation& /*unknown*/) const { return {}; }
 };
@@ -72,6 +80,12 @@ struct Normal {
     return {};
   }
   std::string operator()(const Quiesce& /*quiesce*/) const { return {}; }
+  std::string operator()(const Preflight& /*preflight*/) const {
+    BroadcastOperation real = operation.real();
+    std::string problem = normalize(real);
+    if (problem.empty()) operation = BroadcastOperation::preflight_of(real);
+    return problem;
+  }
   std::string operator()(const UnknownOperation& /*unknown*/) const {
     return unknown_operation_problem();
   }
@@ -84,6 +98,7 @@ struct OperationTexts {
     return {release.path_prefix, release.alias};
   }
   Texts operator()(const Quiesce& /*quiesce*/) const { return {}; }
+  Texts operator()(const Preflight& preflight) const { return std::visit(*this, preflight.about); }
   Texts operator()(const UnknownOperation& /*unknown*/) const { return {}; }
 };
 
@@ -102,6 +117,13 @@ std::span<const OperationRow> all_operations() noexcept { return kOperations; }
 const OperationRow* row_of(OperationKind kind) noexcept {
   const auto index = static_cast<std::size_t>(kind);
   return index < kOperations.size() ? &kOperations.at(index) : nullptr;
+}
+
+std::optional<ControlAction> action_of(const BroadcastOperation& operation) noexcept {
+  if (operation.about_release() != nullptr) return row_of(OperationKind::kReleaseHandles)->action;
+  if (operation.about_quiesce() != nullptr) return row_of(OperationKind::kQuiesce)->action;
+  const OperationRow* row = row_of(operation.kind());
+  return row == nullptr ? std::nullopt : row->action;
 }
 
 std::span<const ActionRow> all_actions() noexcept { return kActions; }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,9 +18,10 @@ namespace muster {
 
 struct OperationRow {
   OperationKind kind = OperationKind::kUnknown;
-  std::string_view name;   // in texts, and the command of musterctl: "release-handles"
+  std::string_view name;   // in texts: "release-handles"; where it has one, musterctl's command
   std::string_view field;  // of each oneof `operation` on the wire, and in JSON: "release_handles"
-  ControlAction action = ControlAction::kLook;  // that policy must allow to the operator
+  // That policy must allow to the operator. Nothing: that of the operation that it is about.
+  std::optional<ControlAction> action;
 };
 
 struct ActionRow {
@@ -33,6 +35,8 @@ struct ActionRow {
 [[nodiscard]] std::span<const OperationRow> all_operations() noexcept;
 // Null for the unknown one.
 [[nodiscard]] const OperationRow* row_of(OperationKind kind) noexcept;
+// What policy must allow to whoever asks for it; nothing for the unknown one.
+[[nodiscard]] std::optional<ControlAction> action_of(const BroadcastOperation& operation) noexcept;
 // In the order of ControlAction.
 [[nodiscard]] std::span<const ActionRow> all_actions() noexcept;
 

@@ -163,6 +163,7 @@ class BackendCore {
   void on(wire::Cancel& cancel, BroadcastId id);
   void hand_over(OutgoingOperation& operation, std::chrono::milliseconds left);
   void refuse(BroadcastId id, BroadcastFailureReason reason, std::string detail);
+  void answer_at_once(BroadcastId id, Answer answer);
   void drop(Running::iterator in_hand) noexcept;
   [[nodiscard]] bool make_room();
   [[nodiscard]] Running::iterator find(RequestRef request);

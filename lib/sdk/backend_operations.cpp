@@ -35,10 +35,13 @@ void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
     detail += registration_.sdk_version;
     return refuse(id, BroadcastFailureReason::kUnsupportedOperation, std::move(detail));
   }
-  if (!port_.handles(operation.operation)) {
+  const BroadcastOperation real = operation.operation.real();
+  if (!port_.handles(real)) {
     return refuse(id, BroadcastFailureReason::kUnsupportedOperation,
-                  "this backend has no handler for " + operation.operation.to_string());
+                  "this backend has no handler for " + real.to_string());
   }
+  // Only of a preflight: nothing speaks against what it can do.
+  if (!port_.handles(operation.operation)) return answer_at_once(id, Ack{});
   if (!make_room()) {
     std::string detail("this backend has ");
     detail += std::to_string(kMaxInHand);
@@ -85,9 +88,12 @@ void BackendCore::drop(Running::iterator in_hand) noexcept {
 
 // No handler is asked.
 void BackendCore::refuse(BroadcastId id, BroadcastFailureReason reason, std::string detail) {
-  Failure failure{reason, std::move(detail)};
-  port_.send({id, failure});
-  answers_.remember(id, std::move(failure), connection_);
+  answer_at_once(id, Failure{reason, std::move(detail)});
+}
+
+void BackendCore::answer_at_once(BroadcastId id, Answer answer) {
+  send_answer(id, answer);
+  answers_.remember(id, std::move(answer), connection_);
 }
 
 // False when there is none: all that is in hand is waited for.

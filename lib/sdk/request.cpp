@@ -35,25 +35,27 @@ BroadcastId Request::broadcast_id() const noexcept { return state_->message.broa
 
 const BroadcastOperation& Request::operation() const noexcept { return state_->message.operation; }
 
+bool Request::is_preflight() const noexcept { return operation().is_preflight(); }
+
 std::string_view Request::path_prefix() const noexcept {
-  const ReleaseHandles* release = operation().as_release_handles();
+  const ReleaseHandles* release = operation().about_release();
   return release == nullptr ? std::string_view() : std::string_view(release->path_prefix);
 }
 
 std::string_view Request::path_alias() const noexcept {
-  const ReleaseHandles* release = operation().as_release_handles();
+  const ReleaseHandles* release = operation().about_release();
   return release == nullptr ? std::string_view() : std::string_view(release->alias);
 }
 
 bool Request::covers(std::string_view path) const {
-  const ReleaseHandles* release = operation().as_release_handles();
+  const ReleaseHandles* release = operation().about_release();
   if (release == nullptr) return false;
   return path_is_under(release->path_prefix, path) ||
          (!release->alias.empty() && path_is_under(release->alias, path));
 }
 
 QuiesceReason Request::reason() const noexcept {
-  const Quiesce* quiesce = operation().as_quiesce();
+  const Quiesce* quiesce = operation().about_quiesce();
   return quiesce == nullptr ? QuiesceReason::kMaintenance : quiesce->reason;
 }
 

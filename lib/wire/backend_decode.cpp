@@ -80,6 +80,7 @@ std::string read_message(const v1::Operation& in, OutgoingOperation& operation) 
   const bool is_known = operation_from_proto(in, content).empty();
   operation.operation = is_known ? std::move(*content) : BroadcastOperation::unknown();
   operation.ack_timeout = milliseconds(in.ack_timeout_ms());
+  if (operation.operation.is_preflight()) return {};  // nothing is held for it, whatever is there
   if (in.has_hold_id()) operation.hold_id = in.hold_id();
   operation.hold_expires_unix_ms = in.hold_expires_unix_ms();
   return {};

@@ -19,13 +19,17 @@ using Selectors = google::protobuf::RepeatedPtrField<v1::Selector>;
 constexpr Shape::Field kSelectorFields[]{{1, &kPlainShape}};
 constexpr Shape kSelector{kSelectorFields};
 
+constexpr Shape::Field kPreflightFields[]{{1, &kPlainShape, true}, {2, &kPlainShape, true}};
+constexpr Shape kPreflight{kPreflightFields};
+
 constexpr auto kStartBroadcastFields = [] {
   std::array<Shape::Field, kStartFields.size() + 3> fields{};
   fields.back() = {v1::StartBroadcast::kSelectionFieldNumber, &kSelector};
   fields[kStartFields.size()] = {v1::StartBroadcast::kVerifyFieldNumber, &kPlainShape};
   fields[kStartFields.size() + 1] = {v1::StartBroadcast::kHoldFieldNumber, &kPlainShape};
   for (std::size_t i = 0; i < kStartFields.size(); ++i) {
-    fields[i] = {kStartFields[i], &kPlainShape, true};
+    const bool is_preflight = kStartFields[i] == v1::StartBroadcast::kPreflightFieldNumber;
+    fields[i] = {kStartFields[i], is_preflight ? &kPreflight : &kPlainShape, true};
   }
   return fields;
 }();

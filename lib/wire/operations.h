@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "muster/access.h"
@@ -24,6 +25,7 @@ namespace muster::wire {
 inline constexpr std::array kStartFields{
     static_cast<int>(v1::StartBroadcast::kReleaseHandlesFieldNumber),
     static_cast<int>(v1::StartBroadcast::kQuiesceFieldNumber),
+    static_cast<int>(v1::StartBroadcast::kPreflightFieldNumber),
 };
 static_assert(kStartFields.size() == BroadcastOperation::kKnown, "each operation has its field");
 
@@ -41,6 +43,19 @@ inline void put_quiesce(const Quiesce& quiesce, v1::Quiesce& out) {
 
 // As it is asked for.
 template <typename Proto>
+struct PutOperation;
+// What a preflight is about.
+template <>
+struct PutOperation<v1::Preflight> {
+  v1::Preflight& out;
+
+  void operator()(const ReleaseHandles& release) const {
+    out.mutable_release_handles()->set_path_prefix(release.path_prefix);
+    out.mutable_release_handles()->set_alias(release.alias);
+  }
+  void operator()(const Quiesce& quiesce) const { put_quiesce(quiesce, *out.mutable_quiesce()); }
+};
+template <typename Proto>
 struct PutOperation {
   Proto& out;
 
@@ -49,12 +64,16 @@ struct PutOperation {
     out.mutable_release_handles()->set_alias(release.alias);
   }
   void operator()(const Quiesce& quiesce) const { put_quiesce(quiesce, *out.mutable_quiesce()); }
+  void operator()(const Preflight& preflight) const {
+    std::visit(PutOperation<v1::Preflight>{*out.mutable_preflight()}, preflight.about);
+  }
   void operator()(const UnknownOperation& /*unknown*/) const {}
 };
 
 // As it is shown.
+template <typename Proto>
 struct ShowOperation {
-  v1::ReportedOperation& out;
+  Proto& out;
 
   void operator()(const ReleaseHandles& release) const {
     auto& shown = *out.mutable_release_handles();
@@ -66,6 +85,10 @@ struct ShowOperation {
     if (shown.alias() != release.alias) shown.set_alias_bytes(release.alias);
   }
   void operator()(const Quiesce& quiesce) const { put_quiesce(quiesce, *out.mutable_quiesce()); }
+  void operator()(const Preflight& preflight) const {
+    std::visit(ShowOperation<v1::ReportedOperation::Asked>{*out.mutable_preflight()},
+               preflight.about);
+  }
   void operator()(const UnknownOperation& /*unknown*/) const {}
 };
 
@@ -83,26 +106,46 @@ std::string operation_from_proto(const Proto& in, std::optional<BroadcastOperati
       return {};
     case Proto::kQuiesce:
       return take_quiesce(in.quiesce(), operation);
-    case Proto::OPERATION_NOT_SET:
+    default:
       break;
+  }
+  if constexpr (!std::is_same_v<Proto, v1::Preflight>) {
+    if (in.operation_case() == Proto::kPreflight) {
+      auto problem = operation_from_proto(in.preflight(), operation);
+      if (problem.empty()) operation = BroadcastOperation::preflight_of(*operation);
+      return problem;
+    }
   }
   return unknown_operation_problem();
 }
 
 inline void to_proto(const BroadcastOperation& operation, v1::ReportedOperation& out) {
-  std::visit(ShowOperation{out}, operation.content());
+  std::visit(ShowOperation<v1::ReportedOperation>{out}, operation.content());
+}
+
+inline BroadcastOperation release_of(const v1::ReportedOperation::Release& shown) {
+  return BroadcastOperation::release_handles(
+      shown.path_prefix_bytes().empty() ? shown.path_prefix() : shown.path_prefix_bytes(),
+      shown.alias_bytes().empty() ? shown.alias() : shown.alias_bytes());
 }
 
 inline std::string from_proto(const v1::ReportedOperation& in,
                               std::optional<BroadcastOperation>& operation) {
   switch (in.operation_case()) {
-    case v1::ReportedOperation::kReleaseHandles: {
-      const auto& shown = in.release_handles();
-      const bool as_shown = shown.path_prefix_bytes().empty();
-      operation = BroadcastOperation::release_handles(
-          as_shown ? shown.path_prefix() : shown.path_prefix_bytes(),
-          shown.alias_bytes().empty() ? shown.alias() : shown.alias_bytes());
+    case v1::ReportedOperation::kReleaseHandles:
+      operation = release_of(in.release_handles());
       return {};
+    case v1::ReportedOperation::kPreflight: {
+      const auto& asked = in.preflight();
+      if (asked.has_release_handles()) {
+        operation = BroadcastOperation::preflight_of(release_of(asked.release_handles()));
+        return {};
+      }
+      if (asked.has_quiesce() && take_quiesce(asked.quiesce(), operation).empty()) {
+        operation = BroadcastOperation::preflight_of(*operation);
+        return {};
+      }
+      break;
     }
     case v1::ReportedOperation::kQuiesce:
       if (take_quiesce(in.quiesce(), operation).empty()) return {};

@@ -49,10 +49,14 @@ Behaviour read_behaviour(const std::string& option, const std::string& text) {
   return parsed.behaviour;
 }
 
-// "--on-release"
-std::string behaviour_option(std::size_t operation) {
-  return "--on-" + std::string(to_string(all_operations()[operation].action));
+// "release"
+std::string word_of(std::size_t operation) {
+  const OperationRow& row = all_operations()[operation];
+  return std::string(row.action ? to_string(*row.action) : row.name);
 }
+
+// "--on-release"
+std::string behaviour_option(std::size_t operation) { return "--on-" + word_of(operation); }
 
 std::vector<Behaviour> read_behaviours(const std::string& option,
                                        const std::vector<std::string>& texts) {
@@ -139,10 +143,9 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000));
   for (std::size_t i = 0; i < raw.on.size(); ++i) {
-    const std::string word(to_string(all_operations()[i].action));
     raw.on.at(i) = {"ack"};
     app.add_option(behaviour_option(i), raw.on.at(i),
-                   "what it does when asked to " + word +
+                   "what it does when asked to " + word_of(i) +
                        " (ack); repeated: the n-th time the n-th, then the last")
         ->type_name("B")
         ->allow_extra_args(false)

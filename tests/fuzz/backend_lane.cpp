@@ -108,6 +108,8 @@ BroadcastRequest request(Input& input) {
     auto& hold = asked.hold.emplace();
     hold.leased = input.choose(2) == 0;
     if (input.choose(2) == 0) hold.ttl = kTimes[input.choose(kTimes.size())];
+  } else if (input.choose(8) == 7) {
+    asked.operation = BroadcastOperation::preflight_of(asked.operation);
   }
   return asked;
 }

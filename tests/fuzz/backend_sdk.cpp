@@ -81,7 +81,16 @@ class SdkStage {
   BackendHandlers handlers() {
     BackendHandlers all;
     const auto missing = input_.byte();
-    const auto operation = [this](Request& request) { handle(request); };
+    const auto operation = [this](Request& request) {
+      port_.promise(!request.is_preflight(), "a preflight reaches no handler of an operation");
+      handle(request);
+    };
+    if ((missing & 4U) == 0) {
+      all.on(OperationKind::kPreflight) = [this](Request& request) {
+        port_.promise(request.is_preflight(), "an operation reaches no handler of preflights");
+        handle(request);
+      };
+    }
     if ((missing & 1U) == 0) all.on(OperationKind::kReleaseHandles) = operation;
     if ((missing & 2U) == 0) all.on(OperationKind::kQuiesce) = operation;
     all.cancel = [this](BroadcastId) { meddle(); };
@@ -217,7 +226,9 @@ class SdkStage {
         }
         said.ack_timeout = kSdkTimes[input_.choose(kSdkTimes.size())];
         said.deadline_unix_ms = input_.choose(3) == 0 ? 0 : port_.now_unix_ms();
-        if (input_.choose(2) == 0) said.hold_id = id;
+        const auto more = input_.choose(3);
+        if (more == 0) said.hold_id = id;
+        if (more == 2) said.operation = BroadcastOperation::preflight_of(said.operation);
         return wire::encode(said);
       }
       case 4:

@@ -180,6 +180,9 @@ class ControlStage {
       const auto text = std::string(input_.bytes(input_.byte()));
       start.request.selection.push_back(Selector::parse(text).selector);
     }
+    if ((more & 128U) != 0) {
+      start.request.operation = BroadcastOperation::preflight_of(start.request.operation);
+    }
     return start;
   }
 

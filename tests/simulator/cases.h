@@ -41,7 +41,12 @@ enum class Case : std::uint8_t {
   kQuiesced,
   kResumed,
   kResumedWhileAway,
-  kStillQuiesced,  // one of several quiesces ended
+  kStillQuiesced,         // one of several quiesces ended
+  kPreflightAcked,        // a backend would, and nothing follows from it
+  kPreflightAckedLate,    // the same, after its time
+  kPreflightRedelivered,  // it came back and was asked again whether it would
+  kPreflightHeld,         // it was asked for with a hold or a proof, and refused
+  kPreflightOtherKey,     // its operation key is a real request's, or the reverse
   kForgotten,
   kRefusedListed,      // a process was refused, and is listed
   kRefusedAgain,       // and tried again

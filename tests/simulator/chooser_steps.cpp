@@ -98,6 +98,7 @@ Step Chooser::start(const Simulation& simulation) {
   Step step{StepKind::kStart, {std::int64_t(simulation.shell().next_id()), 0, -1, 0, 0, 0}};
   if (rng_.chance(10)) step.args[0] += rng_.below(3);
   step.args[1] = rng_.chance(95) ? rng_.below(kGoodOperations) : rng_.below(kOperations);
+  if (rng_.chance(12)) step.args[1] = kFirstPreflight + rng_.below(kPreflights);
   if (!one_budget_ && rng_.chance(50)) {
     step.args[2] = rng_.pick(std::array<std::int64_t, 6>{0, 1, 30, 250, 5000, kMaxU32});
   }

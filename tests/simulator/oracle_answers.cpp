@@ -55,6 +55,7 @@ void Oracle::answer(std::uint32_t connection, BroadcastId id, const Failure* fai
     settle(cast->second, *asked, OutcomeKind::kFailure, failure->reason, Cause::kAnswer, now);
   } else {
     // Rule: the backend acks in time: an ack. Rule: one that acked a quiesce is quiesced.
+    if (cast->second.operation.is_preflight()) cases_.saw(Case::kPreflightAcked);
     quiesced(*by_serial(backend->serial), cast->second, now);
     hold_acked(cast->second, *by_serial(backend->serial));
     settle(cast->second, *asked, OutcomeKind::kAck, {}, Cause::kAnswer, now);
@@ -62,6 +63,8 @@ void Oracle::answer(std::uint32_t connection, BroadcastId id, const Failure* fai
 }
 
 void Oracle::quiesced(Backend& backend, const Cast& cast, Now now) {
+  // Rule: an ack of a preflight only says that the backend would: it is not quiesced by that.
+  if (cast.operation.is_preflight()) return;
   const auto* quiesce = cast.operation.as_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kBrokerShutdown) return;
   cases_.saw(Case::kQuiesced);
@@ -111,6 +114,7 @@ void Oracle::stray(const Backend& backend, BroadcastId id, const Failure* failur
   ++counters.late_answers;
   if (cast->second.state == BroadcastState::kVerifying) cases_.saw(Case::kVerifyingAcked);
   if (failure == nullptr) {
+    if (cast->second.operation.is_preflight()) cases_.saw(Case::kPreflightAckedLate);
     quiesced(*by_serial(backend.serial), cast->second, now);
     hold_acked(cast->second, *by_serial(backend.serial));
   }

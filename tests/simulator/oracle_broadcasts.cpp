@@ -63,6 +63,10 @@ std::variant<core::Started, Code> Oracle::start(BroadcastId next, Wish wish, Now
       // Whoever asks for a proof or a hold must not be given a broadcast without.
       const bool same = used.operation == *choice.accepted && used.selection == wish.selection &&
                         used.verify == wish.verify && used.hold == wish.hold;
+      // Rule: a preflight is another request than what it asks about: neither joins the other.
+      if (used.operation.is_preflight() != choice.accepted->is_preflight()) {
+        cases_.saw(Case::kPreflightOtherKey);
+      }
       if (!same) return Code::kKeyConflict;
       if (used.restored) cases_.saw(Case::kKeyAfterRestart);
       const auto known = find_report(used.id);

@@ -25,6 +25,11 @@ void Oracle::tell(Event::Kind kind, const Hold& hold, std::string_view detail) {
 // --- beginning
 
 std::optional<Code> Oracle::check_hold(const Wish& wish) const {
+  // Rule: a preflight releases nothing: there is nothing to prove and nothing to hold.
+  if (operation_of(wish.operation).accepted->is_preflight() && (wish.verify || wish.hold)) {
+    cases_.saw(Case::kPreflightHeld);
+    return Code::kInvalid;
+  }
   // Rule: only of a release the kernel can say something.
   const bool is_release = operation_of(wish.operation).accepted->as_release_handles() != nullptr;
   if (wish.verify && !is_release) return Code::kInvalid;

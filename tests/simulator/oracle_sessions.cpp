@@ -248,6 +248,7 @@ void Oracle::registration(std::uint32_t connection, std::uint64_t request, const
       }
       ++asked.redeliveries;
       ++counters.redeliveries;
+      if (cast.operation.is_preflight()) cases_.saw(Case::kPreflightRedelivered);
       tell(Event::Kind::kRedelivered, cast, asked);
     }
   }

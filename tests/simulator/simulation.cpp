@@ -43,6 +43,22 @@ void Simulation::start_broker() {
   broker_ = std::make_unique<core::Broker>(config_, shell_);
 }
 
+// What the core would be if it took the ack of a preflight for that of a quiesce.
+void Simulation::quiesce_who_would(core::SavedState& saved) const {
+  for (const auto& [id, cast] : oracle_->casts()) {
+    const auto* quiesce = cast.operation.is_preflight() ? cast.operation.about_quiesce() : nullptr;
+    if (quiesce == nullptr) continue;
+    for (const auto& asked : cast.asked) {
+      if (asked.outcome != OutcomeKind::kAck) continue;
+      for (auto& slot : saved.registry.slots) {
+        if (slot.enrolment == nullptr || slot.enrolment->key() != key_of(asked.key)) continue;
+        slot.quiesced.reserve();
+        slot.quiesced.add({id, quiesce->reason, false, at().unix_ms, nullptr});
+      }
+    }
+  }
+}
+
 // The run goes on as if nothing had happened: nothing is sent, nobody is told, and what is armed is
 // what was armed before.
 void Simulation::save_and_restore() {
@@ -62,6 +78,7 @@ void Simulation::save_and_restore() {
   if (is_wrong(WrongTransition::kSaveForgetsQuiesces)) {
     for (auto& slot : saved.registry.slots) slot.quiesced.clear();
   }
+  if (is_wrong(WrongTransition::kPreflightQuiesces)) quiesce_who_would(saved);
   if (is_wrong(WrongTransition::kSaveForgetsHolds)) saved.holds = {};
   for (auto& [id, hold] : saved.holds.all()) {
     if (is_wrong(WrongTransition::kSaveForgetsHeld)) hold.members.clear();

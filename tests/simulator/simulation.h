@@ -80,6 +80,9 @@ enum class WrongTransition : std::uint8_t {
   kSaveForgetsHolds,     // the core is saved: nothing is held
   kSaveForgetsHeld,      // the core is saved: nobody believes in a hold
   kSaveForgetsHolders,   // the core is saved before each scan: every holder is news
+  kPreflightQuiesces,    // a backend would quiesce: it is quiesced
+  kPreflightJoins,       // a preflight has the key of a real request: it joins that
+  kPreflightHolds,       // a preflight is asked for with a hold: it begins
 };
 
 // Something that is wrong on purpose, to see that it is found.
@@ -181,6 +184,7 @@ class Simulation {
   // What the broker that starts there knows of those of the roster: who may live.
   void look_up(std::vector<Oracle::Backend>& roster, std::int64_t place);
   void save_and_restore();
+  void quiesce_who_would(core::SavedState& saved) const;
   [[nodiscard]] bool is_wrong(WrongTransition what) const { return fault_.transition == what; }
   void start_broker();
 

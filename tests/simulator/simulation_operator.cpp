@@ -43,6 +43,13 @@ bool Simulation::start(const Step& step) {
   call([&] {
     if (is_wrong(WrongTransition::kDeadlineIsIgnored)) request.deadline.reset();
     if (is_wrong(WrongTransition::kUserIsIgnored)) by.reset();
+    const auto* refused = std::get_if<ControlError::Code>(&should);
+    const bool joins = refused != nullptr && *refused == ControlError::Code::kKeyConflict &&
+                       is_wrong(WrongTransition::kPreflightJoins);
+    const bool holds = request.hold && is_wrong(WrongTransition::kPreflightHolds);
+    if (request.operation.is_preflight() && (joins || holds)) {
+      request.operation = request.operation.real();
+    }
     if (is_wrong(WrongTransition::kTimeIsLonger) && request.hold && request.hold->ttl) {
       *request.hold->ttl += milliseconds(1);
     }

@@ -44,6 +44,11 @@ OperationChoice release(std::string path, std::string normal) {
           BroadcastOperation::release_handles(std::move(normal))};
 }
 
+OperationChoice preflight(std::string path, std::string normal) {
+  return {BroadcastOperation::preflight(ReleaseHandles{std::move(path), {}}),
+          BroadcastOperation::preflight(ReleaseHandles{std::move(normal), {}})};
+}
+
 OperationChoice refused(std::string path) {
   return {BroadcastOperation::release_handles(std::move(path)), std::nullopt};
 }
@@ -146,6 +151,10 @@ const OperationChoice& operation_of(std::int64_t operation) {
       refused("var/cache"),
       refused(std::string("/a\0b", 4)),
       release('/' + std::string(4000, 'p'), '/' + std::string(4000, 'p')),
+      preflight("/var/cache/x", "/var/cache/x"),
+      preflight("//var/cache/./x/", "/var/cache/x"),
+      {BroadcastOperation::preflight(Quiesce{}), BroadcastOperation::preflight(Quiesce{})},
+      {BroadcastOperation::preflight(ReleaseHandles{"var/cache", {}}), std::nullopt},
   }};
   return entry(kTable, operation);
 }

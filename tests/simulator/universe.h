@@ -44,10 +44,13 @@ struct OperationChoice {
   BroadcastOperation asked;
   std::optional<BroadcastOperation> accepted;
 };
-inline constexpr std::uint32_t kOperations = 9;
+inline constexpr std::uint32_t kOperations = 13;
 inline constexpr std::uint32_t kGoodOperations = 5;  // the first of them
 inline constexpr std::uint32_t kMaintenance = 4;     // a quiesce
 inline constexpr std::uint32_t kLongPath = 8;        // few holds have room for it
+// Of a release, of the same spelled in another way, of a quiesce, and one that must be refused.
+inline constexpr std::uint32_t kFirstPreflight = 9;
+inline constexpr std::uint32_t kPreflights = 4;
 [[nodiscard]] const OperationChoice& operation_of(std::int64_t operation);
 
 // Who may hold something: the first bits of `who` say which of them do, kPossibly of which that is

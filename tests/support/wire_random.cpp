@@ -64,6 +64,12 @@ Labels WireRandom::labels() {
 }
 
 BroadcastOperation WireRandom::operation() {
+  if (up_to(4) == 0)
+    return BroadcastOperation::preflight(Quiesce{any(QuiesceReason::kMaintenance)});
+  if (up_to(4) == 0) {
+    return BroadcastOperation::preflight(
+        ReleaseHandles{'/' + bytes(200), chance() ? bytes(9) : ""});
+  }
   if (chance()) return BroadcastOperation::quiesce(any(QuiesceReason::kMaintenance));
   return BroadcastOperation::release_handles('/' + (chance() ? bytes(200) : text(200)));
 }
@@ -122,8 +128,10 @@ OutgoingOperation WireRandom::outgoing() {
   outgoing.operation = operation();
   outgoing.ack_timeout = ms();
   outgoing.deadline_unix_ms = number();
-  if (chance()) outgoing.hold_id = number();
-  if (chance()) outgoing.hold_expires_unix_ms = number();
+  if (!outgoing.operation.is_preflight()) {  // which has no hold
+    if (chance()) outgoing.hold_id = number();
+    if (chance()) outgoing.hold_expires_unix_ms = number();
+  }
   outgoing.traceparent = text(60);
   outgoing.tracestate = text(kMaxTraceBytes);
   return outgoing;

@@ -22,7 +22,8 @@ namespace {
 
 std::vector<BroadcastOperation> one_of_each() {
   return {BroadcastOperation::release_handles("/cache"),
-          BroadcastOperation::quiesce(QuiesceReason::kMaintenance)};
+          BroadcastOperation::quiesce(QuiesceReason::kMaintenance),
+          BroadcastOperation::preflight(ReleaseHandles{"/cache", {}})};
 }
 
 TEST(OperationTable, HasARowForEachOperationAndNoneForTheUnknownOne) {
@@ -43,6 +44,14 @@ TEST(OperationTable, HasARowForEachOperationAndNoneForTheUnknownOne) {
 TEST(OperationTable, SaysWhatPolicyMustAllow) {
   EXPECT_EQ(row_of(OperationKind::kReleaseHandles)->action, ControlAction::kRelease);
   EXPECT_EQ(row_of(OperationKind::kQuiesce)->action, ControlAction::kQuiesce);
+  EXPECT_EQ(row_of(OperationKind::kPreflight)->action, std::nullopt);
+  EXPECT_EQ(action_of(BroadcastOperation::release_handles("/a")), ControlAction::kRelease);
+  EXPECT_EQ(action_of(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)),
+            ControlAction::kQuiesce);
+  EXPECT_EQ(action_of(BroadcastOperation::preflight(ReleaseHandles{"/a", {}})),
+            ControlAction::kRelease);
+  EXPECT_EQ(action_of(BroadcastOperation::preflight(Quiesce{})), ControlAction::kQuiesce);
+  EXPECT_EQ(action_of(BroadcastOperation::unknown()), std::nullopt);
   std::string words;
   for (const ActionRow& row : all_actions()) words.append(row.word).append(" ");
   EXPECT_EQ(words, "look release quiesce cancel inspect hold ");
@@ -60,6 +69,28 @@ TEST(OperationTable, NamesTheFieldsOfTheSchema) {
     for (int i = 0; i < oneof->field_count(); ++i) of_schema.insert(oneof->field(i)->name());
     EXPECT_EQ(of_schema, fields) << message;
   }
+}
+
+// Whoever asks whether it is a release or a quiesce must not take a preflight for one.
+TEST(OperationTable, APreflightIsNeitherAReleaseNorAQuiesce) {
+  const auto release = BroadcastOperation::release_handles("/srv/cache", "/cache");
+  const auto quiesce = BroadcastOperation::quiesce(QuiesceReason::kMaintenance);
+  for (const BroadcastOperation& real : {release, quiesce}) {
+    const auto preflight = BroadcastOperation::preflight_of(real);
+    EXPECT_TRUE(preflight.is_preflight());
+    EXPECT_FALSE(real.is_preflight());
+    EXPECT_EQ(preflight.as_release_handles(), nullptr);
+    EXPECT_EQ(preflight.as_quiesce(), nullptr);
+    EXPECT_FALSE(preflight == real);
+    EXPECT_EQ(preflight.real(), real);
+    EXPECT_EQ(real.real(), real);
+    EXPECT_EQ(preflight.about_release() != nullptr, real.as_release_handles() != nullptr);
+    EXPECT_EQ(preflight.about_quiesce() != nullptr, real.as_quiesce() != nullptr);
+    EXPECT_EQ(preflight.to_string(), "preflight of " + real.to_string());
+    EXPECT_TRUE(BroadcastOperation::preflight_of(preflight).is_unknown()) << "of a preflight";
+  }
+  EXPECT_EQ(BroadcastOperation::preflight_of(release).about_release()->alias, "/cache");
+  EXPECT_TRUE(BroadcastOperation::preflight_of(BroadcastOperation::unknown()).is_unknown());
 }
 
 TEST(OperationTable, EachOperationIsACommandOfItsName) {
@@ -102,6 +133,12 @@ TEST(OperationTable, PolicyIsAskedForTheOperationsOwnAction) {
   EXPECT_EQ(asked(quiesce), "quiesce;");
   EXPECT_EQ(asked(quiesce, false, true), "quiesce;hold;");
   EXPECT_EQ(asked(BroadcastOperation::unknown()), "look;");
+  // Who may not do it may not ask either, nor under another name of the path.
+  EXPECT_EQ(asked(BroadcastOperation::preflight_of(release)), "release /a/b;");
+  EXPECT_EQ(asked(BroadcastOperation::preflight_of(quiesce)), "quiesce;");
+  wire::StartBroadcast alias;
+  alias.request.operation = BroadcastOperation::preflight(ReleaseHandles{"/srv", "/x/../y"});
+  EXPECT_EQ(daemon::alias_of(alias), "/y");
 }
 
 TEST(OperationTable, AnOperationIsMadeNormalOrSaysWhyNot) {
@@ -126,6 +163,12 @@ TEST(OperationTable, AnOperationIsMadeNormalOrSaysWhyNot) {
             "the alias: the path \"b\" is relative; give an absolute one, like /b");
   EXPECT_EQ(made(BroadcastOperation::quiesce(QuiesceReason::kMaintenance)),
             "quiesce (maintenance) \"\" \"\"");
+  EXPECT_EQ(made(BroadcastOperation::preflight(ReleaseHandles{"/a//b/", "/x/../y"})),
+            "preflight of release-handles /a/b \"/a/b\" \"/y\"");
+  EXPECT_EQ(made(BroadcastOperation::preflight(ReleaseHandles{"a", {}})),
+            "the path \"a\" is relative; give an absolute one, like /a");
+  EXPECT_EQ(made(BroadcastOperation::preflight(Quiesce{})),
+            "preflight of quiesce (maintenance) \"\" \"\"");
   EXPECT_EQ(made(BroadcastOperation::unknown()), unknown_operation_problem());
 }
 
@@ -135,16 +178,18 @@ TEST(OperationTable, ARequestThatChoosesNoOperationAsksNobody) {
   const core::Now now{core::SteadyTime(std::chrono::hours(1)), 1000};
   const auto started = broker.start_broadcast(BroadcastRequest(), now);
   ASSERT_TRUE(std::holds_alternative<ControlError>(started));
-  EXPECT_EQ(std::get<ControlError>(started).message,
-            "the operation is missing or not known: it must be release_handles or quiesce");
+  EXPECT_EQ(
+      std::get<ControlError>(started).message,
+      "the operation is missing or not known: it must be release_handles, quiesce or preflight");
   EXPECT_TRUE(std::holds_alternative<ControlError>(broker.dry_run(BroadcastRequest(), now)));
 
   // On the wire, too.
   wire::ControlRequestDecoder decoder;
   wire::ControlRequestFrame frame;
   const std::string bytes = wire::encode(wire::ControlRequestFrame{1, wire::StartBroadcast{}});
-  EXPECT_EQ(decoder.decode(std::string_view(bytes).substr(wire::kHeaderBytes), frame),
-            "the operation is missing or not known: it must be release_handles or quiesce");
+  EXPECT_EQ(
+      decoder.decode(std::string_view(bytes).substr(wire::kHeaderBytes), frame),
+      "the operation is missing or not known: it must be release_handles, quiesce or preflight");
 }
 
 }  // namespace

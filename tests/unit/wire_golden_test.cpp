@@ -104,6 +104,16 @@ TEST_F(WireGoldenBackendLane, EveryMessage) {
   expires.hold_id = 302;
   expires.hold_expires_unix_ms = 1'700'000'600'000;
   from_broker("Operation, a hold that expires", 302, expires, encode(expires));
+  OutgoingOperation would_release;
+  would_release.broadcast_id = 303;
+  would_release.operation = BroadcastOperation::preflight(ReleaseHandles{"/srv/cache", "/cache"});
+  would_release.ack_timeout = 5s;
+  from_broker("Operation, preflight of a release", 303, would_release, encode(would_release));
+  OutgoingOperation would_quiesce;
+  would_quiesce.broadcast_id = 304;
+  would_quiesce.operation = BroadcastOperation::preflight(Quiesce{});
+  would_quiesce.ack_timeout = 5s;
+  from_broker("Operation, preflight of a quiesce", 304, would_quiesce, encode(would_quiesce));
   const HoldEnded ended{5, HoldEnd::kExpired};
   from_broker("HoldEnded", 0, ended, encode(ended));
   const HoldEnded resumed{301, HoldEnd::kResumed};
@@ -176,6 +186,14 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   bounded.request.operation = BroadcastOperation::release_handles("/srv/cache", "/cache");
   bounded.request.deadline = 9s;
   request("StartBroadcast, alias and deadline", bounded);
+  StartBroadcast preflight;
+  preflight.request.operation =
+      BroadcastOperation::preflight(ReleaseHandles{"/srv/cache", "/cache"});
+  preflight.request.deadline = 9s;
+  request("StartBroadcast, preflight of a release", preflight);
+  StartBroadcast would_quiesce;
+  would_quiesce.request.operation = BroadcastOperation::preflight(Quiesce{});
+  request("StartBroadcast, preflight of a quiesce", would_quiesce);
   request("Resume", Resume{300, {Selector::parse("service=a").selector}});
   request("ForgetBackend", ForgetBackend{golden_key("zccache", {}, "~4242")});
   request("GetReport", GetReport{300, true});
@@ -195,6 +213,14 @@ TEST_F(WireGoldenControlLane, EveryMessage) {
   request("FindHolders", FindHolders{"/cache/\xFF", 4'026'531'841});
   request("CANCEL", Cancel{});
 
+  BroadcastReport would(BroadcastOperation::preflight(ReleaseHandles{"/cache/\xFF", "/c"}));
+  would.broadcast_id = 303;
+  would.state = BroadcastState::kFinished;
+  would.result.acks = {{golden_key("zccache")}};
+  response("BroadcastReport, preflight of a release", would);
+  BroadcastReport would_all(BroadcastOperation::preflight(Quiesce{}));
+  would_all.broadcast_id = 304;
+  response("BroadcastReport, preflight of a quiesce", would_all);
   response("ControlError", ControlError{ControlError::Code::kInterrupted, "the broker restarted"});
   response("Pong", Pong{"0.1.0", 4242});
   response("BroadcastAccepted", BroadcastAccepted{300, 5, 1, true});

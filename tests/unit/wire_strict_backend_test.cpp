@@ -11,6 +11,7 @@
 
 #include "support/wire_frames.h"
 #include "wire/backend_lane.h"
+#include "wire/framing.h"
 
 namespace muster::wire {
 namespace {
@@ -316,10 +317,57 @@ TEST(WireStrictBackend, AnOperationThatIsNotKnownIsTakenAsUnknown) {
   EXPECT_TRUE(is_unknown(message));
   message.mutable_operation()->mutable_quiesce()->set_reason(static_cast<v1::Quiesce::Reason>(9));
   EXPECT_TRUE(is_unknown(message));
+  // A preflight of nothing that is known.
+  message.mutable_operation()->mutable_preflight();
+  EXPECT_TRUE(is_unknown(message));
+  message.mutable_operation()->mutable_preflight()->mutable_quiesce();
+  EXPECT_TRUE(is_unknown(message));
+  ASSERT_TRUE(message.mutable_operation()->mutable_preflight()->ParseFromString(
+      std::string("\xA2\x06\x00", 3)));  // field 100
+  EXPECT_TRUE(is_unknown(message));
   // A whole message of tomorrow that asks for an answer.
   v1::BrokerMessage tomorrow;
   ASSERT_TRUE(tomorrow.ParseFromString(std::string("\xA2\x06\x00", 3)));  // field 100
   EXPECT_TRUE(is_unknown(tomorrow));
+}
+
+// What an SDK sees that was built before there were preflights: no operation that it knows, which
+// it answers as unsupported. It must never see the release that is asked about.
+TEST(WireStrictBackend, APreflightHasNoReleaseForAnOlderSdk) {
+  OutgoingOperation sent;
+  sent.broadcast_id = 7;
+  for (const auto& operation : {BroadcastOperation::preflight(ReleaseHandles{"/a", "/b"}),
+                                BroadcastOperation::preflight(Quiesce{})}) {
+    sent.operation = operation;
+    const std::string bytes = encode(sent);
+    v1::Frame frame;
+    ASSERT_TRUE(frame.ParseFromString(bytes.substr(kHeaderBytes)));
+    v1::BrokerMessage message;
+    ASSERT_TRUE(message.ParseFromString(frame.payload()));
+    EXPECT_FALSE(message.operation().has_release_handles());
+    EXPECT_FALSE(message.operation().has_quiesce());
+    EXPECT_TRUE(message.operation().has_preflight());
+    EXPECT_FALSE(message.operation().has_hold_id());
+  }
+}
+
+// It promises nothing, so there is nothing to hold.
+TEST(WireStrictBackend, APreflightHasNoHoldWhateverIsSent) {
+  v1::BrokerMessage message;
+  auto& operation = *message.mutable_operation();
+  operation.mutable_preflight()->mutable_release_handles()->set_path_prefix("/a");
+  operation.set_ack_timeout_ms(250);
+  operation.set_hold_id(7);
+  operation.set_hold_expires_unix_ms(9);
+  BrokerFrame frame;
+  const auto sent = frame_of(kBackendLane, kRequest, message.SerializeAsString());
+  EXPECT_EQ(BrokerFrameDecoder().decode(sent.SerializeAsString(), frame), "");
+  const auto* read = std::get_if<OutgoingOperation>(&frame.message);
+  ASSERT_NE(read, nullptr);
+  EXPECT_EQ(read->operation, BroadcastOperation::preflight(ReleaseHandles{"/a", {}}));
+  EXPECT_EQ(read->ack_timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(read->hold_id, std::nullopt);
+  EXPECT_EQ(read->hold_expires_unix_ms, 0u);
 }
 
 TEST(WireStrictBackend, WhatANewerBrokerTellsIsTaken) {

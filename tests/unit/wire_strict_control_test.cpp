@@ -74,6 +74,34 @@ TEST(WireStrictControl, TwoOperationsInOneBroadcastAreRefused) {
   EXPECT_EQ(by_control(start(one) + start(other)), kSetTwice);
 }
 
+TEST(WireStrictControl, APreflightIsOfOneOperation) {
+  const auto start = [](const std::string& fields) {
+    return "\x12" + std::string(1, static_cast<char>(fields.size())) + fields;
+  };
+  v1::StartBroadcast release;
+  release.mutable_release_handles()->set_path_prefix("/a");
+  v1::StartBroadcast preflight;
+  preflight.mutable_preflight()->mutable_release_handles()->set_path_prefix("/a");
+  v1::StartBroadcast other;
+  other.mutable_preflight()->mutable_quiesce()->set_reason(v1::Quiesce::MAINTENANCE);
+  const std::string one = preflight.SerializeAsString();
+  EXPECT_EQ(by_control(start(one)), "taken");
+  EXPECT_EQ(by_control(start(other.SerializeAsString())), "taken");
+  // A real one beside it, or two that are asked about, in one message or in pieces.
+  EXPECT_EQ(by_control(start(one + release.SerializeAsString())), kSetTwice);
+  EXPECT_EQ(by_control(start(release.SerializeAsString() + one)), kSetTwice);
+  EXPECT_EQ(by_control(start(one + other.SerializeAsString())), kSetTwice);
+  EXPECT_EQ(by_control(start(one) + start(other.SerializeAsString())), kSetTwice);
+  // Of nothing.
+  v1::StartBroadcast nothing;
+  nothing.mutable_preflight();
+  EXPECT_EQ(by_control(start(nothing.SerializeAsString())),
+            "the operation is missing or not known: it must be release_handles, quiesce or "
+            "preflight");
+  nothing.mutable_preflight()->mutable_quiesce();
+  EXPECT_NE(by_control(start(nothing.SerializeAsString())), "taken") << "for no reason";
+}
+
 BroadcastRequest broadcast_of(const std::string& payload) {
   ControlRequestFrame out;
   const std::string frame = frame_of(kControlLane, kRequest, payload).SerializeAsString();
@@ -201,7 +229,7 @@ TEST(WireStrictControl, EachRequestIsTakenOrRefusedWithItsSentence) {
       {"a cancel with a payload", frame_of(kControlLane, kCancel, "x"),
        "a CANCEL frame must have no payload; this one's length is 1"},
       {"no operation", request_in(kRequest, broadcast_without_operation()),
-       "the operation is missing or not known: it must be release_handles or quiesce"},
+       "the operation is missing or not known: it must be release_handles, quiesce or preflight"},
       {"a request", request_in(kRequest, ping()), "taken"},
       {"a request as an event", request_in(kEvent, ping()),
        "a request must come in a frame of kind REQUEST, not EVENT"},

@@ -21,12 +21,13 @@ struct ActsOf {
   Acts operator()(const wire::StartBroadcast& start) const {
     // A dry run as well: it says what the real one would do.
     const BroadcastRequest& request = start.request;
-    const OperationRow* row = row_of(request.operation.kind());
-    if (row == nullptr) return look();  // the core refuses it
-    if (const auto* release = request.operation.as_release_handles()) {
+    // A preflight as well: who may not release may not ask either.
+    const auto action = action_of(request.operation);
+    if (!action) return look();  // the core refuses it
+    if (const auto* release = request.operation.about_release()) {
       path = normalize_path_prefix(release->path_prefix).path;
     }
-    Acts acts{ControlAct{row->action, path}};
+    Acts acts{ControlAct{*action, path}};
     if (request.verify) acts.push_back(ControlAct{ControlAction::kInspect, {}});
     if (request.hold) acts.push_back(ControlAct{ControlAction::kHold, {}});
     return acts;
@@ -66,7 +67,7 @@ std::vector<ControlAct> acts_of(const decltype(wire::ControlRequestFrame::messag
 
 std::string alias_of(const decltype(wire::ControlRequestFrame::message)& request) {
   const auto* start = std::get_if<wire::StartBroadcast>(&request);
-  const auto* release = start == nullptr ? nullptr : start->request.operation.as_release_handles();
+  const auto* release = start == nullptr ? nullptr : start->request.operation.about_release();
   if (release == nullptr || release->alias.empty()) return {};
   // One that is none is refused by the core.
   return normalize_path_prefix(release->alias).path;

@@ -23,7 +23,7 @@ std::optional<ControlError> problem_of(const wire::StartBroadcast& start) {
                         "a hold that ends with its connection cannot be detached from it: wait for "
                         "the result, or give the hold a time instead"};
   }
-  const auto* quiesce = request.operation.as_quiesce();
+  const auto* quiesce = request.operation.about_quiesce();
   if (quiesce == nullptr || quiesce->reason == QuiesceReason::kMaintenance) return std::nullopt;
   return ControlError{
       ControlError::Code::kInvalid,

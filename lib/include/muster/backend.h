@@ -123,6 +123,9 @@ class Request {
 
   [[nodiscard]] BroadcastId broadcast_id() const noexcept;
   [[nodiscard]] const BroadcastOperation& operation() const noexcept;
+  // It is only asked whether it would: see Backend::on_preflight(). What follows (path, reason) is
+  // then that of the operation that is asked about.
+  [[nodiscard]] bool is_preflight() const noexcept;
   // Of a release: absolute, lexically normal, symbolic links resolved. Empty for a quiesce.
   [[nodiscard]] std::string_view path_prefix() const noexcept;
   // The same as the operator spelled it, where that differs; else empty.
@@ -216,6 +219,12 @@ class Backend {
     on(OperationKind::kReleaseHandles, std::move(handler));
   }
   void on_quiesce(Handler handler) { on(OperationKind::kQuiesce, std::move(handler)); }
+  // Asked before an operation, for an operator who wants nothing to be released unless everybody
+  // would: acknowledging says "I would", reject() why not, and neither does anything. It is not
+  // bound by that, and the operation itself may never come. Without this handler the answer is an
+  // ack where the operation has a handler. An operation without one is UnsupportedOperation here,
+  // too. A preflight never reaches the other handlers.
+  void on_preflight(Handler handler) { on(OperationKind::kPreflight, std::move(handler)); }
   void on_cancel(CancelHandler handler);  // nobody waits for that broadcast's answer any more
   void on_state(StateHandler handler);
   // At each registration, before anything else; with an empty list when there are none.

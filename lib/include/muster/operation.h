@@ -36,6 +36,16 @@ struct Quiesce {
   friend bool operator==(const Quiesce&, const Quiesce&) = default;
 };
 
+// Say whether you would carry it out. Nobody releases a file or stops to take work for it: an ack
+// says "I would", a failure why not. An operation of its own, so that whoever does not know it
+// answers that it is not supported, instead of doing what it asks about.
+struct Preflight {
+  using About = std::variant<ReleaseHandles, Quiesce>;
+  About about;
+
+  friend bool operator==(const Preflight&, const Preflight&) = default;
+};
+
 // What a newer broker asks and this version does not know: answered UnsupportedOperation.
 struct UnknownOperation {
   friend bool operator==(const UnknownOperation&, const UnknownOperation&) = default;
@@ -53,13 +63,13 @@ enum class ControlAction : std::uint8_t {
 [[nodiscard]] std::string_view to_string(ControlAction action) noexcept;
 
 // Which operation it is, in the order of BroadcastOperation::Content.
-enum class OperationKind : std::uint8_t { kReleaseHandles, kQuiesce, kUnknown };
+enum class OperationKind : std::uint8_t { kReleaseHandles, kQuiesce, kPreflight, kUnknown };
 
 // One lifecycle operation.
 class BroadcastOperation {
  public:
   // The unknown one is the last.
-  using Content = std::variant<ReleaseHandles, Quiesce, UnknownOperation>;
+  using Content = std::variant<ReleaseHandles, Quiesce, Preflight, UnknownOperation>;
   // How many operations this version knows.
   static constexpr std::size_t kKnown = std::variant_size_v<Content> - 1;
 
@@ -70,7 +80,15 @@ class BroadcastOperation {
   [[nodiscard]] static BroadcastOperation quiesce(QuiesceReason reason) {
     return BroadcastOperation(Quiesce{reason});
   }
-
+  [[nodiscard]] static BroadcastOperation preflight(Preflight::About about) {
+    return BroadcastOperation(Preflight{std::move(about)});
+  }
+  // Of a release or a quiesce. Of anything else there is none: the unknown operation.
+  [[nodiscard]] static BroadcastOperation preflight_of(const BroadcastOperation& real) {
+    if (const auto* release = real.as_release_handles()) return preflight(*release);
+    if (const auto* quiesce = real.as_quiesce()) return preflight(*quiesce);
+    return unknown();
+  }
   [[nodiscard]] static BroadcastOperation unknown() {
     return BroadcastOperation(UnknownOperation{});
   }
@@ -81,20 +99,44 @@ class BroadcastOperation {
   // For std::visit(): a visitor must take every operation.
   [[nodiscard]] const Content& content() const noexcept { return content_; }
 
-  // Null when the operation is another one: which one, that does not say.
+  // Null when the operation is another one: which one, that does not say. A preflight is neither a
+  // release nor a quiesce.
   [[nodiscard]] const ReleaseHandles* as_release_handles() const noexcept {
     return std::get_if<ReleaseHandles>(&content_);
   }
   [[nodiscard]] const Quiesce* as_quiesce() const noexcept {
     return std::get_if<Quiesce>(&content_);
   }
+  [[nodiscard]] const Preflight* as_preflight() const noexcept {
+    return std::get_if<Preflight>(&content_);
+  }
+  // What it is about: the operation itself, or what a preflight asks about. Null when that is
+  // another one. Not for what follows from an ack: see is_preflight().
+  [[nodiscard]] const ReleaseHandles* about_release() const noexcept {
+    const Preflight* preflight = as_preflight();
+    return preflight != nullptr ? std::get_if<ReleaseHandles>(&preflight->about)
+                                : as_release_handles();
+  }
+  [[nodiscard]] const Quiesce* about_quiesce() const noexcept {
+    const Preflight* preflight = as_preflight();
+    return preflight != nullptr ? std::get_if<Quiesce>(&preflight->about) : as_quiesce();
+  }
+  // The operation that a preflight asks about; of any other one, itself.
+  [[nodiscard]] BroadcastOperation real() const {
+    if (!is_preflight()) return *this;
+    if (const ReleaseHandles* release = about_release()) return BroadcastOperation(*release);
+    return BroadcastOperation(*about_quiesce());
+  }
+
+  // An ack of it is a promise of nothing: nobody has released anything.
+  [[nodiscard]] bool is_preflight() const noexcept { return as_preflight() != nullptr; }
 
   [[nodiscard]] bool is_unknown() const noexcept {
     return std::holds_alternative<UnknownOperation>(content_);
   }
 
-  // For people: "release-handles /var/cache/x", "quiesce (maintenance)". Bytes that are not
-  // printable UTF-8 are shown as \xNN.
+  // For people: "release-handles /var/cache/x", "quiesce (maintenance)", "preflight of quiesce
+  // (maintenance)". Bytes that are not printable UTF-8 are shown as \xNN.
   [[nodiscard]] std::string to_string() const;
 
   friend bool operator==(const BroadcastOperation&, const BroadcastOperation&) = default;
