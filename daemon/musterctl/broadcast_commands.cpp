@@ -1,6 +1,4 @@
 // The commands about broadcasts: release-handles, quiesce, result, cancel, resume.
-#include <stdexcept>
-
 #include "muster/control.h"
 
 #include "model/operation_table.h"
@@ -48,6 +46,7 @@ class ReleaseHandlesCommand : public OperationCommand {
     options_.declare_verify(options);
     options_.declare_hold(options);
     options_.declare_waves(options);
+    options_.declare_ask_first(options);
     options.flag("--as-written",
                  "Do not resolve PATH: ask the backends for it as it is written. Default: resolve "
                  "it, and ask no backend if that fails",
@@ -71,6 +70,7 @@ class ReleaseHandlesCommand : public OperationCommand {
         "  musterctl release-handles --hold --ttl 10m /mnt/a\n"
         "  musterctl release-handles --first label.tier=canary --batch 25% --max-failures 1 "
         "/mnt/a\n"
+        "  musterctl release-handles --ask-first /mnt/a\n"
         "  musterctl release-handles --json . | jq '.result.timeouts'\n"
         "  id=$(musterctl release-handles --detach /mnt/a); musterctl result --wait $id\n");
   }
@@ -101,6 +101,7 @@ class QuiesceCommand : public OperationCommand {
     options_.declare(options);
     options_.declare_hold(options);
     options_.declare_waves(options);
+    options_.declare_ask_first(options);
     options.epilogue(
         "The backends get the reason \"maintenance\". They stay quiesced until musterctl resume, "
         "or\n"
@@ -164,9 +165,10 @@ class ResultCommand : public Command {
     options.flag("-v,--verbose", "List the backends that acked, too, with their times", verbose_);
     declare_quiet(options, quiet_);
     options.epilogue(
-        "The exit status is that of the broadcast and its verification; 1 while it runs. Late "
-        "answers\n"
-        "are listed and change nothing.\n"
+        "The exit status is that of the broadcast and its verification; 1 while it runs, and 1 of "
+        "a\n"
+        "preflight (--ask-first), which releases nothing. Late answers are listed and change "
+        "nothing.\n"
         "\n"
         "Examples:\n"
         "  musterctl result\n"

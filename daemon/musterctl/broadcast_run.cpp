@@ -6,6 +6,7 @@
 
 #include "muster/json.h"
 
+#include "musterctl/ask_first.h"
 #include "musterctl/console.h"
 #include "musterctl/hold_lease.h"
 #include "musterctl/holder_look.h"
@@ -284,6 +285,16 @@ int stopped_waiting(const Invocation& to, const HowFar& far, int signal) {
 int run_broadcast(const Invocation& to, const BroadcastOptions& options,
                   BroadcastOperation operation, const std::vector<std::string>& warnings) {
   options.check();
+  if (options.ask_first) {
+    // Where a quiesce is held, and in waves, the sessions are left out.
+    const bool leaves_out_sessions =
+        options.in_waves() || (options.hold && operation.as_quiesce() != nullptr);
+    return run_after_asking(to, options, operation,
+                            !leaves_out_sessions && asks_sessions(to, options),
+                            [&](const Invocation& real, const BroadcastOptions& left) {
+                              return run_broadcast(real, left, operation, warnings);
+                            });
+  }
   warn(to, options, warnings);
   const BroadcastRequest request = options.request(std::move(operation));
   if (options.in_waves()) return run_waves(to, options, request, warnings);

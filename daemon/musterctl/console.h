@@ -41,6 +41,26 @@ class Console {
   [[nodiscard]] virtual bool out_has_colour() const = 0;
 };
 
+// Stands in front of another one; all that is not overridden goes there.
+class ConsoleInFront : public Console {
+ public:
+  explicit ConsoleInFront(Console& console) : console_(console) {}
+
+  void out(std::string_view text) override { console_.out(text); }
+  void err(std::string_view text) override { console_.err(text); }
+  void progress(std::string_view text) override { console_.progress(text); }
+  [[nodiscard]] bool out_failed() const override { return console_.out_failed(); }
+  [[nodiscard]] bool err_failed() const override { return console_.err_failed(); }
+  [[nodiscard]] bool out_is_closed() const override { return console_.out_is_closed(); }
+  [[nodiscard]] bool out_reader_gone() const override { return console_.out_reader_gone(); }
+  [[nodiscard]] bool err_is_live() const override { return console_.err_is_live(); }
+  [[nodiscard]] std::size_t err_columns() const override { return console_.err_columns(); }
+  [[nodiscard]] bool out_has_colour() const override { return console_.out_has_colour(); }
+
+ protected:
+  Console& console_;
+};
+
 // Which of the standard streams were open when the process began.
 struct StandardStreams {
   bool out_was_open = true;

@@ -24,10 +24,16 @@ bool is_clear(const BroadcastReport& report) {
   return report.verification && report.verification->scan.verdict == HolderVerdict::kClear;
 }
 
+int status_of_preflight(const BroadcastReport& report, bool allow_empty) {
+  if (report.state != BroadcastState::kFinished) return kNotAllAcked;
+  return status_of_outcomes(report, allow_empty);
+}
+
 int exit_status_of(const BroadcastReport& report, bool allow_empty, bool verify) {
   if (report.interrupted || !is_over(report.state)) return kNotAllAcked;
   const int status = status_of_outcomes(report, allow_empty);
   if (status != kAllAcked) return status;
+  if (report.result.operation.is_preflight()) return kNotAllAcked;
   if (report.hold && is_violated(*report.hold)) return kStillHeld;
   return !(verify || report.verify) || is_clear(report) ? kAllAcked : kStillHeld;
 }

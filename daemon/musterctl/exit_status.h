@@ -30,8 +30,11 @@ enum ExitStatus : int {
 // that an older broker does not know of, shows nothing.
 [[nodiscard]] bool is_clear(const BroadcastReport& report);
 
-// The status of a broadcast with this report. `verify`: it was asked for, also if the broker is too
-// old to know of it.
+// Of a preflight: 0 when everybody would.
+[[nodiscard]] int status_of_preflight(const BroadcastReport& report, bool allow_empty);
+
+// The status of a broadcast with this report. Never 0 of a preflight: nothing was released.
+// `verify`: it was asked for, also if the broker is too old to know of it.
 [[nodiscard]] int exit_status_of(const BroadcastReport& report, bool allow_empty,
                                  bool verify = false);
 

@@ -284,7 +284,19 @@ void BroadcastOptions::declare_waves(Options& options) {
       true);
 }
 
+void BroadcastOptions::declare_ask_first(Options& options) {
+  options.flag("--ask-first",
+               "First ask every backend only whether it would. If one objects, or does not answer, "
+               "nothing is released, and the exit status is 1",
+               ask_first);
+}
+
 void BroadcastOptions::check() const {
+  if (ask_first && (dry_run || detach)) {
+    throw UsageError(
+        std::string("--ask-first excludes ") +
+        (dry_run ? "--dry-run, which asks nobody" : "--detach, which waits for nobody"));
+  }
   if (max_failures && !in_waves()) {
     throw UsageError("--max-failures is of --batch and --first: give one of them");
   }

@@ -79,6 +79,7 @@ struct BroadcastOptions {
   bool verify = false;
   std::optional<std::chrono::milliseconds> wait;  // of --verify
   bool hold = false;                              // --hold or --ttl
+  bool ask_first = false;
   std::optional<std::chrono::milliseconds> ttl;
   std::optional<Amount> batch;
   std::optional<Amount> max_failures;
@@ -94,6 +95,8 @@ struct BroadcastOptions {
   void declare_hold(Options& options);
   // --batch, --max-failures and --first.
   void declare_waves(Options& options);
+  // --ask-first.
+  void declare_ask_first(Options& options);
   // Throws UsageError where what they say does not go together.
   void check() const;
   // With the trace context of the environment (TRACEPARENT, TRACESTATE), if there is one.

@@ -147,7 +147,7 @@ class ReportText {
 
   std::string text() {
     text_ = report_.result.operation.to_string() + ": " + verdict() + '\n';
-    text_ += joined() + asked_by() + cut_short() + not_durable() + unknown_backends();
+    text_ += preflight() + joined() + asked_by() + cut_short() + not_durable() + unknown_backends();
     list_still_holding();
     list(OutcomeKind::kOpen, "open");
     list(OutcomeKind::kTimeout, "timed out");
@@ -162,6 +162,16 @@ class ReportText {
   }
 
  private:
+  // An ack of a preflight is no more than a word.
+  [[nodiscard]] std::string acked_word() const {
+    return report_.result.operation.is_preflight() ? "would" : "acked";
+  }
+
+  [[nodiscard]] std::string preflight() const {
+    if (!report_.result.operation.is_preflight() || !style_.explain_preflight) return {};
+    return "  backends were only asked whether they would: nothing was released\n";
+  }
+
   [[nodiscard]] std::string verdict() const {
     const BroadcastResult& result = report_.result;
     const std::string acked = std::to_string(result.acks.size()) + " of ";
@@ -183,8 +193,8 @@ class ReportText {
     }
     if (report_.state == BroadcastState::kRunning) {
       return style_.paint.warning("still running after " + after + ": " + acked +
-                                  std::to_string(result.sent_count() + open) + " acked, " +
-                                  std::to_string(open) + " open" + dead) +
+                                  std::to_string(result.sent_count() + open) + " " + acked_word() +
+                                  ", " + std::to_string(open) + " open" + dead) +
              id;
     }
     const std::string sent = std::to_string(result.sent_count() + count_of(kUnknownOutcome));
@@ -194,13 +204,13 @@ class ReportText {
              id;
     }
     if (report_.state == BroadcastState::kCancelled) {
-      return style_.paint.error("cancelled after " + after + ": " + acked + sent + " acked" +
-                                dead) +
+      return style_.paint.error("cancelled after " + after + ": " + acked + sent + " " +
+                                acked_word() + dead) +
              id;
     }
     const int status = status_of_outcomes(report_, false);
     if (status == kNobody) return style_.paint.error(nobody_asked(style_.selective) + dead) + id;
-    const std::string line = acked + sent + " acked in " + after + dead;
+    const std::string line = acked + sent + " " + acked_word() + " in " + after + dead;
     return (status == kAllAcked ? style_.paint.good(line) : style_.paint.error(line)) + id;
   }
 
@@ -320,7 +330,8 @@ class ReportText {
       } else {
         why = outcome_reason(backend);
       }
-      line(outcome_word(backend), kind,
+      const bool would = kind == OutcomeKind::kAck && report_.result.operation.is_preflight();
+      line(would ? "would" : outcome_word(backend), kind,
            shown_backend(backend.key, backend.pid, backend.uid, style_.user) + ": " + why);
     }
     more(count, what);

@@ -54,6 +54,7 @@ struct ReportStyle {
   std::string program = "musterctl";  // that reaches the same broker
   bool joined = false;                // the broadcast was there already: see Event::joined
   bool name_operator = false;         // say who asked
+  bool explain_preflight = true;      // say of a preflight what it is
   bool verify = false;                // asked for: an older broker may not say so
   std::optional<std::chrono::milliseconds> asked_timeout;
   std::optional<std::chrono::milliseconds> deadline;

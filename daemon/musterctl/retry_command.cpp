@@ -92,6 +92,11 @@ class RetryCommand : public Command {
 
   int run(const Invocation& invocation) override {
     const BroadcastReport before = make_client(invocation, !options_.quiet).report(id_);
+    if (before.result.operation.is_preflight()) {
+      throw UsageError("broadcast " + std::to_string(id_) +
+                       " was a preflight (--ask-first), which released nothing: run the command "
+                       "again");
+    }
     if (before.interrupted) {
       throw UsageError("broadcast " + std::to_string(id_) +
                        " was interrupted, and may miss backends: run the command again");

@@ -105,7 +105,9 @@ void SessionAsks::ask(SessionAnswer& answer, const BroadcastRequest& request, bo
         },
         [&] { return !stop_ && events < kMostEvents && SessionClock::now() < until; });
     if (answer.report) {
-      answer.status = exit_status_of(*answer.report, allow_empty);
+      answer.status = request.operation.is_preflight()
+                          ? status_of_preflight(*answer.report, allow_empty)
+                          : exit_status_of(*answer.report, allow_empty);
     } else {
       fail(answer, kUnreachable, "UNREACHABLE", why_stopped(events));
     }
@@ -146,25 +148,15 @@ std::vector<SessionAnswer> SessionAsks::wait(const std::function<bool()>& keep_w
 namespace {
 
 // Keeps what the host's broadcast says on out, so that it becomes a part of the whole.
-class HostConsole : public Console {
+class HostConsole : public ConsoleInFront {
  public:
-  explicit HostConsole(Console& console) : console_(console) {}
+  using ConsoleInFront::ConsoleInFront;
 
   void out(std::string_view text) override { said_ += text; }
-  void err(std::string_view text) override { console_.err(text); }
-  void progress(std::string_view text) override { console_.progress(text); }
-  [[nodiscard]] bool out_failed() const override { return console_.out_failed(); }
-  [[nodiscard]] bool err_failed() const override { return console_.err_failed(); }
-  [[nodiscard]] bool out_is_closed() const override { return console_.out_is_closed(); }
-  [[nodiscard]] bool out_reader_gone() const override { return console_.out_reader_gone(); }
-  [[nodiscard]] bool err_is_live() const override { return console_.err_is_live(); }
-  [[nodiscard]] std::size_t err_columns() const override { return console_.err_columns(); }
-  [[nodiscard]] bool out_has_colour() const override { return console_.out_has_colour(); }
 
   [[nodiscard]] const std::string& said() const noexcept { return said_; }
 
  private:
-  Console& console_;
   std::string said_;
 };
 

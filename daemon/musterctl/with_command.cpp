@@ -13,6 +13,7 @@
 
 #include "muster/text.h"
 
+#include "musterctl/ask_first.h"
 #include "musterctl/broadcast_run.h"
 #include "musterctl/foreground_child.h"
 #include "musterctl/hold_lease.h"
@@ -34,23 +35,15 @@ constexpr milliseconds kUsualWait{5'000};
 constexpr milliseconds kLookAgain{200};
 
 // Standard output belongs to the command.
-class ErrorConsole : public Console {
+class ErrorConsole : public ConsoleInFront {
  public:
-  explicit ErrorConsole(Console& console) : console_(console) {}
+  using ConsoleInFront::ConsoleInFront;
 
-  void out(std::string_view text) override { console_.err(text); }
-  void err(std::string_view text) override { console_.err(text); }
-  void progress(std::string_view text) override { console_.progress(text); }
-  [[nodiscard]] bool out_failed() const override { return console_.err_failed(); }
-  [[nodiscard]] bool err_failed() const override { return console_.err_failed(); }
+  void out(std::string_view text) override { err(text); }
+  [[nodiscard]] bool out_failed() const override { return err_failed(); }
   [[nodiscard]] bool out_is_closed() const override { return false; }
   [[nodiscard]] bool out_reader_gone() const override { return false; }
-  [[nodiscard]] bool err_is_live() const override { return console_.err_is_live(); }
-  [[nodiscard]] std::size_t err_columns() const override { return console_.err_columns(); }
   [[nodiscard]] bool out_has_colour() const override { return false; }
-
- private:
-  Console& console_;
 };
 
 class WithCommand : public Command {
@@ -65,10 +58,16 @@ class WithCommand : public Command {
     if (command_.empty()) {
       throw UsageError(name() + ": name the command behind --, like: musterctl " + example());
     }
+    if (options_.ask_first && force_) {
+      throw UsageError("--ask-first excludes --force: give one of them");
+    }
     ErrorConsole console(invocation.console);
     const Invocation to{invocation.common, console, invocation.interrupted};
     std::vector<BroadcastOperation> operations = find_operations(to);
     if (timeout_) until_ = WithClock::now() + *timeout_;
+    if (const int status = ask_all_first(to, operations); status != kAllAcked) {
+      return not_run(to, status);
+    }
     client_.emplace(make_client(to, false));
     for (BroadcastOperation& operation : operations) {
       const int status = ask(to, std::move(operation));
@@ -95,6 +94,7 @@ class WithCommand : public Command {
         "the kernel's. Default: each backend's own",
         timeout_);
     options.flag("--force", "Run the command also if not everything was released", force_);
+    options_.declare_ask_first(options);
     options.duration("--ttl",
                      "End the hold then, even if the command still runs. Default: when it ends",
                      options_.ttl);
@@ -125,6 +125,16 @@ class WithCommand : public Command {
   [[nodiscard]] std::optional<milliseconds> time_left() const {
     if (!until_) return std::nullopt;
     return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(*until_ - WithClock::now()));
+  }
+
+  int ask_all_first(const Invocation& to, const std::vector<BroadcastOperation>& operations) const {
+    if (!options_.ask_first) return kAllAcked;
+    BroadcastOptions first = options_;
+    first.timeout = time_left();
+    first.deadline = first.timeout;
+    // Where the kernel is asked, nobody who registered is as good as everybody who would.
+    first.allow_empty = verifies();
+    return ask_first(to, first, operations, asks_sessions_too(to)).status;
   }
 
   // Asks for one operation. 0: everything is as it should be.

@@ -83,6 +83,27 @@ TEST_F(MusterctlSessions, AreAskedTooWithOneReportEach) {
   EXPECT_EQ(test::operations(indexer), "operation ID release-handles /usr\n");
 }
 
+TEST_F(MusterctlSessions, AreAskedFirstTooBeforeAnybodyReleases) {
+  Process& host = backend("host");
+  session_broker(self);
+  Process& indexer = session_backend(
+      self, {"--service", "indexer", "--on-preflight", "ack", "--on-preflight", "reject:no"});
+  EXPECT_EQ(ask({"release-handles", "--ask-first", "-q", "/usr"}).status, 0);
+  const Finished finished = ask({"release-handles", "--ask-first", "/usr"});
+  EXPECT_EQ(finished.status, 1) << finished.err;
+  EXPECT_NE(finished.out.find("rejected    indexer"), std::string::npos) << finished.out;
+  EXPECT_TRUE(
+      finished.out.ends_with("Nothing was released: not everybody would in the user sessions.\n"))
+      << finished.out;
+  for (Process* one : {&host, &indexer}) {
+    one->end();
+    EXPECT_EQ(test::operations(*one),
+              "operation ID preflight of release-handles /usr\n"
+              "operation ID release-handles /usr\n"
+              "operation ID preflight of release-handles /usr\n");
+  }
+}
+
 TEST_F(MusterctlSessions, MakeOneExitStatusAndNeverAFalseZero) {
   Process& host = backend("host");
   session_broker(self);

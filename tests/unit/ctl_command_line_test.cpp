@@ -158,6 +158,12 @@ TEST(CommandLine, ThatContradictsItselfIsStatusTwo) {
       {{"quiesce", "--batch", "50%", "--dry-run"},
        "--dry-run shows no waves: give it without --batch and --first"},
       {{"quiesce", "--hold", "--detach"}, "--hold --detach needs --ttl: nobody would end the hold"},
+      {{"quiesce", "--ask-first", "--dry-run"},
+       "--ask-first excludes --dry-run, which asks nobody"},
+      {{"release-handles", "--ask-first", "--detach", "/usr"},
+       "--ask-first excludes --detach, which waits for nobody"},
+      {{"with-quiesced", "--ask-first", "--force", "--", "true"},
+       "--ask-first excludes --force: give one of them"},
       {{"with-released", "/usr"},
        "with-released: name the command behind --, like: musterctl with-released /var/cache/x -- "
        "rm "
