@@ -157,6 +157,10 @@ class PlayedBroker:
     def release(self, request_id, path, hold=b""):
         self.send(REQUEST, field(3, field(1, field(1, path)) + field(3, 60000) + hold), request_id)
 
+    def preflight(self, request_id, path):
+        about = field(1, field(1, path))
+        self.send(REQUEST, field(3, field(6, about) + field(3, 60000)), request_id)
+
     def hold(self, request_id, path):
         self.release(request_id, path, field(4, request_id))
 
@@ -236,7 +240,7 @@ def with_played_broker(source, build):
 
         # An operation of tomorrow as a field of Operation, one as a message, a reason of tomorrow.
         tomorrow = (field(3, field(15, b"") + field(3, 1000)), field(15, b"x"),
-                    field(3, field(2, field(1, 9))))
+                    field(3, field(2, field(1, 9))), field(3, field(6, field(15, b""))))
         for request_id, unknown in enumerate(tomorrow, 40):
             broker.send(REQUEST, unknown, request_id)
             broker.send(REQUEST, unknown, request_id)  # answered on this connection: nothing more
@@ -248,6 +252,8 @@ def with_played_broker(source, build):
 
         broker.release(49, b"/var/cac")
         broker.expect("a path that is not above the file", ack(49))
+        broker.preflight(48, b"/var/cache")  # it closes nothing, as the next answer shows
+        broker.expect("whether it would", ack(48, None))
         broker.release(50, b"/var/cache")
         broker.expect("the path above it", ack(50, 1))
         broker.release(50, b"/var/cache")  # sent on this connection already: no second answer

@@ -50,7 +50,9 @@ PROGRAMS = {"bench": "muster-bench"}
 PRELUDE = """
 #include <string_view>
 struct Cache { void close_files_below(std::string_view) {} };
-struct Server { void drain() {} void resume() {} void run() {} };
+struct Server {
+  void drain() {} void resume() {} void run() {} bool is_building() { return false; }
+};
 static Cache cache;
 static Server server;
 """
