@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLastScan{2'000};
 constexpr milliseconds kUsualWait{5'000};
 constexpr milliseconds kLookAgain{200};
+constexpr milliseconds kStartTick{10};  // of the start time of a process
 
 // Standard output belongs to the command.
 class ErrorConsole : public ConsoleInFront {
@@ -248,6 +250,9 @@ class WithCommand : public Command {
     }
     std::string ids;
     for (const LeasedHold& hold : holds_) ids += (ids.empty() ? "" : ",") + std::to_string(hold.id);
+    // The broker tells the command from what ran before by its start, which the kernel has in
+    // ticks: the command's is to be a later one than that of the request.
+    if (verifies()) std::this_thread::sleep_for(kStartTick);
     ForegroundChild child(signals, command_, {{"MUSTER_HOLD_ID", ids}});
     if (!child.problem().empty()) to.console.err("musterctl: " + child.problem() + '\n');
     std::optional<int> ended = child.wait(milliseconds(0));

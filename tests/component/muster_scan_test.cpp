@@ -272,11 +272,14 @@ TEST_F(MusterScanOfUsers, OfBroadcastsAreBoundedOfOneUserAndInAll) {
 class MusterScanOwnProcesses : public MusterScan {
  protected:
   // A scan of the test's processes alone: the host may have others.
-  [[nodiscard]] HolderScan scanned(std::optional<os::ProcessStart> without) const {
+  [[nodiscard]] HolderScan scanned(
+      std::optional<os::ProcessStart> without,
+      std::optional<std::uint64_t> children_after = std::nullopt) const {
     daemon::WantedScan wanted;
     wanted.request = question();
     wanted.who = daemon::WantedScan::For::kBroadcast;
     wanted.without = without;
+    wanted.children_after = children_after;
     return daemon::scan_as_wanted(socket(), wanted, 5s);
   }
   static std::string pids_of(const HolderScan& scan) {
@@ -315,6 +318,12 @@ TEST_F(MusterScanOwnProcesses, WhoAsksAndItsDescendantsAreNoHolders) {
   EXPECT_GT(others.leases.refused, 0U);
   EXPECT_FALSE(others.held_by_unknown());
   EXPECT_EQ(others.verdict, HolderVerdict::kUnknown);
+  // A child that it had before it asked is not what it does now.
+  const std::uint64_t started = os::start_time(grandchild).value_or(0);
+  EXPECT_EQ(pids_of(scanned(start_of(operator_process.pid()), started)),
+            std::to_string(grandchild) + ' ');
+  EXPECT_EQ(pids_of(scanned(start_of(operator_process.pid()), started - 1)), "");
+  EXPECT_GE(os::ticks_now(), started);
   // The parent of who asks is another one.
   EXPECT_EQ(pids_of(scanned(start_of(grandchild))), std::to_string(operator_process.pid()) + ' ');
   operator_process.tell();

@@ -217,6 +217,31 @@ TEST_F(MusterctlHold, RetryAsksOnlyThoseThatDidNotAck) {
   EXPECT_NE(none.err.find("there is none to ask again"), std::string::npos) << none.err;
 }
 
+// What a script left running before it became musterctl is no part of what musterctl does.
+TEST_F(MusterctlHold, AScriptsOwnJobIsAHolderLikeAnyOther) {
+  backend("cache");
+  const auto script = [&](const std::string& ask) {
+    return run_program(
+        {"/bin/sh", "-c",
+         "sleep 1000 <" + file() + " >&- 2>&- & echo job $!; exec " + program("musterctl") + ask},
+        inside());
+  };
+  const auto end_job = [&](const Finished& finished) {
+    std::smatch pid;
+    ASSERT_TRUE(std::regex_search(finished.out, pid, std::regex("^job ([0-9]+)\n")));
+    ::kill(std::stoi(pid[1]), SIGKILL);
+  };
+  const Finished verified = script(" release-handles --verify " + path());
+  end_job(verified);
+  EXPECT_EQ(verified.status, 6) << verified.out;
+  EXPECT_TRUE(std::regex_search(verified.out, std::regex(" sleep .* 1 descriptor ")))
+      << verified.out;
+  const Finished with = script(" with-released " + path() + " -- true");
+  end_job(with);
+  EXPECT_EQ(with.status, 6) << with.err;
+  EXPECT_TRUE(std::regex_search(with.err, std::regex(" sleep .* 1 descriptor "))) << with.err;
+}
+
 // --- umount
 
 class MusterctlUmount : public MusterctlHold {

@@ -93,7 +93,8 @@ void ControlSession::handle(std::uint64_t id, const wire::KeepHold& request) {
     if (request.detach) {
       owned.erase(own);
     } else {
-      own->second = {this, true, true};
+      const bool had_it = own->second.session == this;
+      own->second = {this, true, true, had_it ? own->second.children_after : std::nullopt};
     }
   }
   log_hold(request.detach ? "operator left a hold to its time" : "operator took up a hold",

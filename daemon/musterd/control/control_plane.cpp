@@ -133,6 +133,8 @@ void ControlPlane::on_scan(const core::ScanOrder& order) {
       own != context->owned.end() ? own->second.session : context->starting;
   // Where its connection has ended, its process has, or does not wait for this.
   if (session != nullptr) wanted.without = session->own_process();
+  wanted.children_after =
+      own != context->owned.end() ? own->second.children_after : os::ticks_now();
   const auto done = [weak = state_->weak_from_this(), id = order.id](HolderScan scan) {
     if (const auto self = weak.lock()) self->scanned(id, std::move(scan));
   };

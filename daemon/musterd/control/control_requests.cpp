@@ -153,7 +153,7 @@ void ControlSession::start(std::uint64_t id, wire::StartBroadcast request) {
   // What belongs to this session afterwards: it is not to fail then.
   std::map<BroadcastId, OwnedBroadcast> own;
   if (hold || request.request.verify) {
-    own.emplace(0, OwnedBroadcast{this, hold.has_value(), hold && hold->leased});
+    own.emplace(0, OwnedBroadcast{this, hold.has_value(), hold && hold->leased, os::ticks_now()});
   }
   if (!request.detach) {
     Open* open_request = open(id, request.events);

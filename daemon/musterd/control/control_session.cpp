@@ -293,6 +293,7 @@ asio::awaitable<void> ControlSession::find_holders(std::shared_ptr<ControlSessio
   wanted.request.path = path.path;
   wanted.request.mount_namespace = request.mount_namespace;
   wanted.without = self->own_process();
+  wanted.children_after = os::ticks_now();
   const auto answer = std::make_shared<std::optional<HolderScan>>();
   auto done = [answer, weak = self->weak_from_this()](HolderScan scan) {
     *answer = std::move(scan);

@@ -68,7 +68,8 @@ HolderScan scan_with_rights(const std::filesystem::path& socket, const wire::Sca
 HolderScan scan_as_wanted(const std::filesystem::path& socket, const WantedScan& wanted,
                           std::chrono::milliseconds patience) {
   const auto family = [&] {
-    return wanted.without ? os::family_of(*wanted.without) : os::ProcessFamily();
+    return wanted.without ? os::family_of(*wanted.without, wanted.children_after)
+                          : os::ProcessFamily();
   };
   const os::ProcessFamily before = family();
   HolderScan scan = scan_with_rights(socket, wanted.request, patience);

@@ -32,8 +32,10 @@ struct WantedScan {
   uid_t user = 0;  // who has it on its account
   For who = For::kOperator;
   wire::ScanRequest request;
-  // It and its descendants are no holders.
+  // It and its descendants are no holders: those of its children that started after
+  // `children_after`, as os::family_of() has it.
   std::optional<os::ProcessStart> without = std::nullopt;
+  std::optional<std::uint64_t> children_after = std::nullopt;
 };
 
 class HolderScans {

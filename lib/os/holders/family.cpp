@@ -1,8 +1,10 @@
 #include "os/holders/family.h"
 
 #include <algorithm>
+#include <ctime>
 #include <fcntl.h>
 #include <string>
+#include <unistd.h>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -30,7 +32,7 @@ bool keeps_files_busy(const Holder& holder) {
 
 }  // namespace
 
-ProcessFamily family_of(const ProcessStart& first) {
+ProcessFamily family_of(const ProcessStart& first, std::optional<std::uint64_t> after) {
   ProcessFamily family;
   const UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return family;
@@ -53,11 +55,22 @@ ProcessFamily family_of(const ProcessStart& first) {
     to_look_at.pop_back();
     for (const auto& [pid, started] : children[parent.pid]) {
       // One that is older is the child of an earlier process of that pid.
-      if (started < parent.started || !family.emplace(pid, started).second) continue;
+      if (started < parent.started) continue;
+      if (after && parent == first && started <= *after) continue;
+      if (!family.emplace(pid, started).second) continue;
       to_look_at.push_back({pid, started});
     }
   }
   return family;
+}
+
+std::uint64_t ticks_now() {
+  const long per_second = ::sysconf(_SC_CLK_TCK);
+  timespec now{};
+  if (per_second <= 0 || ::clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  const auto ticks = static_cast<std::uint64_t>(per_second);
+  return static_cast<std::uint64_t>(now.tv_sec) * ticks +
+         static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
 }
 
 void leave_out(HolderScan& scan, const ProcessFamily& before, const ProcessFamily& after) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <sys/types.h>
 
 #include "muster/holders.h"
@@ -21,7 +22,16 @@ struct ProcessStart {
 
 using ProcessFamily = std::map<pid_t, std::uint64_t>;  // pid -> started
 // Empty when the process has exited: who descended from it belongs to another one by now.
-[[nodiscard]] ProcessFamily family_of(const ProcessStart& first);
+//
+// `after`: of its children only those that started later, with their descendants. What it had
+// before it asked (a script's job in the background, before the script became the one that asks) is
+// no part of what it does now.
+[[nodiscard]] ProcessFamily family_of(const ProcessStart& first,
+                                      std::optional<std::uint64_t> after = std::nullopt);
+
+// In the ticks that ProcessStart has. One is ten milliseconds: a child that started in this one
+// may have started before.
+[[nodiscard]] std::uint64_t ticks_now();
 
 // Takes what the family has in use, and what could not be seen of it, out of a scan, and judges
 // anew. `before` and `after`: the family as it was before and after the scan.
