@@ -144,6 +144,7 @@ TEST_F(MusterctlHold, OneWithATimeGoesOnWhenMusterctlHasEnded) {
   const Finished list = ctl({"hold", "list"});
   EXPECT_NE(list.out.find("until"), std::string::npos) << list.out;
   EXPECT_EQ(list.out.find("at the latest"), std::string::npos) << list.out;
+  backend.wait_for("hold-started");
   EXPECT_EQ(holds_of(backend), "started");
 }
 
