@@ -35,6 +35,7 @@ class AskFirst : public Commands {
   void play_with(std::function<BroadcastReport(const BroadcastOperation&)> answer) {
     play([answer = std::move(answer)](Peer& peer, const ControlRequestFrame& frame) {
       const auto* start = std::get_if<wire::StartBroadcast>(&frame.message);
+      if (std::holds_alternative<wire::KeepHold>(frame.message)) return peer.answer(HoldInfo());
       if (start == nullptr) return answer_all(peer, frame);
       const auto& operation = start->request.operation;
       if (operation.is_preflight()) return peer.answer(answer(operation));
@@ -204,7 +205,29 @@ TEST_F(AskFirst, AHoldIsOfTheRealRoundAlone) {
   said({"release-handles", "--ask-first", "--hold", "--ttl", "1m", "-q", "/usr"});
   EXPECT_EQ(broker->requests(),
             "broadcast preflight of release-handles /usr events\n"
-            "broadcast release-handles /usr hold ttl=60000 events\n");
+            "broadcast release-handles /usr hold leased ttl=60000 events\n"
+            "detach hold 17\n");
+}
+
+// It would end with musterctl, and whoever called that would not know.
+TEST_F(AskFirst, ABrokerThatCannotLeaveAHoldToItsTimeIsTold) {
+  play([](Peer& peer, const ControlRequestFrame& frame) {
+    if (std::holds_alternative<wire::EndHold>(frame.message)) return peer.answer(HoldInfo());
+    HoldInfo hold;
+    hold.state.leased = true;
+    if (std::holds_alternative<wire::KeepHold>(frame.message)) return peer.answer(hold);
+    BroadcastReport report = acked(BroadcastOperation::release_handles("/usr"));
+    report.hold = hold.state;
+    peer.answer(report);
+  });
+  const std::string problem = "cannot keep a hold when musterctl ends: restart it";
+  const std::string released = said({"release-handles", "--hold", "--ttl", "1m", "-q", "/usr"});
+  EXPECT_TRUE(released.starts_with("4 |  | ")) << released;
+  EXPECT_NE(released.find(problem), std::string::npos) << released;
+  const std::string started = said({"hold", "start", "/usr", "--ttl", "1m", "-q"});
+  EXPECT_TRUE(started.starts_with("4 |  | ")) << started;
+  EXPECT_NE(started.find(problem), std::string::npos) << started;
+  EXPECT_TRUE(broker->requests().ends_with("detach hold 17\nend hold 17\n"));
 }
 
 TEST_F(AskFirst, WithReleasedAsksForAllPathsBeforeItReleasesOne) {

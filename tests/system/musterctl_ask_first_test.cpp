@@ -48,6 +48,29 @@ TEST_F(MusterctlAskFirst, OneThatObjectsKeepsAllFromReleasing) {
   }
 }
 
+// One of the last wave keeps the first from being asked to release anything.
+TEST_F(MusterctlAskFirst, BeforeWavesEverybodyIsAskedAtOnce) {
+  Process& first = backend("alpha");
+  Process& second = backend("beta");
+  const Finished all = programs.ctl({"release-handles", "--ask-first", "--batch", "1", "/usr"});
+  EXPECT_EQ(all.status, 0) << all.out << all.err;
+  EXPECT_EQ(settled(all.out),
+            "wave 1 of 2: 1 of 1 acked in T (broadcast ID)\n"
+            "wave 2 of 2: 1 of 1 acked in T (broadcast ID)\n"
+            "release-handles /usr: 2 of 2 acked in 2 waves\n");
+  Process& last = backend("gamma", {"--on-preflight", "reject:a build runs"});
+  const Finished none = programs.ctl({"release-handles", "--ask-first", "--batch", "1", "/usr"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_TRUE(none.out.ends_with("Nothing was released: 1 of 3 objects.\n")) << none.out;
+  for (Process* one : {&first, &second}) {
+    EXPECT_EQ(asked_of(*one),
+              "operation ID preflight of release-handles /usr\n"
+              "operation ID release-handles /usr\n"
+              "operation ID preflight of release-handles /usr\n");
+  }
+  EXPECT_EQ(asked_of(last), "operation ID preflight of release-handles /usr\n");
+}
+
 TEST_F(MusterctlAskFirst, OneThatIsSilentOrGoneOrTooOldDoesSo) {
   const struct {
     const char* behaviour;

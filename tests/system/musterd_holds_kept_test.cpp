@@ -1,5 +1,6 @@
 // Holds that outlive their broker, with the real programs: what a broker that is killed or
 // restarted, a full disk and a damaged file make of one.
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,19 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+// Until the broadcast is written there as one with a hold.
+void wait_for_history(ControlClient& client) {
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while (std::chrono::steady_clock::now() < until) {
+    const HistoryPage history = client.history({});
+    if (!history.broadcasts.empty() && history.broadcasts.front().hold &&
+        is_over(history.broadcasts.front().state)) {
+      return;
+    }
+  }
+  ADD_FAILURE() << "it does not come into the history";
+}
+
 TEST_F(MusterdHoldsTest, AHoldWithATimeGoesOnAfterTheBrokerIsKilled) {
   BroadcastId id = 0;
   {
@@ -25,6 +39,7 @@ TEST_F(MusterdHoldsTest, AHoldWithATimeGoesOnAfterTheBrokerIsKilled) {
     TestBackend backend = join("a");
     ControlClient client(sockets());
     id = released(client, backend, held(with_time(1h))).broadcast_id;
+    wait_for_history(client);
     EXPECT_EQ(broker.end(SIGKILL).status, 128 + SIGKILL);
   }
   Process broker = start_broker();
