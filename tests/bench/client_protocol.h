@@ -20,6 +20,7 @@ struct Seen {
     kGreeting,    // comes once, and the client says more()
     kRegistered,  // from now on operations may come
     kOperation,   // is to be answered
+    kTold,        // counts like an operation, and is not answered
     kOther,       // is nothing to the client
   };
   Kind kind = Kind::kPartial;

@@ -50,6 +50,7 @@ class Reader {
       }
       input.remove_prefix(seen.bytes);
       if (seen.kind == Seen::Kind::kOperation) answer(connection, seen);
+      if (seen.kind == Seen::Kind::kTold) board_.one_more();
       if (seen.kind == Seen::Kind::kGreeting) {
         send_all(connection.fd.get(), protocol_.more(connection.client));
       }

@@ -1,5 +1,6 @@
 // Every way in which a process or the kernel can have a file in use, by a real holder of that kind.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <fcntl.h>
@@ -246,6 +247,27 @@ TEST_F(HoldersTest, WhoHoldsARemovedTreeIsSeenWithoutIt) {
   });
   std::filesystem::remove_all(path());
   expect_held(child.pid(), "1 descriptor, 1 working directory", path());
+}
+
+TEST_F(HoldersTest, ATreeThatIsRemovedAndMadeAnewWhileOneLooksIsNeverFree) {
+  const Child& child = holder([&] { must_open(file(), O_RDONLY); });
+  std::atomic<bool> is_done = false;
+  std::thread changes([&] {
+    while (!is_done) {
+      std::filesystem::remove_all(path());
+      std::filesystem::create_directory(path());
+      std::ofstream(path() + "/new") << "content";
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    const HolderScan seen = scan(path());
+    EXPECT_NE(seen.verdict, HolderVerdict::kClear) << all(seen);
+    if (seen.problem.empty()) {
+      EXPECT_EQ(kinds(find(seen, child.pid())), "1 descriptor");
+    }
+  }
+  is_done = true;
+  changes.join();
 }
 
 TEST_F(HoldersTest, APrefixMayBeOneFile) {

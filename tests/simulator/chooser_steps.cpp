@@ -133,7 +133,10 @@ Step Chooser::scan(BroadcastId id) {
     step.args[2] = rng_.below(kAll) & rng_.below(kAll);
     if (rng_.chance(40)) step.args[2] += kPossibly * rng_.below(kAll);
     if (rng_.chance(6)) step.args[2] += kCrowd;
-    if (rng_.chance(20)) step.args[3] = 1;
+    if (rng_.chance(20)) {
+      step.args[3] = 1;
+      if (rng_.chance(50)) step.args[2] = 0;  // and nobody is found
+    }
   }
   return step;
 }
