@@ -78,7 +78,7 @@ TEST_F(AskFirst, ReleasesNothingWhenOneObjects) {
 }
 
 TEST_F(AskFirst, WhoeverDoesNotAnswerOrIsNotKnownIsNoYes) {
-  const auto not_acked = [&](BackendOutcome outcome) {
+  const auto not_acked = [&](const BackendOutcome& outcome) {
     play_with([outcome](const BroadcastOperation& operation) {
       return test::finished(operation, {outcome});
     });
@@ -168,7 +168,7 @@ TEST_F(AskFirst, JsonHasBothReports) {
 }
 
 TEST_F(AskFirst, AnOlderBrokerIsToldFromOneThatRefuses) {
-  const auto refuse_with = [&](std::string message) {
+  const auto refuse_with = [&](const std::string& message) {
     play([message](Peer& peer, const ControlRequestFrame&) {
       peer.answer(ControlError{ControlError::Code::kInvalid, message});
     });

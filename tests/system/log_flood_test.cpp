@@ -15,7 +15,7 @@ namespace muster::test {
 namespace {
 
 constexpr uid_t kFlooder = 65534;
-constexpr uid_t kOther = 65533;
+constexpr uid_t kQuietUser = 65533;
 
 class LogFloodTest : public MusterdTest {
  protected:
@@ -99,11 +99,11 @@ class LogFloodTest : public MusterdTest {
 
 TEST_F(LogFloodTest, TenThousandDenialsHideNoLineAboutAnotherUser) {
   ASSERT_EQ(as(kFlooder, [this] { is_denied(10'000); }), "done");
-  ASSERT_EQ(as(kOther, [this] { is_denied(1); }), "done");
+  ASSERT_EQ(as(kQuietUser, [this] { is_denied(1); }), "done");
   broker_->wait_for("operator denied pid=");
   broker_->wait_for(" uid=65533 what=");
   ASSERT_EQ(as(kFlooder, [this] { is_refused(1'000); }), "done");
-  ASSERT_EQ(as(kOther, [this] { is_refused(1); }), "done");
+  ASSERT_EQ(as(kQuietUser, [this] { is_refused(1); }), "done");
   broker_->wait_for(" uid=65533 why=");
   ASSERT_EQ(as(kFlooder, [this] { babbles(1'000); }), "done");
   babbles(1);  // root's

@@ -65,9 +65,9 @@ TEST(Waves, ReadNumbersAndShares) {
 TEST(Waves, AShareIsRoundedUpForABatchAndDownForFailures) {
   const struct {
     Amount amount;
-    std::size_t targets;
-    std::size_t batch;
-    std::size_t failures;
+    std::size_t targets = 0;
+    std::size_t batch = 0;
+    std::size_t failures = 0;
   } kRows[] = {
       {{3, false}, 10, 3, 3}, {{30, false}, 10, 30, 30}, {{1, true}, 1, 1, 0},
       {{1, true}, 100, 1, 1}, {{1, true}, 101, 2, 1},    {{33, true}, 3, 1, 0},
@@ -193,7 +193,7 @@ TEST(Waves, ThatAreLargeAreAskedInPartsThatABrokerTakes) {
   const std::string long_selector =
       "service=a,service=a,service=a,service=a,service=a,service=a,service=a,service=a,service=a,"
       "service=a,service=a,service=a,service=a";
-  EXPECT_THROW(selections_of_wave(wave, selection({long_selector})), UsageError);
+  EXPECT_THROW(static_cast<void>(selections_of_wave(wave, selection({long_selector}))), UsageError);
 }
 
 TEST(Waves, AreOfThoseThatWouldBeAsked) {
