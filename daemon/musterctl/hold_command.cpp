@@ -176,7 +176,10 @@ class HoldCommand : public Command {
       style.selective = !options_.selection.empty();
       style.asked_timeout = request.ack_timeout;
       style.verify = request.verify;
-      to.console.err(show_report(*report, {}, style));
+      // As it will be when all paths are released: see leave_to_its_time().
+      BroadcastReport shown = *report;
+      shown.hold->leased = false;
+      to.console.err(show_report(shown, {}, style));
     }
     reports.push_back(std::move(*report));
     return status;
