@@ -134,7 +134,6 @@ class Judge {
     scenario("another's ping while 10,000 outcomes are written to the history, p99", 2, "x idle",
              kHistory, kHistoryRatio);
     scenario("the end of a hold of 10,000 backends", 1.3, "x a round", kHoldEnd, kToRound);
-    scenario("memory of a held backend", 64, "bytes", kHoldEnd, kHeldBytes);
     scenario("context switches at rest with 10,000 backends", 0, "", kIdle, kContextSwitches);
     scenario("scan for holders, 111,000 descriptors, CPU", 1.2, "x a plain walk", kHolderScan,
              kScanRatio);

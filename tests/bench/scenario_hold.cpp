@@ -1,4 +1,4 @@
-// How soon very many backends know that a hold has ended, and what it costs to hold them.
+// How soon very many backends know that a hold has ended.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -38,14 +38,15 @@ class HeldBackends {
                  backends) {}
 
   // How long a broadcast takes by the broker's own clock.
-  double round_ms(bool hold) {
+  double round_ms() {
     wait_until_idle(musterd_.pid());
     wire::StartBroadcast start;
     start.request.operation = BroadcastOperation::release_handles(std::string(kPath));
     start.request.ack_timeout = std::chrono::seconds(20);
-    if (hold) start.request.hold = HoldRequest{false, std::chrono::hours(1)};
+    start.request.hold = HoldRequest{false, std::chrono::hours(1)};
     clients_.board().expect(backends_);
     send(start);
+    clients_.board().wait();
     const BroadcastReport report = musterd_.receive_report();
     if (report.result.acks.size() != backends_) throw std::runtime_error("not all acked");
     held_ = report.broadcast_id;
@@ -64,11 +65,6 @@ class HeldBackends {
       throw std::runtime_error("the hold could not be ended");
     }
     return time.count();
-  }
-
-  [[nodiscard]] double bytes() const {
-    wait_until_idle(musterd_.pid());
-    return static_cast<double>(own_bytes(musterd_.pid()));
   }
 
  private:
@@ -95,30 +91,18 @@ ScenarioResult hold_end(const ScenarioOptions& options) {
   const std::size_t backends = std::min(options.idle_backends, limit - kOtherDescriptors);
 
   HeldBackends held(options, backends);
-  // Each keeps a report, the second one a hold beside it. The first warms what is used again.
-  static_cast<void>(held.round_ms(true));
-  static_cast<void>(held.end_ms());
-  const double before = held.bytes();
-  static_cast<void>(held.round_ms(false));
-  const double with_report = held.bytes();
-  static_cast<void>(held.round_ms(true));
-  const double with_hold = held.bytes();
-  static_cast<void>(held.end_ms());
-
   std::vector<double> rounds;
   std::vector<double> ends;
   std::vector<double> ratios;
   for (std::size_t i = 0; i < kRoundsForOne * options.repetitions; ++i) {
-    rounds.push_back(held.round_ms(true));
+    rounds.push_back(held.round_ms());
     ends.push_back(held.end_ms());
     ratios.push_back(ends.back() / rounds.back());
   }
-  const double held_bytes = (with_hold - with_report) - (with_report - before);
   ScenarioResult result{kHoldEnd, options.subject, {{"backends", static_cast<double>(backends)}}};
   result.measurements.push_back({"round_ms", median(rounds)});
   result.measurements.push_back({"end_ms", median(ends)});
   result.measurements.push_back({kToRound, median(ratios)});
-  result.measurements.push_back({kHeldBytes, held_bytes / static_cast<double>(backends)});
   return result;
 }
 

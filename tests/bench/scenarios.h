@@ -26,7 +26,6 @@ inline constexpr char kHistory[] = "10,000 outcomes written to the history";
 inline constexpr char kHistoryRatio[] = "ping_p99_ratio";  // while it writes to idle
 inline constexpr char kHoldEnd[] = "the end of a hold of 10,000 backends";
 inline constexpr char kToRound[] = "to_round_ratio";  // until the last is told, to a round
-inline constexpr char kHeldBytes[] = "held_backend_bytes";
 inline constexpr char kIdle[] = "idle";
 inline constexpr char kContextSwitches[] = "context_switches";
 inline constexpr char kRegistrations[] = "registrations";
@@ -61,8 +60,8 @@ struct ScenarioOptions {
 [[nodiscard]] ScenarioResult turns(const ScenarioOptions& options);
 // Pings while the history writes a large report, against pings while nothing happens.
 [[nodiscard]] ScenarioResult history(const ScenarioOptions& options);
-// From the request that ends a hold until the last backend is told, alternating with rounds; and
-// what a backend that is held costs in memory.
+// From the request that ends a hold until the last backend is told, alternating with the rounds
+// that begin one.
 [[nodiscard]] ScenarioResult hold_end(const ScenarioOptions& options);
 // What the kernel counted of the broker while nothing was asked.
 [[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);
