@@ -153,7 +153,8 @@ void ProcessScan::look_at_links(int task, std::uint64_t space, bool program) {
     struct statx is {};
     if (::statx(task, link.name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &is) != 0) {
       cannot("its directories and program", errno);
-    } else if ((is.stx_mask & STATX_MNT_ID) != 0 && !wanted_.knows_mount(is.stx_mnt_id)) {
+    } else if ((is.stx_mask & STATX_MNT_ID) != 0 && wanted_.own() != nullptr &&
+               !wanted_.knows_mount(is.stx_mnt_id)) {
       if (wanted_.has_device(device_of(is))) note_possibly(link.kind, text);
       continue;
     }
