@@ -6,6 +6,8 @@
 // any more. The daemon does its part some time after the signal, so the signal alone proves
 // nothing. After SECONDS (3) it fails, and names a file that is still open.
 //
+// A PID_FILE that cannot be read is a failure: what it cannot look at it does not acknowledge.
+//
 // What it looks at are the descriptors of the daemon's main process and of that one's children;
 // `--verify` asks the kernel about all the rest. It cannot keep the daemon from opening such a file
 // again during a hold: the broker reports that as a violation.
@@ -27,10 +29,16 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+// 0: it does not run.
 pid_t main_process(const std::string& pid_file) {
   pid_t pid = 0;
-  std::ifstream(pid_file) >> pid;
-  return fs::exists("/proc/" + std::to_string(pid)) ? pid : 0;  // 0: it does not run
+  if (!(std::ifstream(pid_file) >> pid) || pid <= 0)
+    throw std::runtime_error("cannot read a pid from " + pid_file + ": does the daemon run?");
+  return fs::exists("/proc/" + std::to_string(pid)) ? pid : 0;
+}
+
+bool is_gone(std::error_code error) {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::no_such_process;
 }
 
 // What the daemon has open of what is to be let go, one sentence each. Throws when it cannot look.
@@ -40,22 +48,26 @@ std::vector<std::string> open_files(pid_t main, const muster::Request& request) 
   std::vector<std::string> pids{std::to_string(main)};
   for (const auto& thread : fs::directory_iterator(process + "/task")) {
     std::ifstream children(thread.path() / "children");
+    if (!children && fs::exists(thread.path()))
+      throw std::runtime_error("cannot see the children of process " + pids.front());
     std::copy(std::istream_iterator<std::string>(children), {}, std::back_inserter(pids));
   }
   for (const std::string& pid : pids) {
     std::error_code gone;  // one that exits meanwhile, or closes the file
     const fs::path directory = "/proc/" + pid + "/fd";
     fs::directory_iterator entry(directory, gone);
-    if (gone == std::errc::permission_denied)
-      throw fs::filesystem_error("cannot look", directory, gone);
+    if (gone && !is_gone(gone)) throw fs::filesystem_error("cannot look", directory, gone);
     for (; !gone && entry != fs::directory_iterator(); entry.increment(gone)) {
       std::error_code closed;
       std::string path = fs::read_symlink(entry->path(), closed).string();
+      if (closed && !is_gone(closed))
+        throw fs::filesystem_error("cannot look", entry->path(), closed);
       const std::string deleted = " (deleted)";
       if (path.ends_with(deleted)) path.resize(path.size() - deleted.size());
       if (!closed && request.covers(path))
         found.push_back("process " + pid + " has " + path + " open");
     }
+    if (gone && !is_gone(gone)) throw fs::filesystem_error("cannot look", directory, gone);
   }
   return found;
 }
