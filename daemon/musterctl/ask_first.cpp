@@ -22,11 +22,11 @@ namespace {
 using AskClock = std::chrono::steady_clock;
 using Limit = std::optional<std::chrono::milliseconds>;
 
-// What is left of it; at least what a request can say.
+// Of waiting for the id of what was just sent, which alone can be cancelled.
+constexpr std::chrono::seconds kIdPatience{2};
+
 Limit left_of(const Limit& limit, AskClock::time_point began) {
-  if (!limit) return std::nullopt;
-  const auto used = std::chrono::ceil<std::chrono::milliseconds>(AskClock::now() - began);
-  return std::max(std::chrono::milliseconds(1), *limit - used);
+  return limit ? Limit(left_until(began + *limit)) : std::nullopt;
 }
 
 // Keeps it: whether it is shown depends on the answer.
@@ -62,7 +62,7 @@ class Asking {
  public:
   Asking(const Invocation& to, const BroadcastOptions& options)
       : to_(to), options_(options), began_(AskClock::now()) {
-    // Of the operation itself.
+    // These belong to the operation, not to its preflight.
     options_.verify = false;
     options_.wait.reset();
     options_.hold = false;
@@ -110,9 +110,12 @@ class Asking {
     try {
       // Lines that stay would say "acked", which is more than was said.
       const bool silent = options_.quiet || to.common.json || !to.console.err_is_live();
+      std::optional<AskClock::time_point> give_up_at;
       const auto keep_waiting = [&] {
-        signal = to.interrupted();
-        return signal == 0 && (options_.quiet || !to.console.out_reader_gone());
+        if (signal == 0) signal = to.interrupted();
+        if (signal == 0 && (options_.quiet || !to.console.out_reader_gone())) return true;
+        if (!give_up_at) give_up_at = AskClock::now() + kIdPatience;
+        return far.id == 0 && AskClock::now() < *give_up_at;
       };
       report = follow_broadcast(to, client, request, silent, far, keep_waiting, "asking first: ");
       if (!report && far.id != 0) static_cast<void>(client.cancel(far.id));
@@ -173,8 +176,8 @@ class Asking {
     std::string text = said;
     if (unsupported_) {
       text +=
-          "An SDK that is too old has no preflights: upgrade that of the backend, or leave out "
-          "--ask-first\n";
+          "A backend that is \"unsupported\" has no handler for the operation, or an SDK without "
+          "preflights: update it, exclude it with --select, or leave out --ask-first\n";
     }
     text += operations.front().as_quiesce() != nullptr ? "No backend was quiesced: "
                                                        : "Nothing was released: ";
@@ -186,7 +189,7 @@ class Asking {
     } else if (unknown_) {
       text += backends_unknown_clause() + ".\n";
     } else {
-      text += "not everybody would in the user sessions.\n";
+      text += "a broker of a user session did not agree, see above.\n";
     }
     to_.console.out(text);
   }
@@ -207,12 +210,28 @@ FirstAnswer ask_first(const Invocation& to, const BroadcastOptions& options,
   return Asking(to, options).ask(operations, with_sessions);
 }
 
+namespace {
+
+bool is_over(const Limit& limit, AskClock::time_point began) {
+  return limit && is_too_late(began + *limit);
+}
+
+}  // namespace
+
+int time_is_over(const Invocation& to) {
+  report_error(to.console, to.common.json, "TIME",
+               "all backends would, but the time is over: nothing was released");
+  return kNotAllAcked;
+}
+
 int run_after_asking(const Invocation& to, const BroadcastOptions& options,
                      const BroadcastOperation& operation, bool with_sessions,
                      const std::function<int(const Invocation&, const BroadcastOptions&)>& real) {
   const auto began = AskClock::now();
   FirstAnswer answer = ask_first(to, options, {operation}, with_sessions);
   if (answer.status != kAllAcked) return answer.status;
+  // With a moment left some would release, and others be late.
+  if (is_over(options.timeout, began) || is_over(options.deadline, began)) return time_is_over(to);
   BroadcastOptions left = options;
   left.ask_first = false;
   left.timeout = left_of(options.timeout, began);

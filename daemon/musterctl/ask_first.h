@@ -18,6 +18,9 @@ struct FirstAnswer {
   std::string json;  // of the last report; empty without --json
 };
 
+// Says that all would, and that no time is left for the operation. Returns the exit status.
+[[nodiscard]] int time_is_over(const Invocation& to);
+
 // Asks for one operation after another, all of them, within the timeout and the deadline of
 // `options`, each of which is for the whole. `with_sessions`: the brokers of user sessions, too.
 // Throws ControlFailure.

@@ -1,5 +1,6 @@
 #include "musterctl/broadcast_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -228,6 +229,16 @@ int run_broadcast_of_one(const Invocation& to, const BroadcastOptions& options,
   options.check();
   AfterAnswer after;
   return ask_host(to, options, options.request(std::move(operation)), {}, after);
+}
+
+std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point then) {
+  const auto left = then - std::chrono::steady_clock::now();
+  return std::max(std::chrono::milliseconds(1),
+                  std::chrono::floor<std::chrono::milliseconds>(left));
+}
+
+bool is_too_late(std::chrono::steady_clock::time_point then) {
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(1) > then;
 }
 
 void HowFar::apply(const Event& event) {

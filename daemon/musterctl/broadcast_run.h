@@ -1,6 +1,7 @@
 // Asks the brokers for a broadcast and prints the report.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -26,6 +27,11 @@ inline constexpr char kNoHolds[] =
 // `warnings`: what is odd about the request, a sentence each. Returns the exit status.
 int run_broadcast(const Invocation& invocation, const BroadcastOptions& options,
                   BroadcastOperation operation, const std::vector<std::string>& warnings = {});
+
+// What a request may take that is to be over then; and whether that is less than the millisecond
+// that it can say.
+[[nodiscard]] std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point then);
+[[nodiscard]] bool is_too_late(std::chrono::steady_clock::time_point then);
 
 // How many outcomes have arrived: told to an operator who stops waiting.
 struct HowFar {

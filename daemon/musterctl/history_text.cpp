@@ -71,8 +71,9 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 }  // namespace
 
 std::string history_outcome(const HistoryEntry& entry) {
-  const std::string acked =
-      std::to_string(entry.acks) + " of " + std::to_string(entry.targets) + " acked";
+  const bool is_preflight = entry.operation.starts_with("preflight ");
+  const std::string acked = std::to_string(entry.acks) + " of " + std::to_string(entry.targets) +
+                            (is_preflight ? " would" : " acked");
   if (entry.interrupted) return "interrupted, " + acked;
   if (!is_over(entry.state)) return std::string(to_string(entry.state));
   std::string text = entry.state == BroadcastState::kCancelled ? "cancelled, " : "";

@@ -127,26 +127,24 @@ class HoldCommand : public Command {
       try {
         status = start_one(to, client, std::move(path), reports);
       } catch (const ControlFailure&) {
-        for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+        end_all(client, reports);
         throw;
       }
       if (status == kAllAcked || (force_ && status < kInternal)) {
         status_ = std::max(status_, status);
         continue;
       }
-      for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+      end_all(client, reports);
       return status;
     }
     try {
       for (BroadcastReport& report : reports) leave_to_its_time(client, report);
     } catch (const ControlFailure&) {
-      for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
+      end_all(client, reports);
       throw;
     }
     print_started(to, reports);
-    if (to.console.out_failed()) {  // nobody knows their ids
-      for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
-    }
+    if (to.console.out_failed()) end_all(client, reports);  // nobody knows their ids
     return status_;
   }
 
@@ -191,6 +189,10 @@ class HoldCommand : public Command {
       static_cast<void>(client.end_hold(id));
     } catch (const ControlFailure&) {  // NOLINT(bugprone-empty-catch): as said above
     }
+  }
+
+  static void end_all(ControlClient& client, const std::vector<BroadcastReport>& reports) {
+    for (const BroadcastReport& report : reports) end_quietly(client, report.broadcast_id);
   }
 
   void print_started(const Invocation& to, const std::vector<BroadcastReport>& reports) const {
@@ -270,7 +272,7 @@ class HoldCommand : public Command {
 
   std::string action_;
   std::vector<std::string> what_;
-  std::vector<HoldId> ids_;  // as which it was read
+  std::vector<HoldId> ids_;  // what_ as ids; empty for start
   BroadcastOptions options_;
   bool force_ = false;
   int status_ = kAllAcked;  // of what started

@@ -6,16 +6,13 @@
 #include "muster/text.h"
 
 #include "musterctl/exit_status.h"
+#include "musterctl/holder_look.h"
 
 namespace muster::ctl {
 
 // --- the book
 
 namespace {
-
-bool is_same(const Holder& one, const Holder& other) {
-  return one.pid == other.pid && one.started == other.started && one.object == other.object;
-}
 
 std::string named(const Holder& holder) {
   if (holder.pid == 0) return "the kernel (" + quote_if_needed(holder.object) + ')';
@@ -36,7 +33,15 @@ std::string LeasedHold::path() const {
 
 void leave_to_its_time(ControlClient& client, BroadcastReport& report) {
   if (!report.hold || report.hold->ended) return;
-  const HoldInfo left = client.detach_hold(report.broadcast_id);
+  HoldInfo left;
+  try {
+    left = client.detach_hold(report.broadcast_id);
+  } catch (const ControlFailure& failure) {
+    if (failure.error().code != ControlError::Code::kNotFound) throw;
+    report = client.report(report.broadcast_id);  // its time is over already
+    if (!report.hold || !report.hold->ended) throw;
+    return;
+  }
   if (left.state.leased) {
     throw ControlFailure(ControlFailure::Kind::kRefused,
                          {ControlError::Code::kInvalid,
@@ -68,7 +73,7 @@ std::vector<std::string> HoldBook::take(Entry& entry, const HoldInfo& hold) {
   const std::uint64_t more = std::max(entry.info.state.more_violations, state.more_violations);
   for (const HoldViolation& violation : state.violations) {
     const bool known = std::any_of(all.begin(), all.end(), [&](const HoldViolation& one) {
-      return is_same(one.holder, violation.holder);
+      return is_same_holder(one.holder, violation.holder);
     });
     if (known) continue;
     sentences.push_back(named(entry.hold) + " is violated: " + named(violation.holder) +
@@ -244,8 +249,9 @@ void HoldLease::look(const Tick& tick) {
   bool answered = connect();
   for (const HoldId id : book_.going_on()) {
     if (!answered) break;
-    answered =
-        ask(id, tick, [&](ControlClient& client) { say(book_.noted(client.keep_hold(id))); });
+    answered = ask(id, tick, [&](ControlClient& client) {
+      say(book_.noted(client.keep_hold(id, children_after_)));
+    });
   }
   if (answered) say(book_.came_back());
   look_at_ = Clock::now() + (client_ ? kLookEvery : kConnectEvery);

@@ -15,6 +15,7 @@
 
 #include "musterctl/hold_text.h"
 #include "musterctl/program.h"
+#include "os/holders/family.h"
 
 namespace muster::ctl {
 
@@ -26,8 +27,8 @@ struct LeasedHold {
   [[nodiscard]] std::string path() const;  // empty: of a quiesce
 };
 
-// A hold with a time belongs to musterctl while it waits for the answer, so that nothing stays held
-// which nobody knows of. Then it is left to its time; `report` says so. Throws ControlFailure.
+// A hold with --ttl belongs to this connection until the answer is here, so that it ends when
+// musterctl is killed before. This detaches it, and updates `report`. Throws ControlFailure.
 void leave_to_its_time(ControlClient& client, BroadcastReport& report);
 
 // Every sentence that is returned is for the operator, and is said once; an empty one is none.
@@ -99,6 +100,8 @@ class HoldLease {
   bool ask(HoldId id, const Tick& tick, const std::function<void(ControlClient&)>& question);
 
   const Invocation& to_;
+  // What is run while the holds last is started after the lease begins.
+  const std::uint64_t children_after_ = os::ticks_now();
   std::optional<ControlClient> client_;  // none: the broker is away
   HoldBook book_;
   Clock::time_point look_at_;

@@ -30,6 +30,10 @@ void name_backends(ControlClient& client, std::vector<HolderScan>& scans) {
   }
 }
 
+bool is_same_holder(const Holder& one, const Holder& other) {
+  return one.pid == other.pid && one.started == other.started && one.object == other.object;
+}
+
 HolderScan look_by_broker(ControlClient& client, const std::string& path) {
   std::vector<HolderScan> scans{client.holders(path, os::own_mount_namespace())};
   name_backends(client, scans);

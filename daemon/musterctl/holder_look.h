@@ -16,4 +16,7 @@ void name_backends(ControlClient& client, std::vector<HolderScan>& scans);
 // A scan by the broker, of the caller's mount namespace. Throws ControlFailure.
 [[nodiscard]] HolderScan look_by_broker(ControlClient& client, const std::string& path);
 
+// The same process or object of the kernel, whatever it holds.
+[[nodiscard]] bool is_same_holder(const Holder& one, const Holder& other);
+
 }  // namespace muster::ctl

@@ -125,6 +125,9 @@ class HoldersCommand : public Command {
       invocation.console.err("musterctl: looked with the rights of this user alone: " +
                              escape_controls(why_not) + '\n');
     }
+    const bool any = std::any_of(scans.begin(), scans.end(),
+                                 [](const HolderScan& one) { return !one.holders.empty(); });
+    if (!any) return scans;
     try {
       ControlClient client = make_client(invocation, false, kBrokerPatience);
       name_backends(client, scans);

@@ -292,13 +292,16 @@ void BroadcastOptions::declare_ask_first(Options& options) {
 }
 
 void BroadcastOptions::check() const {
+  if (ask_first && !key.empty()) {
+    throw UsageError("--ask-first excludes --key: the key may join an answer of before");
+  }
   if (ask_first && (dry_run || detach)) {
     throw UsageError(
         std::string("--ask-first excludes ") +
         (dry_run ? "--dry-run, which asks nobody" : "--detach, which waits for nobody"));
   }
   if (max_failures && !in_waves()) {
-    throw UsageError("--max-failures is of --batch and --first: give one of them");
+    throw UsageError("--max-failures needs --batch or --first");
   }
   if (in_waves() && hold) {
     throw UsageError("--hold excludes --batch and --first: each wave would have a hold of its own");
@@ -336,7 +339,7 @@ BroadcastRequest BroadcastOptions::request(BroadcastOperation operation) const {
     request.verify_wait = wait.value_or(std::chrono::milliseconds(0));
     request.mount_namespace = os::own_mount_namespace();
   }
-  // Whoever waits for the answer leaves a hold with a time to it then: see leave_to_its_time().
+  // A hold with --ttl belongs to the connection until the answer is here: see leave_to_its_time().
   if (hold) request.hold = HoldRequest{!ttl || !detach, ttl};
   request.traceparent = trace_context("TRACEPARENT");
   request.tracestate = trace_context("TRACESTATE");

@@ -105,8 +105,8 @@ class UmountCommand : public Command {
     std::optional<HolderScan> scan;
     int error = unmount();
     if (error == EBUSY) scan = look(client);
-    if (scan &&
-        scan->verdict == HolderVerdict::kClear) {  // whoever kept it busy has gone, or hides
+    // No holder was found: it may be free by now.
+    if (scan && scan->verdict == HolderVerdict::kClear) {
       error = unmount();
       scan = error == EBUSY ? std::optional(look_again(client)) : std::nullopt;
     }
@@ -139,8 +139,8 @@ class UmountCommand : public Command {
     return ::umount2(path_.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
   }
 
-  // With the broker's eyes and with its own: the broker leaves out this process and its children,
-  // which keep a mount busy like anybody else.
+  // The broker's scan and one of its own: the broker leaves out this process and its children,
+  // which keep a mount busy, too.
   [[nodiscard]] HolderScan look(ControlClient& client) const {
     std::vector<HolderScan> own{os::scan_holders(path_)};
     name_backends(client, own);
@@ -153,10 +153,8 @@ class UmountCommand : public Command {
     if (!scan.problem.empty()) return std::move(own.front());
     for (Holder& one : own.front().holders) {
       const bool is_listed =
-          std::any_of(scan.holders.begin(), scan.holders.end(), [&](const Holder& known) {
-            return known.pid == one.pid && known.started == one.started &&
-                   known.object == one.object;
-          });
+          std::any_of(scan.holders.begin(), scan.holders.end(),
+                      [&](const Holder& known) { return is_same_holder(known, one); });
       if (is_listed) continue;
       if (!one.possibly) scan.verdict = HolderVerdict::kHeld;
       if (one.possibly && scan.verdict == HolderVerdict::kClear) {

@@ -70,9 +70,9 @@ class BoundedNames : public std::enable_shared_from_this<BoundedNames> {
   // A thread for each name: there are few, and none is left waiting at the end.
   bool start() {
     try {
+      // Signals are the main thread's: it may wait for them.
+      const os::SignalsBlocked blocked;
       std::thread([self = shared_from_this(), uid = *pending_] {
-        // They are the main thread's: it may wait for them.
-        const os::SignalsBlocked blocked;
         std::string name = self->look_up_(uid);
         const std::lock_guard lock(self->mutex_);
         self->known_.emplace(uid, std::move(name));

@@ -102,14 +102,15 @@ std::vector<WaveTarget> wave_targets(const DryRun& dry_run,
   std::set<BackendKey> wanted(dry_run.would_ask.begin(), dry_run.would_ask.end());
   for (const BackendOutcome& one : dry_run.would_fail) wanted.insert(one.key);
   std::vector<WaveTarget> targets;
-  std::set<BackendKey> found;
   for (const BackendInfo& one : listed) {
-    if (one.state == BackendState::kDead || !wanted.contains(one.key)) continue;
-    found.insert(one.key);
-    targets.push_back(one);
+    if (wanted.erase(one.key) != 0) targets.push_back(one);
   }
   for (const BackendOutcome& one : dry_run.would_fail) {
-    if (!found.contains(one.key)) targets.push_back(target_of(one));
+    if (wanted.erase(one.key) != 0) targets.push_back(target_of(one));
+  }
+  // Those that left since the dry run.
+  for (const BackendKey& key : dry_run.would_ask) {
+    if (wanted.erase(key) != 0) targets.emplace_back().key = key;
   }
   return targets;
 }
@@ -137,39 +138,57 @@ std::vector<Wave> plan_waves(const std::vector<WaveTarget>& targets, const Selec
   return waves;
 }
 
+namespace {
+
+// `key`, and what `also` asks for besides.
+Selector both(const Selector& key, const Selector& also) {
+  std::vector<SelectorTerm> all = key.terms();
+  all.insert(all.end(), also.terms().begin(), also.terms().end());
+  Selector::Parsed parsed = Selector::from_terms(std::move(all));
+  if (!parsed.problem.empty()) {
+    throw UsageError("--select has too many terms for waves: " + parsed.problem + ", and " +
+                     std::to_string(key.terms().size()) + " of them name the backend");
+  }
+  return std::move(parsed.selector);
+}
+
+// Of processes that share a key. Those whose labels are not known may match all that is asked for:
+// the broker knows.
+Selection selection_of_group(const std::vector<const WaveTarget*>& group, const Selection& asked) {
+  const Selection exact = selection_of_key(own_key(group.front()->key));
+  if (asked.empty()) return exact;
+  Selection all;
+  Selection matching;
+  for (const Selector& one : asked) {
+    const bool matches = std::any_of(group.begin(), group.end(), [&](const WaveTarget* target) {
+      return one.matches(target->key, target->labels);
+    });
+    for (const Selector& key : exact) {
+      all.push_back(both(key, one));
+      if (matches) matching.push_back(all.back());
+    }
+  }
+  return matching.empty() ? all : matching;
+}
+
+}  // namespace
+
 std::vector<Selection> selections_of_wave(const Wave& wave, const Selection& asked) {
   constexpr std::size_t kMostTerms = 256;  // that a broker takes in one request
   std::vector<Selection> parts(1);
   std::size_t terms = 0;
-  const auto add = [&](const Selector& key, const Selector& also) {
-    std::vector<SelectorTerm> all = key.terms();
-    all.insert(all.end(), also.terms().begin(), also.terms().end());
-    Selector::Parsed parsed = Selector::from_terms(std::move(all));
-    if (!parsed.problem.empty()) {
-      throw UsageError("--select has too many terms for waves: " + parsed.problem + ", and " +
-                       std::to_string(key.terms().size()) + " of them name the backend");
-    }
-    const std::size_t count = parsed.selector.terms().size();
+  for (const auto& group : by_key(wave.targets)) {
+    const Selection selection = selection_of_group(group, asked);
+    std::size_t count = 0;
+    for (const Selector& one : selection) count += one.terms().size();
+    // All of a key in one part: it is asked once.
     if (!parts.back().empty() && terms + count > kMostTerms) {
       parts.emplace_back();
       terms = 0;
     }
     terms += count;
-    parts.back().push_back(std::move(parsed.selector));
-  };
-  for (const auto& group : by_key(wave.targets)) {
-    const Selection exact = selection_of_key(own_key(group.front()->key));
-    for (const Selector& key : exact) {
-      if (asked.empty()) add(key, Selector());
-      for (const Selector& one : asked) {
-        const bool matches = std::any_of(group.begin(), group.end(), [&](const WaveTarget* target) {
-          return one.matches(target->key, target->labels);
-        });
-        if (matches) add(key, one);
-      }
-    }
+    parts.back().insert(parts.back().end(), selection.begin(), selection.end());
   }
-  std::erase_if(parts, [](const Selection& part) { return part.empty(); });
   return parts;
 }
 
@@ -312,8 +331,10 @@ std::vector<WaveTarget> not_asked_yet(const std::vector<WaveTarget>& targets,
 }
 
 int status_of_waves(const WavesReport& waves, bool allow_empty) {
-  const bool some_missing =
-      !waves.stopped.empty() || !waves.not_asked.empty() || !waves.others_not_asked.empty();
+  const bool some_left = std::any_of(waves.waves.begin(), waves.waves.end(),
+                                     [](const WaveResult& wave) { return !wave.left.empty(); });
+  const bool some_missing = !waves.stopped.empty() || !waves.not_asked.empty() || some_left ||
+                            !waves.others_not_asked.empty();
   if (some_missing) return kNotAllAcked;
   return exit_status_of(merged_report(waves), allow_empty, waves.verify);
 }

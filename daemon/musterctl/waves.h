@@ -36,7 +36,7 @@ struct Amount {
 
 using WaveTarget = BackendInfo;
 // In registration order: who would be asked, and who would fail at once. `listed`: the broker's
-// backends, as they were after the dry run; one that has left since is no target.
+// backends, as they were after the dry run. Of one that has left since only the key is known.
 [[nodiscard]] std::vector<WaveTarget> wave_targets(const DryRun& dry_run,
                                                    const std::vector<BackendInfo>& listed);
 
@@ -59,9 +59,9 @@ struct Wave {
 struct WaveResult {
   Wave wave;
   std::vector<BroadcastReport> reports;  // of its broadcasts: one, unless the wave is large
-  std::vector<WaveTarget> left;          // deregistered before their wave
-  std::vector<WaveTarget> no_answer;     // whose report could not be read
-  std::size_t failures = 0;              // who did not ack; the dead do not count
+  std::vector<WaveTarget> left;  // deregistered before their wave: they may live, and hold files
+  std::vector<WaveTarget> no_answer;  // whose report could not be read
+  std::size_t failures = 0;           // who did not ack; the dead do not count
 };
 
 // Sorts the targets that no report names: they left, or with `is_incomplete` it is not known.

@@ -26,7 +26,7 @@ using WaveClock = std::chrono::steady_clock;
 constexpr int kMostLooks = 10;
 constexpr std::chrono::milliseconds kBetweenScans{500};  // as the broker does
 constexpr std::chrono::milliseconds kWaveStep{50};       // how soon a signal is noticed
-// Of calling off a wave, when nobody waits any more.
+// How long cancelling a wave may take once nobody waits for it.
 constexpr std::chrono::milliseconds kCancelPatience{2'000};
 
 class WaveRun {
@@ -46,6 +46,11 @@ class WaveRun {
 
   int run() {
     report_.others_not_asked = sessions_left_out(to_, options_);
+    if (!report_.others_not_asked.empty()) {
+      to_.console.err(
+          "musterctl: warning: waves do not ask the brokers of user sessions: this ends "
+          "with status 1 (--no-sessions leaves them out)\n");
+    }
     std::vector<WaveTarget> targets;
     try {
       targets = look();
@@ -62,6 +67,10 @@ class WaveRun {
                    "--first matches none of the " + counted(targets.size(), "backend") +
                        " that would be asked: no backend was asked");
       return kNobody;
+    }
+    // Before anybody is asked: whether all can be.
+    for (const Wave& wave : waves) {
+      static_cast<void>(selections_of_wave(wave, request_.selection));
     }
     for (int looks = 1; ask_all(std::move(waves)); ++looks) {
       std::vector<WaveTarget> missing = newcomers();
@@ -132,7 +141,7 @@ class WaveRun {
     was_begun_ = false;
     if (!goes_on()) {
       stop(nobody_waits());
-    } else if (until_ && WaveClock::now() >= *until_) {
+    } else if (until_ && is_too_late(*until_)) {
       stop("the --deadline has passed");
     }
     return report_.stopped.empty();
@@ -206,10 +215,7 @@ class WaveRun {
     request.verify = false;  // the kernel is asked at the end
     request.verify_wait = {};
     request.mount_namespace = 0;
-    if (until_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until_ - WaveClock::now());
-      request.deadline = std::max(left, std::chrono::milliseconds(1));
-    }
+    if (until_) request.deadline = left_until(*until_);
     return request;
   }
 

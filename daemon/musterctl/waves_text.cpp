@@ -25,9 +25,8 @@ class WavesText {
     outcome_rows();
     for (const WaveResult& wave : waves_.waves) {
       for (const WaveTarget& one : wave.left) {
-        row(style_.paint.warning(word("left")), shown_target(one) +
-                                                    ": it had left before its wave; it was not "
-                                                    "asked");
+        row(style_.paint.error(word("not asked")),
+            shown_target(one) + ": it had left before its wave, and may still run");
       }
     }
     end_of_rows("left");
@@ -48,6 +47,12 @@ class WavesText {
       rows.paint = style_.paint;
       rows.user = style_.user;
       text_ += show_holder_rows(merged_.verification->scan, rows);
+    }
+    if (!waves_.stopped.empty() && waves_.operation.as_quiesce() != nullptr &&
+        !merged_.result.acks.empty()) {
+      text_ += "  " + counted(merged_.result.acks.size(), "backend") +
+               (merged_.result.acks.size() == 1 ? " stays" : " stay") +
+               " quiesced: `musterctl resume` ends that\n";
     }
     return std::move(text_) + answer();
   }
@@ -106,7 +111,9 @@ class WavesText {
       if (count == 0) return;
       text += "; " + counted(count, what) + (count == 1 ? " was" : " were") + " not asked";
     };
-    add(waves_.not_asked.size(), "backend");
+    std::size_t left = 0;
+    for (const WaveResult& wave : waves_.waves) left += wave.left.size();
+    add(waves_.not_asked.size() + left, "backend");
     add(waves_.others_not_asked.size(), "broker of a user session");
     return text;
   }
@@ -121,7 +128,7 @@ class WavesText {
       if (waves_.verify) text += "; the kernel was not asked";
       return style_.paint.error(text) + '\n';
     }
-    if (waves_.verify && waves_.others_not_asked.empty()) {
+    if (waves_.verify && missing().empty()) {
       return answer_of_release(merged_, style_.paint);
     }
     const int status = status_of_waves(waves_, false);
@@ -147,7 +154,7 @@ std::string_view verdict_word(int status) {
     case kNobody:
       return "nobody asked";
     case kStillHeld:
-      return "still held";
+      return "not clear";
     default:
       return "not all acked";
   }

@@ -22,7 +22,7 @@ namespace muster::ctl {
                                     const WaveResult& result, const ReportStyle& style);
 [[nodiscard]] std::string show_waves(const WavesReport& waves, const ReportStyle& style);
 
-// How it ended before its end: of the JSON.
+// Exit status and error of the JSON document.
 struct WavesEnd {
   int status = 0;
   std::string error;  // JSON; empty: none

@@ -123,10 +123,9 @@ class WithCommand : public Command {
     return request;
   }
 
-  // Of --timeout; at least what a request can say.
+  // Of --timeout.
   [[nodiscard]] std::optional<milliseconds> time_left() const {
-    if (!until_) return std::nullopt;
-    return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(*until_ - WithClock::now()));
+    return until_ ? std::optional(left_until(*until_)) : std::nullopt;
   }
 
   int ask_all_first(const Invocation& to, const std::vector<BroadcastOperation>& operations) const {
@@ -136,7 +135,9 @@ class WithCommand : public Command {
     first.deadline = first.timeout;
     // Where the kernel is asked, nobody who registered is as good as everybody who would.
     first.allow_empty = verifies();
-    return ask_first(to, first, operations, asks_sessions_too(to)).status;
+    const int status = ask_first(to, first, operations, asks_sessions_too(to)).status;
+    const bool is_late = until_ && is_too_late(*until_);
+    return status == kAllAcked && is_late ? time_is_over(to) : status;
   }
 
   // Asks for one operation. 0: everything is as it should be.
@@ -250,8 +251,8 @@ class WithCommand : public Command {
     }
     std::string ids;
     for (const LeasedHold& hold : holds_) ids += (ids.empty() ? "" : ",") + std::to_string(hold.id);
-    // The broker tells the command from what ran before by its start, which the kernel has in
-    // ticks: the command's is to be a later one than that of the request.
+    // The broker counts only children that started after the request as the command's. Their start
+    // times are in ticks: the command starts a tick later.
     if (verifies()) std::this_thread::sleep_for(kStartTick);
     ForegroundChild child(signals, command_, {{"MUSTER_HOLD_ID", ids}});
     if (!child.problem().empty()) to.console.err("musterctl: " + child.problem() + '\n');

@@ -196,7 +196,8 @@ class Broker {
   // The hold belongs to a connection of that user (again). An error when it is another user's, or
   // there is none.
   [[nodiscard]] std::optional<ControlError> keep_hold(HoldId id, uid_t uid, Now now);
-  // The same, and it belongs to no connection any more: only its time, or end_hold(), ends it.
+  // The same, and it belongs to no connection any more: only its time, or end_hold(), ends it. An
+  // error also when it has no time.
   [[nodiscard]] std::optional<ControlError> detach_hold(HoldId id, uid_t uid, Now now);
   // Those that go on, by id.
   [[nodiscard]] std::vector<HoldInfo> holds() const;

@@ -292,6 +292,12 @@ std::optional<ControlError> Broker::keep_hold(HoldId id, uid_t uid, Now /*now*/)
 }
 
 std::optional<ControlError> Broker::detach_hold(HoldId id, uid_t uid, Now now) {
+  const Hold* const known = state_->holds.find(id);
+  const bool would_end = known == nullptr || known->ttl || known->state.expires_unix_ms != 0;
+  if (!would_end) {
+    return no_hold(ControlError::Code::kInvalid,
+                   "hold " + std::to_string(id) + " has no time: nothing would end it");
+  }
   if (auto error = keep_hold(id, uid, now)) return error;
   state_->holds.find(id)->state.leased = false;
   state_->shell.holds_changed();

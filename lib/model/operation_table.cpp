@@ -120,9 +120,7 @@ const OperationRow* row_of(OperationKind kind) noexcept {
 }
 
 std::optional<ControlAction> action_of(const BroadcastOperation& operation) noexcept {
-  if (operation.about_release() != nullptr) return row_of(OperationKind::kReleaseHandles)->action;
-  if (operation.about_quiesce() != nullptr) return row_of(OperationKind::kQuiesce)->action;
-  const OperationRow* row = row_of(operation.kind());
+  const OperationRow* row = row_of(operation.real_kind());
   return row == nullptr ? std::nullopt : row->action;
 }
 

@@ -20,7 +20,8 @@ struct OperationRow {
   OperationKind kind = OperationKind::kUnknown;
   std::string_view name;   // in texts: "release-handles"; where it has one, musterctl's command
   std::string_view field;  // of each oneof `operation` on the wire, and in JSON: "release_handles"
-  // That policy must allow to the operator. Nothing: that of the operation that it is about.
+  // That policy must allow to the operator. Of a preflight none: action_of() has that of the
+  // operation that it asks about.
   std::optional<ControlAction> action;
 };
 
@@ -35,7 +36,7 @@ struct ActionRow {
 [[nodiscard]] std::span<const OperationRow> all_operations() noexcept;
 // Null for the unknown one.
 [[nodiscard]] const OperationRow* row_of(OperationKind kind) noexcept;
-// What policy must allow to whoever asks for it; nothing for the unknown one.
+// The action that policy must allow to the operator who asks for it. None for the unknown one.
 [[nodiscard]] std::optional<ControlAction> action_of(const BroadcastOperation& operation) noexcept;
 // In the order of ControlAction.
 [[nodiscard]] std::span<const ActionRow> all_actions() noexcept;

@@ -180,7 +180,7 @@ std::string_view to_string(HoldEnd why) noexcept {
     case HoldEnd::kResumed:
       return "resumed";
     case HoldEnd::kUnseen:
-      return "ended unseen";
+      return "unseen";
   }
   return "?";
 }

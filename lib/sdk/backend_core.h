@@ -88,7 +88,7 @@ class BackendPort {
   [[nodiscard]] virtual bool superseded() const = 0;
 
   // As HandlerQueue's.
-  [[nodiscard]] virtual bool handles(const BroadcastOperation& operation) const = 0;
+  [[nodiscard]] virtual bool handles(OperationKind operation) const = 0;
   [[nodiscard]] virtual bool call(HandlerCall call) = 0;
   virtual bool withdraw(RequestSerial serial) noexcept = 0;
 };

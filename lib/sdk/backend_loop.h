@@ -99,7 +99,7 @@ class BackendLoop final : public BackendPort, public std::enable_shared_from_thi
   [[nodiscard]] std::uint64_t now_unix_ms() const override;
   void state_changed(ConnectionState state) override;
   [[nodiscard]] bool superseded() const override;
-  [[nodiscard]] bool handles(const BroadcastOperation& operation) const override {
+  [[nodiscard]] bool handles(OperationKind operation) const override {
     return handlers_.handles(operation);
   }
   [[nodiscard]] bool call(HandlerCall call) override { return handlers_.push(std::move(call)); }

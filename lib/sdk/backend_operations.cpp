@@ -35,13 +35,12 @@ void BackendCore::on(OutgoingOperation& operation, BroadcastId id) {
     detail += registration_.sdk_version;
     return refuse(id, BroadcastFailureReason::kUnsupportedOperation, std::move(detail));
   }
-  const BroadcastOperation real = operation.operation.real();
-  if (!port_.handles(real)) {
+  if (!port_.handles(operation.operation.real_kind())) {
     return refuse(id, BroadcastFailureReason::kUnsupportedOperation,
-                  "this backend has no handler for " + real.to_string());
+                  "this backend has no handler for " + operation.operation.real().to_string());
   }
-  // Only of a preflight: nothing speaks against what it can do.
-  if (!port_.handles(operation.operation)) return answer_at_once(id, Ack{});
+  // A preflight without a handler: nothing speaks against what this backend can do.
+  if (!port_.handles(operation.operation.kind())) return answer_at_once(id, Ack{});
   if (!make_room()) {
     std::string detail("this backend has ");
     detail += std::to_string(kMaxInHand);

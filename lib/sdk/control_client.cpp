@@ -307,8 +307,8 @@ HoldInfo ControlClient::end_hold(HoldId id) {
   return impl_->ask<HoldInfo>(wire::EndHold{id}, kForever);
 }
 
-HoldInfo ControlClient::keep_hold(HoldId id) {
-  return impl_->ask<HoldInfo>(wire::KeepHold{id}, impl_->deadline());
+HoldInfo ControlClient::keep_hold(HoldId id, std::optional<std::uint64_t> children_after) {
+  return impl_->ask<HoldInfo>(wire::KeepHold{id, false, children_after}, impl_->deadline());
 }
 
 HoldInfo ControlClient::detach_hold(HoldId id) {

@@ -33,8 +33,8 @@ bool is_of_hold(const HandlerCall& call) {
 
 }  // namespace
 
-const Backend::Handler* BackendHandlers::find(const BroadcastOperation& operation) const {
-  const auto index = static_cast<std::size_t>(operation.kind());
+const Backend::Handler* BackendHandlers::find(OperationKind operation) const {
+  const auto index = static_cast<std::size_t>(operation);
   return index < operations.size() && operations.at(index) ? &operations.at(index) : nullptr;
 }
 
@@ -150,7 +150,7 @@ void HandlerQueue::answer_for(const RequestPtr& state) {
   state->in_handler = true;
   state->reached_handler = true;
   try {
-    (*handlers_.find(state->message.operation))(request);
+    (*handlers_.find(state->message.operation.kind()))(request);
     state->in_handler = false;
   } catch (const std::exception& e) {
     state->in_handler = false;

@@ -41,7 +41,7 @@ struct BackendHandlers {
     return operations.at(static_cast<std::size_t>(operation));
   }
   // Null when there is none for it.
-  [[nodiscard]] const Backend::Handler* find(const BroadcastOperation& operation) const;
+  [[nodiscard]] const Backend::Handler* find(OperationKind operation) const;
   // Nothing would tell a daemon without hold_ended that its quiesce is over.
   [[nodiscard]] bool can_resume() const {
     return !operations.at(static_cast<std::size_t>(OperationKind::kQuiesce)) || hold_ended;
@@ -69,7 +69,7 @@ class HandlerQueue {
 
   // Before the first push.
   void set_handlers(BackendHandlers handlers) { handlers_ = std::move(handlers); }
-  [[nodiscard]] bool handles(const BroadcastOperation& operation) const {
+  [[nodiscard]] bool handles(OperationKind operation) const {
     return handlers_.find(operation) != nullptr;
   }
 

@@ -99,6 +99,7 @@ struct EndHold {
 struct KeepHold {
   HoldId id = 0;
   bool detach = false;
+  std::optional<std::uint64_t> children_after = std::nullopt;  // see the schema
 
   friend bool operator==(const KeepHold&, const KeepHold&) = default;
 };

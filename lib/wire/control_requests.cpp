@@ -148,6 +148,12 @@ void write_message(const PolicyQuestion& question, v1::ExplainPolicy& out) {
   std::visit(QuestionToProto{out}, question.about);
 }
 
+KeepHold keep_hold_of(const v1::KeepHold& in) {
+  KeepHold keep{in.hold_id(), in.detach(), {}};
+  if (in.has_children_after()) keep.children_after = in.children_after();
+  return keep;
+}
+
 std::string read_message(const v1::ExplainPolicy& in, PolicyQuestion& question) {
   question.uid = in.uid();
   question.gid = in.gid();
@@ -236,7 +242,7 @@ std::string take_request(const v1::ControlRequest& in, const Envelope& envelope,
       message = EndHold{in.end_hold().hold_id()};
       return {};
     case v1::ControlRequest::kKeepHold:
-      message = KeepHold{in.keep_hold().hold_id(), in.keep_hold().detach()};
+      message = keep_hold_of(in.keep_hold());
       return {};
     case v1::ControlRequest::kGetHistory:
       return from_proto(in.get_history(), message.emplace<HistoryQuery>());
@@ -289,6 +295,7 @@ struct RequestToProto {
   void operator()(const KeepHold& keep) const {
     out.mutable_keep_hold()->set_hold_id(keep.id);
     out.mutable_keep_hold()->set_detach(keep.detach);
+    if (keep.children_after) out.mutable_keep_hold()->set_children_after(*keep.children_after);
   }
   void operator()(const HistoryQuery& query) const { to_proto(query, *out.mutable_get_history()); }
   void operator()(const Cancel& /*cancel*/) const {}  // a frame without a payload

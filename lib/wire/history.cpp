@@ -197,7 +197,7 @@ std::string digest_report(std::string_view bytes, ReportDigest& digest) {
   HistoryEntry& entry = digest.entry;
   entry.id = report.broadcast_id();
   entry.operation = operation->to_string();
-  if (const auto* release = operation->as_release_handles()) entry.path = release->path_prefix;
+  if (const auto* release = operation->about_release()) entry.path = release->path_prefix;
   if (report.has_asked_by()) entry.asked_by = operator_of(report.asked_by());
   entry.started_unix_ms = report.started_unix_ms();
   entry.state = value_or(kBroadcastStates, report.state(), BroadcastState::kRunning);

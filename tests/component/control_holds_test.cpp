@@ -116,12 +116,12 @@ TEST_F(ControlHoldsTest, WhoTakesUpAHoldHasItFromThenOn) {
   first.asks(1, leased("/cache"));
   released(first, backend, 1);
   TestOperator& second = connect();
-  second.asks(1, wire::KeepHold{100});
+  second.asks(1, wire::KeepHold{100, false, {}});
   EXPECT_EQ(second.hears(), "1 hold 100 goes on");
   first.closes();
   expect_it_answers();
   EXPECT_EQ(backend.has_heard(), "nothing");
-  second.asks(2, wire::KeepHold{77});
+  second.asks(2, wire::KeepHold{77, false, {}});
   EXPECT_THAT(second.hears(), HasSubstr("2 error (not found)"));
   second.closes();
   EXPECT_EQ(backend.hears(), "hold 100 ended");
@@ -131,9 +131,11 @@ TEST_F(ControlHoldsTest, AHoldThatWasDetachedEndsWithNoConnection) {
   start();
   TestBackend& backend = join("a");
   TestOperator& op = connect();
-  op.asks(1, leased("/cache"));
+  wire::StartBroadcast ask = leased("/cache");
+  ask.request.hold->ttl = std::chrono::hours(1);
+  op.asks(1, ask);
   released(op, backend, 1);
-  op.asks(2, wire::KeepHold{100, true});
+  op.asks(2, wire::KeepHold{100, true, {}});
   EXPECT_EQ(op.hears(), "2 hold 100 goes on");
   op.closes();
   expect_it_answers();

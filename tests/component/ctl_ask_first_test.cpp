@@ -108,7 +108,7 @@ TEST_F(AskFirst, SaysOfAnSdkThatIsTooOldWhatToDo) {
                                             "this version of the SDK does not know it")});
   });
   EXPECT_NE(said({"release-handles", "--ask-first", "/usr"})
-                .find("An SDK that is too old has no preflights: upgrade that of the backend, or "
+                .find("or an SDK without preflights: update it, exclude it with --select, or "
                       "leave out --ask-first\nNothing was released: 1 of 1 objects.\n"),
             std::string::npos);
 }
@@ -123,11 +123,11 @@ TEST_F(AskFirst, NobodyToAskIsFiveAndMayBeAllowed) {
   EXPECT_EQ(said({"quiesce", "--ask-first", "--allow-empty", "-q"}), "0 |  | ");
 }
 
-// What it is asked with is the same, but for what follows from an ack and the key of the request.
+// What it is asked with is the same, but for what follows from an ack.
 TEST_F(AskFirst, AsksWithTheSameSelectionAndLimits) {
   play_with(acked);
   said({"release-handles", "--ask-first", "--select", "service=a", "--timeout", "60m", "--deadline",
-        "90m", "--key", "nightly", "--verify", "-q", "/usr"});
+        "90m", "--verify", "-q", "/usr"});
   // Both rounds have the time together.
   std::string requests = broker->requests();
   const std::regex timeout("timeout=(3[0-9]{6}) ");
@@ -145,8 +145,25 @@ TEST_F(AskFirst, AsksWithTheSameSelectionAndLimits) {
   EXPECT_EQ(requests,
             "broadcast preflight of release-handles /usr timeout=T select=service=a deadline=D "
             "events\n"
-            "broadcast release-handles /usr timeout=T select=service=a key=nightly deadline=D "
+            "broadcast release-handles /usr timeout=T select=service=a deadline=D "
             "verify=0 events\n");
+}
+
+// With a moment left some would release, and others be late.
+TEST_F(AskFirst, ReleasesNothingWhenTheFirstRoundUsedAllTheTime) {
+  for (const char* limit : {"--deadline", "--timeout"}) {
+    play_with([](const BroadcastOperation& operation) {
+      const auto over = std::chrono::steady_clock::now() + 5ms;
+      while (std::chrono::steady_clock::now() < over) std::this_thread::yield();
+      return acked(operation);
+    });
+    const std::string all = said({"release-handles", "--ask-first", limit, "5ms", "/usr"});
+    EXPECT_TRUE(all.starts_with("1 |  | ")) << all;
+    EXPECT_NE(all.find("all backends would, but the time is over: nothing was released"),
+              std::string::npos)
+        << all;
+    EXPECT_EQ(broker->requests().find("broadcast release-handles"), std::string::npos);
+  }
 }
 
 TEST_F(AskFirst, JsonHasBothReports) {
@@ -190,14 +207,19 @@ TEST_F(AskFirst, ASignalCancelsTheAskingAndNothingIsReleased) {
     const auto* start = std::get_if<wire::StartBroadcast>(&frame.message);
     if (start == nullptr) return answer_all(peer, frame);
     Event started = test::event_of(Event::Kind::kBroadcastStarted);
+    started.broadcast_id = 17;
     started.targets = 1;
     peer.event(started);
   });
   interrupted = [] { return SIGINT; };
   const std::string all = said({"release-handles", "--ask-first", "/usr"});
-  EXPECT_TRUE(all.starts_with("130 |  | musterctl: no longer waiting")) << all;
+  EXPECT_TRUE(all.starts_with("130 |  | musterctl: no longer waiting; preflight 17 is cancelled"))
+      << all;
   EXPECT_NE(all.find("nothing was released"), std::string::npos) << all;
-  EXPECT_EQ(broker->requests().find("broadcast release-handles"), std::string::npos);
+  EXPECT_EQ(broker->requests(),
+            "broadcast preflight of release-handles /usr events\n"
+            "no more events\n"
+            "cancel 17\n");
 }
 
 TEST_F(AskFirst, AHoldIsOfTheRealRoundAlone) {

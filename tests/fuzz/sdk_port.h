@@ -58,7 +58,7 @@ class SdkPort final : public BackendPort {
   }
   [[nodiscard]] bool blocked() const override { return broker_reads_not; }
   [[nodiscard]] bool superseded() const override { return newer_backend_there; }
-  [[nodiscard]] bool handles(const BroadcastOperation& operation) const override {
+  [[nodiscard]] bool handles(OperationKind operation) const override {
     return queue.handles(operation);
   }
   [[nodiscard]] bool call(HandlerCall call) override { return queue.push(std::move(call)); }

@@ -221,11 +221,13 @@ void Oracle::hold_left(HoldId id, Now now) {
   found->second.state.owner_away = true;
 }
 
-// Rule: an operator may leave a hold of its own to its time: nobody's connection ends it then.
+// Rule: an operator may leave a hold of its own to its time, if it has one: nobody's connection
+// ends it then.
 std::optional<Code> Oracle::keep_hold(HoldId id, uid_t uid, bool detach) {
   const auto found = holds_.find(id);
   if (found == holds_.end()) return Code::kNotFound;
   Hold& hold = found->second;
+  if (detach && !hold.ttl && hold.state.expires_unix_ms == 0) return Code::kInvalid;
   if (!hold.state.leased) return Code::kInvalid;
   if (!hold.by || hold.by->uid != uid) {
     cases_.saw(Case::kHoldDenied);

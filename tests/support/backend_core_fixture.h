@@ -43,7 +43,7 @@ class RecordingPort final : public BackendPort {
   void state_changed(ConnectionState now_in) override { state = now_in; }
   [[nodiscard]] bool blocked() const override { return broker_reads_not; }
   [[nodiscard]] bool superseded() const override { return newer_backend_there; }
-  [[nodiscard]] bool handles(const BroadcastOperation& operation) const override {
+  [[nodiscard]] bool handles(OperationKind operation) const override {
     return queue.handles(operation);
   }
   [[nodiscard]] bool call(HandlerCall call) override { return queue.push(std::move(call)); }

@@ -66,7 +66,8 @@ wire::ControlRequestFrame WireRandom::request(std::size_t which) {
       frame.message = wire::EndHold{number()};
       break;
     case 11:
-      frame.message = wire::KeepHold{number(), chance()};
+      frame.message =
+          wire::KeepHold{number(), chance(), chance() ? std::optional(number()) : std::nullopt};
       break;
     case 12:
       frame.message = wire::Resume{number(), selection()};

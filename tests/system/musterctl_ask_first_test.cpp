@@ -82,13 +82,17 @@ TEST_F(MusterctlAskFirst, OneThatIsSilentOrGoneOrTooOldDoesSo) {
       {"crash", "  failed      "},
   };
   for (const auto& row : kRows) {
-    backend("mute", {"--on-preflight", row.behaviour});
-    const Finished finished = programs.ctl({"quiesce", "--ask-first", "--timeout", "300ms"});
+    Process& one = backend("one", {"--on-preflight", row.behaviour});
+    std::vector<std::string> command{"quiesce", "--ask-first"};
+    if (row.behaviour == std::string("silent"))
+      command.insert(command.end(), {"--timeout", "300ms"});
+    const Finished finished = programs.ctl(command);
     EXPECT_EQ(finished.status, 1) << row.behaviour << finished.err;
     EXPECT_NE(finished.out.find(row.shown), std::string::npos) << finished.out;
     EXPECT_NE(finished.out.find("No backend was quiesced: "), std::string::npos) << finished.out;
     EXPECT_EQ(programs.ctl({"backends", "--json"}).out.find("MAINTENANCE"), std::string::npos)
         << row.behaviour;
+    one.end();
   }
 }
 
@@ -113,6 +117,10 @@ TEST_F(MusterctlAskFirst, ItsReportIsNoYesAndHistorySaysWhatItWas) {
   EXPECT_EQ(programs.ctl({"retry", "last"}).status, 2);
   const Finished all = programs.ctl({"history"});
   EXPECT_NE(all.out.find("preflight of release-handles /usr"), std::string::npos) << all.out;
+  EXPECT_NE(all.out.find("1 of 2 would, 1 failed"), std::string::npos) << all.out;
+  EXPECT_NE(programs.ctl({"history", "--json"}).out.find("\"path\":\"L3Vzcg==\""),
+            std::string::npos)
+      << "/usr, as bytes";
 }
 
 TEST_F(MusterctlAskFirst, NobodyRegisteredIsFiveAsEver) {

@@ -222,10 +222,10 @@ TEST_F(MusterctlHold, RetryAsksOnlyThoseThatDidNotAck) {
 TEST_F(MusterctlHold, AScriptsOwnJobIsAHolderLikeAnyOther) {
   backend("cache");
   const auto script = [&](const std::string& ask) {
-    return run_program(
-        {"/bin/sh", "-c",
-         "sleep 1000 <" + file() + " >&- 2>&- & echo job $!; exec " + program("musterctl") + ask},
-        inside());
+    return run_program({"/bin/sh", "-c",
+                        "tail -f /dev/null <" + file() + " >/dev/null 2>&1 & echo job $!; exec " +
+                            program("musterctl") + ask},
+                       inside());
   };
   const auto end_job = [&](const Finished& finished) {
     std::smatch pid;
@@ -235,12 +235,12 @@ TEST_F(MusterctlHold, AScriptsOwnJobIsAHolderLikeAnyOther) {
   const Finished verified = script(" release-handles --verify " + path());
   end_job(verified);
   EXPECT_EQ(verified.status, 6) << verified.out;
-  EXPECT_TRUE(std::regex_search(verified.out, std::regex(" sleep .* 1 descriptor ")))
+  EXPECT_TRUE(std::regex_search(verified.out, std::regex(" tail .* 1 descriptor ")))
       << verified.out;
   const Finished with = script(" with-released " + path() + " -- true");
   end_job(with);
   EXPECT_EQ(with.status, 6) << with.err;
-  EXPECT_TRUE(std::regex_search(with.err, std::regex(" sleep .* 1 descriptor "))) << with.err;
+  EXPECT_TRUE(std::regex_search(with.err, std::regex(" tail .* 1 descriptor "))) << with.err;
 }
 
 // --- umount
@@ -294,13 +294,13 @@ TEST_F(MusterctlUmount, NamesWhatTheCallerItselfHasThere) {
   const auto ask = [&](const std::string& script) {
     return run_program({"/bin/sh", "-c", script}, inside());
   };
-  const Finished child =
-      ask("cd " + path() + "; sleep 1000 >&- 2>&- & cd /; echo child $!; exec " + umount);
+  const Finished child = ask(
+      "cd " + path() + "; tail -f /dev/null >/dev/null 2>&1 & cd /; echo child $!; exec " + umount);
   std::smatch pid;
   ASSERT_TRUE(std::regex_search(child.out, pid, std::regex("^child ([0-9]+)\n"))) << child.out;
   EXPECT_EQ(child.status, 6) << child.err;
   EXPECT_TRUE(std::regex_search(
-      child.out, std::regex('\n' + pid[1].str() + " .* sleep .* 1 working directory ")))
+      child.out, std::regex('\n' + pid[1].str() + " .* tail .* 1 working directory ")))
       << child.out;
   EXPECT_EQ(child.out.find("Clear"), std::string::npos) << child.out;
   ask("kill -9 " + pid[1].str());

@@ -92,8 +92,8 @@ TEST_F(MusterctlSessions, AreAskedFirstTooBeforeAnybodyReleases) {
   const Finished finished = ask({"release-handles", "--ask-first", "/usr"});
   EXPECT_EQ(finished.status, 1) << finished.err;
   EXPECT_NE(finished.out.find("rejected    indexer"), std::string::npos) << finished.out;
-  EXPECT_TRUE(
-      finished.out.ends_with("Nothing was released: not everybody would in the user sessions.\n"))
+  EXPECT_TRUE(finished.out.ends_with(
+      "Nothing was released: a broker of a user session did not agree, see above.\n"))
       << finished.out;
   for (Process* one : {&host, &indexer}) {
     one->end();

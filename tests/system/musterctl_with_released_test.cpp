@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 #include <string>
 #include <unistd.h>
@@ -298,6 +299,37 @@ TEST_F(MusterctlWithReleased, KeepsTheHoldWhenTheBrokerIsKilledAndComesBack) {
   EXPECT_EQ(finished.status, 0) << finished.err;
   backend.wait_for("hold-ended");
   EXPECT_EQ(holds_of(backend), "started, ended completed");
+}
+
+// The command's own use is none then, either; a job that the caller left running is a holder.
+TEST_F(MusterctlWithReleased, AfterARestartOfTheBrokerItStillKnowsWhoseFilesAreTheCommands) {
+  keeper("cache");
+  must(::mkfifo((directory_ / "start").c_str(), 0600), "mkfifo");
+  std::string asked;
+  for (const std::string& word : released_command("exec 5<" + file() + "; wait_here")) {
+    asked += " '" + word + '\'';
+  }
+  must(::mkfifo((directory_ / "gate").c_str(), 0600), "mkfifo");
+  Process musterctl({"/bin/sh", "-c",
+                     "(read _ <start; exec 3<" + file() +
+                         "; echo opened; exec tail -f /dev/null >/dev/null 2>&1) & echo job $!; "
+                         "exec" +
+                         asked},
+                    inside());
+  const std::string job = musterctl.wait_for("job ");
+  musterctl.wait_for("running");
+  broker().end(SIGKILL);
+  musterctl.wait_for("trying to connect again");
+  start_broker();
+  musterctl.wait_for("connected again; the hold goes on");
+  std::ofstream(directory_ / "start") << "go\n";
+  musterctl.wait_for("opened");
+  let_go();
+  const Finished finished = musterctl.finish();
+  ::kill(std::stoi(job.substr(4)), SIGKILL);
+  EXPECT_EQ(finished.status, 6) << finished.err;
+  EXPECT_NE(finished.err.find(" tail "), std::string::npos) << finished.err;
+  EXPECT_EQ(finished.err.find(" sh "), std::string::npos) << finished.err;
 }
 
 TEST_F(MusterctlWithReleased, IsNoYesWhenTheBrokerStaysAway) {

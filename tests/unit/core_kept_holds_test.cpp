@@ -132,6 +132,19 @@ TEST_F(CoreKeptHoldsTest, WhoeverDetachesAHoldLeavesItToItsTime) {
   EXPECT_EQ(broker.detach_hold(kId, 5, now)->code, ControlError::Code::kNotFound);
 }
 
+// Nothing would end it any more: such a hold is not begun either.
+TEST_F(CoreKeptHoldsTest, AHoldWithoutATimeIsNotDetached) {
+  broker.expect_hold(kept(true, 0), now);
+  EXPECT_EQ(broker.detach_hold(kId, 5, now)->code, ControlError::Code::kInvalid);
+  EXPECT_TRUE(broker.holds()[0].state.owner_away) << "nothing has changed";
+  join(kFirst);
+  const HoldId id = start(held());
+  broker.acked(kFirst, id, {}, now);
+  EXPECT_EQ(broker.detach_hold(id, 5, now)->code, ControlError::Code::kInvalid);
+  broker.hold_left(id, now);
+  EXPECT_THAT(active(), ElementsAre(kId));
+}
+
 TEST_F(CoreKeptHoldsTest, OneWithATimeCannotBeTakenUp) {
   broker.expect_hold(kept(false, now.unix_ms + 40'000), now);
   EXPECT_EQ(broker.keep_hold(kId, 5, now)->code, ControlError::Code::kInvalid);

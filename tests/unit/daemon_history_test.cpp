@@ -227,8 +227,8 @@ TEST_F(DaemonHistoryTest, AHoldWhoseEndWasNotWrittenHasEndedUnseen) {
     ends.push_back(std::to_string(entry.id) + ' ' + std::to_string(entry.violations) + ' ' +
                    (entry.hold_ended ? std::string(to_string(*entry.hold_ended)) : "-"));
   }
-  EXPECT_EQ(ends, (std::vector<std::string>{"8 0 -", "7 0 -", "6 1 ended unseen", "5 0 completed",
-                                            "4 0 -"}));
+  EXPECT_EQ(ends,
+            (std::vector<std::string>{"8 0 -", "7 0 -", "6 1 unseen", "5 0 completed", "4 0 -"}));
   wire::ReportDigest digest;
   EXPECT_EQ(wire::digest_report(*store().report(6), digest), "");
   EXPECT_EQ(digest.entry.hold_ended, HoldEnd::kUnseen);

@@ -99,15 +99,22 @@ TEST(OperationTable, EachOperationIsACommandOfItsName) {
   EXPECT_EQ(names, (std::vector<std::string>{"release-handles", "quiesce"}));
 }
 
+TEST(OperationTable, APreflightIsOfTheKindThatItAsksAbout) {
+  for (const BroadcastOperation& operation : one_of_each()) {
+    EXPECT_EQ(operation.real_kind(), operation.real().kind()) << operation.to_string();
+  }
+  EXPECT_EQ(BroadcastOperation::unknown().real_kind(), OperationKind::kUnknown);
+}
+
 TEST(OperationTable, AHandlerGetsItsOwnOperationOnly) {
   for (const OperationRow& row : all_operations()) {
     BackendHandlers handlers;
     handlers.on(row.kind) = [](Request&) {};
     for (const BroadcastOperation& operation : one_of_each()) {
-      EXPECT_EQ(handlers.find(operation) != nullptr, operation.kind() == row.kind)
+      EXPECT_EQ(handlers.find(operation.kind()) != nullptr, operation.kind() == row.kind)
           << operation.to_string() << " with a handler for " << row.name;
     }
-    EXPECT_EQ(handlers.find(BroadcastOperation::unknown()), nullptr);
+    EXPECT_EQ(handlers.find(OperationKind::kUnknown), nullptr);
   }
   EXPECT_THROW(static_cast<void>(BackendHandlers().on(OperationKind::kUnknown)), std::out_of_range);
 }

@@ -83,7 +83,7 @@ TEST_F(BackendHoldTest, AnAckThatWasGivenWhileAwayHolds) {
   (void)happened();
   registered(2, kEpoch, {hold_on(7, "/cache")});
   EXPECT_EQ(happened(),
-            "> Ack 7; > Ack 8; on_active_holds /cache; on_hold_ended 8 (ended unseen); "
+            "> Ack 7; > Ack 8; on_active_holds /cache; on_hold_ended 8 (unseen); "
             "on_state registered 2");
   EXPECT_TRUE(held());
   EXPECT_FALSE(held("/b"));
@@ -96,7 +96,7 @@ TEST_F(BackendHoldTest, AHoldThatEndedWhileItWasAwayAndWorkedIsNotKept) {
   EXPECT_EQ(comes_back({}), "on_active_holds; on_state registered 2");
   EXPECT_FALSE(held());
   acks(0);
-  EXPECT_EQ(happened(), "> Ack 7; on_hold_started 7 /cache; on_hold_ended 7 (ended unseen)");
+  EXPECT_EQ(happened(), "> Ack 7; on_hold_started 7 /cache; on_hold_ended 7 (unseen)");
   EXPECT_FALSE(held());
 }
 
@@ -144,7 +144,7 @@ TEST_F(BackendHoldTest, ABackendWhosePlaceAnotherTookIsToldNothingAnyMore) {
   (void)happened();
   refused(RefusalCode::kReplaced, "another connection registered this key");
   EXPECT_FALSE(held()) << "the other one is told when it ends";
-  EXPECT_TRUE(happened().ends_with("; on_hold_ended 7 (ended unseen)"));
+  EXPECT_TRUE(happened().ends_with("; on_hold_ended 7 (unseen)"));
 }
 
 TEST_F(BackendHoldTest, NothingIsHeldOnceItHasStopped) {

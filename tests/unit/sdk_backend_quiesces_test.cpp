@@ -114,7 +114,7 @@ TEST_F(BackendHoldTest, AQuiesceThatItWasOnlyToldOfEndsWithTheList) {
   EXPECT_EQ(comes_back({hold_on(7, {})}),
             "on_active_holds ; on_hold_started 7; on_state registered 2");
   EXPECT_EQ(comes_back({}),
-            "on_active_holds; on_hold_ended 7 (ended unseen); "
+            "on_active_holds; on_hold_ended 7 (unseen); "
             "on_state registered 2");
 }
 

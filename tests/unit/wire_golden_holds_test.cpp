@@ -67,7 +67,8 @@ TEST_F(WireGoldenHolds, EveryMessage) {
   request("ListHolds", ListHolds{});
   request("EndHold", EndHold{300});
   request("KeepHold", KeepHold{300});
-  request("KeepHold, detached", KeepHold{300, true});
+  request("KeepHold, detached", KeepHold{300, true, {}});
+  request("KeepHold, of a command", KeepHold{300, false, 4711});
   request("ExplainPolicy, a hold",
           PolicyQuestion{0, 0, {}, PolicyQuestion::Control{ControlAction::kHold, "/cache"}});
 

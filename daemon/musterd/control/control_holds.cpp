@@ -1,6 +1,7 @@
 // Holds of a session: which belong to it, and answers that wait until holds are on disk.
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -93,8 +94,10 @@ void ControlSession::handle(std::uint64_t id, const wire::KeepHold& request) {
     if (request.detach) {
       owned.erase(own);
     } else {
+      constexpr auto kNone = std::numeric_limits<std::uint64_t>::max();
       const bool had_it = own->second.session == this;
-      own->second = {this, true, true, had_it ? own->second.children_after : std::nullopt};
+      const std::uint64_t known = had_it ? own->second.children_after : kNone;
+      own->second = {this, true, true, request.children_after.value_or(known)};
     }
   }
   log_hold(request.detach ? "operator left a hold to its time" : "operator took up a hold",

@@ -52,9 +52,8 @@ struct OwnedBroadcast {
   ControlSession* session = nullptr;
   bool has_hold = false;
   bool is_leased = false;  // the hold ends with the session
-  // The command that runs while it holds starts after this: see WantedScan. Nothing where the
-  // command ran already when this session took up the hold.
-  std::optional<std::uint64_t> children_after = std::nullopt;
+  // The command that runs while it holds starts after this: see WantedScan.
+  std::uint64_t children_after = 0;
 };
 
 // What all sessions share.

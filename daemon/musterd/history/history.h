@@ -65,7 +65,7 @@ class History {
 
   // REQUIRES: before the server listens; it outlives the loop.
   void serve(broker::BrokerServer& server, Encode encode);
-  // Opens the file. `holds`: those of the broker before that go on.
+  // Opens the file. `holds`: those of the previous broker that still go on.
   void begin(std::set<BroadcastId> holds);
 
   // From inside the core: calls only const functions of it.

@@ -77,8 +77,8 @@ class HistoryStore {
   HistoryStore(const HistoryStore&) = delete;
   HistoryStore& operator=(const HistoryStore&) = delete;
 
-  // The holds that go on although the broker before this one has ended. Whatever else has a hold
-  // there that goes on has none any more. Before the file is opened.
+  // The holds of the previous broker that still go on. Any other one that has no end in the file is
+  // ended there, unseen. Before the file is opened.
   void holds_go_on(std::set<BroadcastId> ids) { old_holds_ = std::move(ids); }
   // Opens the file if it is not open. One that was deleted or replaced is begun anew.
   void look_after();

@@ -46,8 +46,8 @@ class Daemon {
          RosterStore& roster, KeyStore& keys, HoldStore& holds, History& history, Worker& files,
          Worker& configuration, Log& log, LiveSettings::Reading reading,
          std::filesystem::path state_dir);
-  // From then on the process takes no signal: one that comes late must not make an end in order one
-  // by a signal.
+  // Blocks SIGTERM, SIGINT and SIGHUP until the process has exited: a late one must not turn an
+  // orderly end into death by a signal.
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;

@@ -123,8 +123,8 @@ class Request {
 
   [[nodiscard]] BroadcastId broadcast_id() const noexcept;
   [[nodiscard]] const BroadcastOperation& operation() const noexcept;
-  // It is only asked whether it would: see Backend::on_preflight(). What follows (path, reason) is
-  // then that of the operation that is asked about.
+  // True if the operator only asks whether this backend would do it: see Backend::on_preflight().
+  // path_prefix(), path_alias(), covers() and reason() are then those of that operation.
   [[nodiscard]] bool is_preflight() const noexcept;
   // Of a release: absolute, lexically normal, symbolic links resolved. Empty for a quiesce.
   [[nodiscard]] std::string_view path_prefix() const noexcept;
@@ -219,11 +219,10 @@ class Backend {
     on(OperationKind::kReleaseHandles, std::move(handler));
   }
   void on_quiesce(Handler handler) { on(OperationKind::kQuiesce, std::move(handler)); }
-  // Asked before an operation, for an operator who wants nothing to be released unless everybody
-  // would: acknowledging says "I would", reject() why not, and neither does anything. It is not
-  // bound by that, and the operation itself may never come. Without this handler the answer is an
-  // ack where the operation has a handler. An operation without one is UnsupportedOperation here,
-  // too. A preflight never reaches the other handlers.
+  // Called before an operation of an operator who uses --ask-first. Release nothing here: ack() or
+  // returning says "I would", reject() says why not. The answer binds nobody, and the operation may
+  // never follow. Without this handler the answer is an ack if the operation has a handler, else
+  // UnsupportedOperation. A preflight never reaches the other handlers.
   void on_preflight(Handler handler) { on(OperationKind::kPreflight, std::move(handler)); }
   void on_cancel(CancelHandler handler);  // nobody waits for that broadcast's answer any more
   void on_state(StateHandler handler);

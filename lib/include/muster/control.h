@@ -124,8 +124,9 @@ class ControlClient {
   // Ends it, after a last scan where its release was verified; as it is then.
   HoldInfo end_hold(HoldId id);
   // From now on a leased hold of the same user belongs to this connection: after the broker
-  // restarted.
-  HoldInfo keep_hold(HoldId id);
+  // restarted. `children_after`: in the kernel's clock ticks since it booted; of this process's
+  // children those that started later use what is held for it, and are no holders.
+  HoldInfo keep_hold(HoldId id, std::optional<std::uint64_t> children_after = std::nullopt);
   // From now on a leased hold of the same user belongs to no connection: it ends with its time, or
   // with end_hold(). On disk when this returns.
   HoldInfo detach_hold(HoldId id);

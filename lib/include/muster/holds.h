@@ -17,7 +17,7 @@ enum class HoldEnd {
   kAbandoned,  // its operator's connection ended
   kExpired,    // its time passed
   kResumed,    // of a quiesce: an operator had it resumed
-  kUnseen,     // while a backend was not connected, or no broker ran: when and why is not known
+  kUnseen,     // while the backend was not connected or no broker ran: when and why is not known
 };
 [[nodiscard]] std::string_view to_string(HoldEnd why) noexcept;
 

@@ -36,9 +36,9 @@ struct Quiesce {
   friend bool operator==(const Quiesce&, const Quiesce&) = default;
 };
 
-// Say whether you would carry it out. Nobody releases a file or stops to take work for it: an ack
-// says "I would", a failure why not. An operation of its own, so that whoever does not know it
-// answers that it is not supported, instead of doing what it asks about.
+// Asks whether a backend would carry out an operation. An ack says "I would", a failure says why
+// not; nothing is released or quiesced. It is an operation of its own, and no flag of the others:
+// a peer that does not know it answers "unsupported", where it would ignore a flag and release.
 struct Preflight {
   using About = std::variant<ReleaseHandles, Quiesce>;
   About about;
@@ -99,8 +99,7 @@ class BroadcastOperation {
   // For std::visit(): a visitor must take every operation.
   [[nodiscard]] const Content& content() const noexcept { return content_; }
 
-  // Null when the operation is another one: which one, that does not say. A preflight is neither a
-  // release nor a quiesce.
+  // Null for any other operation. A preflight is neither a release nor a quiesce.
   [[nodiscard]] const ReleaseHandles* as_release_handles() const noexcept {
     return std::get_if<ReleaseHandles>(&content_);
   }
@@ -111,7 +110,7 @@ class BroadcastOperation {
     return std::get_if<Preflight>(&content_);
   }
   // What it is about: the operation itself, or what a preflight asks about. Null when that is
-  // another one. Not for what follows from an ack: see is_preflight().
+  // another one. Not for deciding what an ack means: an ack of a preflight releases nothing.
   [[nodiscard]] const ReleaseHandles* about_release() const noexcept {
     const Preflight* preflight = as_preflight();
     return preflight != nullptr ? std::get_if<ReleaseHandles>(&preflight->about)
@@ -127,8 +126,12 @@ class BroadcastOperation {
     if (const ReleaseHandles* release = about_release()) return BroadcastOperation(*release);
     return BroadcastOperation(*about_quiesce());
   }
+  [[nodiscard]] OperationKind real_kind() const noexcept {
+    if (about_release() != nullptr) return OperationKind::kReleaseHandles;
+    return about_quiesce() != nullptr ? OperationKind::kQuiesce : kind();
+  }
 
-  // An ack of it is a promise of nothing: nobody has released anything.
+  // Its ack releases nothing and promises nothing.
   [[nodiscard]] bool is_preflight() const noexcept { return as_preflight() != nullptr; }
 
   [[nodiscard]] bool is_unknown() const noexcept {

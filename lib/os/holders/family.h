@@ -29,8 +29,8 @@ using ProcessFamily = std::map<pid_t, std::uint64_t>;  // pid -> started
 [[nodiscard]] ProcessFamily family_of(const ProcessStart& first,
                                       std::optional<std::uint64_t> after = std::nullopt);
 
-// In the ticks that ProcessStart has. One is ten milliseconds: a child that started in this one
-// may have started before.
+// The time now, in the unit of ProcessStart::started: ten milliseconds. A child that started in
+// this tick may have started before.
 [[nodiscard]] std::uint64_t ticks_now();
 
 // Takes what the family has in use, and what could not be seen of it, out of a scan, and judges
