@@ -25,7 +25,7 @@ inline constexpr char kWorstPing[] = "others_ping_worst_ms";
 inline constexpr char kHistory[] = "10,000 outcomes written to the history";
 inline constexpr char kHistoryRatio[] = "ping_p99_ratio";  // while it writes to idle
 inline constexpr char kHoldEnd[] = "the end of a hold of 10,000 backends";
-inline constexpr char kToRound[] = "to_round_ratio";  // until the last is told, to a round
+inline constexpr char kToRound[] = "to_round_ratio";  // its time to that of a round
 inline constexpr char kIdle[] = "idle";
 inline constexpr char kContextSwitches[] = "context_switches";
 inline constexpr char kRegistrations[] = "registrations";
@@ -60,8 +60,8 @@ struct ScenarioOptions {
 [[nodiscard]] ScenarioResult turns(const ScenarioOptions& options);
 // Pings while the history writes a large report, against pings while nothing happens.
 [[nodiscard]] ScenarioResult history(const ScenarioOptions& options);
-// From the request that ends a hold until the last backend is told, alternating with the rounds
-// that begin one.
+// How long it takes from the request that ends a hold until the last backend has heard of it. Each
+// end alternates with the round that began the hold.
 [[nodiscard]] ScenarioResult hold_end(const ScenarioOptions& options);
 // What the kernel counted of the broker while nothing was asked.
 [[nodiscard]] ScenarioResult idle(const ScenarioOptions& options);

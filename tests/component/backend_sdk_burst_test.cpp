@@ -117,6 +117,8 @@ TEST_P(BackendSdkBurstTest, AnswersToABrokerThatDoesNotReadCostTheConnectionAndN
     while (asked < kMost) {
       if (asked < *handled + kAhead) {
         peer.release(++asked);
+      } else if (log_.count("connecting") != 0) {
+        break;  // what was in hand then is not handled
       } else {
         std::this_thread::yield();
       }
