@@ -263,47 +263,6 @@ std::optional<ControlError> Broker::end_hold(HoldId id, Now now) {
   return std::nullopt;
 }
 
-void Broker::hold_left(HoldId id, Now now) {
-  auto& state = *state_;
-  Hold* const hold = state.holds.find(id);
-  if (hold == nullptr || !hold->state.leased) return;
-  if (state.shutting_down) {  // the connection ends with the broker
-    hold->state.owner_away = true;
-    return;
-  }
-  // Nobody waits for its last scan any more.
-  state.finish_hold(id, hold->is_ending ? HoldEnd::kCompleted : HoldEnd::kAbandoned, now);
-}
-
-std::optional<ControlError> Broker::keep_hold(HoldId id, uid_t uid, Now /*now*/) {
-  auto& state = *state_;
-  Hold* const hold = state.holds.find(id);
-  const std::string name = "hold " + std::to_string(id);
-  if (hold == nullptr) return no_hold(ControlError::Code::kNotFound, "no " + name + " goes on");
-  if (!hold->state.leased) {
-    return no_hold(ControlError::Code::kInvalid, name + " belongs to no connection");
-  }
-  if (!hold->asked_by || hold->asked_by->uid != uid) {
-    return no_hold(ControlError::Code::kDenied, name + " is another user's");
-  }
-  state.disarm(hold->owner);
-  hold->state.owner_away = false;
-  return std::nullopt;
-}
-
-std::optional<ControlError> Broker::detach_hold(HoldId id, uid_t uid, Now now) {
-  const Hold* const known = state_->holds.find(id);
-  const bool would_end = known == nullptr || known->ttl || known->state.expires_unix_ms != 0;
-  if (!would_end) {
-    return no_hold(ControlError::Code::kInvalid,
-                   "hold " + std::to_string(id) + " has no time: nothing would end it");
-  }
-  if (auto error = keep_hold(id, uid, now)) return error;
-  state_->holds.find(id)->state.leased = false;
-  state_->shell.holds_changed();
-  return std::nullopt;
-}
-
 void Broker::State::end_quiesce_holds(BroadcastId id, Now now) {
   const auto is_meant = [&](const auto& one) {
     return is_of_quiesce(one.second) && (id == 0 || one.first == id);

@@ -10,6 +10,7 @@
 //   broker_launch.cpp      how a broadcast is prepared and sent
 //   broker_lifecycle.cpp   backends that are lost, die, go idle; expiry; going down
 //   broker_verify.cpp      what the kernel says after the last outcome
+//   broker_hold_owner.cpp  whose a hold is: a connection's, or its time's alone
 //   broker_holds.cpp       holds: who is held, until when, who is told of the end
 //   broker_hold_scans.cpp  holds that are looked at
 //   saved_state.cpp        all of it as values, and back
