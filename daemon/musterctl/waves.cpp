@@ -155,7 +155,7 @@ Selector both(const Selector& key, const Selector& also) {
 // Of processes that share a key. Those whose labels are not known may match all that is asked for:
 // the broker knows.
 Selection selection_of_group(const std::vector<const WaveTarget*>& group, const Selection& asked) {
-  const Selection exact = selection_of_key(own_key(group.front()->key));
+  Selection exact = selection_of_key(own_key(group.front()->key));
   if (asked.empty()) return exact;
   Selection all;
   Selection matching;
